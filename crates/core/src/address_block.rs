@@ -1,5 +1,6 @@
-//! The block of addresses that limits count by: one IPv4 address, or the /64 of an IPv6 address, which is what one subscriber has.
-//! Which addresses are on the public Internet is next door, in [`crate::net_address`].
+//! The block of addresses that limits count by: one IPv4 address, or the /64 of an IPv6 address,
+//! which is what one subscriber has. Which addresses are on the public Internet is next door, in
+//! [`crate::net_address`].
 
 use std::{
     fmt,
@@ -9,8 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// A block of addresses. An IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2), or translated by the well-known prefix of NAT64
-/// (`64:ff9b::/96`, RFC 6052 section 2.1), is that IPv4 address: a /64 would count all of IPv4 as one.
+/// A block of addresses. An IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2), or
+/// translated by the well-known prefix of NAT64 (`64:ff9b::/96`, RFC 6052 section 2.1), is that
+/// IPv4 address: a /64 would count all of IPv4 as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddressBlock(u128);
 
@@ -49,8 +51,8 @@ fn embedded_by_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// A name for an [`AddressBlock`] in records, by which they are counted: the start of its hash, so that no record spells an address
-/// out. It is no secret: all addresses can be tried.
+/// A name for an [`AddressBlock`] in records, by which they are counted: the start of its hash, so
+/// that no record spells an address out. It is no secret: all addresses can be tried.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AddressTag(String);

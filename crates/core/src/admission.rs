@@ -1,6 +1,7 @@
-//! Who may sign in at all (threat 53): the rule of one identity provider ([`Allow`]), judged over what that provider said of a person.
-//! Domains and addresses are compared in [`domain`]; which issuers give an account to anyone is in [`open`]. Reading a rule from the
-//! configuration, and asking it at sign-ins, is the gateway's part.
+//! Who may sign in at all (threat 53): the rule of one identity provider ([`Allow`]), judged over
+//! what that provider said of a person. Domains and addresses are compared in [`domain`]; which
+//! issuers give an account to anyone is in [`open`]. Reading a rule from the configuration, and
+//! asking it at sign-ins, is the gateway's part.
 
 mod domain;
 mod open;
@@ -26,7 +27,8 @@ pub enum Allow {
     Only(Rule),
 }
 
-/// Accounts, named in up to four ways; an account needs to fit one of them. An empty rule admits none.
+/// Accounts, named in up to four ways; an account needs to fit one of them. An empty rule admits
+/// none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     pub domains: Vec<Domain>,
@@ -43,12 +45,13 @@ pub enum DomainOf {
     /// The e-mail address, if the provider says that it verified it.
     #[default]
     VerifiedEmail,
-    /// Google's claim `hd`, and nothing else: anyone can open a Google account with an address of another domain, which stays verified
-    /// when the address has long changed hands.
+    /// Google's claim `hd`, and nothing else: anyone can open a Google account with an address of
+    /// another domain, which stays verified when the address has long changed hands.
     HostedDomain,
 }
 
-/// A GitHub organisation, `acme`, or a team of one, `acme/platform`. GitHub does not tell capitals from small letters in either.
+/// A GitHub organisation, `acme`, or a team of one, `acme/platform`. GitHub does not tell capitals
+/// from small letters in either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organisation(String);
 
@@ -70,14 +73,16 @@ pub enum Kind {
     People,
 }
 
-/// What the provider should have told of an account and did not: a request failed, or a list was cut.
+/// What the provider should have told of an account and did not: a request failed, or a list was
+/// cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
     pub email: bool,
     pub groups: bool,
 }
 
-/// Why an account is not admitted. `Display` is for the log: what the rule asks for, and what the account has.
+/// Why an account is not admitted. `Display` is for the log: what the rule asks for, and what the
+/// account has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAdmitted {
     tried: Vec<Kind>,
@@ -123,10 +128,9 @@ impl Rule {
         match kind {
             Kind::Domains => self.domain(user).is_some_and(|domain| self.domains.contains(&domain)),
             Kind::Groups => self.groups.iter().any(|group| user.groups.contains(group)),
-            Kind::Organisations => self
-                .organisations
-                .iter()
-                .any(|organisation| user.groups.iter().any(|group| group.eq_ignore_ascii_case(&organisation.0))),
+            Kind::Organisations => self.organisations.iter().any(|organisation| {
+                user.groups.iter().any(|group| group.eq_ignore_ascii_case(&organisation.0))
+            }),
             Kind::People => {
                 let email = verified(user);
                 self.people.iter().any(|person| match person {
@@ -153,7 +157,10 @@ impl Organisation {
     /// `None` for anything but `org` and `org/team`.
     pub fn parse(text: &str) -> Option<Self> {
         let is_name = |name: &str| {
-            (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+            (1..=100).contains(&name.len())
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         };
         let (organisation, team) = text.split_once('/').unwrap_or((text, "any"));
         (is_name(organisation) && is_name(team)).then(|| Self(text.to_ascii_lowercase()))
@@ -165,8 +172,8 @@ impl Organisation {
 }
 
 impl AccountName {
-    /// An e-mail address if there is an `@`, else a subject; `sub:` in front makes it a subject in any case. `None` for an address
-    /// that no verified one can equal.
+    /// An e-mail address if there is an `@`, else a subject; `sub:` in front makes it a subject in
+    /// any case. `None` for an address that no verified one can equal.
     pub fn parse(text: &str) -> Option<Self> {
         let subject = text.strip_prefix("sub:");
         if subject.is_none() && text.contains('@') {
@@ -184,15 +191,28 @@ fn described(user: &User) -> String {
     let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(80).collect::<String>();
     let email = match user.email.as_deref().and_then(|email| email.rsplit_once('@')) {
         None => "no e-mail address".to_owned(),
-        Some((_, domain)) if user.email_verified => format!("a verified address at {}", cut(domain)),
-        Some((_, domain)) => format!("an address at {} that the provider does not call verified", cut(domain)),
+        Some((_, domain)) if user.email_verified => {
+            format!("a verified address at {}", cut(domain))
+        }
+        Some((_, domain)) => {
+            format!("an address at {} that the provider does not call verified", cut(domain))
+        }
     };
-    let hosted = user.hosted_domain.as_deref().map(|domain| format!(", hosted domain {}", cut(domain))).unwrap_or_default();
+    let hosted = user
+        .hosted_domain
+        .as_deref()
+        .map(|domain| format!(", hosted domain {}", cut(domain)))
+        .unwrap_or_default();
     let groups = match user.groups.len() {
         0 => "no groups".to_owned(),
         count => {
-            let named: Vec<String> = user.groups.iter().take(GROUPS).map(|group| cut(group)).collect();
-            format!("{count} groups ({}{})", named.join(", "), if count > GROUPS { ", …" } else { "" })
+            let named: Vec<String> =
+                user.groups.iter().take(GROUPS).map(|group| cut(group)).collect();
+            format!(
+                "{count} groups ({}{})",
+                named.join(", "),
+                if count > GROUPS { ", …" } else { "" }
+            )
         }
     };
     format!("{email}{hosted}, {groups}, sub {}", cut(&user.subject))

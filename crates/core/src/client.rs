@@ -1,4 +1,5 @@
-//! OAuth clients as the store keeps them (RFC 7591 section 2). How one comes to be is decided in [`crate::oauth::register`].
+//! OAuth clients as the store keeps them (RFC 7591 section 2). How one comes to be is decided in
+//! [`crate::oauth::register`].
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,8 @@ use crate::{
     text::Label,
 };
 
-/// How a client proves itself at the token endpoint (RFC 7591 section 2, `token_endpoint_auth_method`).
+/// How a client proves itself at the token endpoint (RFC 7591 section 2,
+/// `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthMethod {
@@ -25,8 +27,10 @@ pub enum ClientAuthMethod {
 }
 
 impl ClientAuthMethod {
-    /// Every method the token endpoint understands: what metadata advertises and what a client may register.
-    pub const SUPPORTED: [Self; 4] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
+    /// Every method the token endpoint understands: what metadata advertises and what a client may
+    /// register.
+    pub const SUPPORTED: [Self; 4] =
+        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,8 +62,10 @@ pub enum GrantType {
 }
 
 impl GrantType {
-    /// Every grant type the token endpoint understands. Metadata advertises the last only if there is a client that may use it.
-    pub const SUPPORTED: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    /// Every grant type the token endpoint understands. Metadata advertises the last only if there
+    /// is a client that may use it.
+    pub const SUPPORTED: [Self; 3] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
     /// What a client may give itself by registering; the rest is for clients in the configuration.
     pub const REGISTRABLE: [Self; 2] = [Self::AuthorizationCode, Self::RefreshToken];
 
@@ -129,7 +135,8 @@ pub struct Client {
     /// Absent if the client did not say.
     #[serde(default)]
     pub application_type: Option<ApplicationType>,
-    /// Never empty for a client that may use `authorization_code`, unless an earlier release took what is refused now.
+    /// Never empty for a client that may use `authorization_code`, unless an earlier release took
+    /// what is refused now.
     #[serde(deserialize_with = "redirect::deserialize_registered")]
     pub redirect_uris: Vec<RedirectUri>,
     pub auth_method: ClientAuthMethod,
@@ -152,13 +159,15 @@ pub struct Client {
     /// With this secret a registered client manages itself (RFC 7592).
     #[serde(default)]
     pub registration_token: Option<TokenHash>,
-    /// Configured clients only: the groups policy sees when the client acts for itself (`client_credentials`).
+    /// Configured clients only: the groups policy sees when the client acts for itself
+    /// (`client_credentials`).
     #[serde(default)]
     pub groups: Vec<String>,
     /// Configured clients only: may introspect every token (RFC 7662).
     #[serde(default)]
     pub trusted: bool,
-    /// Where it registered from. Of the never-used clients the oldest of the address that has most go first (threat 55).
+    /// Where it registered from. Of the never-used clients the oldest of the address that has most
+    /// go first (threat 55).
     #[serde(default)]
     pub registered_from: Option<AddressTag>,
     pub created_at: Timestamp,
@@ -167,8 +176,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Which application a registration is of: one that registers itself anew, with the same name and redirect URIs, is the same (FB77). `None` for
-    /// who has no name, and for documents and configured clients, whose id stays.
+    /// Which application a registration is of: one that registers itself anew, with the same name
+    /// and redirect URIs, is the same (FB77). `None` for who has no name, and for documents and
+    /// configured clients, whose id stays.
     pub fn application(&self) -> Option<TokenHash> {
         let name = self.name.as_deref().filter(|_| self.source == ClientSource::Registered)?;
         let mut uris: Vec<&str> = self.redirect_uris.iter().map(RedirectUri::as_str).collect();
@@ -209,7 +219,10 @@ impl Client {
 
     /// What to call this client on a page. A name of which nothing can be seen is none.
     pub fn display_name(&self) -> &str {
-        self.name.as_deref().filter(|name| !Label::new(name).is_empty()).unwrap_or("An unnamed application")
+        self.name
+            .as_deref()
+            .filter(|name| !Label::new(name).is_empty())
+            .unwrap_or("An unnamed application")
     }
 
     /// Does the client prove itself before it is given tokens (RFC 6749 section 2.1)?
@@ -241,10 +254,16 @@ mod tests {
 
     #[test]
     fn names_on_the_wire_are_those_of_the_records() {
-        for method in [ClientAuthMethod::None, ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::PrivateKeyJwt] {
+        for method in [
+            ClientAuthMethod::None,
+            ClientAuthMethod::ClientSecretBasic,
+            ClientAuthMethod::PrivateKeyJwt,
+        ] {
             assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
         }
-        for grant in [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials] {
+        for grant in
+            [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials]
+        {
             assert_eq!(serde_json::to_value(grant).unwrap(), grant.as_str());
         }
     }
@@ -269,12 +288,17 @@ mod tests {
             (None, vec![web, local], false),
         ];
         for (name, uris, is_same) in cases {
-            assert_eq!(client("two", name, &uris).application() == Some(known), is_same, "{name:?} {uris:?}");
+            assert_eq!(
+                client("two", name, &uris).application() == Some(known),
+                is_same,
+                "{name:?} {uris:?}"
+            );
         }
         // What is left out of one part is not made up by the other.
         let moved = client("two", Some(&format!("{local} Editor")), &[web]);
         assert_ne!(moved.application(), client("two", Some("Editor"), &[local, web]).application());
-        let configured = Client { source: ClientSource::Configured, ..client("one", Some("Editor"), &[web]) };
+        let configured =
+            Client { source: ClientSource::Configured, ..client("one", Some("Editor"), &[web]) };
         assert_eq!(configured.application(), None, "its id stays");
     }
 }

@@ -1,4 +1,5 @@
-//! Time as an argument: [`Timestamp`] and the [`Clock`] that hands it out. Next door: [`crate::entropy`], chance as an argument.
+//! Time as an argument: [`Timestamp`] and the [`Clock`] that hands it out. Next door:
+//! [`crate::entropy`], chance as an argument.
 
 use std::{
     fmt,
@@ -33,7 +34,10 @@ impl Timestamp {
     }
 
     /// Seconds since 1970, with fractions.
-    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double for the next 285 million years")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 fit a double for the next 285 million years"
+    )]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }

@@ -1,4 +1,5 @@
-//! Chance as an argument: [`Entropy`]. The operating system's source lives in the gateway; a seeded one for tests is here.
+//! Chance as an argument: [`Entropy`]. The operating system's source lives in the gateway; a seeded
+//! one for tests is here.
 
 use std::sync::Mutex;
 

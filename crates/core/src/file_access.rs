@@ -1,6 +1,8 @@
-//! Which users could change a file that the gateway obeys (threat 67): `mcp.json` names commands, other files hold secrets and rules. Only root
-//! and the gateway's own user may be able to: by writing the file, or by putting another in its place, for which write access to one folder on
-//! its path is enough. Owners and permissions are read by `config::access` of the gateway; here is what they mean.
+//! Which users could change a file that the gateway obeys (threat 67): `mcp.json` names commands,
+//! other files hold secrets and rules. Only root and the gateway's own user may be able to: by
+//! writing the file, or by putting another in its place, for which write access to one folder on
+//! its path is enough. Owners and permissions are read by `config::access` of the gateway; here is
+//! what they mean.
 
 use std::fmt;
 
@@ -40,23 +42,34 @@ pub enum Mount {
     Local,
     /// A read-only mount lets no user write, whatever the permissions say.
     ReadOnly,
-    /// Mounted into this container from outside of it: owners and groups are numbers of another machine. `is_root`: the mount point itself, whose
-    /// permissions were chosen where it was mounted.
+    /// Mounted into this container from outside of it: owners and groups are numbers of another
+    /// machine. `is_root`: the mount point itself, whose permissions were chosen where it was
+    /// mounted.
     FromOutside { is_root: bool },
 }
 
 impl FileEntry {
     /// A folder in which every user may make entries and change only their own, such as `/tmp`.
     pub const fn is_shared(&self) -> bool {
-        matches!(self.kind, FileKind::Folder) && self.mode & STICKY != 0 && self.mode & (WRITE_BY_GROUP | WRITE_BY_ALL) != 0
+        matches!(self.kind, FileKind::Folder)
+            && self.mode & STICKY != 0
+            && self.mode & (WRITE_BY_GROUP | WRITE_BY_ALL) != 0
     }
 
-    /// The user or users, beside root and the user `me`, that could change this entry. `is_in_shared`: the entry is in a folder that
-    /// [is shared](Self::is_shared), where it could belong to any user. `is_private`: is this group that of one user alone?
-    pub fn stranger(&self, me: u32, is_in_shared: bool, is_private: impl Fn(u32) -> bool) -> Option<Writer> {
+    /// The user or users, beside root and the user `me`, that could change this entry.
+    /// `is_in_shared`: the entry is in a folder that
+    /// [is shared](Self::is_shared), where it could belong to any user. `is_private`: is this group
+    /// that of one user alone?
+    pub fn stranger(
+        &self,
+        me: u32,
+        is_in_shared: bool,
+        is_private: impl Fn(u32) -> bool,
+    ) -> Option<Writer> {
         let is_foreign = self.owner != 0 && self.owner != me;
         if self.kind == FileKind::Link {
-            // A link has no permissions of its own: those of its folder say who may replace it, unless the folder is shared.
+            // A link has no permissions of its own: those of its folder say who may replace it,
+            // unless the folder is shared.
             return (is_foreign && is_in_shared).then_some(Writer::Owner(self.owner));
         }
         if is_foreign {
@@ -68,7 +81,8 @@ impl FileEntry {
         if self.mode & WRITE_BY_ALL != 0 {
             return Some(Writer::Everyone);
         }
-        (self.mode & WRITE_BY_GROUP != 0 && !is_private(self.group)).then_some(Writer::Group(self.group))
+        (self.mode & WRITE_BY_GROUP != 0 && !is_private(self.group))
+            .then_some(Writer::Group(self.group))
     }
 }
 
@@ -77,8 +91,11 @@ impl Mount {
     pub const fn excuses(self, writer: Writer, kind: FileKind) -> bool {
         match (self, writer) {
             (Self::Local, _) => false,
-            (Self::ReadOnly, _) | (Self::FromOutside { .. }, Writer::Owner(_) | Writer::Group(_)) => true,
-            (Self::FromOutside { is_root }, Writer::Everyone) => is_root && matches!(kind, FileKind::Folder),
+            (Self::ReadOnly, _)
+            | (Self::FromOutside { .. }, Writer::Owner(_) | Writer::Group(_)) => true,
+            (Self::FromOutside { is_root }, Writer::Everyone) => {
+                is_root && matches!(kind, FileKind::Folder)
+            }
         }
     }
 }
@@ -155,25 +172,37 @@ mod tests {
             (Link, mine, 0o777, None),
         ];
         for (kind, owner, mode, expected) in cases {
-            let found = entry(kind, owner, mode).stranger(ME, false, |group| [0, MY_GROUP].contains(&group));
+            let found = entry(kind, owner, mode)
+                .stranger(ME, false, |group| [0, MY_GROUP].contains(&group));
             assert_eq!(found, expected, "{kind:?} {owner:?} {mode:o}");
         }
     }
 
     #[test]
     fn t67_in_a_shared_folder_what_is_a_strangers_is_a_strangers() {
-        let shared = [(0o1777, true), (0o1775, true), (0o1757, true), (0o1755, false), (0o777, false), (0o755, false)];
+        let shared = [
+            (0o1777, true),
+            (0o1775, true),
+            (0o1757, true),
+            (0o1755, false),
+            (0o777, false),
+            (0o755, false),
+        ];
         for (mode, expected) in shared {
             assert_eq!(entry(FileKind::Folder, (0, 0), mode).is_shared(), expected, "{mode:o}");
         }
         assert!(!entry(FileKind::File, (0, 0), 0o1777).is_shared());
-        let link = |owner| entry(FileKind::Link, (owner, owner), 0o777).stranger(ME, true, |_| true);
+        let link =
+            |owner| entry(FileKind::Link, (owner, owner), 0o777).stranger(ME, true, |_| true);
         assert_eq!((link(ME), link(0), link(1001)), (None, None, Some(Writer::Owner(1001))));
     }
 
     #[test]
     fn t67_root_believes_root_alone() {
-        assert_eq!(entry(FileKind::File, (ME, ME), 0o600).stranger(0, false, |_| true), Some(Writer::Owner(ME)));
+        assert_eq!(
+            entry(FileKind::File, (ME, ME), 0o600).stranger(0, false, |_| true),
+            Some(Writer::Owner(ME))
+        );
         assert_eq!(entry(FileKind::File, (0, 0), 0o600).stranger(0, false, |_| true), None);
     }
 

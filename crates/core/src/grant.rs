@@ -1,4 +1,5 @@
-//! Grants and consents: what one user allowed one client on one resource, or on several. The tokens of a grant live in [`crate::token`].
+//! Grants and consents: what one user allowed one client on one resource, or on several. The tokens
+//! of a grant live in [`crate::token`].
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ pub struct Grant {
     #[serde(alias = "resource")]
     pub resources: ResourceSet,
     pub scopes: ScopeSet,
-    /// What the client was known as ([`crate::client::Client::application`]); `None` of older versions too.
+    /// What the client was known as ([`crate::client::Client::application`]); `None` of older
+    /// versions too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<TokenHash>,
     /// The login it was given in, for ending both together.
@@ -67,8 +69,8 @@ pub struct Consent {
     pub resources: ResourceSet,
     pub scopes: ScopeSet,
     pub given_at: Timestamp,
-    /// What the client was when it was given ([`crate::oauth::consent::fingerprint`]). That of a record from before there were any
-    /// fits no client.
+    /// What the client was when it was given ([`crate::oauth::consent::fingerprint`]). That of a
+    /// record from before there were any fits no client.
     #[serde(default = "unknown")]
     pub fingerprint: TokenHash,
 }

@@ -1,4 +1,5 @@
-//! Identifiers, one type each so that none can stand in for another. Secrets and their hashes live in [`crate::secret`].
+//! Identifiers, one type each so that none can stand in for another. Secrets and their hashes live
+//! in [`crate::secret`].
 
 use std::fmt;
 
@@ -17,7 +18,8 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes an identifier as it is written in a store or a request; it names nothing until it is looked up.
+            /// Takes an identifier as it is written in a store or a request; it names nothing until
+            /// it is looked up.
             pub fn from_text(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
@@ -36,12 +38,13 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// The `client_id` of an OAuth client (RFC 6749 section 2.2). Ours start with `ptn_client_`, so that no generated one
-    /// can look like a metadata document's URL (threat 29).
+    /// The `client_id` of an OAuth client (RFC 6749 section 2.2). Ours start with `ptn_client_`, so
+    /// that no generated one can look like a metadata document's URL (threat 29).
     ClientId
 }
 text_id! {
-    /// A person: derived from the identity provider's issuer and the subject there, never from an e-mail address (threat 42).
+    /// A person: derived from the identity provider's issuer and the subject there, never from an
+    /// e-mail address (threat 42).
     UserId
 }
 text_id! {
@@ -49,7 +52,8 @@ text_id! {
     GrantId
 }
 text_id! {
-    /// A sign-in or authorization in flight. Opaque; of use only together with the browser's cookie it is bound to.
+    /// A sign-in or authorization in flight. Opaque; of use only together with the browser's cookie
+    /// it is bound to.
     TransactionId
 }
 text_id! {
@@ -98,7 +102,8 @@ impl TransactionId {
 }
 
 impl UserId {
-    /// The id of the person whom `issuer` calls `subject`. Both are length-delimited, so that no two pairs meet.
+    /// The id of the person whom `issuer` calls `subject`. Both are length-delimited, so that no
+    /// two pairs meet.
     pub fn of(issuer: &str, subject: &str) -> Self {
         let mut hasher = Sha256::new();
         hasher.update((issuer.len() as u64).to_be_bytes());
@@ -108,15 +113,17 @@ impl UserId {
     }
 }
 
-/// The name of an MCP server in `mcp.json`: 1 to 64 of `a-z A-Z 0-9 _ - .`, not starting with a dot.
-/// It stands in paths (`/mcp/{server}`), in tool names (`{server}_{name}`) and in scopes.
+/// The name of an MCP server in `mcp.json`: 1 to 64 of `a-z A-Z 0-9 _ - .`, not starting with a
+/// dot. It stands in paths (`/mcp/{server}`), in tool names (`{server}_{name}`) and in scopes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ServerName(String);
 
 /// A server name that cannot be used, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("server name {found:?} must be 1 to 64 letters, digits, `_`, `-` or `.`, and not start with a dot")]
+#[error(
+    "server name {found:?} must be 1 to 64 letters, digits, `_`, `-` or `.`, and not start with a dot"
+)]
 pub struct BadServerName {
     pub found: String,
 }

@@ -1,8 +1,9 @@
-//! Invalidations: what one gateway tells the others on its store, so that they forget what is no longer true. How an invalidation gets from
-//! one to the next is in [`crate::store::InvalidationStore`].
+//! Invalidations: what one gateway tells the others on its store, so that they forget what is no
+//! longer true. How an invalidation gets from one to the next is in
+//! [`crate::store::InvalidationStore`].
 //!
-//! An invalidation needs no proof of its sender. It holds no secret, and all it can do is make a gateway ask the store, or read its own files,
-//! once more than it had to.
+//! An invalidation needs no proof of its sender. It holds no secret, and all it can do is make a
+//! gateway ask the store, or read its own files, once more than it had to.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,8 @@ use crate::{
     token::FoundAccess,
 };
 
-/// The most bytes of an invalidation. A longer one is sent, and read, as [`Invalidation::Everything`].
+/// The most bytes of an invalidation. A longer one is sent, and read, as
+/// [`Invalidation::Everything`].
 const LONGEST: usize = 4096;
 
 /// What is no longer so.
@@ -28,7 +30,8 @@ pub enum Invalidation {
     Grants(GrantsOf),
     /// A node runs with a new configuration. Those that share its files read them again.
     Configuration(Generation),
-    /// Anything that was known. Also what is said by a newer version and cannot be understood, and what was too long to be said.
+    /// Anything that was known. Also what is said by a newer version and cannot be understood, and
+    /// what was too long to be said.
     Everything,
 }
 
@@ -65,8 +68,9 @@ impl Invalidation {
     }
 }
 
-/// How far the invalidations of a store have come: another one after each of them. All that can be done with two is to ask whether they are the
-/// same: a store that lost its last second goes back, and counts on from there.
+/// How far the invalidations of a store have come: another one after each of them. All that can be
+/// done with two is to ask whether they are the same: a store that lost its last second goes back,
+/// and counts on from there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Revision(String);
 
@@ -80,7 +84,8 @@ impl Revision {
     }
 }
 
-/// An invalidation as it was posted: between which revisions. A reader that knew the one before has missed nothing.
+/// An invalidation as it was posted: between which revisions. A reader that knew the one before has
+/// missed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posted {
     pub before: Revision,

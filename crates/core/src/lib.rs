@@ -1,14 +1,18 @@
-//! The rules of Portunus and the types they are about. No I/O, no runtime, no HTTP, no SQL; time and chance are arguments ([`clock`],
-//! [`entropy`]).
+//! The rules of Portunus and the types they are about. No I/O, no runtime, no HTTP, no SQL; time
+//! and chance are arguments ([`clock`], [`entropy`]).
 //!
-//! - OAuth: the rules of each endpoint ([`oauth`]); clients, grants and tokens ([`client`], [`grant`], [`token`], [`refresh`], [`pkce`],
-//!   [`lifetimes`]); what a token is for ([`resource`], [`scope`]).
-//! - People: sign-in ([`signin`]), who is signed in ([`principal`]), who is admitted ([`admission`]).
+//! - OAuth: the rules of each endpoint ([`oauth`]); clients, grants and tokens ([`client`],
+//!   [`grant`], [`token`], [`refresh`], [`pkce`], [`lifetimes`]); what a token is for
+//!   ([`resource`], [`scope`]).
+//! - People: sign-in ([`signin`]), who is signed in ([`principal`]), who is admitted
+//!   ([`admission`]).
 //! - MCP: pins of tools and their names ([`pins`], [`tool_name`]), tasks ([`task`]).
-//! - Requests and addresses: [`request`], [`redirect`], [`outside_url`], [`uri`], [`net_address`], [`address_block`].
+//! - Requests and addresses: [`request`], [`redirect`], [`outside_url`], [`uri`], [`net_address`],
+//!   [`address_block`].
 //! - Several gateways on one store: [`node`], [`invalidation`].
 //! - The ports through which the rules reach what is stored: [`store`].
-//! - Parsed texts and secrets: [`ids`], [`secret`], [`text`]; who may write a file: [`file_access`].
+//! - Parsed texts and secrets: [`ids`], [`secret`], [`text`]; who may write a file:
+//!   [`file_access`].
 
 pub mod address_block;
 pub mod admission;

@@ -14,11 +14,14 @@ pub struct Lifetimes {
     pub access_token: Duration,
     /// A refresh token, from its own minting: each rotation starts it anew.
     pub refresh_token: Duration,
-    /// How long a used refresh token still yields the current pair, wherever it comes from (threat 17).
+    /// How long a used refresh token still yields the current pair, wherever it comes from (threat
+    /// 17).
     pub refresh_grace: Duration,
-    /// How long it does if it comes from the address of the family's latest rotation (FB16); `None` is no longer than the grace.
+    /// How long it does if it comes from the address of the family's latest rotation (FB16); `None`
+    /// is no longer than the grace.
     pub refresh_reuse: Option<Duration>,
-    /// What a person allowed a client, whatever becomes of its tokens: after this long they are asked to sign in again.
+    /// What a person allowed a client, whatever becomes of its tokens: after this long they are
+    /// asked to sign in again.
     pub grant: Duration,
     /// An authorization code that was not redeemed (FB15).
     pub authorization_code: Duration,
@@ -28,7 +31,8 @@ pub struct Lifetimes {
     pub login: Duration,
     /// A browser's login, from its last use; `None` sets no such limit.
     pub login_idle: Option<Duration>,
-    /// A registered client that never redeemed a code. Registration is open to strangers, so such clients do not last (threat 55).
+    /// A registered client that never redeemed a code. Registration is open to strangers, so such
+    /// clients do not last (threat 55).
     pub unused_client: Duration,
 }
 
@@ -36,14 +40,16 @@ pub struct Lifetimes {
 const CLOCKS_APART: Duration = MINUTE;
 
 impl Lifetimes {
-    /// The same where several gateways share the work. A refresh token that one of them has exchanged a moment ago may look to another as if
-    /// that were a minute ago; without this, two requests at once would look like theft.
+    /// The same where several gateways share the work. A refresh token that one of them has
+    /// exchanged a moment ago may look to another as if that were a minute ago; without this, two
+    /// requests at once would look like theft.
     #[must_use]
     pub fn of_several_gateways(self) -> Self {
         Self { refresh_grace: self.refresh_grace + CLOCKS_APART, ..self }
     }
 
-    /// How long an access token must live yet to be handed out again: one that ends at once is of no use to a client.
+    /// How long an access token must live yet to be handed out again: one that ends at once is of
+    /// no use to a client.
     pub fn least_left(&self) -> Duration {
         MINUTE.min(self.access_token / 4)
     }

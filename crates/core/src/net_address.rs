@@ -1,14 +1,18 @@
-//! Which addresses belong to the public Internet: the ones a URL of a stranger's may lead to (threats 26, 27). What such a URL
-//! may look like is decided in [`crate::outside_url`]; who fetches it, and how, in the gateway's `net::guarded`.
+//! Which addresses belong to the public Internet: the ones a URL of a stranger's may lead to
+//! (threats 26, 27). What such a URL may look like is decided in [`crate::outside_url`]; who
+//! fetches it, and how, in the gateway's `net::guarded`.
 //!
-//! The tables are the IANA special-purpose address registries (RFC 6890), and what networks use to carry IPv4 in IPv6.
+//! The tables are the IANA special-purpose address registries (RFC 6890), and what networks use to
+//! carry IPv4 in IPv6.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where one subscriber is: an address of IPv4, however it is written, or a /64 of IPv6. Where many share a /64, because each of its addresses
-/// stands for another host's of IPv4 or for another host on the link, it is the whole address.
+/// Where one subscriber is: an address of IPv4, however it is written, or a /64 of IPv6. Where many
+/// share a /64, because each of its addresses stands for another host's of IPv4 or for another host
+/// on the link, it is the whole address.
 ///
-/// Two that are the same are taken for one machine; limits, which must not be evaded, count by [`crate::address_block`].
+/// Two that are the same are taken for one machine; limits, which must not be evaded, count by
+/// [`crate::address_block`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subscriber(u128);
 
@@ -43,7 +47,8 @@ const IPV4: [([u8; 4], u32, SpecialUse); 20] = [
     ([10, 0, 0, 0], 8, "private use"),
     ([100, 64, 0, 0], 10, "shared by carriers"),
     ([127, 0, 0, 0], 8, "loopback"),
-    // An ordinary address by the registries; in that cloud it is the host beneath the machine, and answers to no one else.
+    // An ordinary address by the registries; in that cloud it is the host beneath the machine, and
+    // answers to no one else.
     ([168, 63, 129, 16], 32, "a cloud platform's own"),
     ([169, 254, 0, 0], 16, "link-local"),
     ([172, 16, 0, 0], 12, "private use"),
@@ -62,7 +67,8 @@ const IPV4: [([u8; 4], u32, SpecialUse); 20] = [
     ([240, 0, 0, 0], 4, "reserved"),
 ];
 
-/// IPv6 blocks, the narrower ones first. What none of them names and lies outside `2000::/3` is not public either.
+/// IPv6 blocks, the narrower ones first. What none of them names and lies outside `2000::/3` is not
+/// public either.
 const IPV6: [([u16; 8], u32, SpecialUse); 26] = [
     ([0, 0, 0, 0, 0, 0, 0, 0], 128, "unspecified"),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, "loopback"),
@@ -94,7 +100,8 @@ const IPV6: [([u16; 8], u32, SpecialUse); 26] = [
 
 /// The block that makes the address a special one; `None` for a public address.
 ///
-/// Every address that carries an IPv4 address inside is special, whatever it carries: an honest host has one of its own.
+/// Every address that carries an IPv4 address inside is special, whatever it carries: an honest
+/// host has one of its own.
 pub fn special_use(address: IpAddr) -> Option<SpecialUse> {
     match address {
         IpAddr::V4(address) => special_use_v4(address),
@@ -104,25 +111,31 @@ pub fn special_use(address: IpAddr) -> Option<SpecialUse> {
 
 fn special_use_v4(address: Ipv4Addr) -> Option<SpecialUse> {
     let bits = address.to_bits();
-    let holds = |block: [u8; 4], prefix: u32| (bits ^ Ipv4Addr::from(block).to_bits()).checked_shr(32 - prefix) == Some(0);
+    let holds = |block: [u8; 4], prefix: u32| {
+        (bits ^ Ipv4Addr::from(block).to_bits()).checked_shr(32 - prefix) == Some(0)
+    };
     IPV4.into_iter().find(|&(block, prefix, _)| holds(block, prefix)).map(|(_, _, name)| name)
 }
 
 fn special_use_v6(address: Ipv6Addr) -> Option<SpecialUse> {
     let bits = address.to_bits();
-    let holds = |block: [u16; 8], prefix: u32| (bits ^ Ipv6Addr::from(block).to_bits()).checked_shr(128 - prefix) == Some(0);
+    let holds = |block: [u16; 8], prefix: u32| {
+        (bits ^ Ipv6Addr::from(block).to_bits()).checked_shr(128 - prefix) == Some(0)
+    };
     if let Some((_, _, name)) = IPV6.into_iter().find(|&(block, prefix, _)| holds(block, prefix)) {
         return Some(name);
     }
     let segments = address.segments();
-    // RFC 5214 section 6.1: the universal/local bit says whether the IPv4 address within is a public one.
+    // RFC 5214 section 6.1: the universal/local bit says whether the IPv4 address within is a
+    // public one.
     if matches!(segments[4], 0 | 0x0200) && segments[5] == 0x5efe {
         return Some("ISATAP");
     }
     (segments[0] >> 13 != 1).then_some("not global unicast")
 }
 
-/// The IPv4 address that an IPv6 address carries inside, for the log: whom the attempt was meant for.
+/// The IPv4 address that an IPv6 address carries inside, for the log: whom the attempt was meant
+/// for.
 pub fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [.., a, b] = address.segments();
     let last = Ipv4Addr::from_bits(u32::from(a) << 16 | u32::from(b));

@@ -1,4 +1,5 @@
-//! Words for several gateways on one store. How they find one another is said in [`crate::store::NodeStore`].
+//! Words for several gateways on one store. How they find one another is said in
+//! [`crate::store::NodeStore`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
-//! URLs of strangers that we are to fetch: client metadata documents, clients' key sets (threat 26). Which addresses they may
-//! lead to is decided in [`crate::net_address`]; the fetching is the gateway's `net::guarded`.
+//! URLs of strangers that we are to fetch: client metadata documents, clients' key sets (threat
+//! 26). Which addresses they may lead to is decided in [`crate::net_address`]; the fetching is the
+//! gateway's `net::guarded`.
 
 use std::{fmt, net::IpAddr};
 
@@ -35,7 +36,9 @@ pub enum BadOutsideUrl {
     Port,
     #[error("must name a host on the public Internet")]
     Host,
-    #[error("must be written in its normal form: host in small letters, default port left out, nothing that needs encoding")]
+    #[error(
+        "must be written in its normal form: host in small letters, default port left out, nothing that needs encoding"
+    )]
     Spelling,
     #[error("is longer than {MAX_LENGTH} characters")]
     TooLong,
@@ -90,7 +93,8 @@ impl fmt::Display for OutsideUrl {
     }
 }
 
-/// An address, however it was spelt, must be a public one; a name must have a dot within, so that no search list completes it.
+/// An address, however it was spelt, must be a public one; a name must have a dot within, so that
+/// no search list completes it.
 fn check_host(host: Option<&Host<&str>>) -> Result<(), BadOutsideUrl> {
     let is_public = |address: IpAddr| net_address::special_use(address).is_none();
     let fits = match host {
@@ -114,7 +118,8 @@ fn authority(text: &str) -> &str {
     after.split(['/', '\\', '?', '#']).next().unwrap_or_default()
 }
 
-/// Does the path have a segment `.` or `..`, plain or percent-encoded, also behind an encoded slash? Parsers drop or follow them.
+/// Does the path have a segment `.` or `..`, plain or percent-encoded, also behind an encoded
+/// slash? Parsers drop or follow them.
 fn has_dot_segment(text: &str) -> bool {
     let after = text.split_once("//").map_or(text, |(_, after)| after);
     let path = after.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
@@ -148,7 +153,9 @@ mod tests {
 
     #[test]
     fn t26_what_may_not() {
-        use BadOutsideUrl::{DotSegment, Fragment, Host, NoPath, NotHttps, Port, Spelling, TooLong, Userinfo};
+        use BadOutsideUrl::{
+            DotSegment, Fragment, Host, NoPath, NotHttps, Port, Spelling, TooLong, Userinfo,
+        };
         let long = format!("https://app.example/{}", "x".repeat(2048));
         for (text, expected) in [
             ("", NotHttps),

@@ -1,5 +1,6 @@
-//! Pinned tools (threat 45): what is remembered of the tools that servers describe, and the rule that tells a tool which is as it was
-//! from one that changed. What a tool comes to as text is [`canonical`]'s; where pins are kept is [`crate::store::PinStore`].
+//! Pinned tools (threat 45): what is remembered of the tools that servers describe, and the rule
+//! that tells a tool which is as it was from one that changed. What a tool comes to as text is
+//! [`canonical`]'s; where pins are kept is [`crate::store::PinStore`].
 
 use std::fmt;
 
@@ -58,7 +59,8 @@ impl Serialize for ToolFingerprint {
 impl<'de> Deserialize<'de> for ToolFingerprint {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a fingerprint is 64 hexadecimal digits"))
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("a fingerprint is 64 hexadecimal digits"))
     }
 }
 
@@ -84,7 +86,8 @@ impl FingerprintPrefix {
     pub const SHORTEST: usize = 16;
 
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (Self::SHORTEST..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let fits = (Self::SHORTEST..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_hexdigit());
         fits.then(|| Self(text.to_ascii_lowercase()))
     }
 
@@ -93,7 +96,8 @@ impl FingerprintPrefix {
     }
 }
 
-/// What a server says of a tool, for people who decide about it: canonical JSON, or the first [`Definition::LONGEST`] bytes of it.
+/// What a server says of a tool, for people who decide about it: canonical JSON, or the first
+/// [`Definition::LONGEST`] bytes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Definition(String);
@@ -118,7 +122,8 @@ impl Definition {
         &self.0
     }
 
-    /// What a tool of this definition means ([`SeenTool::meaning`]); `None` if not all of it is kept.
+    /// What a tool of this definition means ([`SeenTool::meaning`]); `None` if not all of it is
+    /// kept.
     pub fn meaning(&self) -> Option<ToolFingerprint> {
         let is_whole = self.0.len() < Self::LONGEST - 3;
         canonical::read(self.0.as_bytes()).filter(|_| is_whole).map(meaning)
@@ -144,7 +149,8 @@ pub struct SeenTool {
     /// The server's own name of it.
     pub name: String,
     pub fingerprint: ToolFingerprint,
-    /// Equal for tools that differ in nothing but the order of what has none: a schema's `required`.
+    /// Equal for tools that differ in nothing but the order of what has none: a schema's
+    /// `required`.
     pub meaning: ToolFingerprint,
     pub definition: Definition,
 }
@@ -162,11 +168,15 @@ pub enum UnreadableTool {
 const LONGEST_NAME: usize = 1024;
 
 impl SeenTool {
-    /// Reads a tool object as it arrived. Every member counts, `_meta` and unknown ones too: what a client shows its
-    /// model is the client's choice, so what a fingerprint leaves out is where a description could be swapped.
+    /// Reads a tool object as it arrived. Every member counts, `_meta` and unknown ones too: what a
+    /// client shows its model is the client's choice, so what a fingerprint leaves out is where a
+    /// description could be swapped.
     pub fn read(json: &[u8]) -> Result<Self, UnreadableTool> {
         let tool = canonical::read(json).ok_or(UnreadableTool::Malformed)?;
-        let name = tool.member("name").and_then(canonical::Json::text).filter(|name| name.len() <= LONGEST_NAME);
+        let name = tool
+            .member("name")
+            .and_then(canonical::Json::text)
+            .filter(|name| name.len() <= LONGEST_NAME);
         let name = name.ok_or(UnreadableTool::Nameless)?.to_owned();
         let text = tool.to_string();
         let fingerprint = fingerprint(b"portunus/tool/1\n", &text);
@@ -174,8 +184,8 @@ impl SeenTool {
     }
 }
 
-/// What is remembered of one tool of one server. A server may show different people different tools, so a tool may have
-/// several approved fingerprints.
+/// What is remembered of one tool of one server. A server may show different people different
+/// tools, so a tool may have several approved fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     pub tool: String,

@@ -16,7 +16,8 @@ use crate::{
 #[serde(transparent)]
 pub struct CodeChallenge(String);
 
-/// Why an authorization request's PKCE parameters are refused: always `invalid_request` (RFC 7636 section 4.4.1).
+/// Why an authorization request's PKCE parameters are refused: always `invalid_request` (RFC 7636
+/// section 4.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadChallenge {
     #[error("code_challenge is required")]
@@ -28,8 +29,8 @@ pub enum BadChallenge {
 }
 
 impl CodeChallenge {
-    /// Reads `code_challenge` and `code_challenge_method` of an authorization request. A missing method means `plain`
-    /// (RFC 7636 section 4.3) and is refused with it.
+    /// Reads `code_challenge` and `code_challenge_method` of an authorization request. A missing
+    /// method means `plain` (RFC 7636 section 4.3) and is refused with it.
     pub fn parse(challenge: Option<&str>, method: Option<&str>) -> Result<Self, BadChallenge> {
         let challenge = challenge.ok_or(BadChallenge::Missing)?;
         if method != Some("S256") {
@@ -49,7 +50,9 @@ impl CodeChallenge {
     /// Was this challenge made from `verifier` (RFC 7636 section 4.6)? Compared in constant time.
     pub fn admits(&self, verifier: &str) -> bool {
         let fits = (43..=128).contains(&verifier.len())
-            && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+            && verifier
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
         let computed = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
         fits && bool::from(computed.as_bytes().ct_eq(self.0.as_bytes()))
     }
@@ -59,7 +62,8 @@ impl CodeChallenge {
     }
 }
 
-/// A fresh `code_verifier` of 43 characters, for our own request at the provider to an identity provider.
+/// A fresh `code_verifier` of 43 characters, for our own request at the provider to an identity
+/// provider.
 pub fn generate_verifier(entropy: &dyn Entropy) -> SecretText {
     SecretText::new(URL_SAFE_NO_PAD.encode(random_bytes(entropy)))
 }

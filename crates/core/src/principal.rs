@@ -1,4 +1,5 @@
-//! People and who is calling: [`User`] as the store keeps them, [`Principal`] as a verified token makes one.
+//! People and who is calling: [`User`] as the store keeps them, [`Principal`] as a verified token
+//! makes one.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,31 +25,37 @@ pub struct User {
     pub email: Option<String>,
     pub email_verified: bool,
     pub groups: Vec<String>,
-    /// Google's claim `hd`: the domain of the organisation that the account belongs to ([`crate::admission`]).
+    /// Google's claim `hd`: the domain of the organisation that the account belongs to
+    /// ([`crate::admission`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosted_domain: Option<String>,
-    /// Why there are no groups though a claim is configured for them, in words for an administrator.
+    /// Why there are no groups though a claim is configured for them, in words for an
+    /// administrator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_groups: Option<String>,
     pub signed_in_at: Timestamp,
 }
 
 impl User {
-    /// The address, if the provider vouches for it. Servers are told only this one: an address that users can type into their
-    /// profile proves nothing.
+    /// The address, if the provider vouches for it. Servers are told only this one: an address that
+    /// users can type into their profile proves nothing.
     pub fn verified_email(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.email_verified)
     }
 
-    /// Is the user named by this text: an id, a subject or an e-mail address? For administrators, who are then shown the users: several
-    /// may have one address.
+    /// Is the user named by this text: an id, a subject or an e-mail address? For administrators,
+    /// who are then shown the users: several may have one address.
     pub fn is_called(&self, text: &str) -> bool {
         self.id.as_str() == text
             || self.subject == text
-            || self.email.as_deref().is_some_and(|email| email.to_lowercase() == text.to_lowercase())
+            || self
+                .email
+                .as_deref()
+                .is_some_and(|email| email.to_lowercase() == text.to_lowercase())
     }
 
-    /// Does a token of this person say the same with either record? When they signed in, no token tells.
+    /// Does a token of this person say the same with either record? When they signed in, no token
+    /// tells.
     pub fn is_described_like(&self, other: &Self) -> bool {
         Self { signed_in_at: other.signed_in_at, ..self.clone() } == *other
     }
@@ -59,15 +66,16 @@ impl User {
     }
 }
 
-/// Who is calling, proven by a valid access token for `resource`. Sessions and child processes are keyed by its parts.
-/// It is written down for another node of ours alone, and under a seal.
+/// Who is calling, proven by a valid access token for `resource`. Sessions and child processes are
+/// keyed by its parts. It is written down for another node of ours alone, and under a seal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     pub user: UserId,
     /// What the identity provider calls the person.
     pub subject: String,
     pub client: ClientId,
-    /// What the client is known as, if it registered itself ([`crate::client::Client::application`]).
+    /// What the client is known as, if it registered itself
+    /// ([`crate::client::Client::application`]).
     #[serde(default)]
     pub application: Option<TokenHash>,
     pub grant: GrantId,

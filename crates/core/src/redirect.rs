@@ -1,5 +1,6 @@
-//! Redirect URIs of clients: which may be registered, and when one that is presented is the one that was registered
-//! (threats 4, 5, 6, 57, 58, 59, 66). How a URI is read is [`crate::uri`]'s; our own URLs live in [`crate::resource`].
+//! Redirect URIs of clients: which may be registered, and when one that is presented is the one
+//! that was registered (threats 4, 5, 6, 57, 58, 59, 66). How a URI is read is [`crate::uri`]'s;
+//! our own URLs live in [`crate::resource`].
 
 use std::fmt;
 
@@ -10,8 +11,8 @@ use crate::uri::{BadUri, StrictUri};
 
 mod app_schemes;
 
-/// A redirect URI that may be registered, spelt as the client spelt it: ASCII, and nothing that a browser would read otherwise
-/// (threat 66).
+/// A redirect URI that may be registered, spelt as the client spelt it: ASCII, and nothing that a
+/// browser would read otherwise (threat 66).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct RedirectUri(String);
@@ -44,8 +45,8 @@ pub enum Recipient {
     Host(String),
     /// A program on this computer that listens on a loopback host.
     Loopback(String),
-    /// The program that this computer opens for the scheme. What stands after the scheme is that program's own affair, and
-    /// names no host.
+    /// The program that this computer opens for the scheme. What stands after the scheme is that
+    /// program's own affair, and names no host.
     Program(String),
 }
 
@@ -60,8 +61,8 @@ impl fmt::Display for Recipient {
 }
 
 impl RedirectUri {
-    /// Accepts https, http on loopback hosts, and private-use schemes (RFC 8252 sections 7.1 to 7.3): those with a dot, and those of well-known
-    /// applications.
+    /// Accepts https, http on loopback hosts, and private-use schemes (RFC 8252 sections 7.1 to
+    /// 7.3): those with a dot, and those of well-known applications.
     pub fn parse(text: &str) -> Result<Self, BadRedirectUri> {
         Self::parse_by(text, &Schemes::default())
     }
@@ -71,7 +72,8 @@ impl RedirectUri {
         Self::read(text, |scheme| schemes.allow(scheme))
     }
 
-    /// Accepts every scheme that does no harm: for what an administrator chose, and for what was registered when other schemes were allowed.
+    /// Accepts every scheme that does no harm: for what an administrator chose, and for what was
+    /// registered when other schemes were allowed.
     pub fn parse_chosen(text: &str) -> Result<Self, BadRedirectUri> {
         Self::read(text, |scheme| !is_harmful(scheme))
     }
@@ -82,7 +84,9 @@ impl RedirectUri {
         }
         // What is wrong with the scheme is told before what would be wrong with the rest.
         if let Some((scheme, _)) = text.split_once(':')
-            && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
+            && scheme.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte)
+            })
             && !is_allowed(scheme)
         {
             return Err(BadRedirectUri::Scheme);
@@ -98,8 +102,9 @@ impl RedirectUri {
         &self.0
     }
 
-    /// Does `presented`, from an authorization request, name this registered URI? An exact comparison of strings, save that the
-    /// port of an http loopback URI may vary (RFC 8252 section 7.3, OAuth 2.1 section 2.3.1). Host, path and query stay exact.
+    /// Does `presented`, from an authorization request, name this registered URI? An exact
+    /// comparison of strings, save that the port of an http loopback URI may vary (RFC 8252 section
+    /// 7.3, OAuth 2.1 section 2.3.1). Host, path and query stay exact.
     pub fn admits(&self, presented: &str) -> bool {
         self.admitted(presented).is_some()
     }
@@ -110,7 +115,9 @@ impl RedirectUri {
             return Some(self.clone());
         }
         let presented = Self::parse(presented).ok()?;
-        let is_same = self.loopback_parts().is_some_and(|registered| presented.loopback_parts() == Some(registered));
+        let is_same = self
+            .loopback_parts()
+            .is_some_and(|registered| presented.loopback_parts() == Some(registered));
         is_same.then_some(presented)
     }
 
@@ -140,7 +147,8 @@ impl RedirectUri {
         self.parts().filter(|uri| uri.scheme == "https").map(|uri| uri.host())
     }
 
-    /// Does the URI lead back to the machine in front of the user, where any local program may listen (threat 5)?
+    /// Does the URI lead back to the machine in front of the user, where any local program may
+    /// listen (threat 5)?
     pub fn is_local(&self) -> bool {
         matches!(self.recipient(), Recipient::Loopback(_))
     }
@@ -150,25 +158,28 @@ impl RedirectUri {
         self.0.split(':').next().unwrap_or_default()
     }
 
-    /// Does the URI lead to a program by a scheme of its own (RFC 8252 section 7.1), which a browser opens beside the page it is on?
+    /// Does the URI lead to a program by a scheme of its own (RFC 8252 section 7.1), which a
+    /// browser opens beside the page it is on?
     pub fn is_private_use(&self) -> bool {
         matches!(self.recipient(), Recipient::Program(_))
     }
 
-    /// Is whatever answers at this URI known by its name on the web, and by nothing else (RFC 8252 section 8.6)?
+    /// Is whatever answers at this URI known by its name on the web, and by nothing else (RFC 8252
+    /// section 8.6)?
     pub fn is_on_the_web(&self) -> bool {
         matches!(self.recipient(), Recipient::Host(_))
     }
 
-    /// May an error be sent there? A private-use scheme opens anything that its program understands, at the wish of the client that
-    /// registered the URI, so errors go to known callbacks of known programs alone (threat 59).
+    /// May an error be sent there? A private-use scheme opens anything that its program
+    /// understands, at the wish of the client that registered the URI, so errors go to known
+    /// callbacks of known programs alone (threat 59).
     pub fn may_be_told_of_errors(&self) -> bool {
         !self.is_private_use() || self.parts().is_some_and(|uri| app_schemes::is_callback(&uri))
     }
 }
 
-/// What a configuration changes about the schemes of redirect URIs (FB13). Without a word: the web, reverse domain names (RFC 8252 section 7.1), and
-/// the applications of [`app_schemes`].
+/// What a configuration changes about the schemes of redirect URIs (FB13). Without a word: the web,
+/// reverse domain names (RFC 8252 section 7.1), and the applications of [`app_schemes`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schemes {
     added: Vec<String>,
@@ -199,11 +210,15 @@ impl Schemes {
 
     fn allow(&self, scheme: &str) -> bool {
         let is_in = |list: &[String]| list.iter().any(|listed| listed == scheme);
-        let is_reverse_domain = || scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty());
+        let is_reverse_domain =
+            || scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty());
         if is_in(&self.removed) {
             return false;
         }
-        matches!(scheme, "http" | "https") || is_reverse_domain() || app_schemes::is_known(scheme) || is_in(&self.added)
+        matches!(scheme, "http" | "https")
+            || is_reverse_domain()
+            || app_schemes::is_known(scheme)
+            || is_in(&self.added)
     }
 
     /// May an answer be sent to this URI, which was registered some time ago?
@@ -215,7 +230,9 @@ impl Schemes {
 /// Is it spelt as a scheme is (RFC 3986 section 3.1), in small letters?
 pub fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'))
+        && text.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.')
+        })
 }
 
 fn private_use(scheme: &str) -> Result<String, BadScheme> {
@@ -251,7 +268,8 @@ const HARMFUL: [&str; 20] = [
     "intent",
 ];
 
-/// Is it an address of the web, one that does harm, or none that can be read? What is left has a scheme that is only not known here (FB12).
+/// Is it an address of the web, one that does harm, or none that can be read? What is left has a
+/// scheme that is only not known here (FB12).
 pub(crate) fn is_dangerous(text: &str) -> bool {
     scheme_of(text).is_none_or(|scheme| matches!(&*scheme, "http" | "https") || is_harmful(&scheme))
 }
@@ -267,7 +285,8 @@ fn is_harmful(scheme: &str) -> bool {
 
 fn scheme_of(text: &str) -> Option<String> {
     let scheme = text.split_once(':')?.0.trim().to_ascii_lowercase();
-    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_scheme = !scheme.is_empty()
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     is_scheme.then_some(scheme)
 }
 
@@ -284,9 +303,12 @@ impl<'de> Deserialize<'de> for RedirectUri {
     }
 }
 
-/// Reads the redirect URIs of a stored client. One that an earlier release took and this one refuses is left out: the client keeps the
-/// others. Whether their schemes are allowed today is asked when the client comes ([`Schemes::admit`]).
-pub(crate) fn deserialize_registered<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<RedirectUri>, D::Error> {
+/// Reads the redirect URIs of a stored client. One that an earlier release took and this one
+/// refuses is left out: the client keeps the others. Whether their schemes are allowed today is
+/// asked when the client comes ([`Schemes::admit`]).
+pub(crate) fn deserialize_registered<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<RedirectUri>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     Ok(texts.iter().filter_map(|text| RedirectUri::parse_chosen(text).ok()).collect())
 }

@@ -1,10 +1,12 @@
-//! Refresh tokens (RFC 6749 section 6, OAuth 2.1 section 4.3): what one looks like ([`PresentedRefresh`]), and what is kept of all that a
-//! grant ever had ([`RefreshFamily`]). Whether a used one is answered is decided in [`crate::oauth::token`]; how the times of use are
+//! Refresh tokens (RFC 6749 section 6, OAuth 2.1 section 4.3): what one looks like
+//! ([`PresentedRefresh`]), and what is kept of all that a grant ever had ([`RefreshFamily`]).
+//! Whether a used one is answered is decided in [`crate::oauth::token`]; how the times of use are
 //! remembered in constant space is in [`state`].
 //!
-//! A token carries the id of its family and its generation, and proves both with an HMAC under the family's own secret. So every token
-//! that the family ever had is recognised, and the current one can be made again, though nothing is kept of any of them. A token that
-//! proves nothing is of no family: nothing that was made up ends anything.
+//! A token carries the id of its family and its generation, and proves both with an HMAC under the
+//! family's own secret. So every token that the family ever had is recognised, and the current one
+//! can be made again, though nothing is kept of any of them. A token that proves nothing is of no
+//! family: nothing that was made up ends anything.
 
 pub mod state;
 
@@ -82,7 +84,8 @@ impl Serialize for FamilyId {
 impl<'de> Deserialize<'de> for FamilyId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a family's id is 16 bytes in base64url"))
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("a family's id is 16 bytes in base64url"))
     }
 }
 
@@ -106,9 +109,14 @@ impl PresentedRefresh {
     /// `None` if it is none that we could ever have issued (threat 22).
     pub fn parse(presented: &str) -> Option<Self> {
         if let Some(secret) = TokenSecret::parse(TokenKind::Refresh, presented) {
-            return Some(Self { key: RefreshKey::Earlier(secret.hash()), generation: 0, tag: [0; TAG] });
+            return Some(Self {
+                key: RefreshKey::Earlier(secret.hash()),
+                generation: 0,
+                tag: [0; TAG],
+            });
         }
-        let body: [u8; BODY] = TokenSecret::parse_body(TokenKind::Refresh, presented)?.try_into().ok()?;
+        let body: [u8; BODY] =
+            TokenSecret::parse_body(TokenKind::Refresh, presented)?.try_into().ok()?;
         let (id, rest) = body.split_first_chunk()?;
         let (generation, tag) = rest.split_first_chunk()?;
         let key = RefreshKey::Family(FamilyId(*id));
@@ -122,14 +130,19 @@ impl PresentedRefresh {
 
 impl fmt::Debug for PresentedRefresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresentedRefresh").field("key", &self.key).field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("PresentedRefresh")
+            .field("key", &self.key)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
-/// Which of its family's tokens one is. Only a token that was proved to be one has a status other than `Unknown`.
+/// Which of its family's tokens one is. Only a token that was proved to be one has a status other
+/// than `Unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshStatus {
-    /// Made up, or of a generation that the store has not come to: it proves nothing and ends nothing.
+    /// Made up, or of a generation that the store has not come to: it proves nothing and ends
+    /// nothing.
     Unknown,
     Current,
     /// Exchanged, so many generations ago, at that time; `None` is longer ago than is remembered.
@@ -146,7 +159,8 @@ pub struct EarlierRefresh {
     pub used_at: Option<Timestamp>,
 }
 
-/// What a store knows of a refresh token: its grant, revoked or not, and the family of that grant, if it has one yet.
+/// What a store knows of a refresh token: its grant, revoked or not, and the family of that grant,
+/// if it has one yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundRefresh {
     pub grant: Grant,
@@ -159,9 +173,9 @@ impl FoundRefresh {
         match (&self.family, &self.earlier) {
             (None, None) => RefreshStatus::Unknown,
             (Some(family), None) => family.status(presented),
-            (None, Some(earlier)) => {
-                earlier.used_at.map_or(RefreshStatus::Current, |at| RefreshStatus::Used { generations: 1, at: Some(at) })
-            }
+            (None, Some(earlier)) => earlier.used_at.map_or(RefreshStatus::Current, |at| {
+                RefreshStatus::Used { generations: 1, at: Some(at) }
+            }),
             // The first exchange that made the family used up every token of before.
             (Some(family), Some(earlier)) => {
                 let at = earlier.used_at.unwrap_or(family.state.began_at);
@@ -172,7 +186,8 @@ impl FoundRefresh {
 
     /// When the last token that is of use expires.
     pub fn expires_at(&self) -> Timestamp {
-        let earlier = || self.earlier.map_or(Timestamp::from_millis(i64::MIN), |earlier| earlier.expires_at);
+        let earlier =
+            || self.earlier.map_or(Timestamp::from_millis(i64::MIN), |earlier| earlier.expires_at);
         self.family.as_ref().map_or_else(earlier, |family| family.expires_at)
     }
 }
@@ -191,7 +206,13 @@ pub struct RefreshFamily {
 
 impl RefreshFamily {
     /// The family of a grant that has no token yet; its current one is of generation 0.
-    pub fn begin(grant: &Grant, address: Option<IpAddr>, now: Timestamp, lifetimes: &Lifetimes, entropy: &dyn Entropy) -> Self {
+    pub fn begin(
+        grant: &Grant,
+        address: Option<IpAddr>,
+        now: Timestamp,
+        lifetimes: &Lifetimes,
+        entropy: &dyn Entropy,
+    ) -> Self {
         let mut id = [0; ID];
         entropy.fill(&mut id);
         let mut family = Self {
@@ -205,10 +226,20 @@ impl RefreshFamily {
         family
     }
 
-    /// The family after one more exchange: the next generation is the current one. `None` after four thousand million of them.
-    pub fn rotated(&self, grant: &Grant, address: Option<IpAddr>, now: Timestamp, lifetimes: &Lifetimes) -> Option<Self> {
+    /// The family after one more exchange: the next generation is the current one. `None` after
+    /// four thousand million of them.
+    pub fn rotated(
+        &self,
+        grant: &Grant,
+        address: Option<IpAddr>,
+        now: Timestamp,
+        lifetimes: &Lifetimes,
+    ) -> Option<Self> {
         let mut next = self.clone();
-        next.state.advance(now, lifetimes.refresh_grace.max(lifetimes.refresh_reuse.unwrap_or_default()))?;
+        next.state.advance(
+            now,
+            lifetimes.refresh_grace.max(lifetimes.refresh_reuse.unwrap_or_default()),
+        )?;
         next.state.address = self.address_tag(address);
         next.expires_at = grant.token_end(now, lifetimes.refresh_token);
         Some(next)
@@ -230,17 +261,24 @@ impl RefreshFamily {
             _ if !is_ours => RefreshStatus::Unknown,
             None => RefreshStatus::Unknown,
             Some(0) => RefreshStatus::Current,
-            Some(generations) => RefreshStatus::Used { generations, at: self.state.used_at(presented.generation) },
+            Some(generations) => {
+                RefreshStatus::Used { generations, at: self.state.used_at(presented.generation) }
+            }
         }
     }
 
-    /// Is this the address of the latest rotation: the same of IPv4, the same /64 of IPv6? An unknown one is like no other.
+    /// Is this the address of the latest rotation: the same of IPv4, the same /64 of IPv6? An
+    /// unknown one is like no other.
     pub fn is_from(&self, address: Option<IpAddr>) -> bool {
         let kept = self.state.address.as_ref();
-        self.address_tag(address).as_ref().zip(kept).is_some_and(|(now, then)| bool::from(now.ct_eq(then)))
+        self.address_tag(address)
+            .as_ref()
+            .zip(kept)
+            .is_some_and(|(now, then)| bool::from(now.ct_eq(then)))
     }
 
-    /// Issues an access token of the current generation; the same one is handed out again by [`Self::current_access`].
+    /// Issues an access token of the current generation; the same one is handed out again by
+    /// [`Self::current_access`].
     pub fn issue(
         &mut self,
         grant: &Grant,
@@ -251,13 +289,19 @@ impl RefreshFamily {
         let mut nonce = [0; 16];
         issuing.entropy.fill(&mut nonce);
         let expires_at = grant.token_end(issuing.now, issuing.lifetimes.access_token);
-        let issued = IssuedAccess { nonce, resource: digest(resource.as_str()), scopes: digest(&scopes.to_string()), expires_at };
+        let issued = IssuedAccess {
+            nonce,
+            resource: digest(resource.as_str()),
+            scopes: digest(&scopes.to_string()),
+            expires_at,
+        };
         let made = self.access(&issued, resource, scopes);
         self.state.note(issued);
         made
     }
 
-    /// The access token that was issued for this with the current refresh token, if it is of use for some time yet.
+    /// The access token that was issued for this with the current refresh token, if it is of use
+    /// for some time yet.
     pub fn current_access(
         &self,
         resource: &Resource,
@@ -267,28 +311,40 @@ impl RefreshFamily {
     ) -> Option<(TokenSecret, AccessToken)> {
         let (of_resource, of_scopes) = (digest(resource.as_str()), digest(&scopes.to_string()));
         let mut issued = self.state.access.iter().rev();
-        let issued = issued.find(|issued| issued.resource == of_resource && issued.scopes == of_scopes)?;
+        let issued =
+            issued.find(|issued| issued.resource == of_resource && issued.scopes == of_scopes)?;
         let is_of_use = issued.expires_at > now + lifetimes.least_left();
         is_of_use.then(|| self.access(issued, resource, scopes))
     }
 
-    /// When the access token ends that takes the place of `token`, and what it is kept under: the one of the current pair that is for the same resource
-    /// and the same scopes.
+    /// When the access token ends that takes the place of `token`, and what it is kept under: the
+    /// one of the current pair that is for the same resource and the same scopes.
     pub fn successor(&self, token: &AccessToken) -> Option<(Timestamp, TokenHash)> {
-        let (of_resource, of_scopes) = (digest(token.resource.as_str()), digest(&token.scopes.to_string()));
+        let (of_resource, of_scopes) =
+            (digest(token.resource.as_str()), digest(&token.scopes.to_string()));
         let mut issued = self.state.access.iter().rev();
-        let issued = issued.find(|issued| issued.resource == of_resource && issued.scopes == of_scopes)?;
+        let issued =
+            issued.find(|issued| issued.resource == of_resource && issued.scopes == of_scopes)?;
         let (_, successor) = self.access(issued, &token.resource, &token.scopes);
         (successor.hash != token.hash).then_some((successor.expires_at, successor.hash))
     }
 
     /// The resource that the last access token was for, of these.
-    pub fn last_resource<'a>(&self, mut of: impl Iterator<Item = &'a Resource>) -> Option<&'a Resource> {
+    pub fn last_resource<'a>(
+        &self,
+        mut of: impl Iterator<Item = &'a Resource>,
+    ) -> Option<&'a Resource> {
         of.find(|resource| digest(resource.as_str()) == self.state.resource)
     }
 
-    fn access(&self, issued: &IssuedAccess, resource: &Resource, scopes: &ScopeSet) -> (TokenSecret, AccessToken) {
-        let secret = TokenSecret::from_body(TokenKind::Access, &self.mac(&[ACCESS_LABEL, &issued.nonce]));
+    fn access(
+        &self,
+        issued: &IssuedAccess,
+        resource: &Resource,
+        scopes: &ScopeSet,
+    ) -> (TokenSecret, AccessToken) {
+        let secret =
+            TokenSecret::from_body(TokenKind::Access, &self.mac(&[ACCESS_LABEL, &issued.nonce]));
         let (hash, grant) = (secret.hash(), self.grant.clone());
         let (resource, scopes, expires_at) = (resource.clone(), scopes.clone(), issued.expires_at);
         (secret, AccessToken { hash, grant, resource, scopes, expires_at })
@@ -304,7 +360,8 @@ impl RefreshFamily {
         Some(truncated(&self.mac(&[ADDRESS_LABEL, &subscriber.to_bytes()])))
     }
 
-    /// The labels have different lengths, or what follows them a fixed one: no two inputs read the same.
+    /// The labels have different lengths, or what follows them a fixed one: no two inputs read the
+    /// same.
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new(&self.key().into());
         for part in parts {
@@ -313,7 +370,8 @@ impl RefreshFamily {
         mac.finalize().into_bytes().into()
     }
 
-    /// As RFC 2104 section 2 makes one: padded with zeros, or hashed first if it is longer than a block.
+    /// As RFC 2104 section 2 makes one: padded with zeros, or hashed first if it is longer than a
+    /// block.
     fn key(&self) -> [u8; 64] {
         let secret = self.secret.expose().as_bytes();
         let hashed = Sha256::digest(secret);

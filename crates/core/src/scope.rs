@@ -1,5 +1,5 @@
-//! Scopes (RFC 6749 section 3.3): parsing, comparison, printing. Which scopes exist and what each means is decided in
-//! [`crate::oauth::scopes`].
+//! Scopes (RFC 6749 section 3.3): parsing, comparison, printing. Which scopes exist and what each
+//! means is decided in [`crate::oauth::scopes`].
 
 use std::{collections::BTreeSet, fmt};
 
@@ -23,7 +23,8 @@ pub struct BadScope;
 
 impl Scope {
     pub fn parse(text: &str) -> Result<Self, BadScope> {
-        let fits = !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
+        let fits =
+            !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
         if fits { Ok(Self(text.to_owned())) } else { Err(BadScope) }
     }
 
@@ -40,7 +41,11 @@ pub struct ScopeSet(BTreeSet<Scope>);
 impl ScopeSet {
     /// Parses a space-separated list; the empty text is the empty set.
     pub fn parse(text: &str) -> Result<Self, BadScope> {
-        text.split(' ').filter(|word| !word.is_empty()).map(Scope::parse).collect::<Result<_, _>>().map(Self)
+        text.split(' ')
+            .filter(|word| !word.is_empty())
+            .map(Scope::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     pub fn contains(&self, scope: &str) -> bool {

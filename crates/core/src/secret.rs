@@ -1,5 +1,6 @@
-//! Secrets: text that never prints ([`SecretText`]), the tokens we mint ([`TokenSecret`]) and what we keep of them
-//! ([`TokenHash`]). How refresh tokens hang together is in [`crate::refresh`]. Identifiers that may be seen live in [`crate::ids`].
+//! Secrets: text that never prints ([`SecretText`]), the tokens we mint ([`TokenSecret`]) and what
+//! we keep of them ([`TokenHash`]). How refresh tokens hang together is in [`crate::refresh`].
+//! Identifiers that may be seen live in [`crate::ids`].
 
 use std::fmt;
 
@@ -11,7 +12,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::entropy::{Entropy, random_bytes};
 
-/// Text that prints as `[redacted]` (threat 48) and is wiped when dropped. [`SecretText::expose`] is the only way in.
+/// Text that prints as `[redacted]` (threat 48) and is wiped when dropped. [`SecretText::expose`]
+/// is the only way in.
 #[derive(Clone, Default, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct SecretText(String);
@@ -47,7 +49,8 @@ impl PartialEq for SecretText {
 
 impl Eq for SecretText {}
 
-/// What a minted secret is for; each kind has a prefix of its own, so that scanners and people recognise a leak.
+/// What a minted secret is for; each kind has a prefix of its own, so that scanners and people
+/// recognise a leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     Access,
@@ -78,8 +81,8 @@ impl TokenKind {
     }
 }
 
-/// A secret we mint: prefix, 256 random bits in base64url (43 characters), CRC-32 of what stands before it (6 characters). A refresh
-/// token's body is longer ([`crate::refresh`]).
+/// A secret we mint: prefix, 256 random bits in base64url (43 characters), CRC-32 of what stands
+/// before it (6 characters). A refresh token's body is longer ([`crate::refresh`]).
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenSecret(SecretText);
 
@@ -91,21 +94,23 @@ impl TokenSecret {
         Self::from_body(kind, &random_bytes(entropy))
     }
 
-    /// The secret with these bytes as its body: what [`crate::refresh`] makes again when it is asked for.
+    /// The secret with these bytes as its body: what [`crate::refresh`] makes again when it is
+    /// asked for.
     pub(crate) fn from_body(kind: TokenKind, body: &[u8]) -> Self {
         let mut text = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(body));
         text.push_str(&checksum(&text));
         Self(SecretText::new(text))
     }
 
-    /// Takes a presented secret if it has the exact shape of `kind`: any added, cut or mistyped character makes it `None`
-    /// without a look into the store (threat 22).
+    /// Takes a presented secret if it has the exact shape of `kind`: any added, cut or mistyped
+    /// character makes it `None` without a look into the store (threat 22).
     pub fn parse(kind: TokenKind, presented: &str) -> Option<Self> {
         let (body, _) = split(kind, presented)?;
         (body.len() == BODY).then(|| Self(SecretText::new(presented)))
     }
 
-    /// The bytes of the body of a presented secret, whatever their number: its kind says how many there have to be.
+    /// The bytes of the body of a presented secret, whatever their number: its kind says how many
+    /// there have to be.
     pub(crate) fn parse_body(kind: TokenKind, presented: &str) -> Option<Vec<u8>> {
         let (body, _) = split(kind, presented)?;
         URL_SAFE_NO_PAD.decode(body).ok()
@@ -138,7 +143,8 @@ fn checksum(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(crc32fast::hash(text.as_bytes()).to_be_bytes())
 }
 
-/// SHA-256 of a whole secret: the only form in which a store keeps one. Secrets have 256 random bits, so no salt is needed.
+/// SHA-256 of a whole secret: the only form in which a store keeps one. Secrets have 256 random
+/// bits, so no salt is needed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash([u8; 32]);
 
@@ -188,7 +194,8 @@ impl Serialize for TokenHash {
 impl<'de> Deserialize<'de> for TokenHash {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a hash is 32 bytes in base64url"))
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("a hash is 32 bytes in base64url"))
     }
 }
 
@@ -210,7 +217,10 @@ mod tests {
         assert!(TokenSecret::parse(TokenKind::Access, &format!("{text} ")).is_none(), "spaced");
         let mut typo = text.clone().into_bytes();
         typo[20] = if typo[20] == b'a' { b'b' } else { b'a' };
-        assert!(TokenSecret::parse(TokenKind::Access, &String::from_utf8(typo).unwrap()).is_none(), "mistyped");
+        assert!(
+            TokenSecret::parse(TokenKind::Access, &String::from_utf8(typo).unwrap()).is_none(),
+            "mistyped"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! A sign-in in flight and what it leaves behind: [`Transaction`], [`BrowserTransaction`], [`ProviderRequest`], [`Login`]. The rules that move a
-//! transaction on live in [`crate::oauth::authorize`].
+//! A sign-in in flight and what it leaves behind: [`Transaction`], [`BrowserTransaction`],
+//! [`ProviderRequest`], [`Login`]. The rules that move a transaction on live in
+//! [`crate::oauth::authorize`].
 
 use std::{ops::Deref, time::Duration};
 
@@ -17,7 +18,8 @@ use crate::{
     secret::{SecretText, TokenHash},
 };
 
-/// A checked authorization request. It is kept here and never read again from the browser (threat 8).
+/// A checked authorization request. It is kept here and never read again from the browser (threat
+/// 8).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationRequest {
     pub client: ClientId,
@@ -55,8 +57,8 @@ impl Interaction {
         self.prompt.login || self.max_age.is_some()
     }
 
-    /// How many seconds ago the person may have signed in at the provider, at most: its own session does not count for a request that wants them
-    /// to sign in (FB64).
+    /// How many seconds ago the person may have signed in at the provider, at most: its own session
+    /// does not count for a request that wants them to sign in (FB64).
     pub fn oldest_sign_in(&self) -> Option<u64> {
         if self.prompt.login { Some(0) } else { self.max_age }
     }
@@ -88,7 +90,8 @@ pub enum Purpose {
     SignIn { return_to: LocalPath },
 }
 
-/// A path on this gateway to return to: starts with exactly one slash, and is visible ASCII without a backslash (threat 12).
+/// A path on this gateway to return to: starts with exactly one slash, and is visible ASCII without
+/// a backslash (threat 12).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LocalPath(String);
@@ -97,7 +100,8 @@ impl LocalPath {
     /// `None` when the text could lead anywhere but to this gateway.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix('/')?;
-        let fits = !rest.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        let fits = !rest.starts_with('/')
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         (fits && text.len() <= 2048).then(|| Self(text.to_owned()))
     }
 
@@ -136,11 +140,13 @@ pub struct Transaction {
     pub expires_at: Timestamp,
 }
 
-/// Requests to a provider for one transaction: people change their minds, and press the back button.
+/// Requests to a provider for one transaction: people change their minds, and press the back
+/// button.
 const MAX_DEPARTURES: u32 = 20;
 
-/// A transaction of the browser that sent the request at hand (threat 8). It is made where that was checked, and nowhere else: whatever
-/// goes on with a transaction takes this in place of a [`Transaction`].
+/// A transaction of the browser that sent the request at hand (threat 8). It is made where that was
+/// checked, and nowhere else: whatever goes on with a transaction takes this in place of a
+/// [`Transaction`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrowserTransaction(Transaction);
 
@@ -150,7 +156,8 @@ impl BrowserTransaction {
         Self(transaction)
     }
 
-    /// The transaction with the consent that the person in front of this browser has given; `by` is who that is, if it is known.
+    /// The transaction with the consent that the person in front of this browser has given; `by` is
+    /// who that is, if it is known.
     #[must_use]
     pub fn consented(self, at: Timestamp, by: Option<UserId>) -> Self {
         Self(Transaction { consented_at: Some(at), consented_by: by, ..self.0 })
@@ -162,7 +169,8 @@ impl BrowserTransaction {
         Self(Transaction { begun_from: Some(address), ..self.0 })
     }
 
-    /// The transaction with its browser sent to a provider once more; `None` if that was too often (threat 63).
+    /// The transaction with its browser sent to a provider once more; `None` if that was too often
+    /// (threat 63).
     pub fn departed(&self) -> Option<Self> {
         let departures = self.0.departures + 1;
         (departures <= MAX_DEPARTURES).then(|| Self(Transaction { departures, ..self.0.clone() }))
@@ -184,22 +192,25 @@ impl Deref for BrowserTransaction {
 }
 
 impl Transaction {
-    /// The check of threat 8: is this a transaction of the browser whose cookie has this hash? `None` for every other browser.
+    /// The check of threat 8: is this a transaction of the browser whose cookie has this hash?
+    /// `None` for every other browser.
     pub fn of_browser(self, browser: &TokenHash) -> Option<BrowserTransaction> {
         (self.browser == *browser).then_some(BrowserTransaction(self))
     }
 }
 
 impl ProviderRequest {
-    /// Is an answer that came to `callback`, with the state cookie whose hash is `cookie`, an answer to this request? Decided before the
-    /// request is taken out of the store, so that a stranger who knows the `state` uses nothing up (threats 2, 54, 72; RFC 9700
-    /// section 4.4.2.2).
+    /// Is an answer that came to `callback`, with the state cookie whose hash is `cookie`, an
+    /// answer to this request? Decided before the request is taken out of the store, so that a
+    /// stranger who knows the `state` uses nothing up (threats 2, 54, 72; RFC 9700 section
+    /// 4.4.2.2).
     pub fn is_answered_at(&self, callback: &str, cookie: &TokenHash) -> bool {
         self.browser == *cookie && self.redirect_uri == callback
     }
 }
 
-/// One authorization request at an identity provider, kept under the hash of its `state`; taken out once (threats 2, 3).
+/// One authorization request at an identity provider, kept under the hash of its `state`; taken out
+/// once (threats 2, 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderRequest {
     pub state: TokenHash,
@@ -207,7 +218,8 @@ pub struct ProviderRequest {
     pub browser: TokenHash,
     pub transaction: TransactionId,
     pub provider: ProviderName,
-    /// Where the provider was asked to send its answer, and the only place where one is taken (threat 54).
+    /// Where the provider was asked to send its answer, and the only place where one is taken
+    /// (threat 54).
     #[serde(default)]
     pub redirect_uri: String,
     pub nonce: SecretText,
@@ -221,7 +233,8 @@ pub struct Login {
     pub id: TokenHash,
     pub user: UserId,
     pub provider: ProviderName,
-    /// For signing out at the provider too (`id_token_hint`, OpenID Connect RP-Initiated Logout section 2).
+    /// For signing out at the provider too (`id_token_hint`, OpenID Connect RP-Initiated Logout
+    /// section 2).
     pub id_token: Option<SecretText>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
@@ -231,7 +244,8 @@ pub struct Login {
 }
 
 impl Login {
-    /// The login's new end, if its use at `now` is worth noting: ten notes in an idle lifetime at most, for each is a write.
+    /// The login's new end, if its use at `now` is worth noting: ten notes in an idle lifetime at
+    /// most, for each is a write.
     pub fn prolonged(&self, now: Timestamp, lifetimes: &Lifetimes) -> Option<Timestamp> {
         let idle = lifetimes.login_idle?;
         let noted_at = self.last_seen_at.unwrap_or(self.created_at);
@@ -249,7 +263,11 @@ mod tests {
     fn a_login_in_use_goes_on_until_its_absolute_end() {
         let seconds = Duration::from_secs;
         let start = Timestamp::from_secs(0);
-        let lifetimes = Lifetimes { login: seconds(1000), login_idle: Some(seconds(100)), ..Lifetimes::default() };
+        let lifetimes = Lifetimes {
+            login: seconds(1000),
+            login_idle: Some(seconds(100)),
+            ..Lifetimes::default()
+        };
         let login = |noted: Option<i64>| Login {
             id: TokenHash::of("login"),
             user: UserId::of("https://idp", "alice"),

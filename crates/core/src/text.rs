@@ -1,6 +1,7 @@
-//! Text that strangers chose, made fit to show to a person (threats 13, 64): [`Label`] for names, [`Sentence`] for what is said around
-//! them, [`visible`] for terminals. None of them can hold a character that hides, reorders or steers what stands beside it. Pages escape them; addresses
-//! are the gateway's `UrlText`.
+//! Text that strangers chose, made fit to show to a person (threats 13, 64): [`Label`] for names,
+//! [`Sentence`] for what is said around them, [`visible`] for terminals. None of them can hold a
+//! character that hides, reorders or steers what stands beside it. Pages escape them; addresses are
+//! the gateway's `UrlText`.
 
 use std::fmt;
 
@@ -8,7 +9,8 @@ use std::fmt;
 const LABEL_CHARS: usize = 80;
 /// The most characters of a sentence that are shown.
 const SENTENCE_CHARS: usize = 1000;
-/// How many combining marks may sit on one character: enough for every living script, too few to paint over the next line.
+/// How many combining marks may sit on one character: enough for every living script, too few to
+/// paint over the next line.
 const MARKS_PER_CHAR: usize = 3;
 
 /// A name that a stranger chose: one line, at most 80 characters, all of them visible.
@@ -88,9 +90,12 @@ fn shown(text: &str, limit: usize) -> String {
     shown
 }
 
-/// The text on one line of a terminal: what cannot be seen, and what would steer the terminal, stands there as a replacement character.
+/// The text on one line of a terminal: what cannot be seen, and what would steer the terminal,
+/// stands there as a replacement character.
 pub fn visible(text: &str) -> String {
-    let replaced = |c: char| if c.is_control() || is_invisible(c) || is_line_separator(c) { '\u{fffd}' } else { c };
+    let replaced = |c: char| {
+        if c.is_control() || is_invisible(c) || is_line_separator(c) { '\u{fffd}' } else { c }
+    };
     text.chars().map(replaced).collect()
 }
 
@@ -104,8 +109,8 @@ pub fn is_line_separator(c: char) -> bool {
     matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Controls (but white space), bidirectional controls, zero-width, filling and tag characters, blanks that are no white space,
-/// interlinear annotation, unassigned specials, private use.
+/// Controls (but white space), bidirectional controls, zero-width, filling and tag characters,
+/// blanks that are no white space, interlinear annotation, unassigned specials, private use.
 pub fn is_invisible(c: char) -> bool {
     (c.is_control() && !c.is_whitespace())
         || matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
@@ -147,8 +152,15 @@ mod tests {
     fn t64_a_terminal_is_not_steered_and_keeps_its_lines() {
         let hostile = "a\u{1b}[2Jb\u{202e}c\u{9b}d\u{200b}e\r\nf\u{2028}g\u{e0041}h";
         let shown = visible(hostile);
-        assert!(shown.chars().all(|c| !c.is_control() && !is_invisible(c) && !is_line_separator(c)), "{shown:?}");
-        assert_eq!(shown.chars().count(), hostile.chars().count(), "each is seen to have been there");
+        assert!(
+            shown.chars().all(|c| !c.is_control() && !is_invisible(c) && !is_line_separator(c)),
+            "{shown:?}"
+        );
+        assert_eq!(
+            shown.chars().count(),
+            hostile.chars().count(),
+            "each is seen to have been there"
+        );
         assert_eq!(visible("Zürich 東京"), "Zürich 東京");
     }
 

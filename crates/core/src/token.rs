@@ -1,5 +1,5 @@
-//! What the store keeps of codes and access tokens: hashes, never the secrets (those are [`crate::secret::TokenSecret`]). Refresh tokens are
-//! kept by families: [`crate::refresh`].
+//! What the store keeps of codes and access tokens: hashes, never the secrets (those are
+//! [`crate::secret::TokenSecret`]). Refresh tokens are kept by families: [`crate::refresh`].
 
 use serde::{Deserialize, Serialize};
 

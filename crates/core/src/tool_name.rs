@@ -1,5 +1,6 @@
-//! Names of tools and prompts that clients refuse (FB40). The protocol takes longer ones and other characters (MCP 2025-11-25, tool names); the models'
-//! interfaces behind many clients do not, and one such name costs all the tools beside it.
+//! Names of tools and prompts that clients refuse (FB40). The protocol takes longer ones and other
+//! characters (MCP 2025-11-25, tool names); the models' interfaces behind many clients do not, and
+//! one such name costs all the tools beside it.
 
 use std::fmt;
 
@@ -18,9 +19,14 @@ pub enum Oddity {
 impl fmt::Display for Oddity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Long(length) => write!(f, "{length} characters, and many clients take {LONGEST} at most"),
+            Self::Long(length) => {
+                write!(f, "{length} characters, and many clients take {LONGEST} at most")
+            }
             Self::Character(character) => {
-                write!(f, "{character:?} in it, and many clients take letters, digits, `_` and `-` alone")
+                write!(
+                    f,
+                    "{character:?} in it, and many clients take letters, digits, `_` and `-` alone"
+                )
             }
         }
     }
@@ -29,7 +35,8 @@ impl fmt::Display for Oddity {
 /// What is odd about the name that these parts make together, if anything is.
 pub fn oddity(parts: &[&str]) -> Option<Oddity> {
     let characters = || parts.iter().flat_map(|part| part.chars());
-    let odd = characters().find(|character| !character.is_ascii_alphanumeric() && !matches!(character, '_' | '-'));
+    let odd = characters()
+        .find(|character| !character.is_ascii_alphanumeric() && !matches!(character, '_' | '-'));
     let length = characters().count();
     odd.map(Oddity::Character).or_else(|| (length > LONGEST).then_some(Oddity::Long(length)))
 }

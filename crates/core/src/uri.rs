@@ -1,6 +1,7 @@
-//! URIs of strangers, read strictly by the string (RFC 3986) and not as a browser would read them: [`StrictUri`]. Addresses are compared as
-//! strings, and browsers repair what they are given, so a spelling that a browser would change is refused. Which schemes and
-//! hosts may be used where is decided in [`crate::redirect`] and [`crate::oauth::client_metadata`].
+//! URIs of strangers, read strictly by the string (RFC 3986) and not as a browser would read them:
+//! [`StrictUri`]. Addresses are compared as strings, and browsers repair what they are given, so a
+//! spelling that a browser would change is refused. Which schemes and hosts may be used where is
+//! decided in [`crate::redirect`] and [`crate::oauth::client_metadata`].
 
 use thiserror::Error;
 use url::Url;
@@ -20,7 +21,8 @@ pub struct StrictUri<'a> {
 /// Host and port of a URI (RFC 3986 section 3.2). There is no user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authority<'a> {
-    /// A name or an address; IPv6 within brackets. Empty only where the scheme is none of the web's.
+    /// A name or an address; IPv6 within brackets. Empty only where the scheme is none of the
+    /// web's.
     pub host: &'a str,
     pub port: Option<u16>,
 }
@@ -40,7 +42,9 @@ pub enum BadUri {
     SchemeCase,
     #[error("must have `//` and a host after https: or http:, and a slash after any other scheme")]
     NoAuthority,
-    #[error("the host must be a name in small letters or an address in its usual form, without a dot at its end")]
+    #[error(
+        "the host must be a name in small letters or an address in its usual form, without a dot at its end"
+    )]
     Host,
     #[error("the port must be a number from 1 to 65535, without zeros before it")]
     Port,
@@ -54,7 +58,8 @@ impl<'a> StrictUri<'a> {
         if !has_uri_characters(text) {
             return Err(BadUri::Characters);
         }
-        let (scheme, rest) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme)).ok_or(BadUri::NotAUri)?;
+        let (scheme, rest) =
+            text.split_once(':').filter(|(scheme, _)| is_scheme(scheme)).ok_or(BadUri::NotAUri)?;
         if text.contains('#') {
             return Err(BadUri::Fragment);
         }
@@ -88,7 +93,9 @@ impl<'a> StrictUri<'a> {
     }
 
     fn check(&self, text: &str) -> Result<(), BadUri> {
-        if self.path.contains(['[', ']']) || self.query.is_some_and(|query| query.contains(['[', ']'])) {
+        if self.path.contains(['[', ']'])
+            || self.query.is_some_and(|query| query.contains(['[', ']']))
+        {
             return Err(BadUri::Characters);
         }
         if has_dot_segment(self.path) {
@@ -98,10 +105,13 @@ impl<'a> StrictUri<'a> {
             let is_hierarchical = self.authority.is_some() || self.path.starts_with('/');
             return if is_hierarchical { Ok(()) } else { Err(BadUri::NoAuthority) };
         }
-        if self.authority.is_none() || (self.host().is_empty() && self.authority.is_some_and(|it| it.port.is_none())) {
+        if self.authority.is_none()
+            || (self.host().is_empty() && self.authority.is_some_and(|it| it.port.is_none()))
+        {
             return Err(BadUri::NoAuthority);
         }
-        // What a browser makes of the host is the host that was read here: no number, no other spelling of an address.
+        // What a browser makes of the host is the host that was read here: no number, no other
+        // spelling of an address.
         let url = Url::parse(text).map_err(|_| BadUri::Host)?;
         if url.host_str() == Some(self.host()) { Ok(()) } else { Err(BadUri::Host) }
     }
@@ -121,7 +131,11 @@ impl<'a> Authority<'a> {
         if !is_address && !host.is_empty() && !is_name(host, is_web) {
             return Err(BadUri::Host);
         }
-        if is_address && host[1..].strip_suffix(']').is_none_or(|inner| inner.parse::<std::net::Ipv6Addr>().is_err()) {
+        if is_address
+            && host[1..]
+                .strip_suffix(']')
+                .is_none_or(|inner| inner.parse::<std::net::Ipv6Addr>().is_err())
+        {
             return Err(BadUri::Host);
         }
         let port = match after.strip_prefix(':') {
@@ -135,10 +149,13 @@ impl<'a> Authority<'a> {
 
 /// The characters of RFC 3986, and `%` only before two hexadecimal digits.
 fn has_uri_characters(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte);
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte);
     let bytes = text.as_bytes();
     (0..bytes.len()).all(|at| match bytes[at] {
-        b'%' => bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
+        b'%' => {
+            bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        }
         byte => is_plain(byte),
     })
 }
@@ -146,15 +163,17 @@ fn has_uri_characters(text: &str) -> bool {
 /// RFC 3986 section 3.1, in any case of letters.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
 fn is_web(scheme: &str) -> bool {
     matches!(scheme, "http" | "https")
 }
 
-/// A name of labels with dots between, or an IPv4 address. Nothing in it is percent-encoded. Browsers turn a host of the web into small
-/// letters, and leave any other as it is.
+/// A name of labels with dots between, or an IPv4 address. Nothing in it is percent-encoded.
+/// Browsers turn a host of the web into small letters, and leave any other as it is.
 fn is_name(host: &str, is_web: bool) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -171,7 +190,8 @@ fn port(digits: &str) -> Result<u16, BadUri> {
 
 /// Browsers take dot segments out, percent-encoded ones too.
 fn has_dot_segment(path: &str) -> bool {
-    path.split('/').any(|segment| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
+    path.split('/')
+        .any(|segment| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! Every page with made-up content, on a loopback port, to look at in a browser: `cargo run -p portunus --example pages -- 4400`.
+//! Every page with made-up content, on a loopback port, to look at in a browser: `cargo run -p
+//! portunus --example pages -- 4400`.
 
 use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use portunus::edge::pages::{
-    BackLink, ConnectHelp, ConsentPage, ContinuePage, DemoPeoplePage, DemoPerson, Destination, ErrorPage, Frame, FrontPage,
-    FrontPageGrant, FrontPageServer, FrontPageUser, Label, NotAdmittedPage, NotToldPage, Origin, ProviderChoice, ScopeLine,
-    SignInPage, SignedInPage, SignedOutPage, assets, respond,
+    BackLink, ConnectHelp, ConsentPage, ContinuePage, DemoPeoplePage, DemoPerson, Destination,
+    ErrorPage, Frame, FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser, Label,
+    NotAdmittedPage, NotToldPage, Origin, ProviderChoice, ScopeLine, SignInPage, SignedInPage,
+    SignedOutPage, assets, respond,
 };
 use tokio::net::TcpListener;
 
@@ -41,20 +43,43 @@ fn labels(texts: &[&str]) -> Vec<Label> {
 }
 
 fn consent(local: bool) -> Response {
-    let scope = |name: &str, words: &str| ScopeLine { name: name.into(), words: words.into(), is_new: !local };
+    let scope = |name: &str, words: &str| ScopeLine {
+        name: name.into(),
+        words: words.into(),
+        is_new: !local,
+    };
     let page = ConsentPage {
         frame: Frame { demo: local, signed_in_as: local.then(|| "Alice".into()) },
-        client_name: if local { "Claude Code (portunus)".into() } else { "\u{202E}Cursor <b>x</b>".into() },
+        client_name: if local {
+            "Claude Code (portunus)".into()
+        } else {
+            "\u{202E}Cursor <b>x</b>".into()
+        },
         client_id: "ptn_client_2xXJ6Zq0b7m3Yw8H1rVd5tKcUoLpNsAeFiGhQjWkMzE".into(),
         client_uri: Some("https://cursor.com".into()),
-        origin: if local { Origin::Registered("today".into()) } else { Origin::Document("www.cursor.com".into()) },
+        origin: if local {
+            Origin::Registered("today".into())
+        } else {
+            Origin::Document("www.cursor.com".into())
+        },
         resources: vec![MCP.into()],
-        servers: if local { labels(&["dice", "uuid", "github", "jira-cloud", "warehouse"]) } else { labels(&["dice"]) },
+        servers: if local {
+            labels(&["dice", "uuid", "github", "jira-cloud", "warehouse"])
+        } else {
+            labels(&["dice"])
+        },
         scopes: vec![
             scope("mcp", "Use every tool, prompt and resource you may use"),
-            scope("offline_access", "Keep this access for 30 days after its last use, without asking you again"),
+            scope(
+                "offline_access",
+                "Keep this access for 30 days after its last use, without asking you again",
+            ),
         ],
-        kept: if local { Vec::new() } else { vec![scope("dice:read", "Look at the dice that were rolled")] },
+        kept: if local {
+            Vec::new()
+        } else {
+            vec![scope("dice:read", "Look at the dice that were rolled")]
+        },
         has_changed: false,
         redirect_uri: if local {
             "http://localhost:54823/callback".into()
@@ -103,8 +128,11 @@ fn not_told() -> Response {
 }
 
 fn front_page(signed_in: bool) -> Response {
-    let server =
-        |name: &str, kind: &'static str| FrontPageServer { name: name.into(), url: format!("{MCP}/{name}").into(), kind };
+    let server = |name: &str, kind: &'static str| FrontPageServer {
+        name: name.into(),
+        url: format!("{MCP}/{name}").into(),
+        kind,
+    };
     let grant = |client: &str, since: &str| FrontPageGrant {
         client: client.into(),
         resource: MCP.into(),
@@ -129,22 +157,32 @@ fn front_page(signed_in: bool) -> Response {
 }
 
 fn sign_in() -> Response {
-    let choice = |label: &str, href: &str| ProviderChoice { label: label.into(), href: href.into() };
+    let choice =
+        |label: &str, href: &str| ProviderChoice { label: label.into(), href: href.into() };
     let page = SignInPage {
         frame: Frame::default(),
-        providers: vec![choice("Okta", "/auth/signin/okta"), choice("Google", "/auth/signin/google")],
+        providers: vec![
+            choice("Okta", "/auth/signin/okta"),
+            choice("Google", "/auth/signin/google"),
+        ],
         client_name: Some("Claude Code (portunus)".into()),
     };
     respond(StatusCode::OK, &page)
 }
 
 fn signed_in() -> Response {
-    let back = BackLink { label: "Go back to your application".into(), href: "cursor://example/callback?code=fake".into() };
+    let back = BackLink {
+        label: "Go back to your application".into(),
+        href: "cursor://example/callback?code=fake".into(),
+    };
     respond(StatusCode::OK, &SignedInPage { frame: frame(), name: "Alice".into(), back })
 }
 
 fn signed_out() -> Response {
-    respond(StatusCode::OK, &SignedOutPage { frame: Frame::default(), at_provider: Some("Okta".into()) })
+    respond(
+        StatusCode::OK,
+        &SignedOutPage { frame: Frame::default(), at_provider: Some("Okta".into()) },
+    )
 }
 
 fn error() -> Response {
@@ -167,7 +205,10 @@ fn not_admitted() -> Response {
         account: "octocat@home.example".into(),
         subject: "583231".into(),
         another: "/auth/signin?transaction=ptn_txn_x&account=another".into(),
-        back: Some(BackLink { label: "Go back to Cursor".into(), href: "https://www.cursor.com/callback".into() }),
+        back: Some(BackLink {
+            label: "Go back to Cursor".into(),
+            href: "https://www.cursor.com/callback".into(),
+        }),
         request_id: "01JZ9X4T8Q".into(),
     };
     respond(StatusCode::FORBIDDEN, &page)

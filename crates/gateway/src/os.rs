@@ -1,5 +1,5 @@
-//! What the operating system gives: chance ([`OsEntropy`], whose trait and a seeded one for tests live in `portunus_core::entropy`), and file
-//! descriptors.
+//! What the operating system gives: chance ([`OsEntropy`], whose trait and a seeded one for tests
+//! live in `portunus_core::entropy`), and file descriptors.
 
 use portunus_core::Entropy;
 
@@ -8,9 +8,13 @@ use portunus_core::Entropy;
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
-    /// Ends the process when the operating system has no random bytes to give: to go on without them would mint guessable
-    /// secrets. Linux answers once its pool is filled, early in boot, and never fails after that.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system for random bytes")]
+    /// Ends the process when the operating system has no random bytes to give: to go on without
+    /// them would mint guessable secrets. Linux answers once its pool is filled, early in boot, and
+    /// never fails after that.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the operating system for random bytes"
+    )]
     fn fill(&self, out: &mut [u8]) {
         if let Err(error) = getrandom::fill(out) {
             tracing::error!(%error, "the operating system gives no random bytes: stopping");
@@ -41,7 +45,10 @@ mod tests {
         let line = "Limit                     Soft Limit           Hard Limit           Units     \n\
                     Max open files            1024                 524288               files     \n";
         assert_eq!(soft_limit(line), Some(1024));
-        assert_eq!(soft_limit("Max open files            unlimited            unlimited            files"), None);
+        assert_eq!(
+            soft_limit("Max open files            unlimited            unlimited            files"),
+            None
+        );
         assert_eq!(soft_limit(""), None);
     }
 

@@ -1,5 +1,6 @@
-//! Between the hub, which asks about tools ([`portunus_mcp::pins`]), and the store, which remembers them: [`PinBook`]. The rule is
-//! `portunus_core::pins`; what administrators do about it is `cli::tools`.
+//! Between the hub, which asks about tools ([`portunus_mcp::pins`]), and the store, which remembers
+//! them: [`PinBook`]. The rule is `portunus_core::pins`; what administrators do about it is
+//! `cli::tools`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,7 +28,8 @@ mod tests;
 
 /// How long what was read is trusted: an approval is noticed within this time.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// Tools of one server that are remembered: as many as are taken from its list. Those beyond are held.
+/// Tools of one server that are remembered: as many as are taken from its list. Those beyond are
+/// held.
 const MOST_TOOLS: usize = 5_000;
 /// Changes of one tool that wait for an administrator; newer ones push out older ones.
 const MOST_CHANGES: u32 = 4;
@@ -51,7 +53,8 @@ struct Page {
 #[derive(Default)]
 struct Kept {
     pins: HashMap<String, Pin>,
-    /// What the approved definitions mean, of the tools of which one was seen that is not among them to the letter.
+    /// What the approved definitions mean, of the tools of which one was seen that is not among
+    /// them to the letter.
     meanings: HashSet<(String, ToolFingerprint)>,
     read_at: Option<Instant>,
 }
@@ -71,8 +74,15 @@ impl PinBook {
         self.pages.store(Arc::new(pages));
     }
 
-    /// Brings the page up to date with what was seen. An error leaves what was read before: what passed then still does.
-    async fn note(&self, server: &ServerName, page: &Page, kept: &mut Kept, seen: &[SeenTool]) -> Result<(), StoreError> {
+    /// Brings the page up to date with what was seen. An error leaves what was read before: what
+    /// passed then still does.
+    async fn note(
+        &self,
+        server: &ServerName,
+        page: &Page,
+        kept: &mut Kept,
+        seen: &[SeenTool],
+    ) -> Result<(), StoreError> {
         if kept.read_at.is_none_or(|read_at| read_at.elapsed() >= TRUSTED_FOR) {
             self.read(server, kept).await?;
         }
@@ -86,7 +96,8 @@ impl PinBook {
         }
         let changed = kept.changed_ones(seen);
         if !changed.is_empty() {
-            let fresh = self.store.quarantine(server, &changed, MOST_CHANGES, self.clock.now()).await?;
+            let fresh =
+                self.store.quarantine(server, &changed, MOST_CHANGES, self.clock.now()).await?;
             for tool in changed.iter().filter(|tool| fresh.contains(&tool.fingerprint)) {
                 tell(server, page.pinning, tool);
             }
@@ -98,7 +109,9 @@ impl PinBook {
     async fn read_meanings(&self, server: &ServerName, kept: &mut Kept) -> Result<(), StoreError> {
         let records = self.store.list_pins(Some(server)).await?;
         let approved = records.into_iter().filter(|record| record.approved_at.is_some());
-        kept.meanings = approved.filter_map(|record| Some((record.tool, record.definition.meaning()?))).collect();
+        kept.meanings = approved
+            .filter_map(|record| Some((record.tool, record.definition.meaning()?)))
+            .collect();
         Ok(())
     }
 
@@ -113,7 +126,8 @@ impl PinBook {
 fn pages(servers: impl IntoIterator<Item = (ServerName, Pinning)>, known: &Pages) -> Pages {
     let page = |(server, pinning)| {
         let kept = known.get(&server).filter(|page| page.pinning == pinning);
-        let page = kept.map_or_else(|| Arc::new(Page { pinning, kept: Mutex::default() }), Arc::clone);
+        let page =
+            kept.map_or_else(|| Arc::new(Page { pinning, kept: Mutex::default() }), Arc::clone);
         (server, page)
     };
     servers.into_iter().map(page).collect()
@@ -122,7 +136,9 @@ fn pages(servers: impl IntoIterator<Item = (ServerName, Pinning)>, known: &Pages
 impl Kept {
     fn judge(&self, tool: &SeenTool) -> Judgement {
         match judge(self.pins.get(&tool.name), &tool.fingerprint) {
-            Judgement::Changed if self.meanings.contains(&(tool.name.clone(), tool.meaning)) => Judgement::Same,
+            Judgement::Changed if self.meanings.contains(&(tool.name.clone(), tool.meaning)) => {
+                Judgement::Same
+            }
             judgement => judgement,
         }
     }
@@ -130,19 +146,25 @@ impl Kept {
     /// Tools that were never seen, as far as there is room for them.
     fn new_ones(&self, seen: &[SeenTool]) -> Vec<SeenTool> {
         let mut names = HashSet::new();
-        let new = seen.iter().filter(|tool| self.judge(tool) == Judgement::New && names.insert(tool.name.as_str()));
+        let new = seen
+            .iter()
+            .filter(|tool| self.judge(tool) == Judgement::New && names.insert(tool.name.as_str()));
         new.take(MOST_TOOLS.saturating_sub(self.pins.len())).cloned().collect()
     }
 
-    /// Changes that nobody was told of yet. Of each tool no more than are kept, or each look would push out the last one's.
+    /// Changes that nobody was told of yet. Of each tool no more than are kept, or each look would
+    /// push out the last one's.
     fn changed_ones(&self, seen: &[SeenTool]) -> Vec<SeenTool> {
         let mut counts: HashMap<&str, u32> = HashMap::new();
-        let changed = seen.iter().filter(|tool| self.judge(tool) == Judgement::Changed).filter(|tool| {
-            let count = counts.entry(&tool.name).or_default();
-            *count += 1;
-            *count <= MOST_CHANGES
-        });
-        let is_known = |tool: &SeenTool| self.pins.get(&tool.name).is_some_and(|pin| pin.quarantined.contains(&tool.fingerprint));
+        let changed =
+            seen.iter().filter(|tool| self.judge(tool) == Judgement::Changed).filter(|tool| {
+                let count = counts.entry(&tool.name).or_default();
+                *count += 1;
+                *count <= MOST_CHANGES
+            });
+        let is_known = |tool: &SeenTool| {
+            self.pins.get(&tool.name).is_some_and(|pin| pin.quarantined.contains(&tool.fingerprint))
+        };
         changed.filter(|tool| !is_known(tool)).cloned().collect()
     }
 }
@@ -179,7 +201,11 @@ impl ToolPins for PinBook {
             }
         };
         let trust = read.into_iter().map(trust);
-        if page.pinning == Pinning::Warn { trust.map(|_| Trust::Pass).collect() } else { trust.collect() }
+        if page.pinning == Pinning::Warn {
+            trust.map(|_| Trust::Pass).collect()
+        } else {
+            trust.collect()
+        }
     }
 }
 
@@ -192,7 +218,8 @@ impl fmt::Debug for PinBook {
 /// Told once of each change. The command has no word of the server's own choosing in it.
 fn tell(server: &ServerName, pinning: Pinning, tool: &SeenTool) {
     let fingerprint = tool.fingerprint;
-    let (tool, approve) = (shown(&tool.name), format!("portunus tools approve {server} {fingerprint}"));
+    let (tool, approve) =
+        (shown(&tool.name), format!("portunus tools approve {server} {fingerprint}"));
     let look = format!("portunus tools diff {server}");
     match pinning {
         Pinning::Enforce => {

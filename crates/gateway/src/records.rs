@@ -1,5 +1,5 @@
-//! Between the MCP half, which hands out what a session needs to go on and whose a task is, and the store, which keeps it: names become hashes here, and times
-//! are added.
+//! Between the MCP half, which hands out what a session needs to go on and whose a task is, and the
+//! store, which keeps it: names become hashes here, and times are added.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -32,7 +32,10 @@ impl SessionRecords for StoredSessions {
     async fn keep(&self, session: &str, user: &UserId, state: &[u8]) -> Result<(), RecordsDown> {
         let kept = SessionRecord { user: user.clone(), state: state.to_vec() };
         let expires_at = self.clock.now() + self.keep_for;
-        self.store.keep_session(&TokenHash::of(session), &kept, expires_at).await.map_err(|error| down(&error))
+        self.store
+            .keep_session(&TokenHash::of(session), &kept, expires_at)
+            .await
+            .map_err(|error| down(&error))
     }
 
     async fn find(&self, session: &str) -> Result<Option<(UserId, Vec<u8>)>, RecordsDown> {
@@ -49,11 +52,19 @@ impl SessionRecords for StoredSessions {
 
     async fn touch(&self, session: &str) -> Result<(), RecordsDown> {
         let now = self.clock.now();
-        self.store.touch_session(&TokenHash::of(session), now + self.keep_for, now).await.map(drop).map_err(|error| down(&error))
+        self.store
+            .touch_session(&TokenHash::of(session), now + self.keep_for, now)
+            .await
+            .map(drop)
+            .map_err(|error| down(&error))
     }
 
     async fn forget(&self, session: &str) -> Result<(), RecordsDown> {
-        self.store.delete_session(&TokenHash::of(session)).await.map(drop).map_err(|error| down(&error))
+        self.store
+            .delete_session(&TokenHash::of(session))
+            .await
+            .map(drop)
+            .map_err(|error| down(&error))
     }
 }
 
@@ -72,7 +83,8 @@ pub struct StoredTasks {
     pub clock: Arc<dyn Clock>,
 }
 
-/// One task of one owner at one server. The task's id may be a secret, so the name is kept as a hash.
+/// One task of one owner at one server. The task's id may be a secret, so the name is kept as a
+/// hash.
 fn name(owner: &TaskOwner, server: &ServerName, id: &str) -> TokenHash {
     let parts = [owner.user.as_str(), owner.client.as_str(), server.as_str(), id];
     TokenHash::of(&format!("task {}", serde_json::json!(parts)))
@@ -88,25 +100,45 @@ impl TaskRecords for StoredTasks {
             tool: task.tool.clone(),
         };
         let id = name(owner, &task.server, &task.id);
-        self.store.keep_task(&id, &kept, self.clock.now() + TASKS_KEPT).await.map_err(|error| down(&error))
+        self.store
+            .keep_task(&id, &kept, self.clock.now() + TASKS_KEPT)
+            .await
+            .map_err(|error| down(&error))
     }
 
-    async fn find_tasks(&self, owner: &TaskOwner, server: &ServerName, ids: &[&str]) -> Result<Vec<OwnedTask>, RecordsDown> {
+    async fn find_tasks(
+        &self,
+        owner: &TaskOwner,
+        server: &ServerName,
+        ids: &[&str],
+    ) -> Result<Vec<OwnedTask>, RecordsDown> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let names: Vec<_> = ids.iter().map(|id| name(owner, server, id)).collect();
-        let found = self.store.find_tasks(&names, self.clock.now()).await.map_err(|error| down(&error))?;
+        let found =
+            self.store.find_tasks(&names, self.clock.now()).await.map_err(|error| down(&error))?;
         let own = ids.iter().zip(found).filter_map(|(id, kept)| {
             // The name says whose it is; what is written there has to say the same.
-            let kept = kept.filter(|kept| kept.user == owner.user && kept.client == owner.client && kept.server == *server)?;
+            let kept = kept.filter(|kept| {
+                kept.user == owner.user && kept.client == owner.client && kept.server == *server
+            })?;
             Some(OwnedTask { server: kept.server, id: (*id).to_owned(), tool: kept.tool })
         });
         Ok(own.collect())
     }
 
-    async fn forget_task(&self, owner: &TaskOwner, server: &ServerName, id: &str) -> Result<(), RecordsDown> {
-        self.store.delete_task(&name(owner, server, id)).await.map(drop).map_err(|error| down(&error))
+    async fn forget_task(
+        &self,
+        owner: &TaskOwner,
+        server: &ServerName,
+        id: &str,
+    ) -> Result<(), RecordsDown> {
+        self.store
+            .delete_task(&name(owner, server, id))
+            .await
+            .map(drop)
+            .map_err(|error| down(&error))
     }
 }
 

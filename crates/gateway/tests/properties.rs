@@ -1,5 +1,6 @@
-//! The checks of the fuzz targets (`fuzz/checks.rs`), run over generated inputs: seeds that are nearly right, with random
-//! changes. Fuzzing itself, which learns from coverage, is `cargo fuzz run TARGET`.
+//! The checks of the fuzz targets (`fuzz/checks.rs`), run over generated inputs: seeds that are
+//! nearly right, with random changes. Fuzzing itself, which learns from coverage, is `cargo fuzz
+//! run TARGET`.
 
 #[path = "../../../fuzz/checks.rs"]
 mod checks;
@@ -31,7 +32,11 @@ const URIS: &[&str] = &[
     "https://app.example/cb\nhttps://app.example/cb",
     "com.example.app:/cb\ncom.example.app:/cb",
 ];
-const FORMS: &[&str] = &["client_id=a&state=b&redirect_uri=c", "code=a+b%20c&scope=%E2%82%AC", "a=%&b=%f&client%5Fid=x"];
+const FORMS: &[&str] = &[
+    "client_id=a&state=b&redirect_uri=c",
+    "code=a+b%20c&scope=%E2%82%AC",
+    "a=%&b=%f&client%5Fid=x",
+];
 const METADATA: &[&str] = &[
     r#"{"redirect_uris":["https://app.example/cb"],"client_uri":"https://app.example","grant_types":["authorization_code"]}"#,
     r#"{"redirect_uris":["http://127.0.0.1/cb"],"logo_uri":"https://a/","token_endpoint_auth_method":"none","scope":"mcp"}"#,
@@ -41,9 +46,12 @@ const REQUESTS: &[&str] = &[
      &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
     "response_type=token&redirect_uri=com.example.app:/cb?x=1&state=%0d%0aSet-Cookie:x",
 ];
-const TOKENS: &[&str] =
-    &["client_id=c&client_secret=x&grant_type=refresh_token", "client_id=c&grant_type=authorization_code&code=x"];
-const HEADERS: &[&str] = &["Basic eDp5", "Bearer ptn_at_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAabcdef", "Bearer "];
+const TOKENS: &[&str] = &[
+    "client_id=c&client_secret=x&grant_type=refresh_token",
+    "client_id=c&grant_type=authorization_code&code=x",
+];
+const HEADERS: &[&str] =
+    &["Basic eDp5", "Bearer ptn_at_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAabcdef", "Bearer "];
 const JWTS: &[&str] = &[
     "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlIn0.\n{\"keys\":[]}",
     "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsifQ.e30.AAAA\n{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\",\"kid\":\"k\"}]}",
@@ -96,9 +104,16 @@ fn seeds_of_the_fuzzer() {
         ("wire", checks::wire),
     ];
     let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
-    assert_eq!(std::fs::read_dir(&seeds).unwrap().count(), targets.len(), "each target has its folder");
+    assert_eq!(
+        std::fs::read_dir(&seeds).unwrap().count(),
+        targets.len(),
+        "each target has its folder"
+    );
     for (name, check) in targets {
-        let files = std::fs::read_dir(seeds.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        let files = std::fs::read_dir(seeds.join(name))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect::<Vec<_>>();
         assert!(files.len() > 20, "{name}");
         for file in files {
             check(&std::fs::read(file).unwrap());

@@ -1,6 +1,7 @@
-//! What a provider publishes, kept for as long as it allows: [`Cache`]. One caller fetches while the others wait; a failure is
-//! never kept, but is not tried again at once; an old copy serves while the provider is away. What is fetched is decided in
-//! [`crate::discovery`] and [`crate::jwks`].
+//! What a provider publishes, kept for as long as it allows: [`Cache`]. One caller fetches while
+//! the others wait; a failure is never kept, but is not tried again at once; an old copy serves
+//! while the provider is away. What is fetched is decided in [`crate::discovery`] and
+//! [`crate::jwks`].
 
 use std::{
     future::Future,
@@ -97,7 +98,8 @@ impl<T> Cache<T> {
             return Ok(value);
         }
         let stale = self.stale();
-        let patience = if stale.is_some() { self.pace.patience_with_stale } else { self.pace.patience };
+        let patience =
+            if stale.is_some() { self.pace.patience_with_stale } else { self.pace.patience };
         match (self.fetch(&mut turn, patience, fetch).await, stale) {
             (Err(error), Some(stale)) => {
                 tracing::warn!(%error, "a provider's published document could not be refreshed; the old copy serves");
@@ -107,9 +109,9 @@ impl<T> Cache<T> {
         }
     }
 
-    /// What `find` finds in the document, fetching it anew if it is not there. A copy fetched after `asked` is not fetched
-    /// again; a fetch that found nothing bars the next one for a while (F4), one that did does not: keys may rotate as often
-    /// as the provider likes.
+    /// What `find` finds in the document, fetching it anew if it is not there. A copy fetched after
+    /// `asked` is not fetched again; a fetch that found nothing bars the next one for a while (F4),
+    /// one that did does not: keys may rotate as often as the provider likes.
     pub(crate) async fn find<R, F, Fut>(
         &self,
         asked: Instant,
@@ -138,7 +140,12 @@ impl<T> Cache<T> {
         Ok(found)
     }
 
-    async fn fetch<F, Fut>(&self, turn: &mut Turn, patience: Duration, fetch: F) -> Result<Arc<T>, IdentityError>
+    async fn fetch<F, Fut>(
+        &self,
+        turn: &mut Turn,
+        patience: Duration,
+        fetch: F,
+    ) -> Result<Arc<T>, IdentityError>
     where
         F: FnOnce(Duration) -> Fut,
         Fut: Future<Output = Result<Fetched<T>, IdentityError>>,
@@ -163,7 +170,8 @@ impl<T> Cache<T> {
     fn keep(&self, value: T, max_age: Option<Duration>) -> Arc<T> {
         let value = Arc::new(value);
         let fetched = Instant::now();
-        let fresh_for = max_age.unwrap_or(self.pace.unsaid).clamp(self.pace.shortest, self.pace.longest);
+        let fresh_for =
+            max_age.unwrap_or(self.pace.unsaid).clamp(self.pace.shortest, self.pace.longest);
         let held = Held { value: Arc::clone(&value), fetched, fresh_until: fetched + fresh_for };
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
         value
@@ -184,7 +192,9 @@ impl<T> Cache<T> {
 
     fn until(&self, late: Duration) -> Option<Arc<T>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().filter(|held| Instant::now() < held.fresh_until + late).map(|held| Arc::clone(&held.value))
+        held.as_ref()
+            .filter(|held| Instant::now() < held.fresh_until + late)
+            .map(|held| Arc::clone(&held.value))
     }
 }
 

@@ -1,5 +1,5 @@
-//! A person from claims (OpenID Connect Core 1.0 section 5.1): name, e-mail, groups. Where claims come from is next door, in
-//! [`crate::id_token`] and [`crate::userinfo`].
+//! A person from claims (OpenID Connect Core 1.0 section 5.1): name, e-mail, groups. Where claims
+//! come from is next door, in [`crate::id_token`] and [`crate::userinfo`].
 
 use serde_json::{Map, Value};
 
@@ -35,10 +35,11 @@ impl<'a> Claims<'a> {
         Some(name.chars().filter(|c| !c.is_control()).take(MAX_NAME_LENGTH).collect())
     }
 
-    /// The e-mail and whether the provider vouches for it. Both from the same source: a verified flag of one must not vouch for
-    /// an address of the other.
+    /// The e-mail and whether the provider vouches for it. Both from the same source: a verified
+    /// flag of one must not vouch for an address of the other.
     pub(crate) fn email(&self) -> (Option<String>, bool) {
-        let source = if self.id_token.contains_key("email") { Some(self.id_token) } else { self.userinfo };
+        let source =
+            if self.id_token.contains_key("email") { Some(self.id_token) } else { self.userinfo };
         let Some(source) = source else { return (None, false) };
         let email = source.get("email").and_then(Value::as_str).and_then(email);
         // Some providers send the flag as text.
@@ -67,15 +68,15 @@ impl<'a> Claims<'a> {
         groups(self.find(claim))
     }
 
-    /// The domain of the Workspace or Cloud organisation that a Google account belongs to. Userinfo is not asked: the signature of the ID
-    /// token is over what decides who is admitted.
+    /// The domain of the Workspace or Cloud organisation that a Google account belongs to. Userinfo
+    /// is not asked: the signature of the ID token is over what decides who is admitted.
     pub(crate) fn hosted_domain(&self) -> Option<String> {
         let domain = self.id_token.get("hd")?.as_str()?;
         (1..=MAX_DOMAIN_LENGTH).contains(&domain.len()).then(|| domain.to_owned())
     }
 
-    /// Microsoft's way to say that it verified the address: the optional claim `xms_edov`, the domain's owner being verified. It vouches for
-    /// an address of the same ID token.
+    /// Microsoft's way to say that it verified the address: the optional claim `xms_edov`, the
+    /// domain's owner being verified. It vouches for an address of the same ID token.
     pub(crate) fn is_email_of_verified_domain(&self) -> bool {
         let is_so = match self.id_token.get("xms_edov") {
             Some(Value::Bool(verified)) => *verified,
@@ -87,22 +88,26 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// A claim by its name, or by the path to it: `realm_access.roles`. Names may have dots themselves, as in
-/// `resource_access.mcp.acme.com.roles`: every way to split is tried, the longest names first (FB65).
+/// A claim by its name, or by the path to it: `realm_access.roles`. Names may have dots themselves,
+/// as in `resource_access.mcp.acme.com.roles`: every way to split is tried, the longest names first
+/// (FB65).
 pub(crate) fn find<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a Value> {
     if let Some(value) = claims.get(claim).filter(|value| !value.is_null()) {
         return Some(value);
     }
-    claim.rmatch_indices('.').find_map(|(at, _)| find(claims.get(&claim[..at])?.as_object()?, &claim[at + 1..]))
+    claim
+        .rmatch_indices('.')
+        .find_map(|(at, _)| find(claims.get(&claim[..at])?.as_object()?, &claim[at + 1..]))
 }
 
-/// What a group is called in each of the shapes that providers have (FB22): a text, or an object that has a name.
+/// What a group is called in each of the shapes that providers have (FB22): a text, or an object
+/// that has a name.
 fn group_name(group: &Value) -> Option<&str> {
     match group {
         Value::String(text) => Some(text),
-        Value::Object(members) => {
-            ["name", "displayName", "display", "value"].iter().find_map(|name| members.get(*name)?.as_str())
-        }
+        Value::Object(members) => ["name", "displayName", "display", "value"]
+            .iter()
+            .find_map(|name| members.get(*name)?.as_str()),
         _ => None,
     }
 }
@@ -110,25 +115,31 @@ fn group_name(group: &Value) -> Option<&str> {
 /// Takes an address with exactly one `@` (threat 42), and no other.
 pub(crate) fn email(text: &str) -> Option<String> {
     let fits = text.len() <= MAX_EMAIL_LENGTH
-        && text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
+        && text.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+        })
         && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     fits.then(|| text.to_owned())
 }
 
-/// Names only, each once, within limits, and whether none was left out for their number. One text alone counts as a list of one; of an object the
-/// keys are the groups.
+/// Names only, each once, within limits, and whether none was left out for their number. One text
+/// alone counts as a list of one; of an object the keys are the groups.
 fn groups(value: Option<&Value>) -> (Vec<String>, bool) {
     let listed: Vec<&str> = match value {
         Some(Value::Array(groups)) => groups.iter().filter_map(group_name).collect(),
         Some(Value::String(one)) => vec![one],
-        Some(Value::Object(roles)) => {
-            roles.iter().filter(|(_, value)| !value.is_null() && **value != false).map(|(role, _)| role.as_str()).collect()
-        }
+        Some(Value::Object(roles)) => roles
+            .iter()
+            .filter(|(_, value)| !value.is_null() && **value != false)
+            .map(|(role, _)| role.as_str())
+            .collect(),
         _ => Vec::new(),
     };
     let mut groups: Vec<String> = Vec::new();
     for &group in &listed {
-        let fits = !group.is_empty() && group.len() <= MAX_GROUP_LENGTH && !group.chars().any(char::is_control);
+        let fits = !group.is_empty()
+            && group.len() <= MAX_GROUP_LENGTH
+            && !group.chars().any(char::is_control);
         if !fits {
             tracing::warn!(length = group.len(), "a group with an unusable name is left out");
         } else if groups.len() == MAX_GROUPS {
@@ -160,7 +171,16 @@ mod tests {
         for good in ["a@b", "alice@acme.example"] {
             assert_eq!(email(good).as_deref(), Some(good));
         }
-        for bad in ["", "alice", "@acme", "alice@", "a@b@c", "a @b", "a@b\n", "alice@evil.example@acme.example"] {
+        for bad in [
+            "",
+            "alice",
+            "@acme",
+            "alice@",
+            "a@b@c",
+            "a @b",
+            "a@b\n",
+            "alice@evil.example@acme.example",
+        ] {
             assert_eq!(email(bad), None, "{bad:?}");
         }
     }
@@ -187,12 +207,18 @@ mod tests {
 
     #[test]
     fn fb22_the_id_token_goes_before_userinfo_and_paths_reach_inside() {
-        let id_token =
-            map(&json!({"name": "Alice", "email": "bad", "realm_access": {"roles": ["r"]}, "https://a.b/groups": ["g"]}));
-        let userinfo = map(&json!({"name": "Eve", "email": "eve@x", "email_verified": true, "groups": ["u"]}));
+        let id_token = map(
+            &json!({"name": "Alice", "email": "bad", "realm_access": {"roles": ["r"]}, "https://a.b/groups": ["g"]}),
+        );
+        let userinfo =
+            map(&json!({"name": "Eve", "email": "eve@x", "email_verified": true, "groups": ["u"]}));
         let claims = Claims { id_token: &id_token, userinfo: Some(&userinfo) };
         assert_eq!(claims.name().as_deref(), Some("Alice"));
-        assert_eq!(claims.email(), (None, false), "another source does not stand in for a bad address");
+        assert_eq!(
+            claims.email(),
+            (None, false),
+            "another source does not stand in for a bad address"
+        );
         assert_eq!(claims.groups("groups").0, ["u"]);
         assert_eq!(claims.groups("realm_access.roles").0, ["r"]);
         assert_eq!(claims.groups("https://a.b/groups").0, ["g"]);

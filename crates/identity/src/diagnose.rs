@@ -1,5 +1,6 @@
-//! The doctor's part (`portunus check`): asks a provider everything that a sign-in would need of it, and says of each setting
-//! what was found and what to change. Nobody is signed in. The requests are made in [`crate::probe`].
+//! The doctor's part (`portunus check`): asks a provider everything that a sign-in would need of
+//! it, and says of each setting what was found and what to change. Nobody is signed in. The
+//! requests are made in [`crate::probe`].
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub state: State,
-    /// The setting it is about: `AUTH_OKTA_ISSUER`; or `redirect URI`, which is registered at the provider.
+    /// The setting it is about: `AUTH_OKTA_ISSUER`; or `redirect URI`, which is registered at the
+    /// provider.
     pub setting: String,
     pub found: String,
     pub advice: Option<String>,
@@ -48,11 +50,19 @@ impl Finding {
         self.state == State::Wrong
     }
 
-    fn of<T>(setting: impl Into<String>, found: impl Into<String>, result: &Result<T, IdentityError>) -> Self {
+    fn of<T>(
+        setting: impl Into<String>,
+        found: impl Into<String>,
+        result: &Result<T, IdentityError>,
+    ) -> Self {
         Self::judged(setting, found, &result.as_ref().map(|_| Verdict::Fine).map_err(Clone::clone))
     }
 
-    fn judged(setting: impl Into<String>, found: impl Into<String>, verdict: &Result<Verdict, IdentityError>) -> Self {
+    fn judged(
+        setting: impl Into<String>,
+        found: impl Into<String>,
+        verdict: &Result<Verdict, IdentityError>,
+    ) -> Self {
         let (setting, found) = (setting.into(), found.into());
         match verdict {
             Ok(Verdict::Fine) => Self { state: State::Fine, setting, found, advice: None },
@@ -72,27 +82,36 @@ impl Finding {
 
 fn parts(error: &IdentityError) -> (String, String) {
     match error {
-        IdentityError::Refused { error, description, hint, .. } => (format!("{error} ({description})"), hint.clone()),
-        IdentityError::Unavailable { detail, hint, .. } | IdentityError::Misconfigured { detail, hint, .. } => {
-            (detail.clone(), hint.clone())
+        IdentityError::Refused { error, description, hint, .. } => {
+            (format!("{error} ({description})"), hint.clone())
         }
-        IdentityError::Unverified { detail, .. } => (detail.clone(), "Look into the gateway's log".to_owned()),
+        IdentityError::Unavailable { detail, hint, .. }
+        | IdentityError::Misconfigured { detail, hint, .. } => (detail.clone(), hint.clone()),
+        IdentityError::Unverified { detail, .. } => {
+            (detail.clone(), "Look into the gateway's log".to_owned())
+        }
     }
 }
 
-/// Asks the provider that `settings` describe. Findings come in the order in which a sign-in would meet them, and end where it
-/// could not go on. A code that was never issued is offered to the token endpoint, which the provider may log as a failure.
-pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>) -> Vec<Finding> {
+/// Asks the provider that `settings` describe. Findings come in the order in which a sign-in would
+/// meet them, and end where it could not go on. A code that was never issued is offered to the
+/// token endpoint, which the provider may log as a failure.
+pub async fn diagnose(
+    settings: ProviderSettings,
+    http: &reqwest::Client,
+    ours: Ours<'_>,
+) -> Vec<Finding> {
     examine(settings, http, Some(ours)).await
 }
 
-/// The part of it that no provider takes for a failed sign-in: metadata and keys. For what asks at every start. GitHub has neither.
+/// The part of it that no provider takes for a failed sign-in: metadata and keys. For what asks at
+/// every start. GitHub has neither.
 pub async fn diagnose_gently(settings: ProviderSettings, http: &reqwest::Client) -> Vec<Finding> {
     examine(settings, http, None).await
 }
 
-/// What the last sign-in at this provider told of groups (FB65): nothing that is asked from here can tell it. It is no mistake for certain: that
-/// person may have none.
+/// What the last sign-in at this provider told of groups (FB65): nothing that is asked from here
+/// can tell it. It is no mistake for certain: that person may have none.
 pub fn of_last_sign_in(provider: &ProviderName, who: &str, no_groups: &str) -> Finding {
     Finding {
         state: State::Unknown,
@@ -102,10 +121,16 @@ pub fn of_last_sign_in(provider: &ProviderName, who: &str, no_groups: &str) -> F
     }
 }
 
-async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Option<Ours<'_>>) -> Vec<Finding> {
+async fn examine(
+    settings: ProviderSettings,
+    http: &reqwest::Client,
+    ours: Option<Ours<'_>>,
+) -> Vec<Finding> {
     if settings.preset == Preset::Github {
         return match ours {
-            Some(ours) => diagnose_github(&GithubProvider::new(settings, http.clone()), ours.callback).await,
+            Some(ours) => {
+                diagnose_github(&GithubProvider::new(settings, http.clone()), ours.callback).await
+            }
             None => Vec::new(),
         };
     }
@@ -113,7 +138,9 @@ async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Optio
     let provider = OidcProvider::new(settings, http.clone());
     let error_report = provider.error_report();
     let metadata = provider.in_time(provider.metadata()).await;
-    let issuer = metadata.as_ref().map_or_else(|_| groups.issuer.clone(), |metadata| metadata.issuer.clone());
+    let issuer = metadata
+        .as_ref()
+        .map_or_else(|_| groups.issuer.clone(), |metadata| metadata.issuer.clone());
     let mut findings = vec![Finding::of(error_report.setting("ISSUER"), issuer, &metadata)];
     let Ok(metadata) = metadata else { return findings };
     let began = Instant::now();
@@ -125,12 +152,14 @@ async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Optio
         &keys,
     ));
     let Some(ours) = ours else { return findings };
-    let authorization = provider.in_time(provider.try_authorization(&metadata, ours.callback)).await;
+    let authorization =
+        provider.in_time(provider.try_authorization(&metadata, ours.callback)).await;
     findings.push(Finding::judged("redirect URI", ours.callback, &authorization));
     let began = Instant::now();
     let secret = provider.in_time(provider.try_secret(&metadata, ours.callback)).await;
     let for_token = began.elapsed();
-    let found = format!("the token endpoint knows this client and its secret, in {}", shown(for_token));
+    let found =
+        format!("the token endpoint knows this client and its secret, in {}", shown(for_token));
     findings.push(Finding::of(error_report.setting("SECRET"), found, &secret));
     if secret.is_ok() && provider.is_secret_checked(&metadata, ours.callback).await == Some(false) {
         findings.push(Finding {
@@ -153,7 +182,8 @@ fn shown(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// A person waits for the token endpoint, and for keys when they are new. `None`: it is quick enough to say no more of it.
+/// A person waits for the token endpoint, and for keys when they are new. `None`: it is quick
+/// enough to say no more of it.
 fn pace(slowest: Duration, error_report: &ErrorReport) -> Option<Finding> {
     (slowest > DEADLINE / 2).then(|| Finding {
         state: if slowest > DEADLINE.mul_f64(0.8) { State::Wrong } else { State::Unknown },
@@ -181,8 +211,13 @@ async fn diagnose_github(provider: &GithubProvider, redirect_uri: &str) -> Vec<F
     findings
 }
 
-/// A custom Okta server without the scope `groups` is fine, if its claim comes without it: worth a word.
-fn groups_scope(settings: &ProviderSettings, offered: Option<&[String]>, error_report: &ErrorReport) -> Option<Finding> {
+/// A custom Okta server without the scope `groups` is fine, if its claim comes without it: worth a
+/// word.
+fn groups_scope(
+    settings: &ProviderSettings,
+    offered: Option<&[String]>,
+    error_report: &ErrorReport,
+) -> Option<Finding> {
     let asks = presets::scopes(settings, offered).iter().any(|scope| scope == "groups");
     let is_custom_okta = settings.preset == Preset::Okta && !okta::is_org_server(&settings.issuer);
     (is_custom_okta && !asks).then(|| Finding {

@@ -1,5 +1,5 @@
-//! The provider's metadata (OpenID Connect Discovery 1.0). It is kept in a [`crate::cache`]; its keys are read in
-//! [`crate::jwks`].
+//! The provider's metadata (OpenID Connect Discovery 1.0). It is kept in a [`crate::cache`]; its
+//! keys are read in [`crate::jwks`].
 
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ pub(crate) enum TokenAuth {
     Unsupported,
 }
 
-/// The document as it came. A member that is null, empty or of another type than it should be counts as absent (FB20).
+/// The document as it came. A member that is null, empty or of another type than it should be
+/// counts as absent (FB20).
 struct RawMetadata(Map<String, Value>);
 
 impl RawMetadata {
@@ -54,7 +55,14 @@ impl RawMetadata {
     }
 
     fn list(&self, name: &str) -> Option<Vec<String>> {
-        let texts: Vec<_> = self.0.get(name)?.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let texts: Vec<_> = self
+            .0
+            .get(name)?
+            .as_array()?
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
         (!texts.is_empty()).then_some(texts)
     }
 
@@ -74,18 +82,27 @@ pub(crate) struct Discovery<'a> {
 
 impl Discovery<'_> {
     /// Fetches `{issuer}/.well-known/openid-configuration` (section 4) and checks it.
-    pub(crate) async fn fetch(&self, patience: Duration) -> Result<Fetched<Metadata>, IdentityError> {
-        let url = Url::parse(&self.address())
-            .map_err(|_| self.error_report.misconfigured("the issuer is no URL", self.issuer_hint()))?;
+    pub(crate) async fn fetch(
+        &self,
+        patience: Duration,
+    ) -> Result<Fetched<Metadata>, IdentityError> {
+        let url = Url::parse(&self.address()).map_err(|_| {
+            self.error_report.misconfigured("the issuer is no URL", self.issuer_hint())
+        })?;
         let request = self.http.get(self.reach.inside(&url)).header("accept", "application/json");
-        let answer =
-            fetch(request, patience).await.map_err(|trouble| self.error_report.trouble("metadata document", &trouble))?;
+        let answer = fetch(request, patience)
+            .await
+            .map_err(|trouble| self.error_report.trouble("metadata document", &trouble))?;
         if let Some(error) = self.error_report.overload("metadata document", &answer) {
             return Err(error);
         }
         if let Some(target) = answer.header("location").filter(|_| answer.status.is_redirection()) {
             return Err(self.error_report.misconfigured(
-                format!("the metadata document is not there: {} leads to {}", answer.status, quote(target)),
+                format!(
+                    "the metadata document is not there: {} leads to {}",
+                    answer.status,
+                    quote(target)
+                ),
                 format!(
                     "Set {} to the issuer that answers there; redirects are not followed",
                     self.error_report.setting("ISSUER")
@@ -96,14 +113,20 @@ impl Discovery<'_> {
             return Err(self.not_there(answer.status));
         }
         let raw = answer.json().map(RawMetadata).map_err(|error| {
-            self.error_report.misconfigured(format!("the metadata document cannot be read: {error}"), self.issuer_hint())
+            self.error_report.misconfigured(
+                format!("the metadata document cannot be read: {error}"),
+                self.issuer_hint(),
+            )
         })?;
         Ok(Fetched { value: self.check(&raw)?, max_age: answer.max_age() })
     }
 
     fn check(&self, raw: &RawMetadata) -> Result<Metadata, IdentityError> {
         let needed = |name: &str| {
-            let lacks = || self.error_report.misconfigured(format!("its metadata has no {name}"), self.issuer_hint());
+            let lacks = || {
+                self.error_report
+                    .misconfigured(format!("its metadata has no {name}"), self.issuer_hint())
+            };
             raw.text(name).ok_or_else(lacks)
         };
         let issuer = needed("issuer")?;
@@ -125,9 +148,14 @@ impl Discovery<'_> {
         // No sign-in needs it, so none ends because of it.
         let optional = |name: &str| {
             let found = self.endpoint(name, raw.text(name)?);
-            found.inspect_err(|error| tracing::warn!(%error, "an endpoint of a provider is not used")).ok()
+            found
+                .inspect_err(
+                    |error| tracing::warn!(%error, "an endpoint of a provider is not used"),
+                )
+                .ok()
         };
-        let (inside, outside) = (|url: Url| self.reach.inside(&url), |url: Url| self.reach.outside(&url));
+        let (inside, outside) =
+            (|url: Url| self.reach.inside(&url), |url: Url| self.reach.outside(&url));
         Ok(Metadata {
             authorization_endpoint: endpoint("authorization_endpoint").map(outside)?,
             token_endpoint: endpoint("token_endpoint").map(inside)?,
@@ -145,9 +173,13 @@ impl Discovery<'_> {
     /// https, or http on this machine when the issuer is that too, or the internal address.
     fn endpoint(&self, name: &str, text: &str) -> Result<Url, IdentityError> {
         let url = Url::parse(text).ok().filter(|url| {
-            let plain_is_fine = self.reach.is_inside(url) || self.reach.issuer.starts_with("http://") && is_loopback(url);
+            let plain_is_fine = self.reach.is_inside(url)
+                || self.reach.issuer.starts_with("http://") && is_loopback(url);
             let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && plain_is_fine);
-            scheme_fits && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+            scheme_fits
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.fragment().is_none()
         });
         url.ok_or_else(|| {
             self.error_report.misconfigured(
@@ -160,11 +192,17 @@ impl Discovery<'_> {
     /// RS256 where the provider does not say (RS256 must be supported, section 3).
     fn algorithms(&self, offered: Option<Vec<String>>) -> Result<Vec<Algorithm>, IdentityError> {
         let offered = offered.unwrap_or_else(|| vec!["RS256".to_owned()]);
-        let fitting: Vec<_> =
-            ALLOWED.into_iter().filter(|(name, _)| offered.iter().any(|offer| offer == name)).map(|(_, alg)| alg).collect();
+        let fitting: Vec<_> = ALLOWED
+            .into_iter()
+            .filter(|(name, _)| offered.iter().any(|offer| offer == name))
+            .map(|(_, alg)| alg)
+            .collect();
         if fitting.is_empty() {
             return Err(self.error_report.misconfigured(
-                format!("it signs ID tokens with none of our algorithms, only {:?}", quote(&offered.join(" "))),
+                format!(
+                    "it signs ID tokens with none of our algorithms, only {:?}",
+                    quote(&offered.join(" "))
+                ),
                 "Let it sign ID tokens with RS256 or ES256",
             ));
         }
@@ -173,10 +211,13 @@ impl Discovery<'_> {
 
     fn not_there(&self, status: StatusCode) -> IdentityError {
         let hint = match self.preset {
-            Preset::Okta => okta::not_found_hint(self.reach.issuer, &self.error_report.setting("ISSUER")),
+            Preset::Okta => {
+                okta::not_found_hint(self.reach.issuer, &self.error_report.setting("ISSUER"))
+            }
             _ => self.issuer_hint(),
         };
-        self.error_report.misconfigured(format!("no metadata document at {} ({status})", self.address()), hint)
+        self.error_report
+            .misconfigured(format!("no metadata document at {} ({status})", self.address()), hint)
     }
 
     fn issuer_hint(&self) -> String {
@@ -194,7 +235,8 @@ impl Discovery<'_> {
 
 /// `client_secret_basic` is the default (section 3, RFC 8414 section 2).
 fn token_auth(offered: Option<&[String]>) -> TokenAuth {
-    let offers = |method: &str| offered.is_some_and(|offered| offered.iter().any(|offer| offer == method));
+    let offers =
+        |method: &str| offered.is_some_and(|offered| offered.iter().any(|offer| offer == method));
     if offered.is_none() || offers("client_secret_basic") {
         TokenAuth::Basic
     } else if offers("client_secret_post") {

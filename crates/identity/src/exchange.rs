@@ -1,5 +1,5 @@
-//! The code for tokens, at the token endpoint (RFC 6749 section 4.1.3, OpenID Connect Core 1.0 section 3.1.3). The ID token is
-//! verified next door, in [`crate::id_token`].
+//! The code for tokens, at the token endpoint (RFC 6749 section 4.1.3, OpenID Connect Core 1.0
+//! section 3.1.3). The ID token is verified next door, in [`crate::id_token`].
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portunus_core::secret::SecretText;
@@ -47,7 +47,9 @@ impl Exchange<'_> {
         provider_request: &ProviderRequestSecrets<'_>,
     ) -> Result<Tokens, IdentityError> {
         let request = self.request(code.expose(), provider_request)?;
-        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.error_report.trouble("token endpoint", &trouble))?;
+        let answer = fetch(request, DEADLINE)
+            .await
+            .map_err(|trouble| self.error_report.trouble("token endpoint", &trouble))?;
         if let Some(error) = self.error_report.overload("token endpoint", &answer) {
             return Err(error);
         }
@@ -61,7 +63,11 @@ impl Exchange<'_> {
         answer.json().map_err(|_| self.nonsense(&answer))
     }
 
-    fn request(&self, code: &str, provider_request: &ProviderRequestSecrets<'_>) -> Result<RequestBuilder, IdentityError> {
+    fn request(
+        &self,
+        code: &str,
+        provider_request: &ProviderRequestSecrets<'_>,
+    ) -> Result<RequestBuilder, IdentityError> {
         let id = self.settings.client_id.as_str();
         let mut form = vec![
             ("grant_type", "authorization_code"),
@@ -69,11 +75,16 @@ impl Exchange<'_> {
             ("redirect_uri", provider_request.redirect_uri),
             ("code_verifier", provider_request.code_verifier.expose()),
         ];
-        let mut request = self.http.post(self.token_endpoint.clone()).header("accept", "application/json");
+        let mut request =
+            self.http.post(self.token_endpoint.clone()).header("accept", "application/json");
         match (&self.settings.client_secret, self.auth) {
             (None, _) => form.push(("client_id", id)),
-            (Some(secret), TokenAuth::Basic) => request = request.header("authorization", basic(id, secret)),
-            (Some(secret), TokenAuth::Post) => form.extend([("client_id", id), ("client_secret", secret.expose())]),
+            (Some(secret), TokenAuth::Basic) => {
+                request = request.header("authorization", basic(id, secret));
+            }
+            (Some(secret), TokenAuth::Post) => {
+                form.extend([("client_id", id), ("client_secret", secret.expose())]);
+            }
             (Some(_), TokenAuth::Unsupported) => {
                 return Err(self.error_report.misconfigured(
                     "its token endpoint takes no client secret",
@@ -133,8 +144,14 @@ impl Exchange<'_> {
 
     fn nonsense(&self, answer: &Answer) -> IdentityError {
         self.error_report.misconfigured(
-            format!("the token endpoint answered {} without a token or an OAuth error", answer.status),
-            format!("Check that {} is the issuer of this provider", self.error_report.setting("ISSUER")),
+            format!(
+                "the token endpoint answered {} without a token or an OAuth error",
+                answer.status
+            ),
+            format!(
+                "Check that {} is the issuer of this provider",
+                self.error_report.setting("ISSUER")
+            ),
         )
     }
 }

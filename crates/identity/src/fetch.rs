@@ -1,5 +1,5 @@
-//! One request to a provider: sent, waited for within a deadline, its body read up to a limit. Who may be asked, and what an
-//! answer means, is decided by the callers.
+//! One request to a provider: sent, waited for within a deadline, its body read up to a limit. Who
+//! may be asked, and what an answer means, is decided by the callers.
 
 use std::{error::Error as _, time::Duration};
 
@@ -67,7 +67,9 @@ async fn read(request: RequestBuilder) -> Result<Answer, Trouble> {
         return Err(too_large);
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error.without_url()))? {
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| transport(&error.without_url()))?
+    {
         if body.len() + chunk.len() > BODY_LIMIT {
             return Err(too_large);
         }
@@ -96,12 +98,18 @@ fn transport(error: &reqwest::Error) -> Trouble {
 
 /// What a failed handshake means to whoever set up the provider (FB68, FB88).
 fn in_words(error: &str) -> Option<&'static str> {
-    if error.contains("InvalidContentType") || error.contains("invalid content type") || error.contains("wrong version number") {
+    if error.contains("InvalidContentType")
+        || error.contains("invalid content type")
+        || error.contains("wrong version number")
+    {
         return Some(
             "what answers at this https address speaks no TLS: it may be a port for http, or a proxy that ends TLS elsewhere",
         );
     }
-    if error.contains("UnknownIssuer") || error.contains("unable to get local issuer") || error.contains("self-signed") {
+    if error.contains("UnknownIssuer")
+        || error.contains("unable to get local issuer")
+        || error.contains("self-signed")
+    {
         return Some(
             "its certificate is signed by an authority that this machine does not trust: name the file with that authority's certificate in PROVIDER_CA_FILE",
         );
@@ -122,7 +130,10 @@ mod tests {
     #[test]
     fn fb88_the_words_for_a_failed_handshake() {
         for (error, words) in [
-            ("client error (Connect): received corrupt message of type InvalidContentType", Some("speaks no TLS")),
+            (
+                "client error (Connect): received corrupt message of type InvalidContentType",
+                Some("speaks no TLS"),
+            ),
             ("invalid peer certificate: UnknownIssuer", Some("PROVIDER_CA_FILE")),
             ("invalid peer certificate: NotValidForName", Some("another name")),
             ("invalid peer certificate: Expired", Some("expired")),
@@ -130,7 +141,10 @@ mod tests {
         ] {
             let found = in_words(error);
             assert_eq!(found.is_some(), words.is_some(), "{error}");
-            assert!(found.unwrap_or_default().contains(words.unwrap_or_default()), "{error}: {found:?}");
+            assert!(
+                found.unwrap_or_default().contains(words.unwrap_or_default()),
+                "{error}: {found:?}"
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Verifying ID tokens (OpenID Connect Core 1.0 section 3.1.3.7): the only place that makes a [`VerifiedIdToken`], and the only
-//! one that calls `jsonwebtoken`'s decoder (threat 21). The clock is an argument; the library's own is switched off.
+//! Verifying ID tokens (OpenID Connect Core 1.0 section 3.1.3.7): the only place that makes a
+//! [`VerifiedIdToken`], and the only one that calls `jsonwebtoken`'s decoder (threat 21). The clock
+//! is an argument; the library's own is switched off.
 
 use std::collections::HashSet;
 
@@ -11,7 +12,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::{error_report::quote, jwks::KeySet};
 
-/// All the algorithms that are ever accepted: public-key ones. Neither `none` nor a keyed hash is among them.
+/// All the algorithms that are ever accepted: public-key ones. Neither `none` nor a keyed hash is
+/// among them.
 pub(crate) const ALLOWED: [(&str, Algorithm); 7] = [
     ("RS256", Algorithm::RS256),
     ("RS384", Algorithm::RS384),
@@ -36,7 +38,8 @@ pub(crate) const fn algorithms() -> [Algorithm; ALLOWED.len()] {
 /// How far the provider's clock may be from ours (F7).
 const LEEWAY_SECS: f64 = 60.0;
 
-/// The oldest ID token that an exchange may yield: it is made for us just then, so an old one means a wrong clock or a replay.
+/// The oldest ID token that an exchange may yield: it is made for us just then, so an old one means
+/// a wrong clock or a replay.
 const MAX_AGE_SECS: f64 = 300.0;
 
 /// No real ID token is longer.
@@ -55,7 +58,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) algorithms: &'a [Algorithm],
 }
 
-/// The claims of an ID token whose signature, audience, times and nonce were checked. Made by [`verify`] alone.
+/// The claims of an ID token whose signature, audience, times and nonce were checked. Made by
+/// [`verify`] alone.
 #[derive(Debug)]
 pub(crate) struct VerifiedIdToken {
     subject: String,
@@ -80,7 +84,8 @@ pub(crate) enum Flaw {
     NoKey,
     /// The token itself is not what it must be.
     Refused(&'static str),
-    /// The provider makes them in a way that we do not take: an administrator must change it there (FB67).
+    /// The provider makes them in a way that we do not take: an administrator must change it there
+    /// (FB67).
     Setting(String),
 }
 
@@ -105,9 +110,14 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// Verifies an ID token that came from the token endpoint. Headers that bring or point to a key (`jwk`, `jku`, `x5u`, `x5c`)
-/// are never looked at: keys come from `keys` alone.
-pub(crate) fn verify(token: &str, expected: &Expected<'_>, keys: &KeySet, now: Timestamp) -> Result<VerifiedIdToken, Flaw> {
+/// Verifies an ID token that came from the token endpoint. Headers that bring or point to a key
+/// (`jwk`, `jku`, `x5u`, `x5c`) are never looked at: keys come from `keys` alone.
+pub(crate) fn verify(
+    token: &str,
+    expected: &Expected<'_>,
+    keys: &KeySet,
+    now: Timestamp,
+) -> Result<VerifiedIdToken, Flaw> {
     let claims: Claims = verify_signature(token, expected.algorithms, keys)?;
     check_parties(&claims, expected)?;
     check_times(&claims, now)?;
@@ -120,11 +130,17 @@ pub(crate) fn verify(token: &str, expected: &Expected<'_>, keys: &KeySet, now: T
 
 /// May one of these keys have signed the token? Verifies nothing.
 pub(crate) fn names_one_of(token: &str, keys: &KeySet) -> bool {
-    decode_header(token).is_ok_and(|header| keys.candidates(header.kid.as_deref(), header.alg).next().is_some())
+    decode_header(token)
+        .is_ok_and(|header| keys.candidates(header.kid.as_deref(), header.alg).next().is_some())
 }
 
-/// Verifies what the userinfo endpoint signed: by the provider, for us and about the same person, as far as it says so (section 5.3.2).
-pub(crate) fn verify_userinfo(token: &str, expected: &Expected<'_>, keys: &KeySet) -> Result<Map<String, Value>, Flaw> {
+/// Verifies what the userinfo endpoint signed: by the provider, for us and about the same person,
+/// as far as it says so (section 5.3.2).
+pub(crate) fn verify_userinfo(
+    token: &str,
+    expected: &Expected<'_>,
+    keys: &KeySet,
+) -> Result<Map<String, Value>, Flaw> {
     let claims: Map<String, Value> = verify_signature(token, expected.algorithms, keys)?;
     let says = |claim: &str, expected: &str| match claims.get(claim) {
         None => true,
@@ -137,17 +153,26 @@ pub(crate) fn verify_userinfo(token: &str, expected: &Expected<'_>, keys: &KeySe
     Ok(claims)
 }
 
-fn verify_signature<C: DeserializeOwned>(token: &str, algorithms: &[Algorithm], keys: &KeySet) -> Result<C, Flaw> {
+fn verify_signature<C: DeserializeOwned>(
+    token: &str,
+    algorithms: &[Algorithm],
+    keys: &KeySet,
+) -> Result<C, Flaw> {
     if token.len() > MAX_LENGTH {
-        return Err(Flaw::Setting(format!("it has {} bytes, {MAX_LENGTH} are taken; {}", token.len(), longest_claim(token))));
+        return Err(Flaw::Setting(format!(
+            "it has {} bytes, {MAX_LENGTH} are taken; {}",
+            token.len(),
+            longest_claim(token)
+        )));
     }
     if token.split('.').count() == 5 {
         return Err(Flaw::Setting("it is encrypted (a JWE), which is not supported".to_owned()));
     }
     let Ok(header) = decode_header(token) else {
-        return Err(
-            named_algorithm(token).map_or(Flaw::Refused("its header cannot be read"), |found| not_taken(&found, algorithms))
-        );
+        return Err(named_algorithm(token)
+            .map_or(Flaw::Refused("its header cannot be read"), |found| {
+                not_taken(&found, algorithms)
+            }));
     };
     if header.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
         return Err(Flaw::Refused("its type is not JWT"));
@@ -168,7 +193,11 @@ fn verify_signature<C: DeserializeOwned>(token: &str, algorithms: &[Algorithm], 
                 // Without a `kid` every key is tried, and none may be the right one yet.
                 _ if header.kid.is_none() && is_about_signature(&error) => {}
                 _ if is_about_signature(&error) => flaw = Flaw::Refused("its signature is wrong"),
-                _ => return Err(Flaw::Refused("a claim is missing, doubled, or has the wrong type")),
+                _ => {
+                    return Err(Flaw::Refused(
+                        "a claim is missing, doubled, or has the wrong type",
+                    ));
+                }
             },
         }
     }
@@ -190,14 +219,23 @@ fn not_taken(found: &str, algorithms: &[Algorithm]) -> Flaw {
     if found.is_empty() || found.eq_ignore_ascii_case("none") {
         return Flaw::Refused("its algorithm is not allowed");
     }
-    let taken = ALLOWED.iter().filter(|(_, alg)| algorithms.contains(alg)).map(|&(name, _)| name).collect::<Vec<_>>().join(", ");
-    Flaw::Setting(format!("it is signed with {found}; accepted is what the provider's metadata offers of ours: {taken}"))
+    let taken = ALLOWED
+        .iter()
+        .filter(|(_, alg)| algorithms.contains(alg))
+        .map(|&(name, _)| name)
+        .collect::<Vec<_>>()
+        .join(", ");
+    Flaw::Setting(format!(
+        "it is signed with {found}; accepted is what the provider's metadata offers of ours: {taken}"
+    ))
 }
 
 fn longest_claim(token: &str) -> String {
     let claims = unverified(token, 1).unwrap_or_default();
     let longest = claims.iter().map(|(name, value)| (value.to_string().len(), name)).max();
-    longest.map_or_else(String::new, |(bytes, name)| format!("the claim {:?} alone has {bytes}", quote(name)))
+    longest.map_or_else(String::new, |(bytes, name)| {
+        format!("the claim {:?} alone has {bytes}", quote(name))
+    })
 }
 
 fn is_about_signature(error: &jsonwebtoken::errors::Error) -> bool {
@@ -230,8 +268,14 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), Flaw> {
         return Err(Flaw::Refused("it is for another client"));
     }
     match &claims.azp {
-        Some(party) if party != expected.client_id => return Err(Flaw::Refused("it was issued to another client")),
-        None if is_for_others => return Err(Flaw::Refused("it is for several clients and does not say to whom it was issued")),
+        Some(party) if party != expected.client_id => {
+            return Err(Flaw::Refused("it was issued to another client"));
+        }
+        None if is_for_others => {
+            return Err(Flaw::Refused(
+                "it is for several clients and does not say to whom it was issued",
+            ));
+        }
         _ => {}
     }
     if claims.sub.is_empty() || claims.sub.len() > MAX_SUBJECT {
@@ -240,7 +284,10 @@ fn check_parties(claims: &Claims, expected: &Expected<'_>) -> Result<(), Flaw> {
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double for the next 285 million years")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds since 1970 fit a double for the next 285 million years"
+)]
 fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Flaw> {
     let now = now.as_millis() as f64 / 1000.0;
     let seconds = |number: &Number| number.as_f64().filter(|at| at.is_finite());
@@ -257,7 +304,9 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Flaw> {
         return Err(Flaw::Refused("it was issued too long ago: check both clocks"));
     }
     match &claims.nbf {
-        Some(nbf) if seconds(nbf).ok_or(malformed)? - LEEWAY_SECS > now => Err(Flaw::Refused("it is not valid yet")),
+        Some(nbf) if seconds(nbf).ok_or(malformed)? - LEEWAY_SECS > now => {
+            Err(Flaw::Refused("it is not valid yet"))
+        }
         _ => Ok(()),
     }
 }

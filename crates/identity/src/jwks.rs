@@ -1,5 +1,5 @@
-//! The provider's signing keys (RFC 7517), each with the algorithms it may be used for. They are kept in a [`crate::cache`];
-//! what is verified with them is decided in [`crate::id_token`].
+//! The provider's signing keys (RFC 7517), each with the algorithms it may be used for. They are
+//! kept in a [`crate::cache`]; what is verified with them is decided in [`crate::id_token`].
 
 use std::time::Duration;
 
@@ -30,20 +30,29 @@ pub(crate) struct Key {
 }
 
 impl KeySet {
-    /// Reads a key set. Keys for other uses, and of kinds that we do not know, are left out (RFC 7517 section 5).
+    /// Reads a key set. Keys for other uses, and of kinds that we do not know, are left out (RFC
+    /// 7517 section 5).
     pub(crate) fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct RawKeySet {
             keys: Vec<Value>,
         }
         let raw: RawKeySet = serde_json::from_slice(body)?;
-        let keys = raw.keys.into_iter().take(MAX_KEYS).filter_map(|key| Key::parse(key).ok().flatten());
+        let keys =
+            raw.keys.into_iter().take(MAX_KEYS).filter_map(|key| Key::parse(key).ok().flatten());
         Ok(Self(keys.collect()))
     }
 
-    /// The keys that a signature by `alg` with this `kid` may have been made with. Without a `kid`, all that fit.
-    pub(crate) fn candidates(&self, kid: Option<&str>, alg: Algorithm) -> impl Iterator<Item = &Key> {
-        self.0.iter().filter(move |key| (kid.is_none() || key.kid.as_deref() == kid) && key.algorithms.contains(&alg))
+    /// The keys that a signature by `alg` with this `kid` may have been made with. Without a `kid`,
+    /// all that fit.
+    pub(crate) fn candidates(
+        &self,
+        kid: Option<&str>,
+        alg: Algorithm,
+    ) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter(move |key| {
+            (kid.is_none() || key.kid.as_deref() == kid) && key.algorithms.contains(&alg)
+        })
     }
 
     /// Fetches the keys.
@@ -54,19 +63,30 @@ impl KeySet {
         patience: Duration,
     ) -> Result<Fetched<Self>, IdentityError> {
         let request = http.get(jwks_uri.clone()).header("accept", "application/json");
-        let answer = fetch(request, patience).await.map_err(|trouble| error_report.trouble("key set", &trouble))?;
+        let answer = fetch(request, patience)
+            .await
+            .map_err(|trouble| error_report.trouble("key set", &trouble))?;
         if let Some(error) = error_report.overload("key set", &answer) {
             return Err(error);
         }
-        let hint = || format!("Check that {} is the issuer of an OpenID provider", error_report.setting("ISSUER"));
+        let hint = || {
+            format!(
+                "Check that {} is the issuer of an OpenID provider",
+                error_report.setting("ISSUER")
+            )
+        };
         if answer.status != StatusCode::OK {
-            return Err(error_report.misconfigured(format!("no key set at {jwks_uri} ({})", answer.status), hint()));
+            return Err(error_report
+                .misconfigured(format!("no key set at {jwks_uri} ({})", answer.status), hint()));
         }
-        let keys = Self::parse(&answer.body)
-            .map_err(|error| error_report.misconfigured(format!("the key set at {jwks_uri} cannot be read: {error}"), hint()))?;
+        let keys = Self::parse(&answer.body).map_err(|error| {
+            error_report
+                .misconfigured(format!("the key set at {jwks_uri} cannot be read: {error}"), hint())
+        })?;
         if keys.0.is_empty() {
-            let detail =
-                format!("the key set at {jwks_uri} has no signing key of a kind that we know (RSA, P-256, P-384, Ed25519)");
+            let detail = format!(
+                "the key set at {jwks_uri} has no signing key of a kind that we know (RSA, P-256, P-384, Ed25519)"
+            );
             return Err(error_report.misconfigured(detail, hint()));
         }
         Ok(Fetched { value: keys, max_age: answer.max_age() })
@@ -76,8 +96,13 @@ impl KeySet {
 impl Key {
     fn parse(raw: Value) -> Result<Option<Self>, jsonwebtoken::errors::Error> {
         let Ok(jwk) = serde_json::from_value::<Jwk>(raw) else { return Ok(None) };
-        let is_for_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
-        let may_verify = jwk.common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        let is_for_signing =
+            matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
+        let may_verify = jwk
+            .common
+            .key_operations
+            .as_ref()
+            .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
         let mut algorithms = fitting(&jwk.algorithm);
         if let Some(only) = jwk.common.key_algorithm {
             algorithms.retain(|&alg| Algorithm::try_from(only).is_ok_and(|only| only == alg));
@@ -93,13 +118,17 @@ impl Key {
 /// The algorithms that a key of this kind can be used for: never a symmetric one.
 fn fitting(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
     match parameters {
-        AlgorithmParameters::RSA(_) => vec![Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256],
+        AlgorithmParameters::RSA(_) => {
+            vec![Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256]
+        }
         AlgorithmParameters::EllipticCurve(key) => match key.curve {
             EllipticCurve::P256 => vec![Algorithm::ES256],
             EllipticCurve::P384 => vec![Algorithm::ES384],
             _ => Vec::new(),
         },
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => vec![Algorithm::EdDSA],
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            vec![Algorithm::EdDSA]
+        }
         _ => Vec::new(),
     }
 }
@@ -160,7 +189,11 @@ mod tests {
         assert_eq!(count(Some("any"), Algorithm::PS256), 1);
         assert_eq!(count(Some("one"), Algorithm::PS256), 0);
         assert_eq!(count(Some("one"), Algorithm::HS256), 0);
-        assert_eq!(count(Some("any"), Algorithm::ES256), 0, "the algorithm must fit the kind of key");
+        assert_eq!(
+            count(Some("any"), Algorithm::ES256),
+            0,
+            "the algorithm must fit the kind of key"
+        );
         assert_eq!(count(None, Algorithm::RS256), 2);
         assert_eq!(count(Some("two"), Algorithm::RS256), 0);
     }

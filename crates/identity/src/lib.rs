@@ -1,6 +1,7 @@
-//! Where people sign in. [`provider`] is the port; [`connect`] makes a provider behind it from its [`settings`]. The OpenID
-//! Connect ones read metadata ([`discovery`]) and keys ([`jwks`]), exchange the code ([`exchange`]) and verify the ID token
-//! ([`id_token`]); [`oidc`] ties them together and [`oauth2`] does GitHub. What presets differ in is a table in [`presets`].
+//! Where people sign in. [`provider`] is the port; [`connect`] makes a provider behind it from its
+//! [`settings`]. The OpenID Connect ones read metadata ([`discovery`]) and keys ([`jwks`]),
+//! exchange the code ([`exchange`]) and verify the ID token ([`id_token`]); [`oidc`] ties them
+//! together and [`oauth2`] does GitHub. What presets differ in is a table in [`presets`].
 //! [`diagnose`] is the doctor's part.
 
 mod cache;
@@ -38,13 +39,18 @@ pub fn connect(settings: ProviderSettings, http: reqwest::Client) -> Arc<dyn Pro
     }
 }
 
-/// Does the verification of ID tokens refuse this one, with these keys? For fuzzing: strangers write both.
+/// Does the verification of ID tokens refuse this one, with these keys? For fuzzing: strangers
+/// write both.
 #[doc(hidden)]
 pub fn refuses(token: &str, key_set: &[u8], now: portunus_core::Timestamp) -> bool {
     let Ok(keys) = jwks::KeySet::parse(key_set) else { return true };
     let algorithms = id_token::ALLOWED.map(|(_, algorithm)| algorithm);
     let nonce = portunus_core::secret::SecretText::new("nonce");
-    let expected =
-        id_token::Expected { issuer: "https://idp.example", client_id: "client", nonce: &nonce, algorithms: &algorithms };
+    let expected = id_token::Expected {
+        issuer: "https://idp.example",
+        client_id: "client",
+        nonce: &nonce,
+        algorithms: &algorithms,
+    };
     id_token::verify(token, &expected, &keys, now).is_err()
 }

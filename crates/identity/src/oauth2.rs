@@ -1,5 +1,6 @@
-//! GitHub: OAuth 2.0 without OpenID Connect. There is no ID token: who signed in is what GitHub's API says of the access token
-//! that the code yielded. OpenID Connect providers live in [`crate::oidc`].
+//! GitHub: OAuth 2.0 without OpenID Connect. There is no ID token: who signed in is what GitHub's
+//! API says of the access token that the code yielded. OpenID Connect providers live in
+//! [`crate::oidc`].
 
 use std::future::Future;
 
@@ -111,34 +112,58 @@ impl GithubProvider {
         Url::parse(text).map_err(|_| {
             self.error_report.misconfigured(
                 format!("{:?} is not a URL", self.issuer),
-                format!("Set {} to https://github.com, or to your server's URL", self.error_report.setting("ISSUER")),
+                format!(
+                    "Set {} to https://github.com, or to your server's URL",
+                    self.error_report.setting("ISSUER")
+                ),
             )
         })
     }
 
-    /// Where the API is: a host of its own on github.com and ghe.com, a path on an Enterprise Server.
+    /// Where the API is: a host of its own on github.com and ghe.com, a path on an Enterprise
+    /// Server.
     fn api(&self, path: &str) -> Result<Url, IdentityError> {
         let base = self.url(&self.issuer)?;
         match base.host_str() {
             Some("github.com") => self.url(&format!("https://api.github.com{path}")),
-            Some(host) if host.ends_with(".ghe.com") => self.url(&format!("https://api.{host}{path}")),
+            Some(host) if host.ends_with(".ghe.com") => {
+                self.url(&format!("https://api.{host}{path}"))
+            }
             _ => self.url(&format!("{}/api/v3{path}", self.issuer)),
         }
     }
 
-    async fn in_time<T>(&self, step: impl Future<Output = Result<T, IdentityError>> + Send) -> Result<T, IdentityError> {
-        let late = |_| Err(self.error_report.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, IdentityError>> + Send,
+    ) -> Result<T, IdentityError> {
+        let late = |_| {
+            Err(self
+                .error_report
+                .unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())))
+        };
         timeout(DEADLINE, step).await.unwrap_or_else(late)
     }
 
-    async fn sign_in(&self, answer: &Inbound, provider_request: &ProviderRequestSecrets<'_>) -> Result<SignedIn, IdentityError> {
+    async fn sign_in(
+        &self,
+        answer: &Inbound,
+        provider_request: &ProviderRequestSecrets<'_>,
+    ) -> Result<SignedIn, IdentityError> {
         if let Some(iss) = answer.iss.as_ref().filter(|iss| !self.is_issuer(iss)) {
-            return Err(self.error_report.unverified(format!("the answer is from the issuer {:?}", quote(iss))));
+            return Err(self
+                .error_report
+                .unverified(format!("the answer is from the issuer {:?}", quote(iss))));
         }
         if let Some(error) = &answer.error {
-            return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
+            return Err(
+                self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default())
+            );
         }
-        let code = answer.code.as_ref().ok_or_else(|| self.error_report.unverified("neither a code nor an error came back"))?;
+        let code = answer
+            .code
+            .as_ref()
+            .ok_or_else(|| self.error_report.unverified("neither a code nor an error came back"))?;
         let token = self.redeem(code, provider_request).await?.access_token.ok_or_else(|| {
             self.error_report.misconfigured(
                 "the token endpoint gave no access token",
@@ -148,7 +173,11 @@ impl GithubProvider {
         self.person(&token).await
     }
 
-    async fn redeem(&self, code: &SecretText, provider_request: &ProviderRequestSecrets<'_>) -> Result<Tokens, IdentityError> {
+    async fn redeem(
+        &self,
+        code: &SecretText,
+        provider_request: &ProviderRequestSecrets<'_>,
+    ) -> Result<Tokens, IdentityError> {
         let token_endpoint = self.url(&format!("{}/login/oauth/access_token", self.issuer))?;
         let exchange = Exchange {
             http: &self.http,
@@ -163,7 +192,9 @@ impl GithubProvider {
     /// Would the token endpoint know us?
     pub(crate) async fn try_secret(&self, redirect_uri: &str) -> Result<(), IdentityError> {
         let probe = Trial::new();
-        Trial::is_client_known(self.in_time(self.redeem(probe.code(), &probe.provider_request(redirect_uri))).await)
+        Trial::is_client_known(
+            self.in_time(self.redeem(probe.code(), &probe.provider_request(redirect_uri))).await,
+        )
     }
 
     pub(crate) const fn error_report(&self) -> &ErrorReport {
@@ -171,13 +202,16 @@ impl GithubProvider {
     }
 
     async fn person(&self, token: &SecretText) -> Result<SignedIn, IdentityError> {
-        let user: GithubUser =
-            self.ask("/user", token).await?.ok_or_else(|| self.error_report.unverified("the API does not know its own token"))?;
+        let user: GithubUser = self
+            .ask("/user", token)
+            .await?
+            .ok_or_else(|| self.error_report.unverified("the API does not know its own token"))?;
         // These need scopes that an administrator may have taken out.
         let emails: Option<Vec<GithubEmail>> = self.ask("/user/emails", token).await?;
         let organisations = self.list("/user/orgs", token, |org: GithubOrg| org.name()).await?;
         let teams = self.list("/user/teams", token, |team: GithubTeam| team.name()).await?;
-        let unread = Unread { email: emails.is_none(), groups: !(organisations.is_whole && teams.is_whole) };
+        let unread =
+            Unread { email: emails.is_none(), groups: !(organisations.is_whole && teams.is_whole) };
         let primary = emails.into_iter().flatten().find(|email| email.primary && email.verified);
         let email = primary.and_then(|email| claims::email(&email.email));
         let mut groups = organisations.names;
@@ -196,8 +230,9 @@ impl GithubProvider {
         })
     }
 
-    /// Names from a list of the API, page by page. A list that the token may not read, and one that goes on after the last page that is
-    /// asked for, is not whole: an account that is not in it may be a member all the same.
+    /// Names from a list of the API, page by page. A list that the token may not read, and one that
+    /// goes on after the last page that is asked for, is not whole: an account that is not in it
+    /// may be a member all the same.
     async fn list<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -206,7 +241,9 @@ impl GithubProvider {
     ) -> Result<Listed, IdentityError> {
         let mut names = Vec::new();
         for page in 1..=MAX_PAGES {
-            let Some(items) = self.ask::<Vec<T>>(&format!("{path}?per_page={PAGE}&page={page}"), token).await? else {
+            let Some(items) =
+                self.ask::<Vec<T>>(&format!("{path}?per_page={PAGE}&page={page}"), token).await?
+            else {
                 return Ok(Listed { names, is_whole: false });
             };
             let is_last = items.len() < PAGE;
@@ -220,21 +257,35 @@ impl GithubProvider {
     }
 
     /// Asks the API; `None` when the token's scopes do not reach so far.
-    async fn ask<T: DeserializeOwned>(&self, path: &str, token: &SecretText) -> Result<Option<T>, IdentityError> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &SecretText,
+    ) -> Result<Option<T>, IdentityError> {
         let request = self
             .http
             .get(self.api(path)?)
             .bearer_auth(token.expose())
             .header("accept", "application/vnd.github+json")
             .header("user-agent", "portunus");
-        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.error_report.trouble("API", &trouble))?;
-        if let Some(error) = self.error_report.overload("API", &answer).or_else(|| self.rate_limit(&answer)) {
+        let answer = fetch(request, DEADLINE)
+            .await
+            .map_err(|trouble| self.error_report.trouble("API", &trouble))?;
+        if let Some(error) =
+            self.error_report.overload("API", &answer).or_else(|| self.rate_limit(&answer))
+        {
             return Err(error);
         }
         match answer.status {
             StatusCode::OK => answer.json().map(Some).map_err(|error| {
-                let hint = format!("Check that {} is a GitHub server", self.error_report.setting("ISSUER"));
-                self.error_report.misconfigured(format!("the API's answer to {path} cannot be read: {error}"), hint)
+                let hint = format!(
+                    "Check that {} is a GitHub server",
+                    self.error_report.setting("ISSUER")
+                );
+                self.error_report.misconfigured(
+                    format!("the API's answer to {path} cannot be read: {error}"),
+                    hint,
+                )
             }),
             status => {
                 tracing::warn!(provider = %self.error_report.provider(), %status, path, "GitHub did not answer; see the scopes setting");
@@ -245,20 +296,29 @@ impl GithubProvider {
 
     /// GitHub says 403 when its rate limit is used up.
     fn rate_limit(&self, answer: &Answer) -> Option<IdentityError> {
-        let is_used_up = answer.status == StatusCode::FORBIDDEN && answer.header("x-ratelimit-remaining") == Some("0");
+        let is_used_up = answer.status == StatusCode::FORBIDDEN
+            && answer.header("x-ratelimit-remaining") == Some("0");
         let reset = answer.header("x-ratelimit-reset").unwrap_or("an unknown time");
-        is_used_up
-            .then(|| self.error_report.unavailable(format!("the API's rate limit is used up until {} (Unix time)", quote(reset))))
+        is_used_up.then(|| {
+            self.error_report.unavailable(format!(
+                "the API's rate limit is used up until {} (Unix time)",
+                quote(reset)
+            ))
+        })
     }
 
     fn redirect_error(&self, error: &str, description: &str) -> IdentityError {
         let said = format!("it answered {} ({})", quote(error), quote(description));
         match error {
-            "access_denied" => {
-                self.error_report.refused(error, description, "The person cancelled, or an organisation's policy forbids it")
-            }
+            "access_denied" => self.error_report.refused(
+                error,
+                description,
+                "The person cancelled, or an organisation's policy forbids it",
+            ),
             "temporarily_unavailable" | "server_error" => self.error_report.unavailable(said),
-            _ => self.error_report.misconfigured(said, format!("Compare the settings with {}", self.facts.console)),
+            _ => self
+                .error_report
+                .misconfigured(said, format!("Compare the settings with {}", self.facts.console)),
         }
     }
 }
@@ -278,7 +338,10 @@ impl Provider for GithubProvider {
         iss == self.issuer || iss.strip_prefix(&self.issuer) == Some("/login/oauth")
     }
 
-    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError> {
+    async fn authorization_url(
+        &self,
+        provider_request: &Outbound<'_>,
+    ) -> Result<Url, IdentityError> {
         let mut url = self.url(&format!("{}/login/oauth/authorize", self.issuer))?;
         url.query_pairs_mut()
             .append_pair("response_type", "code")
@@ -306,14 +369,22 @@ impl Provider for GithubProvider {
         self.in_time(self.sign_in(answer, provider_request)).await
     }
 
-    async fn sign_out_url(&self, _: Option<&SecretText>, _: &str, _: &str) -> Result<Option<Url>, IdentityError> {
+    async fn sign_out_url(
+        &self,
+        _: Option<&SecretText>,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<Url>, IdentityError> {
         Ok(None)
     }
 
-    /// Anything short of an outage will do: the API refuses us without a token, and that is an answer too.
+    /// Anything short of an outage will do: the API refuses us without a token, and that is an
+    /// answer too.
     async fn probe(&self, _redirect_uri: &str) -> Result<(), IdentityError> {
         let request = self.http.get(self.api("/meta")?).header("user-agent", "portunus");
-        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.error_report.trouble("API", &trouble))?;
+        let answer = fetch(request, DEADLINE)
+            .await
+            .map_err(|trouble| self.error_report.trouble("API", &trouble))?;
         self.error_report.overload("API", &answer).map_or(Ok(()), Err)
     }
 }

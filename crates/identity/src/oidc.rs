@@ -1,5 +1,6 @@
-//! An OpenID Connect provider, generic or preset: [`OidcProvider`]. Each step has a room of its own ([`crate::discovery`],
-//! [`crate::exchange`], [`crate::id_token`], [`crate::userinfo`]); here is their order. GitHub lives in [`crate::oauth2`].
+//! An OpenID Connect provider, generic or preset: [`OidcProvider`]. Each step has a room of its own
+//! ([`crate::discovery`], [`crate::exchange`], [`crate::id_token`], [`crate::userinfo`]); here is
+//! their order. GitHub lives in [`crate::oauth2`].
 
 mod probes;
 
@@ -30,16 +31,17 @@ use crate::{
     okta,
     presets::{self, Facts},
     provider::{
-        IdentityError, Inbound, Outbound, PROVIDER_ERROR, Provider, ProviderRequestSecrets, SignedIn, TOO_MANY_GROUPS,
-        TOOK_TOO_LONG,
+        IdentityError, Inbound, Outbound, PROVIDER_ERROR, Provider, ProviderRequestSecrets,
+        SignedIn, TOO_MANY_GROUPS, TOOK_TOO_LONG,
     },
     reach::Reach,
     settings::{Preset, ProviderSettings},
     userinfo::{self, Userinfo},
 };
 
-/// The longest address that a browser is sent to for a sign-out: the head of an answer that is much longer does not fit into the buffers that
-/// balancers have by default, and the browser gets an error of theirs (FB60).
+/// The longest address that a browser is sent to for a sign-out: the head of an answer that is much
+/// longer does not fit into the buffers that balancers have by default, and the browser gets an
+/// error of theirs (FB60).
 const LONGEST_SIGN_OUT: usize = 2000;
 /// How long userinfo may take of a sign-in that can end well without it.
 const USERINFO: Duration = Duration::from_millis(1500);
@@ -90,18 +92,27 @@ impl OidcProvider {
 
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, IdentityError> {
         presets::check_issuer(&self.settings, &self.error_report)?;
-        let discovery =
-            Discovery { http: &self.http, reach: self.reach(), preset: self.settings.preset, error_report: &self.error_report };
+        let discovery = Discovery {
+            http: &self.http,
+            reach: self.reach(),
+            preset: self.settings.preset,
+            error_report: &self.error_report,
+        };
         self.metadata.load(|patience| async move { discovery.fetch(patience).await }).await
     }
 
-    /// While the person is at the provider, so that nobody waits for keys afterwards. What is fetched stays, whatever becomes of the sign-in.
+    /// While the person is at the provider, so that nobody waits for keys afterwards. What is
+    /// fetched stays, whatever becomes of the sign-in.
     fn fetch_keys_ahead(&self, metadata: &Metadata) {
         if self.keys.is_fresh() {
             return;
         }
-        let (keys, http, uri, error_report) =
-            (Arc::clone(&self.keys), self.http.clone(), metadata.jwks_uri.clone(), self.error_report.clone());
+        let (keys, http, uri, error_report) = (
+            Arc::clone(&self.keys),
+            self.http.clone(),
+            metadata.jwks_uri.clone(),
+            self.error_report.clone(),
+        );
         tokio::spawn(async move {
             // Whoever needs them meets the error, too.
             let _ = keys.load(|patience| KeySet::fetch(&http, &uri, &error_report, patience)).await;
@@ -109,7 +120,11 @@ impl OidcProvider {
     }
 
     pub(crate) async fn keys(&self, metadata: &Metadata) -> Result<Arc<KeySet>, IdentityError> {
-        self.keys.load(|patience| KeySet::fetch(&self.http, &metadata.jwks_uri, &self.error_report, patience)).await
+        self.keys
+            .load(|patience| {
+                KeySet::fetch(&self.http, &metadata.jwks_uri, &self.error_report, patience)
+            })
+            .await
     }
 
     /// The whole step within the deadline (F3).
@@ -117,7 +132,11 @@ impl OidcProvider {
         &self,
         step: impl Future<Output = Result<T, IdentityError>> + Send,
     ) -> Result<T, IdentityError> {
-        let late = |_| Err(self.error_report.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
+        let late = |_| {
+            Err(self
+                .error_report
+                .unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())))
+        };
         timeout(DEADLINE, step).await.unwrap_or_else(late)
     }
 
@@ -130,11 +149,17 @@ impl OidcProvider {
         let metadata = self.metadata().await?;
         self.check_iss(answer.iss.as_deref(), &metadata)?;
         if let Some(error) = &answer.error {
-            return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
+            return Err(
+                self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default())
+            );
         }
-        let code = answer.code.as_ref().ok_or_else(|| self.error_report.unverified("neither a code nor an error came back"))?;
+        let code = answer
+            .code
+            .as_ref()
+            .ok_or_else(|| self.error_report.unverified("neither a code nor an error came back"))?;
         // Beside each other: a provider may take its time for both (FB63).
-        let (tokens, _) = tokio::join!(self.redeem(code, provider_request, &metadata), self.keys(&metadata));
+        let (tokens, _) =
+            tokio::join!(self.redeem(code, provider_request, &metadata), self.keys(&metadata));
         let tokens = tokens?;
         let id_token = tokens.id_token.as_ref().ok_or_else(|| {
             self.error_report.misconfigured(
@@ -147,11 +172,12 @@ impl OidcProvider {
         })?;
         let verified = self.verify(id_token, provider_request, &metadata, now).await?;
         self.check_auth_time(&verified, provider_request.signed_in_since)?;
-        self.person(&verified, id_token, tokens.access_token.as_ref(), provider_request, &metadata).await
+        self.person(&verified, id_token, tokens.access_token.as_ref(), provider_request, &metadata)
+            .await
     }
 
-    /// `iss` of the answer is compared byte for byte when it is there, and must be there when the provider says so (RFC 9207
-    /// section 2.4, threat 10).
+    /// `iss` of the answer is compared byte for byte when it is there, and must be there when the
+    /// provider says so (RFC 9207 section 2.4, threat 10).
     fn check_iss(&self, iss: Option<&str>, metadata: &Metadata) -> Result<(), IdentityError> {
         match iss {
             Some(iss) if iss != metadata.issuer => {
@@ -165,9 +191,13 @@ impl OidcProvider {
         }
     }
 
-    /// That the person was asked to sign in says nothing: they may take that out of the address, and a provider may answer from its own session. The
-    /// token says when they did (FB64).
-    fn check_auth_time(&self, verified: &VerifiedIdToken, since: Option<Timestamp>) -> Result<(), IdentityError> {
+    /// That the person was asked to sign in says nothing: they may take that out of the address,
+    /// and a provider may answer from its own session. The token says when they did (FB64).
+    fn check_auth_time(
+        &self,
+        verified: &VerifiedIdToken,
+        since: Option<Timestamp>,
+    ) -> Result<(), IdentityError> {
         let Some(since) = since else { return Ok(()) };
         match verified.claims().get("auth_time").and_then(Value::as_f64) {
             Some(at) if at + AUTH_TIME_LEEWAY >= since.as_secs_f64() => Ok(()),
@@ -184,11 +214,16 @@ impl OidcProvider {
         }
     }
 
-    /// An error at our redirect URI (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6).
+    /// An error at our redirect URI (RFC 6749 section 4.1.2.1, OpenID Connect Core section
+    /// 3.1.2.6).
     fn redirect_error(&self, error: &str, description: &str) -> IdentityError {
         let is_okta = self.settings.preset == Preset::Okta;
         if okta::is_too_many_groups(description) {
-            return self.error_report.refused(TOO_MANY_GROUPS, description, okta::TOO_MANY_GROUPS_HINT);
+            return self.error_report.refused(
+                TOO_MANY_GROUPS,
+                description,
+                okta::TOO_MANY_GROUPS_HINT,
+            );
         }
         let scopes_setting = self.error_report.setting("SCOPES");
         let own_hint = is_okta.then(|| okta::hint(error, &self.issuer, &scopes_setting)).flatten();
@@ -237,7 +272,8 @@ impl OidcProvider {
 
     /// OpenID Connect Core section 3.1.2.1.
     fn authorization_request(&self, metadata: &Metadata, provider_request: &Outbound<'_>) -> Url {
-        let scopes = presets::scopes(&self.settings, metadata.scopes_supported.as_deref()).join(" ");
+        let scopes =
+            presets::scopes(&self.settings, metadata.scopes_supported.as_deref()).join(" ");
         let mut url = metadata.authorization_endpoint.clone();
         url.query_pairs_mut()
             .append_pair("response_type", "code")
@@ -281,7 +317,9 @@ impl OidcProvider {
         };
         let mut verdict = check(self.keys(metadata).await?.as_ref());
         if verdict.is_none() {
-            let fetch = |patience: Duration| KeySet::fetch(&self.http, &metadata.jwks_uri, &self.error_report, patience);
+            let fetch = |patience: Duration| {
+                KeySet::fetch(&self.http, &metadata.jwks_uri, &self.error_report, patience)
+            };
             verdict = self.keys.find(asked, check, fetch).await?;
         }
         match verdict.unwrap_or(Err(Flaw::NoKey)) {
@@ -300,8 +338,8 @@ impl OidcProvider {
         }
     }
 
-    /// A provider that does not know the signature any more refuses the whole sign-out for the sake of the hint (FB60). Where that cannot be found out,
-    /// the hint goes along.
+    /// A provider that does not know the signature any more refuses the whole sign-out for the sake
+    /// of the hint (FB60). Where that cannot be found out, the hint goes along.
     async fn still_publishes_the_key_of(&self, id_token: &SecretText, metadata: &Metadata) -> bool {
         match self.in_time(self.keys(metadata)).await {
             Ok(keys) => id_token::names_one_of(id_token.expose(), &keys),
@@ -319,30 +357,33 @@ impl OidcProvider {
         metadata: &Metadata,
     ) -> Result<Option<Map<String, Value>>, IdentityError> {
         let loaded = async {
-            let claims = match userinfo::load(&self.http, endpoint, access_token, &self.error_report).await? {
-                Userinfo::Claims(claims) => claims,
-                Userinfo::Signed(token) => {
-                    let expected = Expected {
-                        issuer: &metadata.issuer,
-                        client_id: &self.settings.client_id,
-                        nonce: provider_request.nonce,
-                        algorithms: &ALL_ALGORITHMS,
-                    };
-                    let keys = self.keys(metadata).await?;
-                    id_token::verify_userinfo(token.expose(), &expected, &keys).map_err(|flaw| {
-                        self.error_report.misconfigured(
-                            format!("what userinfo signed does not verify: {flaw:?}"),
-                            "Let it answer as application/json",
-                        )
-                    })?
-                }
-            };
+            let claims =
+                match userinfo::load(&self.http, endpoint, access_token, &self.error_report).await?
+                {
+                    Userinfo::Claims(claims) => claims,
+                    Userinfo::Signed(token) => {
+                        let expected = Expected {
+                            issuer: &metadata.issuer,
+                            client_id: &self.settings.client_id,
+                            nonce: provider_request.nonce,
+                            algorithms: &ALL_ALGORITHMS,
+                        };
+                        let keys = self.keys(metadata).await?;
+                        id_token::verify_userinfo(token.expose(), &expected, &keys).map_err(
+                            |flaw| {
+                                self.error_report.misconfigured(
+                                    format!("what userinfo signed does not verify: {flaw:?}"),
+                                    "Let it answer as application/json",
+                                )
+                            },
+                        )?
+                    }
+                };
             userinfo::about(verified.subject(), claims, &self.error_report)
         };
-        match timeout(USERINFO, loaded)
-            .await
-            .unwrap_or_else(|_| Err(self.error_report.unavailable("the userinfo endpoint did not answer in time")))
-        {
+        match timeout(USERINFO, loaded).await.unwrap_or_else(|_| {
+            Err(self.error_report.unavailable("the userinfo endpoint did not answer in time"))
+        }) {
             Ok(claims) => Ok(Some(claims)),
             Err(error @ IdentityError::Unverified { .. }) => Err(error),
             Err(error) => {
@@ -366,10 +407,13 @@ impl OidcProvider {
         let found = verified.claims();
         let groups_claim = self.settings.groups_claim.as_deref().unwrap_or(self.facts.groups_claim);
         self.check_overage(verified, groups_claim)?;
-        let lacks_groups = self.facts.groups_in_userinfo && claims::find(found, groups_claim).is_none();
+        let lacks_groups =
+            self.facts.groups_in_userinfo && claims::find(found, groups_claim).is_none();
         let lacks_email = !found.contains_key("email");
         let (more, is_unread) = match (&metadata.userinfo_endpoint, access_token) {
-            (Some(endpoint), Some(token)) if lacks_groups || lacks_email || !found.contains_key("name") => {
+            (Some(endpoint), Some(token))
+                if lacks_groups || lacks_email || !found.contains_key("name") =>
+            {
                 let more = self.more(verified, endpoint, token, provider_request, metadata).await?;
                 let is_unread = more.is_none();
                 (more, is_unread)
@@ -386,30 +430,40 @@ impl OidcProvider {
             subject: verified.subject().to_owned(),
             name: claims.name(),
             email,
-            email_verified: email_verified || (is_microsoft && claims.is_email_of_verified_domain()),
+            email_verified: email_verified
+                || (is_microsoft && claims.is_email_of_verified_domain()),
             groups,
             hosted_domain: claims.hosted_domain(),
             no_groups,
-            unread: Unread { email: is_unread && lacks_email, groups: !are_all_groups || (is_unread && lacks_groups) },
+            unread: Unread {
+                email: is_unread && lacks_email,
+                groups: !are_all_groups || (is_unread && lacks_groups),
+            },
             id_token: Some(id_token.clone()),
         })
     }
 
-    /// A claim that was configured and says nothing is likely a mistake there: an administrator is told what came in its place (FB22, FB65).
-    /// The doctor says it again, until somebody has signed in with groups.
+    /// A claim that was configured and says nothing is likely a mistake there: an administrator is
+    /// told what came in its place (FB22, FB65). The doctor says it again, until somebody has
+    /// signed in with groups.
     fn note_groups(&self, claims: &Claims<'_>, claim: &str) -> Option<String> {
         if self.settings.groups_claim.is_none() || !claims.groups(claim).0.is_empty() {
             return None;
         }
-        let state = if claims.has(claim) { "is empty, or no list of names" } else { "did not come" };
+        let state =
+            if claims.has(claim) { "is empty, or no list of names" } else { "did not come" };
         let told = format!("{state}; those that came: {}", claims.names());
         tracing::warn!(provider = %self.settings.name, claim, "the configured groups claim {told}. {GROUPS_ADVICE}");
         Some(told)
     }
 
-    /// Microsoft leaves the claim out, and a pointer in its place, when somebody is in too many groups. To sign them in without
-    /// any would be to judge them by rules that are not theirs.
-    fn check_overage(&self, verified: &VerifiedIdToken, groups_claim: &str) -> Result<(), IdentityError> {
+    /// Microsoft leaves the claim out, and a pointer in its place, when somebody is in too many
+    /// groups. To sign them in without any would be to judge them by rules that are not theirs.
+    fn check_overage(
+        &self,
+        verified: &VerifiedIdToken,
+        groups_claim: &str,
+    ) -> Result<(), IdentityError> {
         let pointers = verified.claims().get("_claim_names").and_then(|names| names.as_object());
         if !pointers.is_some_and(|names| names.contains_key(groups_claim)) {
             return Ok(());
@@ -417,7 +471,10 @@ impl OidcProvider {
         Err(self.error_report.refused(
             TOO_MANY_GROUPS,
             "the ID token points elsewhere for groups",
-            format!("Let the groups claim hold only groups assigned to the application, in {}", self.facts.console),
+            format!(
+                "Let the groups claim hold only groups assigned to the application, in {}",
+                self.facts.console
+            ),
         ))
     }
 }
@@ -440,7 +497,10 @@ impl Provider for OidcProvider {
         iss == self.issuer || presets::is_tenant_by_domain(self.settings.preset, &self.issuer, iss)
     }
 
-    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError> {
+    async fn authorization_url(
+        &self,
+        provider_request: &Outbound<'_>,
+    ) -> Result<Url, IdentityError> {
         let metadata = self.in_time(self.metadata()).await?;
         self.fetch_keys_ahead(&metadata);
         Ok(self.authorization_request(&metadata, provider_request))
@@ -472,11 +532,16 @@ impl Provider for OidcProvider {
             hinting.query_pairs_mut().append_pair("id_token_hint", id_token.expose());
             let length = hinting.as_str().len();
             if length > LONGEST_SIGN_OUT {
-                tracing::debug!(length, "the ID token is too long to go along to the sign-out at the provider");
+                tracing::debug!(
+                    length,
+                    "the ID token is too long to go along to the sign-out at the provider"
+                );
             } else if self.still_publishes_the_key_of(id_token, &metadata).await {
                 return Ok(Some(hinting));
             } else {
-                tracing::debug!("the key that signed the ID token is no longer published: it does not go along to the sign-out");
+                tracing::debug!(
+                    "the key that signed the ID token is no longer published: it does not go along to the sign-out"
+                );
             }
         }
         Ok(Some(url))

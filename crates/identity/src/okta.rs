@@ -1,13 +1,16 @@
-//! What Okta alone does: two kinds of authorization server, and errors that an administrator can only mend when told where.
+//! What Okta alone does: two kinds of authorization server, and errors that an administrator can
+//! only mend when told where.
 
 use url::Url;
 
-/// Is it the org's own authorization server (`https://acme.okta.com`), not a custom one (`…/oauth2/default`)?
+/// Is it the org's own authorization server (`https://acme.okta.com`), not a custom one
+/// (`…/oauth2/default`)?
 pub(crate) fn is_org_server(issuer: &str) -> bool {
     Url::parse(issuer).is_ok_and(|url| url.path().trim_matches('/').is_empty())
 }
 
-/// What to do about an error at our redirect URI; `None` when Okta has nothing of its own to say about it.
+/// What to do about an error at our redirect URI; `None` when Okta has nothing of its own to say
+/// about it.
 pub(crate) fn hint(error: &str, issuer: &str, scopes_setting: &str) -> Option<String> {
     let text = match error {
         "access_denied" => {
@@ -39,7 +42,8 @@ pub(crate) fn hint(error: &str, issuer: &str, scopes_setting: &str) -> Option<St
 /// Does Okta say that the person is in more than the 100 groups that it puts into a claim?
 pub(crate) fn is_too_many_groups(description: &str) -> bool {
     let description = description.to_ascii_lowercase();
-    description.contains("user claim could not be evaluated") || description.contains("matched too many groups")
+    description.contains("user claim could not be evaluated")
+        || description.contains("matched too many groups")
 }
 
 pub(crate) const TOO_MANY_GROUPS_HINT: &str = "Okta puts at most 100 groups into the claim: narrow its filter to the groups that \
@@ -49,7 +53,9 @@ pub(crate) const TOO_MANY_GROUPS_HINT: &str = "Okta puts at most 100 groups into
 /// Why Okta may not know the issuer at all.
 pub(crate) fn not_found_hint(issuer: &str, issuer_setting: &str) -> String {
     if is_org_server(issuer) {
-        return format!("Set {issuer_setting} to your Okta domain, as in https://acme.okta.com (not the -admin one)");
+        return format!(
+            "Set {issuer_setting} to your Okta domain, as in https://acme.okta.com (not the -admin one)"
+        );
     }
     let org = Url::parse(issuer).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     format!(

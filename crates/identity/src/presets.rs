@@ -1,4 +1,5 @@
-//! What the presets differ in, as a table; behaviour that a table cannot hold lives in [`crate::okta`] and [`entra`].
+//! What the presets differ in, as a table; behaviour that a table cannot hold lives in
+//! [`crate::okta`] and [`entra`].
 
 use crate::{
     error_report::ErrorReport,
@@ -7,7 +8,8 @@ use crate::{
     settings::{Preset, ProviderSettings},
 };
 
-/// How a provider documents the end of its issuer identifier; `iss` is compared byte for byte with it.
+/// How a provider documents the end of its issuer identifier; `iss` is compared byte for byte with
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slash {
     /// We do not know: the setting is taken as it is.
@@ -30,7 +32,8 @@ pub(crate) struct Facts {
     pub(crate) groups_in_userinfo: bool,
     /// The `prompt` that makes somebody sign in afresh.
     pub(crate) fresh_prompt: &'static str,
-    /// Does an answer never say which issuer it is from (RFC 9207)? False also where only the provider's metadata can tell.
+    /// Does an answer never say which issuer it is from (RFC 9207)? False also where only the
+    /// provider's metadata can tell.
     pub(crate) never_sends_iss: bool,
     /// Where an administrator finds the application.
     pub(crate) console: &'static str,
@@ -110,13 +113,19 @@ const GITHUB: Facts = Facts {
 /// The tenant that everybody's personal account is in.
 const MICROSOFT_CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
-/// Is `found` the issuer that Microsoft has for a tenant which is configured by one of its domains (FB23)? Its metadata names the tenant's number.
+/// Is `found` the issuer that Microsoft has for a tenant which is configured by one of its domains
+/// (FB23)? Its metadata names the tenant's number.
 pub(crate) fn is_tenant_by_domain(preset: Preset, configured: &str, found: &str) -> bool {
     fn tenant(issuer: &str) -> Option<(&str, &str)> {
         issuer.strip_suffix("/v2.0")?.rsplit_once('/')
     }
-    let is_number = |tenant: &str| tenant.len() == 36 && tenant.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    let Some(((origin, domain), (other_origin, number))) = tenant(configured).zip(tenant(found)) else { return false };
+    let is_number = |tenant: &str| {
+        tenant.len() == 36 && tenant.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    };
+    let Some(((origin, domain), (other_origin, number))) = tenant(configured).zip(tenant(found))
+    else {
+        return false;
+    };
     preset == Preset::MicrosoftEntraId
         && origin == other_origin
         && domain.contains('.')
@@ -125,8 +134,8 @@ pub(crate) fn is_tenant_by_domain(preset: Preset, configured: &str, found: &str)
 }
 
 impl Preset {
-    /// Does a provider of this kind never say in its answers which issuer they are from (RFC 9207)? Then it needs a callback of
-    /// its own (threat 54).
+    /// Does a provider of this kind never say in its answers which issuer they are from (RFC 9207)?
+    /// Then it needs a callback of its own (threat 54).
     pub const fn never_sends_iss(self) -> bool {
         self.facts().never_sends_iss
     }
@@ -145,7 +154,8 @@ impl Preset {
     }
 }
 
-/// The issuer identifier as the provider spells it: only a trailing slash that its documentation settles is changed.
+/// The issuer identifier as the provider spells it: only a trailing slash that its documentation
+/// settles is changed.
 pub(crate) fn issuer(settings: &ProviderSettings) -> String {
     let bare = settings.issuer.trim_end_matches('/');
     match settings.preset.facts().slash {
@@ -171,8 +181,12 @@ pub(crate) fn scopes(settings: &ProviderSettings, offered: Option<&[String]>) ->
     scopes
 }
 
-/// Does the setting name one tenant? Microsoft's shared endpoints have an issuer with a placeholder, which can match no token.
-pub(crate) fn check_issuer(settings: &ProviderSettings, error_report: &ErrorReport) -> Result<(), IdentityError> {
+/// Does the setting name one tenant? Microsoft's shared endpoints have an issuer with a
+/// placeholder, which can match no token.
+pub(crate) fn check_issuer(
+    settings: &ProviderSettings,
+    error_report: &ErrorReport,
+) -> Result<(), IdentityError> {
     if settings.preset != Preset::MicrosoftEntraId {
         return Ok(());
     }
@@ -214,10 +228,18 @@ mod tests {
     fn issuers_end_as_their_provider_documents() {
         let cases = [
             (Preset::Okta, "https://acme.okta.com/", "https://acme.okta.com"),
-            (Preset::Okta, "https://acme.okta.com/oauth2/default", "https://acme.okta.com/oauth2/default"),
+            (
+                Preset::Okta,
+                "https://acme.okta.com/oauth2/default",
+                "https://acme.okta.com/oauth2/default",
+            ),
             (Preset::Auth0, "https://acme.eu.auth0.com", "https://acme.eu.auth0.com/"),
             (Preset::Auth0, "https://acme.eu.auth0.com/", "https://acme.eu.auth0.com/"),
-            (Preset::Keycloak, "https://sso.acme.example/realms/acme/", "https://sso.acme.example/realms/acme"),
+            (
+                Preset::Keycloak,
+                "https://sso.acme.example/realms/acme/",
+                "https://sso.acme.example/realms/acme",
+            ),
             (Preset::Oidc, "https://sso.acme.example/", "https://sso.acme.example/"),
             (Preset::Oidc, "https://sso.acme.example", "https://sso.acme.example"),
         ];
@@ -239,18 +261,29 @@ mod tests {
         ];
         for (preset, issuer, offered, expected) in cases {
             let asked = scopes(&settings(preset, issuer), offered);
-            assert_eq!(asked.contains(&"groups".to_owned()), expected, "{preset:?} {issuer} {offered:?}");
+            assert_eq!(
+                asked.contains(&"groups".to_owned()),
+                expected,
+                "{preset:?} {issuer} {offered:?}"
+            );
             assert!(asked.starts_with(&["openid".to_owned()]));
         }
-        let own = ProviderSettings { scopes: Some(vec!["openid".to_owned()]), ..settings(Preset::Okta, "https://acme.okta.com") };
+        let own = ProviderSettings {
+            scopes: Some(vec!["openid".to_owned()]),
+            ..settings(Preset::Okta, "https://acme.okta.com")
+        };
         assert_eq!(scopes(&own, Some(&offered)), ["openid"], "the setting is taken as it is");
     }
 
     #[test]
     fn one_tenant_of_microsofts_is_fine() {
         let error_report = ErrorReport::new(ProviderName::from_text("microsoft-entra-id"));
-        let check = |issuer: &str| check_issuer(&settings(Preset::MicrosoftEntraId, issuer), &error_report);
-        assert!(check("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0").is_ok());
+        let check =
+            |issuer: &str| check_issuer(&settings(Preset::MicrosoftEntraId, issuer), &error_report);
+        assert!(
+            check("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0")
+                .is_ok()
+        );
         let error = check("https://login.microsoftonline.com/common/v2.0").unwrap_err().to_string();
         assert!(error.contains("AUTH_MICROSOFT_ENTRA_ID_TENANT_ID"), "{error}");
     }
@@ -258,13 +291,34 @@ mod tests {
     #[test]
     fn fb23_a_tenant_that_is_configured_by_its_domain() {
         let number = "https://login.microsoftonline.com/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/v2.0";
-        let consumers = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+        let consumers =
+            "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
         for (preset, configured, found, fits) in [
-            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/acme.com/v2.0", number, true),
-            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/acme.onmicrosoft.com/v2.0", number, true),
+            (
+                Preset::MicrosoftEntraId,
+                "https://login.microsoftonline.com/acme.com/v2.0",
+                number,
+                true,
+            ),
+            (
+                Preset::MicrosoftEntraId,
+                "https://login.microsoftonline.com/acme.onmicrosoft.com/v2.0",
+                number,
+                true,
+            ),
             // Personal accounts are nobody's tenant (threat 53).
-            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/outlook.com/v2.0", consumers, false),
-            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/common/v2.0", number, false),
+            (
+                Preset::MicrosoftEntraId,
+                "https://login.microsoftonline.com/outlook.com/v2.0",
+                consumers,
+                false,
+            ),
+            (
+                Preset::MicrosoftEntraId,
+                "https://login.microsoftonline.com/common/v2.0",
+                number,
+                false,
+            ),
             (
                 Preset::MicrosoftEntraId,
                 "https://login.microsoftonline.com/acme.com/v2.0",
@@ -279,7 +333,11 @@ mod tests {
             ),
             (Preset::Oidc, "https://login.microsoftonline.com/acme.com/v2.0", number, false),
         ] {
-            assert_eq!(is_tenant_by_domain(preset, configured, found), fits, "{configured} {found}");
+            assert_eq!(
+                is_tenant_by_domain(preset, configured, found),
+                fits,
+                "{configured} {found}"
+            );
         }
     }
 }

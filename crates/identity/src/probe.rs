@@ -1,5 +1,6 @@
-//! Trial requests, which sign nobody in and tell what a real sign-in would meet: is our redirect URI registered, is the client
-//! known, is its secret right? What is made of the answers for people lives in [`crate::diagnose`].
+//! Trial requests, which sign nobody in and tell what a real sign-in would meet: is our redirect
+//! URI registered, is the client known, is its secret right? What is made of the answers for people
+//! lives in [`crate::diagnose`].
 
 use portunus_core::{pkce::CodeChallenge, secret::SecretText};
 use reqwest::header::LOCATION;
@@ -40,8 +41,16 @@ impl Trial {
         }
     }
 
-    pub(crate) fn provider_request<'a>(&'a self, redirect_uri: &'a str) -> ProviderRequestSecrets<'a> {
-        ProviderRequestSecrets { redirect_uri, nonce: &self.text, code_verifier: &self.text, signed_in_since: None }
+    pub(crate) fn provider_request<'a>(
+        &'a self,
+        redirect_uri: &'a str,
+    ) -> ProviderRequestSecrets<'a> {
+        ProviderRequestSecrets {
+            redirect_uri,
+            nonce: &self.text,
+            code_verifier: &self.text,
+            signed_in_since: None,
+        }
     }
 
     /// A code that was never issued.
@@ -50,7 +59,9 @@ impl Trial {
     }
 
     /// A provider that knows the client refuses the code; another one refuses the client.
-    pub(crate) fn is_client_known<T>(redeemed: Result<T, IdentityError>) -> Result<(), IdentityError> {
+    pub(crate) fn is_client_known<T>(
+        redeemed: Result<T, IdentityError>,
+    ) -> Result<(), IdentityError> {
         match redeemed {
             Err(IdentityError::Refused { error, .. }) if error == "invalid_grant" => Ok(()),
             redeemed => redeemed.map(|_| ()),
@@ -76,7 +87,8 @@ pub(crate) enum Verdict {
 /// What the authorization endpoint answered to a request that may show no page (`prompt=none`).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Authorization {
-    /// It knows our redirect URI, and sent a code there, or an error: `login_required`, if all is well.
+    /// It knows our redirect URI, and sent a code there, or an error: `login_required`, if all is
+    /// well.
     Back { error: Option<(String, String)>, iss: Option<String> },
     /// It stays on a page of its own, which may be one to sign in at: nothing is learnt.
     Unknown(String),
@@ -118,22 +130,29 @@ pub(crate) async fn sign_out(
     error_report: &ErrorReport,
     facts: &Facts,
 ) -> Result<Verdict, IdentityError> {
-    let (answer, is_back) = walk(http, url, return_to, "end_session_endpoint", error_report).await?;
+    let (answer, is_back) =
+        walk(http, url, return_to, "end_session_endpoint", error_report).await?;
     let words = said(&answer.body);
     // Nobody is signed in here, so there is none to send.
     if is_refusal(&answer) && words.contains("id_token_hint") {
-        return Ok(Verdict::Unknown("it wants the ID token of somebody who is signed in".to_owned()));
+        return Ok(Verdict::Unknown(
+            "it wants the ID token of somebody who is signed in".to_owned(),
+        ));
     }
     if is_refusal(&answer) {
         return Err(error_report.misconfigured(
             format!("the end_session_endpoint answered {} for {return_to}{words}", answer.status),
-            format!("Add exactly {return_to} to the sign-out (post-logout) redirect URIs in {}", facts.console),
+            format!(
+                "Add exactly {return_to} to the sign-out (post-logout) redirect URIs in {}",
+                facts.console
+            ),
         ));
     }
     Ok(if is_back { Verdict::Fine } else { Verdict::Unknown(stayed(&answer)) })
 }
 
-/// Asks, and follows redirects that stay at the provider: one that has a single way to sign in leads there. `true`: it leads back to us.
+/// Asks, and follows redirects that stay at the provider: one that has a single way to sign in
+/// leads there. `true`: it leads back to us.
 async fn walk(
     http: &reqwest::Client,
     mut url: Url,
@@ -143,12 +162,16 @@ async fn walk(
 ) -> Result<(Answer, bool), IdentityError> {
     let mut steps = 0;
     loop {
-        let answer = fetch(http.get(url.clone()), DEADLINE).await.map_err(|trouble| error_report.trouble(what, &trouble))?;
+        let answer = fetch(http.get(url.clone()), DEADLINE)
+            .await
+            .map_err(|trouble| error_report.trouble(what, &trouble))?;
         if let Some(error) = error_report.overload(what, &answer) {
             return Err(error);
         }
         let location = answer.header(LOCATION.as_str()).filter(|_| answer.status.is_redirection());
-        let Some(next) = location.and_then(|location| url.join(location).ok()) else { return Ok((answer, false)) };
+        let Some(next) = location.and_then(|location| url.join(location).ok()) else {
+            return Ok((answer, false));
+        };
         let is_back = location.is_some_and(|location| location.starts_with(ours));
         if is_back || next.origin() != url.origin() || steps == MOST_STEPS {
             return Ok((answer, is_back));
@@ -163,11 +186,15 @@ fn is_refusal(answer: &Answer) -> bool {
 
 fn read(answer: &Answer, redirect_uri: &str) -> Authorization {
     let location = answer.header(LOCATION.as_str()).filter(|_| answer.status.is_redirection());
-    let Some(location) = location.filter(|location| location.starts_with(redirect_uri)).and_then(|text| Url::parse(text).ok())
+    let Some(location) = location
+        .filter(|location| location.starts_with(redirect_uri))
+        .and_then(|text| Url::parse(text).ok())
     else {
         return Authorization::Unknown(stayed(answer));
     };
-    let find = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let find = |name: &str| {
+        location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
     let error = find("error").map(|error| (error, find("error_description").unwrap_or_default()));
     Authorization::Back { error, iss: find("iss") }
 }
@@ -184,9 +211,11 @@ fn stayed(answer: &Answer) -> String {
 fn said(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let json = serde_json::from_str::<serde_json::Value>(&text).ok();
-    let described = json
-        .as_ref()
-        .and_then(|json| ["error_description", "errorSummary", "message"].iter().find_map(|name| json[*name].as_str()));
+    let described = json.as_ref().and_then(|json| {
+        ["error_description", "errorSummary", "message"]
+            .iter()
+            .find_map(|name| json[*name].as_str())
+    });
     let words = described.map_or_else(|| words(&text), str::to_owned);
     let words: String = quote(&words).chars().take(QUOTED).collect();
     if words.is_empty() { words } else { format!(", saying: {words}") }
@@ -204,15 +233,22 @@ fn words(page: &str) -> String {
             at = lower[open..].find("-->").map_or(page.len(), |found| open + found + 3);
             continue;
         }
-        let skipped = ["script", "style", "svg"].iter().find(|name| lower[open + 1..].starts_with(**name));
+        let skipped =
+            ["script", "style", "svg"].iter().find(|name| lower[open + 1..].starts_with(**name));
         let close = match skipped {
-            Some(name) => lower[open..].find(&format!("</{name}")).map_or(page.len(), |found| open + found),
+            Some(name) => {
+                lower[open..].find(&format!("</{name}")).map_or(page.len(), |found| open + found)
+            }
             None => open,
         };
         at = lower[close..].find('>').map_or(page.len(), |found| close + found + 1);
     }
     text.push_str(&page[at..]);
-    let text = text.replace("&nbsp;", " ").replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&");
+    let text = text
+        .replace("&nbsp;", " ")
+        .replace("&#39;", "'")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -235,6 +271,9 @@ mod tests {
         ] {
             assert_eq!(words(page), expected, "{page}");
         }
-        assert_eq!(said(br#"{"error":"x","error_description":"Client not enabled"}"#), ", saying: Client not enabled");
+        assert_eq!(
+            said(br#"{"error":"x","error_description":"Client not enabled"}"#),
+            ", saying: Client not enabled"
+        );
     }
 }

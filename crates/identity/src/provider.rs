@@ -1,8 +1,10 @@
-//! The port to an identity provider: send a browser there, make a person of the answer, sign out. Which providers there are and
-//! how they are configured lives in [`crate::settings`].
+//! The port to an identity provider: send a browser there, make a person of the answer, sign out.
+//! Which providers there are and how they are configured lives in [`crate::settings`].
 
 use async_trait::async_trait;
-use portunus_core::{Timestamp, admission::Unread, ids::ProviderName, pkce::CodeChallenge, secret::SecretText};
+use portunus_core::{
+    Timestamp, admission::Unread, ids::ProviderName, pkce::CodeChallenge, secret::SecretText,
+};
 use thiserror::Error;
 use url::Url;
 
@@ -14,16 +16,21 @@ pub trait Provider: Send + Sync {
     /// What a person calls it: `Okta`, `Google`.
     fn label(&self) -> &str;
 
-    /// Where to send the browser (OpenID Connect Core section 3.1.2.1). Always with state, nonce and an S256 challenge.
-    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError>;
+    /// Where to send the browser (OpenID Connect Core section 3.1.2.1). Always with state, nonce
+    /// and an S256 challenge.
+    async fn authorization_url(
+        &self,
+        provider_request: &Outbound<'_>,
+    ) -> Result<Url, IdentityError>;
 
-    /// Can an answer with this `iss` be from this provider (RFC 9207 section 2.4)? Told by the settings alone, so that an answer of
-    /// another provider uses nothing up (threat 54); [`complete`](Self::complete) compares it with the metadata too. People of another issuer
-    /// are not this provider's either, whatever it is called (threat 53).
+    /// Can an answer with this `iss` be from this provider (RFC 9207 section 2.4)? Told by the
+    /// settings alone, so that an answer of another provider uses nothing up (threat 54);
+    /// [`complete`](Self::complete) compares it with the metadata too. People of another issuer are
+    /// not this provider's either, whatever it is called (threat 53).
     fn is_issuer(&self, iss: &str) -> bool;
 
-    /// Makes a person of what the provider sent back to our callback: checks `iss` (RFC 9207), exchanges the code, verifies the
-    /// ID token and its nonce, reads groups.
+    /// Makes a person of what the provider sent back to our callback: checks `iss` (RFC 9207),
+    /// exchanges the code, verifies the ID token and its nonce, reads groups.
     async fn complete(
         &self,
         answer: &Inbound,
@@ -31,8 +38,8 @@ pub trait Provider: Send + Sync {
         now: Timestamp,
     ) -> Result<SignedIn, IdentityError>;
 
-    /// Where to send the browser to sign out at the provider too (OpenID Connect RP-Initiated Logout), if it offers that. `state` comes back with
-    /// the browser.
+    /// Where to send the browser to sign out at the provider too (OpenID Connect RP-Initiated
+    /// Logout), if it offers that. `state` comes back with the browser.
     async fn sign_out_url(
         &self,
         id_token_hint: Option<&SecretText>,
@@ -40,8 +47,8 @@ pub trait Provider: Send + Sync {
         state: &str,
     ) -> Result<Option<Url>, IdentityError>;
 
-    /// Asks the provider for its metadata and keys, for the doctor and for a warm start. `redirect_uri` is what must be
-    /// registered there.
+    /// Asks the provider for its metadata and keys, for the doctor and for a warm start.
+    /// `redirect_uri` is what must be registered there.
     async fn probe(&self, redirect_uri: &str) -> Result<(), IdentityError>;
 }
 
@@ -75,7 +82,8 @@ pub struct ProviderRequestSecrets<'a> {
     pub redirect_uri: &'a str,
     pub nonce: &'a SecretText,
     pub code_verifier: &'a SecretText,
-    /// The person must have signed in there since, not only be known (OpenID Connect Core section 3.1.2.1, `max_age`).
+    /// The person must have signed in there since, not only be known (OpenID Connect Core section
+    /// 3.1.2.1, `max_age`).
     pub signed_in_since: Option<Timestamp>,
 }
 
@@ -101,15 +109,16 @@ pub struct SignedIn {
     pub id_token: Option<SecretText>,
 }
 
-/// The `error` of a [`IdentityError::Refused`] for somebody whose groups are too many for one claim. Providers have no code of
-/// their own for it, so this one is ours.
+/// The `error` of a [`IdentityError::Refused`] for somebody whose groups are too many for one
+/// claim. Providers have no code of their own for it, so this one is ours.
 pub const TOO_MANY_GROUPS: &str = "too_many_groups";
-/// The same for somebody who took longer than the provider allows, and for an error of the provider's own that came with the person.
+/// The same for somebody who took longer than the provider allows, and for an error of the
+/// provider's own that came with the person.
 pub const TOOK_TOO_LONG: &str = "authentication_expired";
 pub const PROVIDER_ERROR: &str = "provider_error";
 
-/// Why a sign-in at a provider did not come to an end. `Display` is for the log: it says what to fix, and never holds a secret.
-/// [`IdentityError::public_message`] is for the person.
+/// Why a sign-in at a provider did not come to an end. `Display` is for the log: it says what to
+/// fix, and never holds a secret. [`IdentityError::public_message`] is for the person.
 #[derive(Clone, Debug, Error)]
 pub enum IdentityError {
     /// The provider said no: `access_denied` and its kin, at our redirect URI.
@@ -140,15 +149,22 @@ impl IdentityError {
     pub fn public_message(&self) -> &'static str {
         match self {
             Self::Refused { error, .. } => match error.as_str() {
-                "invalid_grant" => "The sign-in took too long or was used twice. Please start again.",
-                "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+                "invalid_grant" => {
+                    "The sign-in took too long or was used twice. Please start again."
+                }
+                "login_required"
+                | "interaction_required"
+                | "consent_required"
+                | "account_selection_required" => {
                     "Your identity provider needs you to sign in there first. Please start again."
                 }
                 TOO_MANY_GROUPS => {
                     "You are in more groups than your identity provider can pass on. Ask your administrator to narrow the groups \
                      claim of this application."
                 }
-                TOOK_TOO_LONG => "The sign-in took too long at your identity provider. Please start again.",
+                TOOK_TOO_LONG => {
+                    "The sign-in took too long at your identity provider. Please start again."
+                }
                 PROVIDER_ERROR => {
                     "Your identity provider had an error. Please start again; if it goes on, tell your administrator, who finds the reason in \
                      the provider's log."
@@ -158,11 +174,15 @@ impl IdentityError {
                      assigned to this application: ask your administrator."
                 }
             },
-            Self::Unavailable { .. } => "Your identity provider cannot be reached at the moment. Please try again in a minute.",
+            Self::Unavailable { .. } => {
+                "Your identity provider cannot be reached at the moment. Please try again in a minute."
+            }
             Self::Misconfigured { .. } => {
                 "Sign-in is not set up correctly. Your administrator can find the reason in the gateway's log."
             }
-            Self::Unverified { .. } => "The answer of your identity provider could not be verified. Please start again.",
+            Self::Unverified { .. } => {
+                "The answer of your identity provider could not be verified. Please start again."
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Where a provider is reached: browsers reach it at its issuer's address, this gateway perhaps at another one, as between containers (FB71). What is
-//! said to people and compared with tokens is always the former.
+//! Where a provider is reached: browsers reach it at its issuer's address, this gateway perhaps at
+//! another one, as between containers (FB71). What is said to people and compared with tokens is
+//! always the former.
 
 use url::{Position, Url};
 
@@ -54,23 +55,39 @@ mod tests {
     #[test]
     fn fb71_inside_and_outside() {
         let internal = Url::parse("http://keycloak:8080").unwrap();
-        let reach = Reach { issuer: "https://login.acme.com/realms/acme", internal: Some(&internal) };
+        let reach =
+            Reach { issuer: "https://login.acme.com/realms/acme", internal: Some(&internal) };
         let cases = [
-            ("https://login.acme.com/realms/acme/token?x=1", "http://keycloak:8080/realms/acme/token?x=1", true),
+            (
+                "https://login.acme.com/realms/acme/token?x=1",
+                "http://keycloak:8080/realms/acme/token?x=1",
+                true,
+            ),
             ("https://login.acme.com:443/t", "http://keycloak:8080/t", true),
             ("https://login.acme.com:8443/t", "https://login.acme.com:8443/t", false),
             ("http://login.acme.com/t", "http://login.acme.com/t", false),
-            ("https://login.acme.com.evil.example/t", "https://login.acme.com.evil.example/t", false),
+            (
+                "https://login.acme.com.evil.example/t",
+                "https://login.acme.com.evil.example/t",
+                false,
+            ),
             ("https://keys.acme.com/t", "https://keys.acme.com/t", false),
         ];
         for (text, expected, is_inside) in cases {
             let url = Url::parse(text).unwrap();
             let inside = reach.inside(&url);
-            assert_eq!((inside.as_str(), reach.is_inside(&inside)), (expected, is_inside), "{text}");
+            assert_eq!(
+                (inside.as_str(), reach.is_inside(&inside)),
+                (expected, is_inside),
+                "{text}"
+            );
             assert_eq!(reach.outside(&inside), url, "and back");
         }
         let alone = Reach { internal: None, ..reach };
         let url = Url::parse("https://login.acme.com/t").unwrap();
-        assert_eq!((alone.inside(&url), alone.outside(&url), alone.is_inside(&url)), (url.clone(), url, false));
+        assert_eq!(
+            (alone.inside(&url), alone.outside(&url), alone.is_inside(&url)),
+            (url.clone(), url, false)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Settings of one provider, as the gateway's configuration resolves them. What is made of them lives in [`crate::provider`].
+//! Settings of one provider, as the gateway's configuration resolves them. What is made of them
+//! lives in [`crate::provider`].
 
 use portunus_core::{ids::ProviderName, secret::SecretText};
 use url::Url;
@@ -26,9 +27,11 @@ pub struct ProviderSettings {
     pub preset: Preset,
     pub client_id: String,
     pub client_secret: Option<SecretText>,
-    /// Checked to be an https URL, or http on a loopback host. For GitHub: its base URL, `https://github.com` by default.
+    /// Checked to be an https URL, or http on a loopback host. For GitHub: its base URL,
+    /// `https://github.com` by default.
     pub issuer: String,
-    /// Where this gateway reaches the provider, if not at the issuer's address: scheme, host and port (FB71).
+    /// Where this gateway reaches the provider, if not at the issuer's address: scheme, host and
+    /// port (FB71).
     pub internal_url: Option<Url>,
     /// The scopes to ask for in place of the preset's own.
     pub scopes: Option<Vec<String>>,

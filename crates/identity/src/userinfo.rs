@@ -1,5 +1,5 @@
-//! Claims that the ID token left out, from the userinfo endpoint (OpenID Connect Core 1.0 section 5.3): JSON, or a signed JWT. What is made of
-//! claims lives in [`crate::claims`].
+//! Claims that the ID token left out, from the userinfo endpoint (OpenID Connect Core 1.0 section
+//! 5.3): JSON, or a signed JWT. What is made of claims lives in [`crate::claims`].
 
 use portunus_core::secret::SecretText;
 use reqwest::StatusCode;
@@ -25,8 +25,13 @@ pub(crate) async fn load(
     access_token: &SecretText,
     error_report: &ErrorReport,
 ) -> Result<Userinfo, IdentityError> {
-    let request = http.get(endpoint.clone()).bearer_auth(access_token.expose()).header("accept", "application/json");
-    let answer = fetch(request, DEADLINE).await.map_err(|trouble| error_report.trouble("userinfo endpoint", &trouble))?;
+    let request = http
+        .get(endpoint.clone())
+        .bearer_auth(access_token.expose())
+        .header("accept", "application/json");
+    let answer = fetch(request, DEADLINE)
+        .await
+        .map_err(|trouble| error_report.trouble("userinfo endpoint", &trouble))?;
     if let Some(error) = error_report.overload("userinfo endpoint", &answer) {
         return Err(error);
     }
@@ -36,8 +41,9 @@ pub(crate) async fn load(
             "Put the groups, name and email claims into the ID token, or let this application use userinfo",
         ));
     }
-    let is_signed =
-        answer.header("content-type").is_some_and(|media| media.trim_start().to_ascii_lowercase().starts_with("application/jwt"));
+    let is_signed = answer.header("content-type").is_some_and(|media| {
+        media.trim_start().to_ascii_lowercase().starts_with("application/jwt")
+    });
     if is_signed {
         return Ok(Userinfo::Signed(SecretText::new(String::from_utf8_lossy(&answer.body).trim())));
     }
@@ -49,7 +55,8 @@ pub(crate) async fn load(
     })
 }
 
-/// The claims, if they are about the person whom the ID token names: an answer about anybody else is refused (section 5.3.2).
+/// The claims, if they are about the person whom the ID token names: an answer about anybody else
+/// is refused (section 5.3.2).
 pub(crate) fn about(
     subject: &str,
     claims: Map<String, Value>,

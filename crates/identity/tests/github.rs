@@ -23,11 +23,14 @@ mod github {
     use serde_json::json;
 
     const REDIRECT: &str = "http://localhost:3000/auth/callback/github";
-    const OURS: Ours<'static> = Ours { callback: REDIRECT, signed_out: "http://localhost:3000/auth/signout" };
+    const OURS: Ours<'static> =
+        Ours { callback: REDIRECT, signed_out: "http://localhost:3000/auth/signout" };
 
     async fn token(body: Bytes) -> Response {
-        let form: std::collections::HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
-        let error = |error: &str| Json(json!({"error": error, "error_description": "No."})).into_response();
+        let form: std::collections::HashMap<String, String> =
+            url::form_urlencoded::parse(&body).into_owned().collect();
+        let error =
+            |error: &str| Json(json!({"error": error, "error_description": "No."})).into_response();
         let find = |name: &str| form.get(name).map_or("", String::as_str);
         if (find("client_id"), find("client_secret")) != ("Iv1.test", "secret") {
             return error("incorrect_client_credentials");
@@ -48,7 +51,8 @@ mod github {
     }
 
     async fn orgs(headers: HeaderMap, Query(query): Query<Vec<(String, String)>>) -> Response {
-        let page = query.iter().find(|(name, _)| name == "page").map_or("", |(_, value)| value.as_str());
+        let page =
+            query.iter().find(|(name, _)| name == "page").map_or("", |(_, value)| value.as_str());
         let logins: Vec<_> = match page {
             "1" => (0..100).map(|n| json!({"login": format!("org-{n}")})).collect(),
             "2" => vec![json!({"login": "acme"})],
@@ -63,7 +67,10 @@ mod github {
                 let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1893456000")];
                 return (StatusCode::FORBIDDEN, headers).into_response();
             }
-            guarded(&headers, json!({"id": 583_231, "login": "octocat", "name": "The Octocat", "email": "public@x.example"}))
+            guarded(
+                &headers,
+                json!({"id": 583_231, "login": "octocat", "name": "The Octocat", "email": "public@x.example"}),
+            )
         };
         let emails = json!([
             {"email": "old@acme.example", "primary": false, "verified": true},
@@ -72,7 +79,10 @@ mod github {
         let router = Router::new()
             .route("/login/oauth/access_token", post(token))
             .route("/api/v3/user", get(user))
-            .route("/api/v3/user/emails", get(move |headers: HeaderMap| async move { guarded(&headers, emails) }))
+            .route(
+                "/api/v3/user/emails",
+                get(move |headers: HeaderMap| async move { guarded(&headers, emails) }),
+            )
             .route("/api/v3/user/orgs", get(orgs))
             .route("/api/v3/meta", get(async || "{}"));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -100,10 +110,17 @@ mod github {
         reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
     }
 
-    async fn complete(provider: &dyn Provider, answer: Inbound) -> Result<portunus_identity::provider::SignedIn, IdentityError> {
+    async fn complete(
+        provider: &dyn Provider,
+        answer: Inbound,
+    ) -> Result<portunus_identity::provider::SignedIn, IdentityError> {
         let text = SecretText::new("x".repeat(43));
-        let provider_request =
-            ProviderRequestSecrets { redirect_uri: REDIRECT, nonce: &text, code_verifier: &text, signed_in_since: None };
+        let provider_request = ProviderRequestSecrets {
+            redirect_uri: REDIRECT,
+            nonce: &text,
+            code_verifier: &text,
+            signed_in_since: None,
+        };
         provider.complete(&answer, &provider_request, Timestamp::from_secs(0)).await
     }
 
@@ -142,8 +159,15 @@ mod github {
         };
         let url = provider.authorization_url(&provider_request).await.unwrap();
         assert!(url.as_str().starts_with("https://github.com/login/oauth/authorize?"), "{url}");
-        assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "read:user user:email read:org".into())), "{url}");
-        assert!(url.query_pairs().any(|pair| pair == ("code_challenge_method".into(), "S256".into())), "{url}");
+        assert!(
+            url.query_pairs()
+                .any(|pair| pair == ("scope".into(), "read:user user:email read:org".into())),
+            "{url}"
+        );
+        assert!(
+            url.query_pairs().any(|pair| pair == ("code_challenge_method".into(), "S256".into())),
+            "{url}"
+        );
         assert!(url.query_pairs().any(|pair| pair == ("login".into(), "octocat".into())), "{url}");
     }
 
@@ -153,7 +177,10 @@ mod github {
         let base = start(Arc::clone(&limited)).await;
         let provider = connect(settings(base.clone()), http());
         let error = complete(&*provider, code("bad")).await.unwrap_err();
-        assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"), "{error:?}");
+        assert!(
+            matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"),
+            "{error:?}"
+        );
 
         let foreign = Inbound { iss: Some("https://evil.example".to_owned()), ..code("good") };
         let error = complete(&*provider, foreign).await.unwrap_err();
@@ -168,7 +195,8 @@ mod github {
         assert!(matches!(error, IdentityError::Unavailable { .. }), "{error:?}");
         assert!(error.to_string().contains("1893456000"), "{error}");
 
-        let wrong = ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..settings(base) };
+        let wrong =
+            ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..settings(base) };
         let error = complete(&*connect(wrong, http()), code("good")).await.unwrap_err();
         assert!(error.to_string().contains("AUTH_GITHUB_SECRET"), "{error}");
     }
@@ -177,9 +205,18 @@ mod github {
     async fn the_doctor_tries_the_secret() {
         let base = start(Arc::default()).await;
         let findings = diagnose(settings(base.clone()), &http(), OURS).await;
-        assert!(findings.len() == 2 && findings.iter().all(|finding| finding.state == State::Fine), "{findings:?}");
-        let wrong = ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..settings(base) };
+        assert!(
+            findings.len() == 2 && findings.iter().all(|finding| finding.state == State::Fine),
+            "{findings:?}"
+        );
+        let wrong =
+            ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..settings(base) };
         let findings = diagnose(wrong, &http(), OURS).await;
-        assert!(findings.iter().any(|finding| finding.is_wrong() && finding.setting == "AUTH_GITHUB_SECRET"), "{findings:?}");
+        assert!(
+            findings
+                .iter()
+                .any(|finding| finding.is_wrong() && finding.setting == "AUTH_GITHUB_SECRET"),
+            "{findings:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What the caller may use, decided elsewhere: lists are filtered, and calls guarded, by the same predicate (threat 32).
+//! What the caller may use, decided elsewhere: lists are filtered, and calls guarded, by the same
+//! predicate (threat 32).
 
 use portunus_core::ids::ServerName;
 
@@ -6,8 +7,8 @@ use portunus_core::ids::ServerName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Allowed,
-    /// The person may use it, but has not granted it to this client. Lists leave it out; a call is refused as what it is
-    /// ([`crate::answer::Refused`]), so that the client can ask for more.
+    /// The person may use it, but has not granted it to this client. Lists leave it out; a call is
+    /// refused as what it is ([`crate::answer::Refused`]), so that the client can ask for more.
     NotGranted,
     /// Not for this person: as if it were not there.
     Hidden,
@@ -26,7 +27,8 @@ impl From<bool> for Verdict {
     }
 }
 
-/// A predicate over one caller's request. It must answer quickly: it is asked once for each listed item.
+/// A predicate over one caller's request. It must answer quickly: it is asked once for each listed
+/// item.
 pub trait Allow: Send + Sync {
     /// May the caller use anything of this server?
     fn server(&self, server: &ServerName) -> Verdict;

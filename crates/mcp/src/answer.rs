@@ -13,8 +13,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Body,
-    /// Set when the request was refused because the client has not been granted what it needs: the status is 403 then, and the
-    /// edge says what to ask for.
+    /// Set when the request was refused because the client has not been granted what it needs: the
+    /// status is 403 then, and the edge says what to ask for.
     pub refused: Option<Refused>,
 }
 
@@ -40,7 +40,8 @@ pub enum Body {
     Empty,
     /// One JSON-RPC message.
     Json(Bytes),
-    /// Server-sent events, each item whole and already in `event:`/`data:` form. Dropping the stream is a disconnect.
+    /// Server-sent events, each item whole and already in `event:`/`data:` form. Dropping the
+    /// stream is a disconnect.
     Events(BoxStream<'static, Bytes>),
 }
 

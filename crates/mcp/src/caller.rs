@@ -35,6 +35,9 @@ impl Caller {
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller").field("user", &self.principal.user).field("view", &self.view).finish_non_exhaustive()
+        f.debug_struct("Caller")
+            .field("user", &self.principal.user)
+            .field("view", &self.view)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
-//! What a client can do, as the gateway declares it to servers on the client's behalf. Servers decide by it which tools they list
-//! and whether they ask anything back, so clients of different abilities never share one connection.
+//! What a client can do, as the gateway declares it to servers on the client's behalf. Servers
+//! decide by it which tools they list and whether they ask anything back, so clients of different
+//! abilities never share one connection.
 
 use std::{fmt, sync::Arc};
 
@@ -16,7 +17,8 @@ const KNOWN: [&str; 3] = ["roots", "sampling", "elicitation"];
 /// Extensions that give servers no request of their own.
 const ASKING_NOTHING: [&str; 2] = [extension::UI, extension::TASKS];
 
-/// Client capabilities (MCP, `ClientCapabilities`) as canonical JSON: two clients of the same abilities have the same client_capabilities.
+/// Client capabilities (MCP, `ClientCapabilities`) as canonical JSON: two clients of the same
+/// abilities have the same client_capabilities.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientCapabilities {
     text: Arc<str>,
@@ -42,7 +44,9 @@ impl Default for ClientCapabilities {
 impl ClientCapabilities {
     /// `capabilities` as the client declared them; what is no object counts as none.
     pub fn of(capabilities: Option<&Payload>) -> Self {
-        let Some(Value::Object(mut declared)) = capabilities.and_then(|declared| declared.read().ok()) else {
+        let Some(Value::Object(mut declared)) =
+            capabilities.and_then(|declared| declared.read().ok())
+        else {
             return Self::default();
         };
         declared.retain(|_, value| value.is_object());
@@ -52,10 +56,14 @@ impl ClientCapabilities {
         }
         let plain = |name: &&str| {
             let Value::Object(parts) = declared.get(*name)? else { return None };
-            let flags = parts.iter().filter(|(key, value)| key.len() <= 64 && (value.is_object() || value.is_boolean()));
+            let flags = parts.iter().filter(|(key, value)| {
+                key.len() <= 64 && (value.is_object() || value.is_boolean())
+            });
             let flags: Map<_, _> = flags
                 .take(8)
-                .map(|(key, value)| (key.clone(), if value.is_object() { json!({}) } else { value.clone() }))
+                .map(|(key, value)| {
+                    (key.clone(), if value.is_object() { json!({}) } else { value.clone() })
+                })
                 .collect();
             Some(((*name).to_owned(), Value::Object(flags)))
         };
@@ -74,7 +82,8 @@ impl ClientCapabilities {
         let declared: Value = serde_json::from_str(&self.text).unwrap_or_default();
         let has = |path: &str| declared.pointer(path).is_some();
         let part = |paths: &[&str]| {
-            let parts = paths.iter().filter(|path| has(path)).filter_map(|path| path.rsplit('/').next());
+            let parts =
+                paths.iter().filter(|path| has(path)).filter_map(|path| path.rsplit('/').next());
             Value::Object(parts.map(|part| (part.to_owned(), json!({}))).collect())
         };
         let mut basic = Map::new();
@@ -101,7 +110,8 @@ impl ClientCapabilities {
         Payload::trusted(bytes::Bytes::copy_from_slice(self.text.as_bytes()))
     }
 
-    /// What the client lacks to answer this request of a server; `None` when it lacks nothing that we know of.
+    /// What the client lacks to answer this request of a server; `None` when it lacks nothing that
+    /// we know of.
     pub fn lacks(&self, method: &str, params: Option<&Payload>) -> Option<Missing> {
         let declared: Value = serde_json::from_str(&self.text).unwrap_or_default();
         let has = |path: &str| declared.pointer(path).is_some();
@@ -109,11 +119,20 @@ impl ClientCapabilities {
         let missing = |name, required| Some(Missing { name, required });
         match method {
             method::ROOTS_LIST if !has("/roots") => missing("roots", json!({"roots": {}})),
-            method::SAMPLING_CREATE_MESSAGE if !has("/sampling") => missing("sampling", json!({"sampling": {}})),
+            method::SAMPLING_CREATE_MESSAGE if !has("/sampling") => {
+                missing("sampling", json!({"sampling": {}}))
+            }
             method::SAMPLING_CREATE_MESSAGE if !has("/sampling/tools") => {
                 let asked = asked();
-                let uses_tools = asked.get("tools").or(asked.get("toolChoice")).is_some_and(|value| !value.is_null());
-                if uses_tools { missing("sampling.tools", json!({"sampling": {"tools": {}}})) } else { None }
+                let uses_tools = asked
+                    .get("tools")
+                    .or(asked.get("toolChoice"))
+                    .is_some_and(|value| !value.is_null());
+                if uses_tools {
+                    missing("sampling.tools", json!({"sampling": {"tools": {}}}))
+                } else {
+                    None
+                }
             }
             method::ELICITATION_CREATE if asked()["mode"] == "url" => {
                 if has("/elicitation/url") {
@@ -123,7 +142,10 @@ impl ClientCapabilities {
                 }
             }
             // An empty object means forms, as it did before there was another mode.
-            method::ELICITATION_CREATE if !has("/elicitation/form") && (!has("/elicitation") || has("/elicitation/url")) => {
+            method::ELICITATION_CREATE
+                if !has("/elicitation/form")
+                    && (!has("/elicitation") || has("/elicitation/url")) =>
+            {
                 missing("elicitation.form", json!({"elicitation": {"form": {}}}))
             }
             _ => None,
@@ -140,7 +162,9 @@ impl fmt::Debug for ClientCapabilities {
 /// Everything but the extensions that are known to let servers ask nothing.
 fn asks_something(declared: &Map<String, Value>) -> bool {
     declared.iter().any(|(name, value)| match (name.as_str(), value) {
-        ("extensions", Value::Object(extensions)) => extensions.keys().any(|name| !ASKING_NOTHING.contains(&name.as_str())),
+        ("extensions", Value::Object(extensions)) => {
+            extensions.keys().any(|name| !ASKING_NOTHING.contains(&name.as_str()))
+        }
         _ => true,
     })
 }
@@ -149,7 +173,8 @@ fn asks_something(declared: &Map<String, Value>) -> bool {
 pub(crate) fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().map(|(key, value)| (key.clone(), canonical(value))).collect();
+            let mut members: Vec<_> =
+                members.iter().map(|(key, value)| (key.clone(), canonical(value))).collect();
             members.sort_by(|(a, _), (b, _)| a.cmp(b));
             Value::Object(members.into_iter().collect())
         }
@@ -175,7 +200,10 @@ mod tests {
         assert_ne!(client_capabilities(r#"{"sampling":{}}"#), ClientCapabilities::default());
         assert_eq!(client_capabilities(r#"{"sampling":null}"#), ClientCapabilities::default());
         assert_eq!(ClientCapabilities::of(None), ClientCapabilities::default());
-        let long = format!(r#"{{"experimental":{{"x":"{}"}},"elicitation":{{"url":{{"y":1}}}}}}"#, "x".repeat(MAX_BYTES));
+        let long = format!(
+            r#"{{"experimental":{{"x":"{}"}},"elicitation":{{"url":{{"y":1}}}}}}"#,
+            "x".repeat(MAX_BYTES)
+        );
         assert_eq!(
             client_capabilities(&long),
             client_capabilities(r#"{"elicitation":{"url":{}}}"#),
@@ -189,7 +217,10 @@ mod tests {
             ("{}", false),
             (r#"{"roots":null}"#, false),
             (r#"{"extensions":{}}"#, false),
-            (r#"{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":[]},"io.modelcontextprotocol/tasks":{}}}"#, false),
+            (
+                r#"{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":[]},"io.modelcontextprotocol/tasks":{}}}"#,
+                false,
+            ),
             (r#"{"roots":{}}"#, true),
             (r#"{"sampling":{}}"#, true),
             (r#"{"elicitation":{"url":{}}}"#, true),
@@ -200,7 +231,8 @@ mod tests {
         ] {
             assert_eq!(client_capabilities(declared).can_be_asked(), expected, "{declared}");
         }
-        let long = format!(r#"{{"experimental":{{"x":"{}"}},"roots":{{}}}}"#, "x".repeat(MAX_BYTES));
+        let long =
+            format!(r#"{{"experimental":{{"x":"{}"}},"roots":{{}}}}"#, "x".repeat(MAX_BYTES));
         assert!(client_capabilities(&long).can_be_asked(), "what is too long is cut down");
     }
 
@@ -212,19 +244,36 @@ mod tests {
             (all, "roots/list", "{}", None),
             ("{}", "sampling/createMessage", "{}", Some("sampling")),
             (r#"{"sampling":{}}"#, "sampling/createMessage", "{}", None),
-            (r#"{"sampling":{}}"#, "sampling/createMessage", r#"{"tools":[]}"#, Some("sampling.tools")),
+            (
+                r#"{"sampling":{}}"#,
+                "sampling/createMessage",
+                r#"{"tools":[]}"#,
+                Some("sampling.tools"),
+            ),
             (all, "sampling/createMessage", r#"{"tools":[]}"#, None),
             ("{}", "elicitation/create", "{}", Some("elicitation.form")),
             (r#"{"elicitation":{}}"#, "elicitation/create", "{}", None),
-            (r#"{"elicitation":{}}"#, "elicitation/create", r#"{"mode":"url"}"#, Some("elicitation.url")),
-            (r#"{"elicitation":{"url":{}}}"#, "elicitation/create", r#"{"mode":"form"}"#, Some("elicitation.form")),
+            (
+                r#"{"elicitation":{}}"#,
+                "elicitation/create",
+                r#"{"mode":"url"}"#,
+                Some("elicitation.url"),
+            ),
+            (
+                r#"{"elicitation":{"url":{}}}"#,
+                "elicitation/create",
+                r#"{"mode":"form"}"#,
+                Some("elicitation.form"),
+            ),
             (r#"{"elicitation":{"url":{}}}"#, "elicitation/create", r#"{"mode":"url"}"#, None),
             (all, "elicitation/create", "{}", None),
             ("{}", "x/unknown", "{}", None),
         ] {
             let params = Payload::from_json(params).unwrap();
             assert_eq!(
-                client_capabilities(client).lacks(method, Some(&params)).map(|missing| missing.name),
+                client_capabilities(client)
+                    .lacks(method, Some(&params))
+                    .map(|missing| missing.name),
                 lacks,
                 "{client} {method}"
             );

@@ -29,8 +29,8 @@ pub fn is_legacy(revision: &str) -> bool {
     LEGACY.contains(&revision)
 }
 
-/// Is it a revision with a handshake, one of those above or a draft between two of them? Servers answer with such ones too: their messages are
-/// those of the one before.
+/// Is it a revision with a handshake, one of those above or a draft between two of them? Servers
+/// answer with such ones too: their messages are those of the one before.
 pub fn has_handshake(revision: &str) -> bool {
     let is_date = revision.len() == MODERN.len()
         && revision

@@ -1,6 +1,7 @@
-//! Members of a request that stand in headers too (MCP 2026-07-28, Streamable HTTP, "Request Metadata"): how a value is written in a
-//! header, which parameters of a tool are mirrored (`x-mcp-header`), and whether header and body agree. The standard headers of
-//! our own requests are put together in `upstream::modern`, those of clients judged in `endpoint::metadata`.
+//! Members of a request that stand in headers too (MCP 2026-07-28, Streamable HTTP, "Request
+//! Metadata"): how a value is written in a header, which parameters of a tool are mirrored
+//! (`x-mcp-header`), and whether header and body agree. The standard headers of our own requests
+//! are put together in `upstream::modern`, those of clients judged in `endpoint::metadata`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -53,19 +54,28 @@ pub(crate) fn of_tool(tool: &Payload) -> Result<Vec<HeaderParam>, BadAnnotation>
         return Ok(found);
     }
     let bad = |error: WireError| BadAnnotation::Schema(error.to_string());
-    let Some((_, schema)) = wire::members(tool).map_err(bad)?.into_iter().find(|(key, _)| key == "inputSchema") else {
+    let Some((_, schema)) =
+        wire::members(tool).map_err(bad)?.into_iter().find(|(key, _)| key == "inputSchema")
+    else {
         return Ok(found);
     };
     walk(&schema.read().map_err(bad)?, Some(&mut Vec::new()), &mut found)?;
     Ok(found)
 }
 
-/// Through one schema. `path` is where it stands among the arguments, `None` where no fixed chain of properties leads.
-fn walk(schema: &Value, path: Option<&mut Vec<String>>, found: &mut Vec<HeaderParam>) -> Result<(), BadAnnotation> {
+/// Through one schema. `path` is where it stands among the arguments, `None` where no fixed chain
+/// of properties leads.
+fn walk(
+    schema: &Value,
+    path: Option<&mut Vec<String>>,
+    found: &mut Vec<HeaderParam>,
+) -> Result<(), BadAnnotation> {
     let members = match schema {
         Value::Object(members) => members,
         // `oneOf` and its kin hold their schemas in an array.
-        Value::Array(schemas) => return schemas.iter().try_for_each(|schema| walk(schema, None, found)),
+        Value::Array(schemas) => {
+            return schemas.iter().try_for_each(|schema| walk(schema, None, found));
+        }
         _ => return Ok(()),
     };
     if let Some(annotation) = members.get(ANNOTATION) {
@@ -87,7 +97,11 @@ fn walk(schema: &Value, path: Option<&mut Vec<String>>, found: &mut Vec<HeaderPa
                 }
             }
             "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
-                value.as_object().into_iter().flatten().try_for_each(|(_, schema)| walk(schema, None, found))?;
+                value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .try_for_each(|(_, schema)| walk(schema, None, found))?;
             }
             // Data, not schemas.
             ANNOTATION | "default" | "const" | "enum" | "examples" => {}
@@ -104,9 +118,12 @@ fn annotated(
     found: &mut Vec<HeaderParam>,
 ) -> Result<(), BadAnnotation> {
     let name = annotation.as_str().unwrap_or_default().to_owned();
-    let header = (!name.is_empty()).then(|| HeaderName::try_from(format!("{PREFIX}{name}")).ok()).flatten();
+    let header =
+        (!name.is_empty()).then(|| HeaderName::try_from(format!("{PREFIX}{name}")).ok()).flatten();
     let Some(header) = header else { return Err(BadAnnotation::Name(name)) };
-    let path = path.filter(|path| !path.is_empty()).ok_or_else(|| BadAnnotation::Unreachable(name.clone()))?;
+    let path = path
+        .filter(|path| !path.is_empty())
+        .ok_or_else(|| BadAnnotation::Unreachable(name.clone()))?;
     let kind = kind.and_then(primitive).ok_or_else(|| BadAnnotation::Type(name.clone()))?;
     if found.iter().any(|other| other.header == header) {
         return Err(BadAnnotation::Twice(name));
@@ -139,7 +156,9 @@ fn primitive(kind: &Value) -> Option<Primitive> {
 pub(crate) fn headers(mirrored: &[HeaderParam], params: &Payload) -> Result<HeaderMap, WireError> {
     let mut headers = HeaderMap::new();
     for parameter in mirrored {
-        if let Some(text) = value_at(params, parameter)?.as_ref().and_then(|value| text_of(value, parameter.kind)) {
+        if let Some(text) =
+            value_at(params, parameter)?.as_ref().and_then(|value| text_of(value, parameter.kind))
+        {
             headers.insert(parameter.header.clone(), encode(&text));
         }
     }
@@ -147,7 +166,11 @@ pub(crate) fn headers(mirrored: &[HeaderParam], params: &Payload) -> Result<Head
 }
 
 /// Do the headers of a call say what its body says? The error is for the client.
-pub(crate) fn check(mirrored: &[HeaderParam], params: &Payload, headers: &HeaderMap) -> Result<(), String> {
+pub(crate) fn check(
+    mirrored: &[HeaderParam],
+    params: &Payload,
+    headers: &HeaderMap,
+) -> Result<(), String> {
     for parameter in mirrored {
         let value = value_at(params, parameter).map_err(|error| error.to_string())?;
         let mut given = headers.get_all(&parameter.header).iter();
@@ -155,10 +178,16 @@ pub(crate) fn check(mirrored: &[HeaderParam], params: &Payload, headers: &Header
         match (value, given.next(), given.next()) {
             (_, _, Some(_)) => return Err(format!("the header {header} appears more than once")),
             (None, None, None) => {}
-            (None, Some(_), None) => return Err(format!("the header {header} has a value that the body has not")),
-            (Some(_), None, None) => return Err(format!("the header {header} is missing: the body has a value for it")),
+            (None, Some(_), None) => {
+                return Err(format!("the header {header} has a value that the body has not"));
+            }
+            (Some(_), None, None) => {
+                return Err(format!("the header {header} is missing: the body has a value for it"));
+            }
             (Some(value), Some(given), None) => {
-                let Some(given) = decode(given) else { return Err(format!("the header {header} cannot be read")) };
+                let Some(given) = decode(given) else {
+                    return Err(format!("the header {header} cannot be read"));
+                };
                 if !agrees(&given, &value, parameter.kind) {
                     return Err(format!("the header {header} does not match the body"));
                 }
@@ -175,14 +204,17 @@ fn value_at(params: &Payload, parameter: &HeaderParam) -> Result<Option<Value>, 
         if !at.as_str().starts_with('{') {
             return Ok(None);
         }
-        let Some((_, value)) = wire::members(&at)?.into_iter().find(|(name, _)| name == key) else { return Ok(None) };
+        let Some((_, value)) = wire::members(&at)?.into_iter().find(|(name, _)| name == key) else {
+            return Ok(None);
+        };
         at = value;
     }
     let value: Value = at.read()?;
     Ok((!value.is_null()).then_some(value))
 }
 
-/// As it stands in a header; `None` for what is not of the declared type, which is the server's to complain about.
+/// As it stands in a header; `None` for what is not of the declared type, which is the server's to
+/// complain about.
 fn text_of(value: &Value, kind: Primitive) -> Option<String> {
     match (kind, value) {
         (Primitive::Text, Value::String(text)) => Some(text.clone()),
@@ -208,8 +240,10 @@ fn agrees(given: &str, value: &Value, kind: Primitive) -> bool {
 
 /// A value as a header can carry it: as it is, or base64 between the sentinels.
 pub(crate) fn encode(text: &str) -> HeaderValue {
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) && text.trim_matches([' ', '\t']) == text;
-    let plain = (is_plain && encoded(text).is_none()).then(|| HeaderValue::from_str(text).ok()).flatten();
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+        && text.trim_matches([' ', '\t']) == text;
+    let plain =
+        (is_plain && encoded(text).is_none()).then(|| HeaderValue::from_str(text).ok()).flatten();
     plain.unwrap_or_else(|| {
         let encoded = format!("{}{}{}", SENTINEL.0, STANDARD.encode(text), SENTINEL.1);
         // Base64 and the sentinels are visible ASCII.
@@ -217,8 +251,9 @@ pub(crate) fn encode(text: &str) -> HeaderValue {
     })
 }
 
-/// What a header's value stands for; `None` for base64 that is none. There are clients that send UTF-8 as it is, or what of Latin-1 a browser's
-/// `fetch` takes (FB80): what it says is compared with the body all the same.
+/// What a header's value stands for; `None` for base64 that is none. There are clients that send
+/// UTF-8 as it is, or what of Latin-1 a browser's `fetch` takes (FB80): what it says is compared
+/// with the body all the same.
 pub(crate) fn decode(value: &HeaderValue) -> Option<String> {
     let text = match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.to_owned(),
@@ -235,14 +270,16 @@ fn encoded(text: &str) -> Option<&str> {
     text.strip_prefix(SENTINEL.0).and_then(|rest| rest.strip_suffix(SENTINEL.1))
 }
 
-/// The same headers, for a server that does not know the base64 form: what can stand in a header as UTF-8 stands there as it is. `None`: nothing is
-/// in that form.
+/// The same headers, for a server that does not know the base64 form: what can stand in a header as
+/// UTF-8 stands there as it is. `None`: nothing is in that form.
 pub(crate) fn unencoded(headers: &HeaderMap) -> Option<HeaderMap> {
     let mut found = false;
     let plain = |value: &HeaderValue| {
         encoded(value.to_str().ok()?)?;
         let text = decode(value)?;
-        (text.trim_matches([' ', '\t']) == text).then(|| HeaderValue::from_bytes(text.as_bytes()).ok()).flatten()
+        (text.trim_matches([' ', '\t']) == text)
+            .then(|| HeaderValue::from_bytes(text.as_bytes()).ok())
+            .flatten()
     };
     let mut others = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {

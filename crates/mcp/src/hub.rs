@@ -1,6 +1,7 @@
-//! The hub: the MCP endpoint of the gateway without its HTTP. The edge hands it a [`Caller`], headers and bytes and gets an
-//! [`Answer`] back. It hands on: to `endpoint` (messages and answers, where the owners are put together), `lifecycle` (sessions),
-//! `lists` and `registry` (what servers have). Users who come and go are in [`eviction`].
+//! The hub: the MCP endpoint of the gateway without its HTTP. The edge hands it a [`Caller`],
+//! headers and bytes and gets an [`Answer`] back. It hands on: to `endpoint` (messages and answers,
+//! where the owners are put together), `lifecycle` (sessions), `lists` and `registry` (what servers
+//! have). Users who come and go are in [`eviction`].
 
 use std::{
     fmt,
@@ -46,7 +47,11 @@ impl Hub {
         seal: Arc<dyn Seal>,
     ) -> Arc<Self> {
         let endpoint = Arc::new(Endpoint::new(settings, specs, servers, entropy, seal));
-        tokio::spawn(sweep(Arc::downgrade(&endpoint), endpoint.settings.session_idle, endpoint.closing.clone()));
+        tokio::spawn(sweep(
+            Arc::downgrade(&endpoint),
+            endpoint.settings.session_idle,
+            endpoint.closing.clone(),
+        ));
         Arc::new(Self { endpoint })
     }
 
@@ -76,20 +81,22 @@ impl Hub {
         self.endpoint.calls_per_user.store(calls, Ordering::Relaxed);
     }
 
-    /// The tools that the caller may use, in the order of the list. Servers that do not answer in time are left out.
+    /// The tools that the caller may use, in the order of the list. Servers that do not answer in
+    /// time are left out.
     pub async fn tools(&self, caller: Caller) -> Vec<ServerTool> {
         merge::tools(&self.endpoint.calls.lists, &caller).await
     }
 
-    /// These are the servers from now on. Sessions go on: those of a server that is gone end, those that see a list which may be another
-    /// one by now are told. Lists of servers whose entry did not change are kept.
+    /// These are the servers from now on. Sessions go on: those of a server that is gone end, those
+    /// that see a list which may be another one by now are told. Lists of servers whose entry did
+    /// not change are kept.
     pub fn reconfigure(&self, names: Names, specs: Vec<ServerSpec>) {
         let affected = self.endpoint.calls.registry.replace(names, specs);
         self.endpoint.lifecycle.reconfigured(&affected);
     }
 
-    /// Ends the streams that would last for ever, so that connections can drain; calls under way go on. The servers'
-    /// connections are closed by whoever made them.
+    /// Ends the streams that would last for ever, so that connections can drain; calls under way go
+    /// on. The servers' connections are closed by whoever made them.
     #[expect(clippy::unused_async, reason = "telling clients where to resume will have to wait")]
     pub async fn shutdown(&self) {
         self.endpoint.closing.cancel();

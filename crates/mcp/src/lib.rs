@@ -1,8 +1,10 @@
-//! MCP: the wire, the servers behind the gateway, their lists, the clients' sessions and calls. It knows nothing of OAuth: it is handed a principal
-//! and an [`allow::Allow`] predicate, and gives back an [`answer::Answer`] that the edge turns into HTTP.
+//! MCP: the wire, the servers behind the gateway, their lists, the clients' sessions and calls. It
+//! knows nothing of OAuth: it is handed a principal and an [`allow::Allow`] predicate, and gives
+//! back an [`answer::Answer`] that the edge turns into HTTP.
 //!
-//! The parts, each using those before it alone: [`wire`] ← [`upstream`] (servers) ← `session` (clients) ← `registry` (the servers of the
-//! configuration) ← `connections` (of the one to the other) ← `lists` ← `lifecycle` (of sessions), `calls` ← `endpoint` (the transport towards
+//! The parts, each using those before it alone: [`wire`] ← [`upstream`] (servers) ← `session`
+//! (clients) ← `registry` (the servers of the configuration) ← `connections` (of the one to the
+//! other) ← `lists` ← `lifecycle` (of sessions), `calls` ← `endpoint` (the transport towards
 //! clients) ← [`hub`].
 
 pub mod allow;

@@ -1,5 +1,6 @@
-//! How sessions of legacy clients begin, go on and end. They outlive the process that they were begun in: written down when they begin and change,
-//! found again when a client comes to a process that does not know its session.
+//! How sessions of legacy clients begin, go on and end. They outlive the process that they were
+//! begun in: written down when they begin and change, found again when a client comes to a process
+//! that does not know its session.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +23,10 @@ use crate::{
 
 /// What a client can change of its session.
 pub(crate) fn changes_session(method: &str) -> bool {
-    matches!(method, method::LOGGING_SET_LEVEL | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE)
+    matches!(
+        method,
+        method::LOGGING_SET_LEVEL | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE
+    )
 }
 
 /// Why there is no session for a request.
@@ -44,12 +48,20 @@ pub(crate) struct SessionLifecycle {
 }
 
 impl SessionLifecycle {
-    pub(crate) fn new(sessions: Arc<Sessions>, connections: Arc<Connections>, settings: Arc<HubSettings>) -> Self {
+    pub(crate) fn new(
+        sessions: Arc<Sessions>,
+        connections: Arc<Connections>,
+        settings: Arc<HubSettings>,
+    ) -> Self {
         Self { sessions, connections, settings }
     }
 
     /// The session that the request belongs to, in use from now on.
-    pub(crate) async fn find(self: &Arc<Self>, caller: &Caller, id: &SessionId) -> Result<Arc<Session>, NoSession> {
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &SessionId,
+    ) -> Result<Arc<Session>, NoSession> {
         let session = match self.sessions.find(caller, id) {
             // Its end is being written down.
             Some(session) if session.ended.is_cancelled() => return Err(NoSession::Unknown),
@@ -60,11 +72,13 @@ impl SessionLifecycle {
         Ok(session)
     }
 
-    /// Writes down what there is to know of a session. Without it the session ends with this process, which is no reason to refuse what was
-    /// asked.
+    /// Writes down what there is to know of a session. Without it the session ends with this
+    /// process, which is no reason to refuse what was asked.
     pub(crate) async fn keep(&self, session: &Session) {
         let Some(state) = session.write().filter(|_| !session.ended.is_cancelled()) else { return };
-        if self.settings.records.keep(session.id.as_str(), &session.user, &state).await == Err(RecordsDown) {
+        if self.settings.records.keep(session.id.as_str(), &session.user, &state).await
+            == Err(RecordsDown)
+        {
             tracing::warn!(session = ?session.id, "a session could not be written down");
         }
         // Not if it only left this process: the record is another's by now.
@@ -76,15 +90,27 @@ impl SessionLifecycle {
     /// The session is over, here and everywhere.
     pub(crate) async fn forget(&self, session: &Session) {
         session.is_forgotten.store(true, Ordering::SeqCst);
-        if session.can_be_asked() && self.settings.records.forget(session.id.as_str()).await == Err(RecordsDown) {
+        if session.can_be_asked()
+            && self.settings.records.forget(session.id.as_str()).await == Err(RecordsDown)
+        {
             tracing::warn!(session = ?session.id, "the record of a session that ended could not be deleted");
         }
     }
 
     /// A session that another process began.
-    async fn take_on(self: &Arc<Self>, caller: &Caller, id: &SessionId) -> Result<Arc<Session>, NoSession> {
-        let found = self.settings.records.find(id.as_str()).await.map_err(|RecordsDown| NoSession::RecordsDown)?;
-        let (_, state) = found.filter(|(user, _)| *user == caller.principal.user).ok_or(NoSession::Unknown)?;
+    async fn take_on(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &SessionId,
+    ) -> Result<Arc<Session>, NoSession> {
+        let found = self
+            .settings
+            .records
+            .find(id.as_str())
+            .await
+            .map_err(|RecordsDown| NoSession::RecordsDown)?;
+        let (_, state) =
+            found.filter(|(user, _)| *user == caller.principal.user).ok_or(NoSession::Unknown)?;
         let usage = self.sessions.usage(&caller.principal.user);
         let session = Session::read(id.clone(), caller, &state, Arc::clone(&usage.kept));
         let session = Arc::new(session.ok_or(NoSession::Unknown)?);
@@ -111,7 +137,12 @@ impl SessionLifecycle {
         let pause = u64::try_from(self.settings.session_idle.as_millis() / 4).unwrap_or(u64::MAX);
         let (touched, used) = (session.record_touched.load(Ordering::Relaxed), session.last_used());
         let is_due = used.saturating_sub(touched) > pause;
-        if is_due && session.record_touched.compare_exchange(touched, used, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if is_due
+            && session
+                .record_touched
+                .compare_exchange(touched, used, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
             let (lifecycle, session) = (Arc::clone(self), Arc::clone(session));
             tokio::spawn(async move {
                 if lifecycle.settings.records.touch(session.id.as_str()).await == Err(RecordsDown) {
@@ -121,7 +152,8 @@ impl SessionLifecycle {
         }
     }
 
-    /// Ends a session that is out of the table already: its streams, its calls, its subscriptions, its own children.
+    /// Ends a session that is out of the table already: its streams, its calls, its subscriptions,
+    /// its own children.
     pub(crate) async fn end(&self, session: &Arc<Session>) {
         session.ended.cancel();
         self.connections.forget_level(session).await;
@@ -135,7 +167,11 @@ impl SessionLifecycle {
         session.resumables.clear();
         self.connections.unwatch_tasks(session).await;
         for (server, uri) in session.take_subscriptions() {
-            let live = self.connections.registry.spec(&server).and_then(|spec| self.connections.find_live(&spec, session));
+            let live = self
+                .connections
+                .registry
+                .spec(&server)
+                .and_then(|spec| self.connections.find_live(&spec, session));
             if let Some(peer) = live
                 && !self.connections.delivery.is_subscribed_elsewhere(&server, session, &uri)
             {
@@ -159,7 +195,11 @@ impl SessionLifecycle {
         }
     }
 
-    fn tell_reconfigured(self: &Arc<Self>, session: &Arc<Session>, affected: &BTreeSet<ServerName>) {
+    fn tell_reconfigured(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        affected: &BTreeSet<ServerName>,
+    ) {
         match &session.view {
             View::One(server) if self.connections.registry.find(server).is_none() => {
                 tracing::info!(session = ?session.id, %server, "a session ends: its server is not configured any more");
@@ -176,7 +216,8 @@ impl SessionLifecycle {
         }
     }
 
-    /// Ends sessions that were not used for `idle`, and forgets streams that can no longer be taken up.
+    /// Ends sessions that were not used for `idle`, and forgets streams that can no longer be taken
+    /// up.
     pub(crate) fn sweep(self: &Arc<Self>, idle: Duration, now: Instant) {
         for session in self.sessions.take_idle(idle) {
             tracing::debug!(session = ?session.id, "an idle session ends");

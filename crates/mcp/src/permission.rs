@@ -1,4 +1,5 @@
-//! May the caller have this server, tool, prompt, resource or method? One decision for lists and calls, on every route (threat 32).
+//! May the caller have this server, tool, prompt, resource or method? One decision for lists and
+//! calls, on every route (threat 32).
 
 use portunus_core::ids::ServerName;
 
@@ -19,17 +20,28 @@ pub(crate) fn check_server(allow: &dyn Allow, server: &ServerName) -> Result<(),
 }
 
 /// May this be called, or read?
-pub(crate) fn check(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &str) -> Result<(), Problem> {
+pub(crate) fn check(
+    allow: &dyn Allow,
+    server: &ServerName,
+    kind: Kind,
+    id: &str,
+) -> Result<(), Problem> {
     match (verdict(allow, server, kind, id), kind) {
         (Verdict::Allowed, _) => Ok(()),
         (Verdict::NotGranted, _) => Err(Problem::not_granted(server, wanted(kind, id))),
         (Verdict::Hidden, Kind::Tools | Kind::Prompts) => Err(unknown(kind, id)),
-        (Verdict::Hidden, Kind::Resources | Kind::Templates) => Err(Problem::resource_not_found(id, "Resource not found")),
+        (Verdict::Hidden, Kind::Resources | Kind::Templates) => {
+            Err(Problem::resource_not_found(id, "Resource not found"))
+        }
     }
 }
 
 /// May a method be used that is about no tool, prompt or resource that we could see?
-pub(crate) fn check_method(allow: &dyn Allow, server: &ServerName, method: &str) -> Result<(), Problem> {
+pub(crate) fn check_method(
+    allow: &dyn Allow,
+    server: &ServerName,
+    method: &str,
+) -> Result<(), Problem> {
     match allow.method(server, method) {
         Verdict::Allowed => Ok(()),
         Verdict::NotGranted => Err(Problem::not_granted(server, Wanted::Server)),
@@ -58,7 +70,8 @@ pub(crate) fn verdict(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &s
     match kind {
         Kind::Tools => allow.tool(server, id),
         Kind::Prompts => allow.prompt(server, id),
-        // A template is judged by its text: a rule on a prefix of URIs holds for the templates with that prefix.
+        // A template is judged by its text: a rule on a prefix of URIs holds for the templates with
+        // that prefix.
         Kind::Resources | Kind::Templates => allow.resource(server, id),
     }
 }

@@ -1,5 +1,6 @@
-//! The port through which the hub asks whether a server's tools are those that people trust (threat 45). What answers it, and
-//! where pins are kept, is the gateway's business; what follows from the answer is in [`crate::aggregate`]'s `quarantine`.
+//! The port through which the hub asks whether a server's tools are those that people trust (threat
+//! 45). What answers it, and where pins are kept, is the gateway's business; what follows from the
+//! answer is in [`crate::aggregate`]'s `quarantine`.
 
 use std::fmt;
 
@@ -22,8 +23,8 @@ pub trait ToolPins: Send + Sync + fmt::Debug {
     /// Are tools of this server ever held? Where not, calls need no look at its list.
     fn holds(&self, server: &ServerName) -> bool;
 
-    /// One answer for each tool object, in order. What is seen for the first time is remembered. It may wait for a store, but
-    /// not for each question.
+    /// One answer for each tool object, in order. What is seen for the first time is remembered. It
+    /// may wait for a store, but not for each question.
     async fn judge(&self, server: &ServerName, tools: &[Payload]) -> Vec<Trust>;
 }
 

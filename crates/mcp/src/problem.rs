@@ -1,4 +1,5 @@
-//! How a request ended when it is not as its client wished. What a client of each era is told of it, `endpoint::encode` says.
+//! How a request ended when it is not as its client wished. What a client of each era is told of
+//! it, `endpoint::encode` says.
 
 use portunus_core::ids::ServerName;
 
@@ -57,8 +58,12 @@ impl Problem {
 
     /// The client has not declared what a server needs of it.
     pub(crate) fn missing_capability(missing: &Missing) -> Self {
-        let data = Payload::from_value(&serde_json::json!({ "requiredCapabilities": missing.required }));
-        let message = format!("the server needs the client capability `{}`, which this client has not declared", missing.name);
+        let data =
+            Payload::from_value(&serde_json::json!({ "requiredCapabilities": missing.required }));
+        let message = format!(
+            "the server needs the client capability `{}`, which this client has not declared",
+            missing.name
+        );
         Self::Refused { code: code::MISSING_CLIENT_CAPABILITY, message, data: Some(data) }
     }
 

@@ -1,6 +1,8 @@
-//! The ports through which whose a task is, and legacy sessions outlive this process, clients' with the gateway and the gateway's with HTTP servers: what each of
-//! them needs to go on elsewhere. The crate knows of no store; whoever builds the hub brings one, or [`NoRecords`]. What is written of a
-//! client's is made in `session::kept`, when, in `hub::keeping`; a server's is `upstream::kept`'s.
+//! The ports through which whose a task is, and legacy sessions outlive this process, clients' with
+//! the gateway and the gateway's with HTTP servers: what each of them needs to go on elsewhere. The
+//! crate knows of no store; whoever builds the hub brings one, or [`NoRecords`]. What is written of
+//! a client's is made in `session::kept`, when, in `hub::keeping`; a server's is
+//! `upstream::kept`'s.
 
 use std::fmt;
 
@@ -11,7 +13,8 @@ use portunus_core::ids::{ClientId, ServerName, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordsDown;
 
-/// Sessions by their names. The names are to be kept as hashes only, the states sealed, both for several hours after the last use.
+/// Sessions by their names. The names are to be kept as hashes only, the states sealed, both for
+/// several hours after the last use.
 #[async_trait]
 pub trait SessionRecords: fmt::Debug + Send + Sync {
     /// Keeps the state of a session, in place of what was kept of it before.
@@ -51,10 +54,20 @@ pub trait TaskRecords: fmt::Debug + Send + Sync {
     async fn keep_task(&self, owner: &TaskOwner, task: &OwnedTask) -> Result<(), RecordsDown>;
 
     /// Those of the server's tasks that are this owner's.
-    async fn find_tasks(&self, owner: &TaskOwner, server: &ServerName, ids: &[&str]) -> Result<Vec<OwnedTask>, RecordsDown>;
+    async fn find_tasks(
+        &self,
+        owner: &TaskOwner,
+        server: &ServerName,
+        ids: &[&str],
+    ) -> Result<Vec<OwnedTask>, RecordsDown>;
 
     /// The owner has too many.
-    async fn forget_task(&self, owner: &TaskOwner, server: &ServerName, id: &str) -> Result<(), RecordsDown>;
+    async fn forget_task(
+        &self,
+        owner: &TaskOwner,
+        server: &ServerName,
+        id: &str,
+    ) -> Result<(), RecordsDown>;
 }
 
 #[async_trait]
@@ -63,7 +76,12 @@ impl TaskRecords for NoRecords {
         Ok(())
     }
 
-    async fn find_tasks(&self, _: &TaskOwner, _: &ServerName, _: &[&str]) -> Result<Vec<OwnedTask>, RecordsDown> {
+    async fn find_tasks(
+        &self,
+        _: &TaskOwner,
+        _: &ServerName,
+        _: &[&str],
+    ) -> Result<Vec<OwnedTask>, RecordsDown> {
         Ok(Vec::new())
     }
 

@@ -1,4 +1,5 @@
-//! What the program of a stdio server may do on this machine: words of the configuration. They are applied in [`crate::child`].
+//! What the program of a stdio server may do on this machine: words of the configuration. They are
+//! applied in [`crate::child`].
 
 use serde::{Deserialize, Serialize};
 
@@ -26,15 +27,17 @@ pub struct RunAs {
     pub home: String,
 }
 
-/// A Landlock sandbox (<https://docs.kernel.org/userspace-api/landlock.html>). Beside what is named here, the system's own programs and
-/// libraries are readable ([`crate::child`] has the list); no other file is.
+/// A Landlock sandbox (<https://docs.kernel.org/userspace-api/landlock.html>). Beside what is named
+/// here, the system's own programs and libraries are readable ([`crate::child`] has the list); no
+/// other file is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confine {
     /// Files and folders that may be read and executed. Absolute.
     pub read: Vec<String>,
     /// Files and folders that may be read, executed, changed, created and removed. Absolute.
     pub write: Vec<String>,
-    /// TCP ports that may be connected to, and then none may be listened on. `None`: the network is not restricted.
+    /// TCP ports that may be connected to, and then none may be listened on. `None`: the network is
+    /// not restricted.
     pub connect: Option<Vec<u16>>,
     /// On a kernel that cannot do all of it the program starts with what the kernel can do.
     pub if_possible: bool,

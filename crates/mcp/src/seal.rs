@@ -1,5 +1,6 @@
-//! What leaves the gateway for a client and comes back is sealed: the state of a request that waits for its client's input. The hub says to
-//! what it is bound; how it is sealed is its owner's affair.
+//! What leaves the gateway for a client and comes back is sealed: the state of a request that waits
+//! for its client's input. The hub says to what it is bound; how it is sealed is its owner's
+//! affair.
 
 /// Seals small things, for a short time.
 pub trait Seal: Send + Sync {

@@ -1,4 +1,5 @@
-//! What the hub is told when it is made: limits, lifetimes, and whom it asks about tools and sessions.
+//! What the hub is told when it is made: limits, lifetimes, and whom it asks about tools and
+//! sessions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,11 +14,13 @@ pub enum Names {
     /// `{server}_{name}`.
     #[default]
     Prefixed,
-    /// The server's own name. A name that two servers offer is listed once, as an entry that says so and cannot be called.
+    /// The server's own name. A name that two servers offer is listed once, as an entry that says
+    /// so and cannot be called.
     Plain,
 }
 
-/// Limits and lifetimes of the client-facing half, and whom it asks about tools. Every number is a bound on memory or on waiting.
+/// Limits and lifetimes of the client-facing half, and whom it asks about tools. Every number is a
+/// bound on memory or on waiting.
 #[derive(Clone, Debug)]
 pub struct HubSettings {
     /// To begin with; [`crate::hub::Hub::reconfigure`] changes it.
@@ -37,7 +40,8 @@ pub struct HubSettings {
     /// Tasks of one user, and of all, whose server is remembered.
     pub max_tasks_per_user: usize,
     pub max_tasks: usize,
-    /// How long the greeting on `/mcp` waits for servers that nobody was connected to yet; once for each of them.
+    /// How long the greeting on `/mcp` waits for servers that nobody was connected to yet; once for
+    /// each of them.
     pub greeting_deadline: Duration,
     /// How long a merged list waits for servers that have not listed anything yet.
     pub list_deadline: Duration,

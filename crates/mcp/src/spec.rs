@@ -57,8 +57,9 @@ pub enum EnvPart {
 }
 
 impl ServerSpec {
-    /// Can a message that names no call arrive after the answer of the call that it is about? On Streamable HTTP it comes on another stream than the
-    /// answer; elsewhere both come on one, in order.
+    /// Can a message that names no call arrive after the answer of the call that it is about? On
+    /// Streamable HTTP it comes on another stream than the answer; elsewhere both come on one, in
+    /// order.
     pub fn speaks_late(&self) -> bool {
         matches!(self.transport, Transport::Http { .. })
     }

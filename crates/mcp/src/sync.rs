@@ -1,4 +1,5 @@
-//! Locks of this crate guard plain data that is whole at every moment, so a panic elsewhere is no reason to stop.
+//! Locks of this crate guard plain data that is whole at every moment, so a panic elsewhere is no
+//! reason to stop.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -1,5 +1,5 @@
-//! Children over and over: nothing stays behind, and another server notices nothing (threat F5). Alone in its file, because it counts what its
-//! process has open.
+//! Children over and over: nothing stays behind, and another server notices nothing (threat F5).
+//! Alone in its file, because it counts what its process has open.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 mod support;
@@ -25,8 +25,14 @@ fn open_files() -> usize {
 /// Children of this process, dead ones that nobody fetched included.
 fn children() -> Vec<String> {
     let own = std::process::id().to_string();
-    let stats = fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok());
-    stats.filter(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&own))).collect()
+    let stats = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    stats
+        .filter(|stat| {
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&own))
+        })
+        .collect()
 }
 
 /// A connection to a child, as soon as its last accident allows.
@@ -46,7 +52,11 @@ async fn connection_of(pool: &Upstreams) -> Arc<Connection> {
 
 #[tokio::test]
 async fn f5_no_zombie_and_no_open_file_stays() {
-    let options = Options { backoff_min: Duration::from_millis(1), backoff_max: Duration::from_millis(5), ..quick() };
+    let options = Options {
+        backoff_min: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(5),
+        ..quick()
+    };
     let specs = vec![fixture(), ServerSpec { name: name("other"), ..fixture() }];
     let pool = Upstreams::new(specs, client(), options);
     let other = pool.connection(&name("other"), &holder("ada", "1")).await.unwrap();
@@ -54,7 +64,10 @@ async fn f5_no_zombie_and_no_open_file_stays() {
     for cycle in 0..CYCLES {
         let connection = connection_of(&pool).await;
         assert_eq!(children().len(), 2, "the count sees the child, and the other server's");
-        let (crashed, called) = tokio::join!(try_call(&connection, "crash", json!({})), try_call(&other, "count", json!({})));
+        let (crashed, called) = tokio::join!(
+            try_call(&connection, "crash", json!({})),
+            try_call(&other, "count", json!({}))
+        );
         assert!(matches!(crashed, Err(UpstreamError::Closed { .. })), "{crashed:?}");
         failed_elsewhere += usize::from(called.is_err());
         drop(connection);
@@ -63,7 +76,8 @@ async fn f5_no_zombie_and_no_open_file_stays() {
             before = open_files();
         }
     }
-    eventually("all children but the other server's are gone", async || children().len() == 1).await;
+    eventually("all children but the other server's are gone", async || children().len() == 1)
+        .await;
     eventually("all files are closed", async || open_files() <= before).await;
     Figures::of("F5", "-", "a child that crashes in the middle of a call, beside another server")
         .at_least("cycles", CYCLES, 1_000)

@@ -1,5 +1,5 @@
-//! Getting to know a server: in the era of its caller first (FB41), whatever it does when it is asked what it does not know (FB30), and with a
-//! revision that it has (FB35).
+//! Getting to know a server: in the era of its caller first (FB41), whatever it does when it is
+//! asked what it does not know (FB30), and with a revision that it has (FB35).
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 mod support;
@@ -33,7 +33,8 @@ async fn met(pool: &Upstreams, era: Era) -> Result<Arc<Connection>, UpstreamErro
     pool.connection(&name("fixture"), &of_era(era)).await
 }
 
-/// A child that notes its starts and the first message of each, and answers a handshake. `otherwise` is what it does at any other first message.
+/// A child that notes its starts and the first message of each, and answers a handshake.
+/// `otherwise` is what it does at any other first message.
 fn child(notes: &Path, slow: &str, otherwise: &str) -> ServerSpec {
     let script = format!(
         r#"sleep {slow}
@@ -45,9 +46,18 @@ fn child(notes: &Path, slow: &str, otherwise: &str) -> ServerSpec {
         esac"#
     );
     let args = vec!["-c".to_owned(), script, notes.to_str().unwrap().to_owned()];
-    let transport =
-        Transport::Stdio { command: "sh".to_owned(), args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() };
-    ServerSpec { connect_timeout: Duration::from_secs(3), isolation: Isolation::User, ..spec("fixture", transport) }
+    let transport = Transport::Stdio {
+        command: "sh".to_owned(),
+        args,
+        env: BTreeMap::new(),
+        cwd: None,
+        sandbox: Sandbox::default(),
+    };
+    ServerSpec {
+        connect_timeout: Duration::from_secs(3),
+        isolation: Isolation::User,
+        ..spec("fixture", transport)
+    }
 }
 
 fn noted(notes: &Path) -> Vec<String> {
@@ -57,17 +67,28 @@ fn noted(notes: &Path) -> Vec<String> {
 #[tokio::test]
 async fn fb30_a_child_that_cannot_bear_another_first_message_is_started_once_more() {
     let folder = tempfile::tempdir().unwrap();
-    // It dies, ends as if all were well, closes its output, or says nothing any more; each of them at once, or after a slow start.
-    for (n, (slow, otherwise)) in
-        [("0", "exit 1"), ("0", "exit 0"), ("0", "exec >&-; sleep 60"), ("0", "sleep 60"), ("1.2", "exit 1"), ("1.2", "sleep 60")]
-            .into_iter()
-            .enumerate()
+    // It dies, ends as if all were well, closes its output, or says nothing any more; each of them
+    // at once, or after a slow start.
+    for (n, (slow, otherwise)) in [
+        ("0", "exit 1"),
+        ("0", "exit 0"),
+        ("0", "exec >&-; sleep 60"),
+        ("0", "sleep 60"),
+        ("1.2", "exit 1"),
+        ("1.2", "sleep 60"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let notes = folder.path().join(n.to_string());
         let pool = pool(child(&notes, slow, otherwise));
         let connection = met(&pool, Era::Modern).await.unwrap();
         assert_eq!(connection.info().era, Era::Legacy, "{slow} {otherwise}");
-        assert_eq!(noted(&notes), ["other", "initialize"], "{slow} {otherwise}: one more start, with the handshake first");
+        assert_eq!(
+            noted(&notes),
+            ["other", "initialize"],
+            "{slow} {otherwise}: one more start, with the handshake first"
+        );
         let bob = Holder { era: Era::Modern, ..holder("bob", "1") };
         pool.connection(&name("fixture"), &bob).await.unwrap();
         assert_eq!(noted(&notes)[2..], ["initialize"], "{slow} {otherwise}: it is remembered");
@@ -92,15 +113,27 @@ async fn fb30_the_era_of_a_server_can_be_configured() {
     assert_eq!(noted(&notes), ["initialize"]);
     let pool = support::pool(ServerSpec { era: Some(Era::Modern), ..child(&notes, "0", "exit 1") });
     met(&pool, Era::Legacy).await.err().unwrap();
-    assert_eq!(noted(&notes)[1..], ["other"], "it is asked as it was configured, and in no other way");
+    assert_eq!(
+        noted(&notes)[1..],
+        ["other"],
+        "it is asked as it was configured, and in no other way"
+    );
 }
 
 fn greeted(id: &RequestId, revision: &str) -> Response {
-    answer(id, &format!(r#""result":{{"protocolVersion":"{revision}","capabilities":{{"resources":{{"subscribe":true}}}}}}"#))
+    answer(
+        id,
+        &format!(
+            r#""result":{{"protocolVersion":"{revision}","capabilities":{{"resources":{{"subscribe":true}}}}}}"#
+        ),
+    )
 }
 
 fn discovered(id: &RequestId) -> Response {
-    answer(id, r#""result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#)
+    answer(
+        id,
+        r#""result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#,
+    )
 }
 
 #[tokio::test]
@@ -131,20 +164,28 @@ async fn fb41_a_server_of_both_eras_is_met_in_its_callers() {
         assert_eq!(connection.info().era, era);
         let can_subscribe = connection.info().capabilities.as_str().contains("subscribe");
         assert_eq!(can_subscribe, era == Era::Legacy, "what each half offers is its own");
-        assert!(matches!(connection.request("tools/list", None, Call::default()).await, Ok(Outcome::Result(_))));
+        assert!(matches!(
+            connection.request("tools/list", None, Call::default()).await,
+            Ok(Outcome::Result(_))
+        ));
     }
-    let greetings: Vec<_> = server.asked().into_iter().filter(|method| method != "tools/list").collect();
+    let greetings: Vec<_> =
+        server.asked().into_iter().filter(|method| method != "tools/list").collect();
     assert_eq!(greetings, ["server/discover", "initialize"], "once for each");
 }
 
 #[tokio::test]
 async fn fb41_a_server_of_one_era_serves_clients_of_both() {
-    for (has, method_of_the_other) in [(Era::Legacy, "server/discover"), (Era::Modern, "initialize")] {
+    for (has, method_of_the_other) in
+        [(Era::Legacy, "server/discover"), (Era::Modern, "initialize")]
+    {
         let server = HttpServer::start(Arc::new(move |method, _, id| {
             Some(match method {
                 "initialize" if has == Era::Legacy => greeted(id, "2025-11-25"),
                 "server/discover" if has == Era::Modern => discovered(id),
-                "initialize" | "server/discover" => answer(id, r#""error":{"code":-32601,"message":"Method not found"}"#),
+                "initialize" | "server/discover" => {
+                    answer(id, r#""error":{"code":-32601,"message":"Method not found"}"#)
+                }
                 _ => answer(id, r#""result":{}"#),
             })
         }))
@@ -164,7 +205,10 @@ async fn fb41_a_server_of_one_era_serves_clients_of_both() {
 #[tokio::test]
 async fn fb35_older_revisions_are_offered_to_who_refuses_the_newest() {
     let refusal = |id: &RequestId, data: &str| {
-        answer(id, &format!(r#""error":{{"code":-32602,"message":"Unsupported protocol version"{data}}}"#))
+        answer(
+            id,
+            &format!(r#""error":{{"code":-32602,"message":"Unsupported protocol version"{data}}}"#),
+        )
     };
     // What the server says it has, and which are offered before the one that it takes.
     for (data, takes, offers) in [
@@ -178,14 +222,24 @@ async fn fb35_older_revisions_are_offered_to_who_refuses_the_newest() {
         }))
         .await;
         let connection = met(&server.pool, Era::Legacy).await.unwrap();
-        assert_eq!((connection.info().protocol_version.as_str(), server.asked().len()), (takes, offers), "{data}");
+        assert_eq!(
+            (connection.info().protocol_version.as_str(), server.asked().len()),
+            (takes, offers),
+            "{data}"
+        );
     }
     // One that wants something else is not asked again and again.
-    let server =
-        HttpServer::start(Arc::new(|_, _, id| Some(answer(id, r#""error":{"code":-32603,"message":"no licence"}"#)))).await;
+    let server = HttpServer::start(Arc::new(|_, _, id| {
+        Some(answer(id, r#""error":{"code":-32603,"message":"no licence"}"#))
+    }))
+    .await;
     let error = met(&server.pool, Era::Legacy).await.err().unwrap();
     assert!(error.detail().unwrap().contains("no licence"), "{error:?}");
-    assert!(server.asked().iter().filter(|method| *method == "initialize").count() == 1, "{:?}", server.asked());
+    assert!(
+        server.asked().iter().filter(|method| *method == "initialize").count() == 1,
+        "{:?}",
+        server.asked()
+    );
 }
 
 #[tokio::test]
@@ -219,8 +273,13 @@ fn for_one_call(notes: &Path, end: &str) -> ServerSpec {
         answer '{{"jsonrpc":"2.0","id":@,"result":{{}}}}\n'; {end}"#
     );
     let args = vec!["-c".to_owned(), script, notes.to_str().unwrap().to_owned()];
-    let transport =
-        Transport::Stdio { command: "sh".to_owned(), args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() };
+    let transport = Transport::Stdio {
+        command: "sh".to_owned(),
+        args,
+        env: BTreeMap::new(),
+        cwd: None,
+        sandbox: Sandbox::default(),
+    };
     ServerSpec { isolation: Isolation::User, ..spec("fixture", transport) }
 }
 
@@ -237,7 +296,13 @@ async fn fb39_a_child_that_ends_well_after_each_call_is_no_failure() {
                 Err(error) => panic!("{end}, {n}: {error}"),
             };
             assert!(!is_failure || n == 0, "{end}: it is left alone for a while");
-            assert!(matches!(connection.request("x", None, Call::default()).await, Ok(Outcome::Result(_))), "{end}, {n}");
+            assert!(
+                matches!(
+                    connection.request("x", None, Call::default()).await,
+                    Ok(Outcome::Result(_))
+                ),
+                "{end}, {n}"
+            );
             connection.closed().await;
         }
         let starts = noted(&notes).len();
@@ -245,7 +310,8 @@ async fn fb39_a_child_that_ends_well_after_each_call_is_no_failure() {
     }
 }
 
-/// A server that has declared no changes is asked for them when somebody wants to hear of them, and what it refuses ends nothing.
+/// A server that has declared no changes is asked for them when somebody wants to hear of them, and
+/// what it refuses ends nothing.
 #[tokio::test]
 async fn fb42_undeclared_lists_are_asked_for_when_they_are_wanted() {
     for agrees in [true, false] {
@@ -268,8 +334,14 @@ async fn fb42_undeclared_lists_are_asked_for_when_they_are_wanted() {
         .await;
         let connection = met(&server.pool, Era::Modern).await.unwrap();
         let mut events = connection.events();
-        assert!(matches!(connection.request("tools/list", None, Call::default()).await, Ok(Outcome::Result(_))));
-        assert!(!server.asked().contains(&"subscriptions/listen".to_owned()), "nobody wants to hear of anything");
+        assert!(matches!(
+            connection.request("tools/list", None, Call::default()).await,
+            Ok(Outcome::Result(_))
+        ));
+        assert!(
+            !server.asked().contains(&"subscriptions/listen".to_owned()),
+            "nobody wants to hear of anything"
+        );
         connection.follow_lists(&["toolsListChanged"]).await;
         if agrees {
             let told = async {
@@ -279,9 +351,13 @@ async fn fb42_undeclared_lists_are_asked_for_when_they_are_wanted() {
             };
             tokio::time::timeout(support::PATIENCE, told).await.expect("it is told");
         }
-        assert!(matches!(connection.request("tools/list", None, Call::default()).await, Ok(Outcome::Result(_))));
+        assert!(matches!(
+            connection.request("tools/list", None, Call::default()).await,
+            Ok(Outcome::Result(_))
+        ));
         assert!(!connection.is_closed(), "{agrees}");
-        let asked = server.asked().into_iter().filter(|method| method == "subscriptions/listen").count();
+        let asked =
+            server.asked().into_iter().filter(|method| method == "subscriptions/listen").count();
         assert_eq!(asked, 1, "once, whatever it says");
     }
 }

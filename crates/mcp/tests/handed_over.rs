@@ -1,5 +1,6 @@
-//! Sessions with HTTP servers that go on in another process: a second pool over the same records. The server counts its handshakes, and in
-//! each session the calls, and refuses an id that it has seen in a session before.
+//! Sessions with HTTP servers that go on in another process: a second pool over the same records.
+//! The server counts its handshakes, and in each session the calls, and refuses an id that it has
+//! seen in a session before.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 mod support;
@@ -105,7 +106,8 @@ impl Counting {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/mcp", listener.local_addr().unwrap())).unwrap();
-        let router = Router::new().route("/mcp", any(handler.clone())).route("/other", any(handler));
+        let router =
+            Router::new().route("/mcp", any(handler.clone())).route("/other", any(handler));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, state }
     }
@@ -124,10 +126,13 @@ impl Counting {
 }
 
 fn answer(server: &mut Server, method: &Method, headers: &HeaderMap, body: &Bytes) -> Response {
-    let json = |body: Value| ([("content-type", "application/json")], body.to_string()).into_response();
+    let json =
+        |body: Value| ([("content-type", "application/json")], body.to_string()).into_response();
     let session = headers.get("mcp-session-id").map(|value| value.to_str().unwrap().to_owned());
     if *method == Method::POST && session.is_none() {
-        let Message::Request(request) = wire::parse(body).unwrap() else { return StatusCode::BAD_REQUEST.into_response() };
+        let Message::Request(request) = wire::parse(body).unwrap() else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
         if request.method != "initialize" {
             return StatusCode::BAD_REQUEST.into_response();
         }
@@ -139,7 +144,11 @@ fn answer(server: &mut Server, method: &Method, headers: &HeaderMap, body: &Byte
             "instructions": "Count."
         });
         let id: Value = serde_json::from_str(request.id.raw()).unwrap();
-        return ([("mcp-session-id", name)], json(json!({"jsonrpc": "2.0", "id": id, "result": result}))).into_response();
+        return (
+            [("mcp-session-id", name)],
+            json(json!({"jsonrpc": "2.0", "id": id, "result": result})),
+        )
+            .into_response();
     }
     let Some(known) = session.as_ref().and_then(|name| server.sessions.get_mut(name)) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -152,7 +161,8 @@ fn answer(server: &mut Server, method: &Method, headers: &HeaderMap, body: &Byte
     }
     if let (&Method::GET, Some(conflicts)) = (method, &mut server.conflicts) {
         let change = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-        let stream = ([("content-type", "text/event-stream")], format!("data: {change}\n\n")).into_response();
+        let stream = ([("content-type", "text/event-stream")], format!("data: {change}\n\n"))
+            .into_response();
         let is_refused = *conflicts > 0;
         *conflicts = conflicts.saturating_sub(1);
         return if is_refused { StatusCode::CONFLICT.into_response() } else { stream };
@@ -160,7 +170,9 @@ fn answer(server: &mut Server, method: &Method, headers: &HeaderMap, body: &Byte
     if *method != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let Message::Request(request) = wire::parse(body).unwrap() else { return StatusCode::ACCEPTED.into_response() };
+    let Message::Request(request) = wire::parse(body).unwrap() else {
+        return StatusCode::ACCEPTED.into_response();
+    };
     let id: Value = serde_json::from_str(request.id.raw()).unwrap();
     let result = if !known.ids.insert(request.id.raw().to_owned()) {
         json!({"calls": "an id came twice"})
@@ -179,7 +191,11 @@ fn spec(url: &Url, isolation: Isolation) -> ServerSpec {
 
 /// A process: its own connections to the server.
 fn process(spec: ServerSpec, list_cache: &Arc<ListCache>) -> Upstreams {
-    Upstreams::new(vec![spec], support::client(), Options { records: Some(Arc::clone(list_cache) as _), ..quick() })
+    Upstreams::new(
+        vec![spec],
+        support::client(),
+        Options { records: Some(Arc::clone(list_cache) as _), ..quick() },
+    )
 }
 
 async fn connect_as(pool: &Upstreams, holder: &Holder) -> Arc<Connection> {
@@ -205,15 +221,25 @@ async fn a_session_goes_on_after_a_process_that_died() {
     let mut processes = Vec::new();
     for n in 1..=3 {
         let pool = process(spec(&server.url, Isolation::User), &list_cache);
-        assert_eq!([count(&pool, &ada).await, count(&pool, &ada).await], [json!(2 * n - 1), json!(2 * n)]);
+        assert_eq!(
+            [count(&pool, &ada).await, count(&pool, &ada).await],
+            [json!(2 * n - 1), json!(2 * n)]
+        );
         let connection = connect_as(&pool, &ada).await;
         let info = connection.info();
-        assert_eq!((&*info.protocol_version, info.instructions.as_deref()), ("2025-06-18", Some("Count.")));
+        assert_eq!(
+            (&*info.protocol_version, info.instructions.as_deref()),
+            ("2025-06-18", Some("Count."))
+        );
         assert_eq!(info.capabilities.as_str(), r#"{"logging":{}}"#);
         processes.push(pool);
     }
     assert_eq!((server.handshakes(), server.deleted()), (1, 0));
-    assert_eq!(*list_cache.writes.lock().unwrap(), 3, "one small write for each process, not for each call");
+    assert_eq!(
+        *list_cache.writes.lock().unwrap(),
+        3,
+        "one small write for each process, not for each call"
+    );
 }
 
 #[tokio::test]
@@ -243,7 +269,10 @@ async fn what_the_server_forgot_is_begun_anew_unnoticed() {
     let second = process(spec(&server.url, Isolation::User), &list_cache);
     let connection = connect_as(&second, &ada).await;
     let answer = connection.request("tools/call", None, Call::default()).await;
-    assert!(matches!(answer, Ok(Outcome::Result(_))), "not even the first request fails: {answer:?}");
+    assert!(
+        matches!(answer, Ok(Outcome::Result(_))),
+        "not even the first request fails: {answer:?}"
+    );
     assert_eq!(server.handshakes(), 2);
     // In the middle of it: the session written down is the new one.
     server.forget();
@@ -261,8 +290,12 @@ async fn the_stream_is_opened_once_the_earlier_one_is_gone() {
     server.state.lock().unwrap().conflicts = Some(1);
     let second = process(spec(&server.url, Isolation::User), &list_cache);
     let mut events = connect_as(&second, &ada).await.events();
-    let heard = tokio::time::timeout(PATIENCE, events.recv()).await.expect("the stream is opened").unwrap();
-    assert!(matches!(&heard, Event::Notification { method, .. } if method == "notifications/tools/list_changed"), "{heard:?}");
+    let heard =
+        tokio::time::timeout(PATIENCE, events.recv()).await.expect("the stream is opened").unwrap();
+    assert!(
+        matches!(&heard, Event::Notification { method, .. } if method == "notifications/tools/list_changed"),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]
@@ -272,7 +305,8 @@ async fn t36_nobody_goes_on_with_what_is_not_theirs() {
     assert_eq!(count(&first, &ada).await, 1);
     let second = process(spec(&server.url, Isolation::User), &list_cache);
     let abilities = Payload::from_json(r#"{"sampling":{}}"#).unwrap();
-    let capable = Holder { client_capabilities: ClientCapabilities::of(Some(&abilities)), ..ada.clone() };
+    let capable =
+        Holder { client_capabilities: ClientCapabilities::of(Some(&abilities)), ..ada.clone() };
     for (n, other) in [holder("bob", "1"), capable].iter().enumerate() {
         assert_eq!(count(&second, other).await, 1, "{other:?}");
         assert_eq!(server.handshakes(), n + 2);
@@ -283,8 +317,10 @@ async fn t36_nobody_goes_on_with_what_is_not_theirs() {
     let moved = process(spec(&elsewhere, Isolation::User), &list_cache);
     assert_eq!(count(&moved, &ada).await, 1);
     // What everybody shares is each process's own.
-    let shared =
-        [process(spec(&server.url, Isolation::Shared), &list_cache), process(spec(&server.url, Isolation::Shared), &list_cache)];
+    let shared = [
+        process(spec(&server.url, Isolation::Shared), &list_cache),
+        process(spec(&server.url, Isolation::Shared), &list_cache),
+    ];
     for pool in &shared {
         assert_eq!(count(pool, &ada).await, 1);
     }
@@ -301,16 +337,25 @@ async fn what_ended_does_not_go_on() {
     second.close_session(&ada).await;
     assert!(list_cache.is_empty());
     assert_eq!(server.deleted(), 1);
-    let idle = ServerSpec { idle_timeout: Duration::from_millis(20), ..spec(&server.url, Isolation::User) };
+    let idle = ServerSpec {
+        idle_timeout: Duration::from_millis(20),
+        ..spec(&server.url, Isolation::User)
+    };
     let third = process(idle, &list_cache);
     assert_eq!(count(&third, &ada).await, 1);
-    eventually("the idle session is ended", || async { list_cache.is_empty() && server.deleted() == 2 }).await;
+    eventually("the idle session is ended", || async {
+        list_cache.is_empty() && server.deleted() == 2
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_process_that_was_left_does_not_end_what_goes_on_elsewhere() {
     let (server, list_cache, ada) = world().await;
-    let idle = ServerSpec { idle_timeout: Duration::from_millis(300), ..spec(&server.url, Isolation::User) };
+    let idle = ServerSpec {
+        idle_timeout: Duration::from_millis(300),
+        ..spec(&server.url, Isolation::User)
+    };
     let first = process(idle, &list_cache);
     let left = connect_as(&first, &ada).await;
     let held = left.hold();

@@ -12,7 +12,10 @@ use portunus_mcp::{
 };
 use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions};
 use serde_json::json;
-use support::{call, connect, eventually, holder, http, name, payload, pool, pool_with, quick, request, tool, try_call};
+use support::{
+    call, connect, eventually, holder, http, name, payload, pool, pool_with, quick, request, tool,
+    try_call,
+};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -29,7 +32,12 @@ async fn calls_with_answers_on_event_streams() {
 
 #[tokio::test]
 async fn calls_with_answers_in_json() {
-    let server = FixtureServer::start_with(HttpOptions { sessions: false, json: true, ..HttpOptions::default() }).await;
+    let server = FixtureServer::start_with(HttpOptions {
+        sessions: false,
+        json: true,
+        ..HttpOptions::default()
+    })
+    .await;
     let pool = pool(http(server.url()));
     let connection = connect(&pool).await.unwrap();
     assert_eq!(call(&connection, "add", json!({"a": 1, "b": 2})).await, "3");
@@ -69,7 +77,10 @@ async fn a_forgotten_session_is_begun_anew() {
     let connection = connect(&pool).await.unwrap();
     server.forget_sessions().await;
     let echo = Some(tool("echo", &json!({"text": "x"})));
-    assert_eq!(connection.request("tools/call", echo.clone(), Call::default()).await, Err(UpstreamError::SessionExpired));
+    assert_eq!(
+        connection.request("tools/call", echo.clone(), Call::default()).await,
+        Err(UpstreamError::SessionExpired)
+    );
     assert!(connection.is_closed());
     server.forget_sessions().await;
     let connection = connect(&pool).await.unwrap();
@@ -85,7 +96,10 @@ async fn notifications_come_on_the_get_stream() {
     let pool = pool(http(server.url()));
     let connection = connect(&pool).await.unwrap();
     let mut events = connection.events();
-    eventually("the stream is open", || async { server.seen().iter().any(|request| request.method == Method::GET) }).await;
+    eventually("the stream is open", || async {
+        server.seen().iter().any(|request| request.method == Method::GET)
+    })
+    .await;
     call(&connection, "change_tools", json!({})).await;
     eventually("the change is told", async || {
         matches!(events.recv().await, Ok(Event::Notification { method, .. }) if method == "notifications/tools/list_changed")
@@ -100,8 +114,13 @@ async fn progress_and_cancellation() {
     let connection = connect(&pool).await.unwrap();
     let (progress, mut heard) = mpsc::channel(10);
     let params = json!({"name": "slow", "arguments": {"steps": 3, "step_ms": 20}, "_meta": {"progressToken": "mine"}});
-    let answer =
-        connection.request("tools/call", Some(payload(&params)), Call { call_events: Some(progress), ..Call::default() }).await;
+    let answer = connection
+        .request(
+            "tools/call",
+            Some(payload(&params)),
+            Call { call_events: Some(progress), ..Call::default() },
+        )
+        .await;
     assert!(answer.is_ok(), "{answer:?}");
     let mut count = 0;
     while let Some(CallEvent::Progress(params)) = heard.recv().await {
@@ -111,9 +130,14 @@ async fn progress_and_cancellation() {
     assert_eq!(count, 3);
 
     let timeout = Some(Duration::from_millis(200));
-    let hung = connection.request("tools/call", Some(tool("hang", &json!({}))), Call { timeout, ..Call::default() }).await;
+    let hung = connection
+        .request("tools/call", Some(tool("hang", &json!({}))), Call { timeout, ..Call::default() })
+        .await;
     assert_eq!(hung, Err(UpstreamError::Timeout));
-    eventually("it is cancelled", || async { call(&connection, "cancelled", json!({})).await == "1" }).await;
+    eventually("it is cancelled", || async {
+        call(&connection, "cancelled", json!({})).await == "1"
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -131,11 +155,24 @@ async fn the_session_is_deleted_at_the_end() {
 #[tokio::test]
 async fn large_answers_are_refused() {
     for json in [true, false] {
-        let server = FixtureServer::start_with(HttpOptions { sessions: !json, json, ..HttpOptions::default() }).await;
+        let server = FixtureServer::start_with(HttpOptions {
+            sessions: !json,
+            json,
+            ..HttpOptions::default()
+        })
+        .await;
         let pool = pool_with(http(server.url()), Options { max_message: 50_000, ..quick() });
         let connection = connect(&pool).await.unwrap();
-        assert_eq!(try_call(&connection, "big", json!({"bytes": 100_000})).await, Err(UpstreamError::TooLarge), "json: {json}");
-        assert_eq!(call(&connection, "big", json!({"bytes": 40_000})).await.len(), 40_000, "json: {json}");
+        assert_eq!(
+            try_call(&connection, "big", json!({"bytes": 100_000})).await,
+            Err(UpstreamError::TooLarge),
+            "json: {json}"
+        );
+        assert_eq!(
+            call(&connection, "big", json!({"bytes": 40_000})).await.len(),
+            40_000,
+            "json: {json}"
+        );
     }
 }
 
@@ -147,8 +184,14 @@ async fn a_server_that_is_away_comes_back() {
     let pool = pool(http(&url));
     let connection = connect(&pool).await.unwrap();
     drop(server);
-    eventually("calls fail", || async { try_call(&connection, "echo", json!({"text": "x"})).await.is_err() }).await;
-    eventually("the port is free", || async { tokio::net::TcpListener::bind(("127.0.0.1", port)).await.is_ok() }).await;
+    eventually("calls fail", || async {
+        try_call(&connection, "echo", json!({"text": "x"})).await.is_err()
+    })
+    .await;
+    eventually("the port is free", || async {
+        tokio::net::TcpListener::bind(("127.0.0.1", port)).await.is_ok()
+    })
+    .await;
     let _again = FixtureServer::start_with(HttpOptions { port, ..HttpOptions::default() }).await;
     eventually("calls work again", || async {
         let echo = Some(tool("echo", &json!({"text": "x"})));

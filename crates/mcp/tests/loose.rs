@@ -1,4 +1,5 @@
-//! Servers that are loose with JSON-RPC, with their output and with HTTP, where a direct client would not mind: FB32, FB33, FB34.
+//! Servers that are loose with JSON-RPC, with their output and with HTTP, where a direct client
+//! would not mind: FB32, FB33, FB34.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 mod support;
@@ -54,23 +55,40 @@ async fn fb33_answers_that_are_written_otherwise_are_matched_and_read() {
         (JSON, r#"{"jsonrpc":"2.0","id":$.0,"result":{"x":1}}"#),
         (JSON, r#"{"jsonrpc":"2.0","id":$e0,"result":{"x":1}}"#),
         (JSON, r#"{"jsonrpc":"2.0","id":$,"result":{"x":1},"error":null}"#),
-        (JSON, r#"{"jsonrpc":"2.0","id":$,"method":null,"params":null,"result":{"x":1},"error":null}"#),
+        (
+            JSON,
+            r#"{"jsonrpc":"2.0","id":$,"method":null,"params":null,"result":{"x":1},"error":null}"#,
+        ),
         (JSON, r#"[{"jsonrpc":"2.0","id":$,"result":{"x":1}}]"#),
-        (JSON, r#" [ {"jsonrpc":"2.0","method":"notifications/x"}, {"jsonrpc":"2.0","id":$,"result":{"x":1}} ] "#),
+        (
+            JSON,
+            r#" [ {"jsonrpc":"2.0","method":"notifications/x"}, {"jsonrpc":"2.0","id":$,"result":{"x":1}} ] "#,
+        ),
         (JSON, "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":$,\"result\":{\"x\":1}}"),
         (Some("Application/JSON; Charset=UTF-8"), r#"{"jsonrpc":"2.0","id":$,"result":{"x":1}}"#),
         (Some("text/json"), r#"{"jsonrpc":"2.0","id":$,"result":{"x":1}}"#),
         (Some("application/vnd.mcp+json"), r#"{"jsonrpc":"2.0","id":$,"result":{"x":1}}"#),
         (None, r#"{"jsonrpc":"2.0","id":$,"result":{"x":1}}"#),
         (None, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":$,\"result\":{\"x\":1}}\n\n"),
-        (Some("Text/Event-Stream;charset=utf-8"), "data: {\"jsonrpc\":\"2.0\",\"id\":$,\"result\":{\"x\":1}}\n\n"),
-        (Some("text/event-stream"), "data: [{\"jsonrpc\":\"2.0\",\"id\":\"$\",\"result\":{\"x\":1}}]\n\n"),
+        (
+            Some("Text/Event-Stream;charset=utf-8"),
+            "data: {\"jsonrpc\":\"2.0\",\"id\":$,\"result\":{\"x\":1}}\n\n",
+        ),
+        (
+            Some("text/event-stream"),
+            "data: [{\"jsonrpc\":\"2.0\",\"id\":\"$\",\"result\":{\"x\":1}}]\n\n",
+        ),
     ] {
         let server = HttpServer::start(Arc::new(move |method, _, id| {
-            Some(if method == "initialize" { answer(id, GREETING) } else { typed(media, body.replace('$', id.raw())) })
+            Some(if method == "initialize" {
+                answer(id, GREETING)
+            } else {
+                typed(media, body.replace('$', id.raw()))
+            })
         }))
         .await;
-        let outcome = connect(&server.pool).await.unwrap().request("x", None, Call::default()).await;
+        let outcome =
+            connect(&server.pool).await.unwrap().request("x", None, Call::default()).await;
         assert!(
             matches!(&outcome, Ok(Outcome::Result(result)) if result.as_str() == r#"{"x":1}"#),
             "{media:?} {body}: {outcome:?}"
@@ -84,14 +102,19 @@ async fn fb33_answers_that_are_written_otherwise_are_matched_and_read() {
         (r#"{"jsonrpc":"2.0","id":$,"result":{},"error":{"code":-1,"message":"no"}}"#, "none"),
     ] {
         let server = HttpServer::start(Arc::new(move |method, _, id| {
-            Some(if method == "initialize" { answer(id, GREETING) } else { typed(JSON, body.replace('$', id.raw())) })
+            Some(if method == "initialize" {
+                answer(id, GREETING)
+            } else {
+                typed(JSON, body.replace('$', id.raw()))
+            })
         }))
         .await;
-        let found = match connect(&server.pool).await.unwrap().request("x", None, Call::default()).await {
-            Ok(Outcome::Error(_)) => "error",
-            Err(UpstreamError::Protocol { .. }) => "none",
-            other => panic!("{body}: {other:?}"),
-        };
+        let found =
+            match connect(&server.pool).await.unwrap().request("x", None, Call::default()).await {
+                Ok(Outcome::Error(_)) => "error",
+                Err(UpstreamError::Protocol { .. }) => "none",
+                other => panic!("{body}: {other:?}"),
+            };
         assert_eq!(found, expected, "{body}");
     }
 }
@@ -135,10 +158,14 @@ async fn fb32_only_json_rpc_on_a_childs_output_counts() {
     // A letter of another encoding in an answer costs that letter.
     let pool = pool(noisy("", r#"{"jsonrpc":"2.0","id":@,"result":{"x":"caf\351"}}\n"#));
     let outcome = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
-    assert!(matches!(&outcome, Ok(Outcome::Result(result)) if result.as_str() == "{\"x\":\"caf\u{fffd}\"}"), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Ok(Outcome::Result(result)) if result.as_str() == "{\"x\":\"caf\u{fffd}\"}"),
+        "{outcome:?}"
+    );
 }
 
-/// A server whose answers to `x` come with this coding, as these pieces; the second is sent when it is let go.
+/// A server whose answers to `x` come with this coding, as these pieces; the second is sent when it
+/// is let go.
 struct Coded {
     url: Url,
     asked_for: Arc<Mutex<Vec<HeaderMap>>>,
@@ -149,7 +176,8 @@ type Pieces = Arc<dyn Fn(&RequestId) -> Vec<Bytes> + Send + Sync>;
 
 impl Coded {
     async fn start(coding: &'static str, media: &'static str, pieces: Pieces) -> Self {
-        let (asked_for, go): (Arc<Mutex<Vec<HeaderMap>>>, Arc<Notify>) = (Arc::default(), Arc::default());
+        let (asked_for, go): (Arc<Mutex<Vec<HeaderMap>>>, Arc<Notify>) =
+            (Arc::default(), Arc::default());
         let (seen, gone) = (Arc::clone(&asked_for), Arc::clone(&go));
         let handler = move |method: Method, headers: HeaderMap, body: Bytes| {
             let (seen, go, pieces) = (Arc::clone(&seen), Arc::clone(&gone), Arc::clone(&pieces));
@@ -158,31 +186,42 @@ impl Coded {
                 if method != Method::POST {
                     return StatusCode::METHOD_NOT_ALLOWED.into_response();
                 }
-                let Message::Request(request) = parse(&body).unwrap() else { return StatusCode::ACCEPTED.into_response() };
+                let Message::Request(request) = parse(&body).unwrap() else {
+                    return StatusCode::ACCEPTED.into_response();
+                };
                 if request.method == "initialize" {
                     return answer(&request.id, GREETING);
                 }
-                let pieces = stream::iter(pieces(&request.id).into_iter().enumerate()).then(move |(n, piece)| {
-                    let go = Arc::clone(&go);
-                    async move {
-                        if n > 0 {
-                            go.notified().await;
+                let pieces = stream::iter(pieces(&request.id).into_iter().enumerate()).then(
+                    move |(n, piece)| {
+                        let go = Arc::clone(&go);
+                        async move {
+                            if n > 0 {
+                                go.notified().await;
+                            }
+                            Ok::<_, Infallible>(piece)
                         }
-                        Ok::<_, Infallible>(piece)
-                    }
-                });
-                ([("content-type", media), ("content-encoding", coding)], Body::from_stream(pieces)).into_response()
+                    },
+                );
+                ([("content-type", media), ("content-encoding", coding)], Body::from_stream(pieces))
+                    .into_response()
             }
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/mcp", listener.local_addr().unwrap())).unwrap();
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/mcp", any(handler))).await });
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().route("/mcp", any(handler))).await
+        });
         Self { url, asked_for, go }
     }
 }
 
 /// The pieces of a body, each flushed, through one encoder.
-fn encoded<E: AsyncWrite + Unpin>(texts: &[String], mut encoder: E, so_far: impl Fn(&E) -> Vec<u8>) -> Vec<Bytes> {
+fn encoded<E: AsyncWrite + Unpin>(
+    texts: &[String],
+    mut encoder: E,
+    so_far: impl Fn(&E) -> Vec<u8>,
+) -> Vec<Bytes> {
     block_on(async move {
         let (mut pieces, mut sent) = (Vec::new(), 0);
         for (n, text) in texts.iter().enumerate() {
@@ -202,8 +241,12 @@ fn encoded<E: AsyncWrite + Unpin>(texts: &[String], mut encoder: E, so_far: impl
 
 fn compressed(coding: &str, texts: &[String]) -> Vec<Bytes> {
     match coding.to_ascii_lowercase().as_str() {
-        "gzip" | "x-gzip" => encoded(texts, GzipEncoder::new(Vec::new()), |encoder| encoder.get_ref().clone()),
-        "deflate" => encoded(texts, ZlibEncoder::new(Vec::new()), |encoder| encoder.get_ref().clone()),
+        "gzip" | "x-gzip" => {
+            encoded(texts, GzipEncoder::new(Vec::new()), |encoder| encoder.get_ref().clone())
+        }
+        "deflate" => {
+            encoded(texts, ZlibEncoder::new(Vec::new()), |encoder| encoder.get_ref().clone())
+        }
         "br" => encoded(texts, BrotliEncoder::new(Vec::new()), |encoder| encoder.get_ref().clone()),
         _ => texts.iter().map(|text| Bytes::from(text.clone())).collect(),
     }
@@ -216,17 +259,34 @@ fn with_result(id: &RequestId, x: &str) -> String {
 #[tokio::test]
 async fn fb34_compressed_answers_are_read_and_none_is_asked_for() {
     for coding in ["gzip", "GZIP", "x-gzip", "deflate", "br", "identity"] {
-        let server =
-            Coded::start(coding, "application/json", Arc::new(move |id| compressed(coding, &[with_result(id, "1")]))).await;
+        let server = Coded::start(
+            coding,
+            "application/json",
+            Arc::new(move |id| compressed(coding, &[with_result(id, "1")])),
+        )
+        .await;
         let pool = pool(http(&server.url));
         let outcome = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
-        assert!(matches!(&outcome, Ok(Outcome::Result(result)) if result.as_str() == r#"{"x":"1"}"#), "{coding}: {outcome:?}");
+        assert!(
+            matches!(&outcome, Ok(Outcome::Result(result)) if result.as_str() == r#"{"x":"1"}"#),
+            "{coding}: {outcome:?}"
+        );
         for headers in &*server.asked_for.lock().unwrap() {
             assert_eq!(headers["accept-encoding"], "identity");
         }
     }
-    let server = Coded::start("zstd", "application/json", Arc::new(|_| vec![Bytes::from_static(b"(\xb5/\xfd")])).await;
-    let error = connect(&pool(http(&server.url))).await.unwrap().request("x", None, Call::default()).await.unwrap_err();
+    let server = Coded::start(
+        "zstd",
+        "application/json",
+        Arc::new(|_| vec![Bytes::from_static(b"(\xb5/\xfd")]),
+    )
+    .await;
+    let error = connect(&pool(http(&server.url)))
+        .await
+        .unwrap()
+        .request("x", None, Call::default())
+        .await
+        .unwrap_err();
     assert!(error.detail().unwrap().contains("zstd"), "{error:?}");
 }
 
@@ -238,16 +298,26 @@ async fn fb34_events_of_a_compressed_stream_are_there_when_they_are_sent() {
                 r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{},"progress":1}}}}"#,
                 id.raw()
             );
-            compressed(coding, &[format!("data: {progress}\n\n"), format!("data: {}\n\n", with_result(id, "1"))])
+            compressed(
+                coding,
+                &[format!("data: {progress}\n\n"), format!("data: {}\n\n", with_result(id, "1"))],
+            )
         };
         let server = Coded::start(coding, "text/event-stream", Arc::new(pieces)).await;
         let pool = pool(http(&server.url));
         let connection = connect(&pool).await.unwrap();
         let (call_events, mut heard) = mpsc::channel(4);
         let params = support::payload(&serde_json::json!({"_meta": {"progressToken": 1}}));
-        let call = connection.request("x", Some(params), Call { call_events: Some(call_events), ..Call::default() });
+        let call = connection.request(
+            "x",
+            Some(params),
+            Call { call_events: Some(call_events), ..Call::default() },
+        );
         let hearing = async {
-            assert!(matches!(heard.recv().await, Some(CallEvent::Progress(_))), "{coding}: before the stream goes on");
+            assert!(
+                matches!(heard.recv().await, Some(CallEvent::Progress(_))),
+                "{coding}: before the stream goes on"
+            );
             server.go.notify_one();
         };
         let (outcome, ()) = tokio::join!(call, hearing);

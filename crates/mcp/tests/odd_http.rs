@@ -1,4 +1,5 @@
-//! HTTP servers that do what the SDK's never do: redirect, break off, resume, forget with 400; and the transport of 2024-11-05.
+//! HTTP servers that do what the SDK's never do: redirect, break off, resume, forget with 400; and
+//! the transport of 2024-11-05.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 mod support;
@@ -46,7 +47,10 @@ fn asked(body: &Bytes) -> Option<(RequestId, String)> {
 }
 
 fn initialize_result(id: &RequestId) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"protocolVersion":"2025-06-18","capabilities":{{}}}}}}"#, id.raw())
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{},"result":{{"protocolVersion":"2025-06-18","capabilities":{{}}}}}}"#,
+        id.raw()
+    )
 }
 
 fn json_answer(body: String) -> Response {
@@ -65,11 +69,17 @@ async fn t31_redirects_are_not_followed() {
         counted.fetch_add(1, Ordering::SeqCst);
         async { "here" }
     });
-    let url =
-        serve(Router::new().route("/mcp", any(|| async { Redirect::temporary("/elsewhere") })).route("/elsewhere", elsewhere))
-            .await;
+    let url = serve(
+        Router::new()
+            .route("/mcp", any(|| async { Redirect::temporary("/elsewhere") }))
+            .route("/elsewhere", elsewhere),
+    )
+    .await;
     let error = connect(&pool(http(&url))).await.err().unwrap();
-    assert!(matches!(&error, UpstreamError::Protocol { detail } if detail.contains("redirects to \"/elsewhere\"")), "{error:?}");
+    assert!(
+        matches!(&error, UpstreamError::Protocol { detail } if detail.contains("redirects to \"/elsewhere\"")),
+        "{error:?}"
+    );
     assert_eq!(hits.load(Ordering::SeqCst), 0);
 }
 
@@ -80,16 +90,23 @@ async fn a_stream_that_breaks_off_is_resumed() {
         let waiting = Arc::clone(&waiting);
         async move {
             if method == Method::GET {
-                let Some(place) = headers.get("last-event-id") else { return StatusCode::METHOD_NOT_ALLOWED.into_response() };
+                let Some(place) = headers.get("last-event-id") else {
+                    return StatusCode::METHOD_NOT_ALLOWED.into_response();
+                };
                 assert_eq!(place, "event-1");
                 assert_eq!(headers["mcp-session-id"], "s-1");
                 let id = waiting.lock().unwrap().take().unwrap();
-                return events(format!("id: event-2\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{}}}}\n\n", id.raw()));
+                return events(format!(
+                    "id: event-2\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{}}}}\n\n",
+                    id.raw()
+                ));
             }
             match asked(&body) {
                 None => StatusCode::ACCEPTED.into_response(),
                 Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
-                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+                Some((_, method)) if method == "server/discover" => {
+                    StatusCode::BAD_REQUEST.into_response()
+                }
                 Some((id, _)) => {
                     *waiting.lock().unwrap() = Some(id);
                     events("id: event-1\nretry: 50\ndata:\n\n".to_owned())
@@ -100,7 +117,10 @@ async fn a_stream_that_breaks_off_is_resumed() {
     let url = serve(Router::new().route("/mcp", any(handler))).await;
     let pool = pool(http(&url));
     let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
-    assert!(matches!(&answer, Ok(Outcome::Result(result)) if result.as_str() == "{}"), "{answer:?}");
+    assert!(
+        matches!(&answer, Ok(Outcome::Result(result)) if result.as_str() == "{}"),
+        "{answer:?}"
+    );
 }
 
 /// What a server asks outside a call's own stream is lost while nobody listens.
@@ -115,15 +135,21 @@ async fn t49_nothing_is_called_before_the_servers_own_stream_is_open() {
                 tokio::time::sleep(std::time::Duration::from_millis(300)).await;
                 is_open.store(1, Ordering::SeqCst);
                 let silence = futures::stream::pending::<Result<Bytes, Infallible>>();
-                return ([("content-type", "text/event-stream")], Body::from_stream(silence)).into_response();
+                return ([("content-type", "text/event-stream")], Body::from_stream(silence))
+                    .into_response();
             }
             match asked(&body) {
                 None => StatusCode::ACCEPTED.into_response(),
                 Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
-                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+                Some((_, method)) if method == "server/discover" => {
+                    StatusCode::BAD_REQUEST.into_response()
+                }
                 Some((id, _)) => {
                     let open = is_open.load(Ordering::SeqCst);
-                    json_answer(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"open":{open}}}}}"#, id.raw()))
+                    json_answer(format!(
+                        r#"{{"jsonrpc":"2.0","id":{},"result":{{"open":{open}}}}}"#,
+                        id.raw()
+                    ))
                 }
             }
         }
@@ -131,7 +157,10 @@ async fn t49_nothing_is_called_before_the_servers_own_stream_is_open() {
     let url = serve(Router::new().route("/mcp", any(handler))).await;
     let pool = pool(http(&url));
     let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
-    assert!(matches!(&answer, Ok(Outcome::Result(result)) if result.as_str() == r#"{"open":1}"#), "{answer:?}");
+    assert!(
+        matches!(&answer, Ok(Outcome::Result(result)) if result.as_str() == r#"{"open":1}"#),
+        "{answer:?}"
+    );
 }
 
 /// A server whose every request but `initialize` is answered with `status` and `body`.
@@ -166,22 +195,38 @@ async fn http_errors_are_told_apart() {
         // A ping is refused in the same way.
         (StatusCode::BAD_REQUEST, "{}", UpstreamError::SessionExpired),
         (StatusCode::UNAUTHORIZED, "{}", UpstreamError::SessionExpired),
-        (StatusCode::TOO_MANY_REQUESTS, "{}", UpstreamError::Status { status: 429, words: "{}".to_owned() }),
-        (StatusCode::INTERNAL_SERVER_ERROR, "oops", UpstreamError::Status { status: 500, words: "oops".to_owned() }),
+        (
+            StatusCode::TOO_MANY_REQUESTS,
+            "{}",
+            UpstreamError::Status { status: 429, words: "{}".to_owned() },
+        ),
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "oops",
+            UpstreamError::Status { status: 500, words: "oops".to_owned() },
+        ),
     ] {
         let (_, pool) = failing(status, body).await;
         let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
         assert_eq!(answer, Err(expected), "{status} {body}");
     }
-    let (_, pool) = failing(StatusCode::BAD_REQUEST, r#"{"jsonrpc":"2.0","id":$id,"error":{"code":-32602,"message":"m"}}"#).await;
+    let (_, pool) = failing(
+        StatusCode::BAD_REQUEST,
+        r#"{"jsonrpc":"2.0","id":$id,"error":{"code":-32602,"message":"m"}}"#,
+    )
+    .await;
     let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
-    assert!(matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("-32602")), "{answer:?}");
+    assert!(
+        matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("-32602")),
+        "{answer:?}"
+    );
     let (_, pool) = failing(StatusCode::OK, r#"{"jsonrpc":"2.0","id":999,"result":{}}"#).await;
     let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
     assert!(matches!(answer, Err(UpstreamError::Protocol { .. })), "{answer:?}");
 }
 
-/// A server that numbers its sessions: what it says of a request by the session, the method and how often that was called.
+/// A server that numbers its sessions: what it says of a request by the session, the method and how
+/// often that was called.
 type Says = Arc<dyn Fn(u64, &str, &RequestId) -> Option<Response> + Send + Sync>;
 
 /// An answer to the request of this id.
@@ -202,7 +247,9 @@ impl Sessions {
         let handler = move |method: Method, headers: HeaderMap, body: Bytes| {
             let (says, begun, seen) = (Arc::clone(&says), Arc::clone(&begun), Arc::clone(&seen));
             async move {
-                let session = headers.get("mcp-session-id").map_or(0, |id| id.to_str().unwrap()[2..].parse().unwrap());
+                let session = headers
+                    .get("mcp-session-id")
+                    .map_or(0, |id| id.to_str().unwrap()[2..].parse().unwrap());
                 if method == Method::GET {
                     return if headers.contains_key("last-event-id") {
                         StatusCode::NOT_FOUND
@@ -211,10 +258,15 @@ impl Sessions {
                     }
                     .into_response();
                 }
-                let Some((id, method)) = asked(&body) else { return StatusCode::ACCEPTED.into_response() };
+                let Some((id, method)) = asked(&body) else {
+                    return StatusCode::ACCEPTED.into_response();
+                };
                 if method == "initialize" {
                     let name = format!("s-{}", begun.fetch_add(1, Ordering::SeqCst) + 1);
-                    return ([("content-type", "application/json"), ("mcp-session-id", &*name)], initialize_result(&id))
+                    return (
+                        [("content-type", "application/json"), ("mcp-session-id", &*name)],
+                        initialize_result(&id),
+                    )
                         .into_response();
                 }
                 if method == "server/discover" {
@@ -237,12 +289,22 @@ impl Sessions {
 
     /// The sessions that a method was called in.
     fn calls(&self, of: &str) -> Vec<u64> {
-        self.calls.lock().unwrap().iter().filter(|(_, method)| method == of).map(|(session, _)| *session).collect()
+        self.calls
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, method)| method == of)
+            .map(|(session, _)| *session)
+            .collect()
     }
 }
 
 fn result(id: &RequestId) -> Response {
-    ([("content-type", "application/json")], format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, id.raw())).into_response()
+    (
+        [("content-type", "application/json")],
+        format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, id.raw()),
+    )
+        .into_response()
 }
 
 #[tokio::test]
@@ -275,10 +337,15 @@ async fn fb74_a_call_whose_stream_broke_is_not_made_again_because_it_cannot_be_r
     let error = server.ask("runs").await.unwrap_err();
     assert!(error.to_string().contains("may or may not have run"), "{error}");
     assert!(matches!(server.ask("other").await, Ok(Outcome::Result(_))));
-    assert_eq!((server.calls("runs"), server.calls("other")), (vec![1], vec![2]), "a new session for the next one");
+    assert_eq!(
+        (server.calls("runs"), server.calls("other")),
+        (vec![1], vec![2]),
+        "a new session for the next one"
+    );
 }
 
-/// A server whose answer breaks off, and that is gone or failing when its stream is to be taken up again.
+/// A server whose answer breaks off, and that is gone or failing when its stream is to be taken up
+/// again.
 async fn breaks_off_for_good(resumed: Option<StatusCode>) -> UpstreamError {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}/mcp", listener.local_addr().unwrap())).unwrap();
@@ -293,7 +360,9 @@ async fn breaks_off_for_good(resumed: Option<StatusCode>) -> UpstreamError {
             let response = match asked(&body) {
                 None => StatusCode::ACCEPTED.into_response(),
                 Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
-                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+                Some((_, method)) if method == "server/discover" => {
+                    StatusCode::BAD_REQUEST.into_response()
+                }
                 Some(_) => {
                     if resumed.is_none() {
                         goes.send(()).await.unwrap();
@@ -301,7 +370,8 @@ async fn breaks_off_for_good(resumed: Option<StatusCode>) -> UpstreamError {
                     events("id: event-1\nretry: 50\ndata:\n\n".to_owned())
                 }
             };
-            // The next request comes on a connection of its own, which is refused once the listener is gone.
+            // The next request comes on a connection of its own, which is refused once the listener
+            // is gone.
             ([("connection", "close")], response).into_response()
         }
     };
@@ -312,12 +382,22 @@ async fn breaks_off_for_good(resumed: Option<StatusCode>) -> UpstreamError {
             serving.abort();
         }
     });
-    connect(&pool(http(&url))).await.unwrap().request("runs", None, Call::default()).await.unwrap_err()
+    connect(&pool(http(&url)))
+        .await
+        .unwrap()
+        .request("runs", None, Call::default())
+        .await
+        .unwrap_err()
 }
 
 #[tokio::test]
 async fn fb74_a_call_whose_stream_broke_may_have_run_whatever_its_server_says_then() {
-    for resumed in [None, Some(StatusCode::SERVICE_UNAVAILABLE), Some(StatusCode::UNAUTHORIZED), Some(StatusCode::OK)] {
+    for resumed in [
+        None,
+        Some(StatusCode::SERVICE_UNAVAILABLE),
+        Some(StatusCode::UNAUTHORIZED),
+        Some(StatusCode::OK),
+    ] {
         let error = breaks_off_for_good(resumed).await;
         assert!(error.to_string().contains("may or may not have run"), "{resumed:?}: {error}");
     }
@@ -336,7 +416,10 @@ async fn fb74_what_says_that_the_session_is_gone_after_something_was_done_is_the
     }))
     .await;
     let answer = server.ask("runs").await;
-    assert!(matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("Session not found")), "{answer:?}");
+    assert!(
+        matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("Session not found")),
+        "{answer:?}"
+    );
     assert_eq!(server.calls("runs"), [1]);
 }
 
@@ -344,10 +427,17 @@ async fn fb74_what_says_that_the_session_is_gone_after_something_was_done_is_the
 async fn fb31_a_session_that_is_gone_in_other_words_is_begun_anew() {
     let json = |status: u16, body: &str| {
         let (status, body) = (StatusCode::from_u16(status).unwrap(), body.to_owned());
-        move |id: &RequestId| (status, [("content-type", "application/json")], body.replace("$id", id.raw())).into_response()
+        move |id: &RequestId| {
+            (status, [("content-type", "application/json")], body.replace("$id", id.raw()))
+                .into_response()
+        }
     };
-    let error = |id: &str, text: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"{text}"}}}}"#);
-    let streamed = |text: String| move |id: &RequestId| events(format!("data: {}\n\n", text.replace("$id", id.raw())));
+    let error = |id: &str, text: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"{text}"}}}}"#)
+    };
+    let streamed = |text: String| {
+        move |id: &RequestId| events(format!("data: {}\n\n", text.replace("$id", id.raw())))
+    };
     let ways: Vec<Way> = vec![
         Box::new(json(400, "Bad Request")),
         Box::new(json(400, &error("null", "Bad Request: Server not initialized"))),
@@ -363,7 +453,10 @@ async fn fb31_a_session_that_is_gone_in_other_words_is_begun_anew() {
     ];
     for (n, way) in ways.into_iter().enumerate() {
         let server =
-            Sessions::start(Arc::new(move |session, _, id| if session == 1 { Some(way(id)) } else { Some(result(id)) })).await;
+            Sessions::start(Arc::new(
+                move |session, _, id| if session == 1 { Some(way(id)) } else { Some(result(id)) },
+            ))
+            .await;
         let answer = server.ask("x").await;
         assert!(matches!(answer, Ok(Outcome::Result(_))), "{n}: {answer:?}");
         assert_eq!(server.calls("x"), [1, 2], "{n}: once more, in a new session");
@@ -377,20 +470,29 @@ async fn fb31_a_refusal_of_one_request_is_no_end_of_the_session() {
         |_| StatusCode::FORBIDDEN.into_response(),
         |_| StatusCode::TOO_MANY_REQUESTS.into_response(),
         |id| {
-            json_answer(format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32000,"message":"no such session"}}}}"#, id.raw()))
+            json_answer(format!(
+                r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32000,"message":"no such session"}}}}"#,
+                id.raw()
+            ))
         },
     ];
     for (n, refusal) in refusals.into_iter().enumerate() {
-        let says = move |_, method: &str, id: &RequestId| Some(if method == "x" { refusal(id) } else { result(id) });
+        let says = move |_, method: &str, id: &RequestId| {
+            Some(if method == "x" { refusal(id) } else { result(id) })
+        };
         let server = Sessions::start(Arc::new(says)).await;
         let answer = server.ask("x").await;
-        assert!(!matches!(answer, Ok(Outcome::Result(_)) | Err(UpstreamError::SessionExpired)), "{n}: {answer:?}");
+        assert!(
+            !matches!(answer, Ok(Outcome::Result(_)) | Err(UpstreamError::SessionExpired)),
+            "{n}: {answer:?}"
+        );
         assert_eq!(server.calls("x"), [1], "{n}: a tool may have run, and does not run twice");
         assert!(matches!(server.ask("y").await, Ok(Outcome::Result(_))), "{n}");
         assert_eq!(server.calls("y"), [1], "{n}: the session goes on");
     }
     // One that refuses everything in every session is asked twice, and its connection is not kept.
-    let server = Sessions::start(Arc::new(|_, _, _| Some(StatusCode::UNAUTHORIZED.into_response()))).await;
+    let server =
+        Sessions::start(Arc::new(|_, _, _| Some(StatusCode::UNAUTHORIZED.into_response()))).await;
     for n in 1..3 {
         let answer = server.ask("x").await;
         assert!(answer.is_err(), "{answer:?}");
@@ -411,7 +513,9 @@ async fn fb36_a_stream_that_is_ended_at_once_is_asked_for_less_and_less() {
             }
             match asked(&body) {
                 Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
-                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+                Some((_, method)) if method == "server/discover" => {
+                    StatusCode::BAD_REQUEST.into_response()
+                }
                 Some((id, _)) => result(&id),
                 None => StatusCode::ACCEPTED.into_response(),
             }
@@ -420,10 +524,14 @@ async fn fb36_a_stream_that_is_ended_at_once_is_asked_for_less_and_less() {
     let url = serve(Router::new().route("/mcp", any(handler))).await;
     let pool = pool(http(&url));
     let _connection = connect(&pool).await.unwrap();
-    eventually("it is asked for a third time", || async { asked_at.lock().unwrap().len() >= 3 }).await;
+    eventually("it is asked for a third time", || async { asked_at.lock().unwrap().len() >= 3 })
+        .await;
     let times = asked_at.lock().unwrap().clone();
     let (first, second) = (times[1] - times[0], times[2] - times[1]);
-    assert!(second > first + first / 2, "{first:?}, {second:?}: twice as long, whatever the machine");
+    assert!(
+        second > first + first / 2,
+        "{first:?}, {second:?}: twice as long, whatever the machine"
+    );
 }
 
 /// A server of 2024-11-05: answers come on the stream that the POSTs' URL was announced on.
@@ -450,7 +558,10 @@ fn old_server(endpoint: &'static str) -> Router {
                     *stream = None;
                     return StatusCode::ACCEPTED;
                 }
-                _ => format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"method":"{method}"}}}}"#, id.raw()),
+                _ => format!(
+                    r#"{{"jsonrpc":"2.0","id":{},"result":{{"method":"{method}"}}}}"#,
+                    id.raw()
+                ),
             };
             stream.as_ref().unwrap().send(format!("data: {answer}\n\n")).unwrap();
         }
@@ -461,14 +572,24 @@ fn old_server(endpoint: &'static str) -> Router {
 
 #[tokio::test]
 async fn the_transport_of_2024_11_05() {
-    let Transport::Http { url, headers } = http(&serve(old_server("/messages?s=1")).await).transport else { panic!() };
+    let Transport::Http { url, headers } =
+        http(&serve(old_server("/messages?s=1")).await).transport
+    else {
+        panic!()
+    };
     let pool = pool(spec("fixture", Transport::Sse { url, headers }));
     let connection = connect(&pool).await.unwrap();
-    let Ok(Outcome::Result(result)) = connection.request("tools/list", None, Call::default()).await else { panic!() };
+    let Ok(Outcome::Result(result)) = connection.request("tools/list", None, Call::default()).await
+    else {
+        panic!()
+    };
     assert_eq!(result.as_str(), json!({"method": "tools/list"}).to_string());
     let ended = connection.request("end", None, Call::default()).await;
     assert!(matches!(ended, Err(UpstreamError::Closed { .. })), "{ended:?}");
-    eventually("it is reached again", || async { pool.connection(&name("fixture"), &holder("ada", "1")).await.is_ok() }).await;
+    eventually("it is reached again", || async {
+        pool.connection(&name("fixture"), &holder("ada", "1")).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -481,7 +602,8 @@ async fn fb37_a_url_that_takes_no_post_is_tried_with_the_old_transport() {
         assert!(matches!(answer, Ok(Outcome::Result(_))), "{answer:?}");
     }
     // Where nothing is, the first refusal is told, and what it said.
-    let nothing = Router::new().route("/mcp", any(|| async { (StatusCode::NOT_FOUND, "no such tenant: acme") }));
+    let nothing = Router::new()
+        .route("/mcp", any(|| async { (StatusCode::NOT_FOUND, "no such tenant: acme") }));
     let error = connect(&pool(http(&serve(nothing).await))).await.err().unwrap();
     assert!(error.to_string().ends_with("HTTP status 404: no such tenant: acme"), "{error}");
 }
@@ -489,14 +611,20 @@ async fn fb37_a_url_that_takes_no_post_is_tried_with_the_old_transport() {
 /// Whatever the status, what a server says reaches its caller, but for its own credentials.
 #[tokio::test]
 async fn the_words_of_a_refusal_reach_the_caller() {
-    let error =
-        |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32050,"message":"quota","data":{{"left":0}}}}}}"#);
+    let error = |id: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32050,"message":"quota","data":{{"left":0}}}}}}"#
+        )
+    };
     for id in ["$id", "null", "\"$id\""] {
         let server = Sessions::start({
             let body = error(id);
             Arc::new(move |_, method, id| {
                 let body = body.replace("$id", id.raw());
-                let refusal = || (StatusCode::BAD_REQUEST, [("content-type", "application/json")], body).into_response();
+                let refusal = || {
+                    (StatusCode::BAD_REQUEST, [("content-type", "application/json")], body)
+                        .into_response()
+                };
                 Some(if method == "x" { refusal() } else { result(id) })
             })
         })
@@ -512,7 +640,11 @@ async fn the_words_of_a_refusal_reach_the_caller() {
         ("", "HTTP status 422"),
     ] {
         let server = Sessions::start(Arc::new(move |_, method, id| {
-            Some(if method == "x" { (StatusCode::UNPROCESSABLE_ENTITY, body).into_response() } else { result(id) })
+            Some(if method == "x" {
+                (StatusCode::UNPROCESSABLE_ENTITY, body).into_response()
+            } else {
+                result(id)
+            })
         }))
         .await;
         let error = server.ask("x").await.unwrap_err().to_string();
@@ -522,15 +654,21 @@ async fn the_words_of_a_refusal_reach_the_caller() {
 
 #[tokio::test]
 async fn t31_an_endpoint_elsewhere_is_refused() {
-    let Transport::Http { url, headers } = http(&serve(old_server("http://127.0.0.1:1/messages")).await).transport else {
+    let Transport::Http { url, headers } =
+        http(&serve(old_server("http://127.0.0.1:1/messages")).await).transport
+    else {
         panic!()
     };
     let pool = pool(spec("fixture", Transport::Sse { url, headers }));
     let error = connect(&pool).await.err().unwrap();
-    assert!(matches!(&error, UpstreamError::Protocol { detail } if detail.contains("origin")), "{error:?}");
+    assert!(
+        matches!(&error, UpstreamError::Protocol { detail } if detail.contains("origin")),
+        "{error:?}"
+    );
 }
 
-/// The base64 form is of the specification; a server that does not know it says that the header does not match the body.
+/// The base64 form is of the specification; a server that does not know it says that the header
+/// does not match the body.
 #[tokio::test]
 async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once() {
     for takes_base64 in [true, false] {
@@ -539,7 +677,9 @@ async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once()
         let handler = move |headers: HeaderMap, body: Bytes| {
             let noted = Arc::clone(&noted);
             async move {
-                let Some((id, method)) = asked(&body) else { return StatusCode::ACCEPTED.into_response() };
+                let Some((id, method)) = asked(&body) else {
+                    return StatusCode::ACCEPTED.into_response();
+                };
                 let outcome = match method.as_str() {
                     "server/discover" => {
                         r#""result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}"#
@@ -556,7 +696,11 @@ async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once()
                     }
                     _ => r#""error":{"code":-32601,"message":"no"}"#,
                 };
-                let status = if outcome.contains("-32020") { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+                let status = if outcome.contains("-32020") {
+                    StatusCode::BAD_REQUEST
+                } else {
+                    StatusCode::OK
+                };
                 let body = format!(r#"{{"jsonrpc":"2.0","id":{},{outcome}}}"#, id.raw());
                 (status, [("content-type", "application/json")], body).into_response()
             }
@@ -582,7 +726,8 @@ async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once()
     }
 }
 
-/// A modern server whose tool answers like this; how often it was called, and by which form of its name.
+/// A modern server whose tool answers like this; how often it was called, and by which form of its
+/// name.
 async fn naming(
     answer: impl Fn(usize, &str) -> Response + Clone + Send + Sync + 'static,
 ) -> (Arc<Upstreams>, Arc<Mutex<Vec<bool>>>) {
@@ -591,7 +736,9 @@ async fn naming(
     let handler = move |headers: HeaderMap, body: Bytes| {
         let (noted, answer) = (Arc::clone(&noted), answer.clone());
         async move {
-            let Some((id, method)) = asked(&body) else { return StatusCode::ACCEPTED.into_response() };
+            let Some((id, method)) = asked(&body) else {
+                return StatusCode::ACCEPTED.into_response();
+            };
             match method.as_str() {
                 "server/discover" => json_answer(format!(
                     r#"{{"jsonrpc":"2.0","id":{},"result":{{"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}}}}}}"#,
@@ -622,14 +769,22 @@ async fn call_cafe(pool: &Upstreams) -> Result<Outcome, UpstreamError> {
 /// What a tool says is an answer, whatever words are in it: it has run (FB74).
 #[tokio::test]
 async fn fb80_what_a_tool_says_of_headers_is_its_answer() {
-    let mismatch =
-        |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32020,"message":"Header mismatch: Mcp-Name"}}}}"#);
-    let words =
-        |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32602,"message":"Mcp-Name, header mismatch"}}}}"#);
+    let mismatch = |id: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32020,"message":"Header mismatch: Mcp-Name"}}}}"#
+        )
+    };
+    let words = |id: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32602,"message":"Mcp-Name, header mismatch"}}}}"#
+        )
+    };
     let progress = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"begun"}}"#;
     let ways: [fn(String, String, &str) -> Response; 3] = [
         |mismatch, _, _| json_answer(mismatch),
-        |_, words, _| (StatusCode::BAD_REQUEST, [("content-type", "application/json")], words).into_response(),
+        |_, words, _| {
+            (StatusCode::BAD_REQUEST, [("content-type", "application/json")], words).into_response()
+        },
         |mismatch, _, progress| events(format!("data: {progress}\n\ndata: {mismatch}\n\n")),
     ];
     for (n, way) in ways.into_iter().enumerate() {
@@ -643,15 +798,28 @@ async fn fb80_what_a_tool_says_of_headers_is_its_answer() {
 #[tokio::test]
 async fn fb80_a_second_form_that_is_refused_too_changes_nothing() {
     let refused = |id: &str| {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32020,"message":"m"}}}}"#);
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32020,"message":"m"}}}}"#);
         (StatusCode::BAD_REQUEST, [("content-type", "application/json")], body).into_response()
     };
     // The second form meets something in front of the server that takes no such bytes.
     let (pool, seen) =
-        naming(move |calls, id| if calls % 2 == 1 { refused(id) } else { StatusCode::BAD_REQUEST.into_response() }).await;
+        naming(
+            move |calls, id| {
+                if calls % 2 == 1 { refused(id) } else { StatusCode::BAD_REQUEST.into_response() }
+            },
+        )
+        .await;
     for _ in 0..2 {
         let answer = call_cafe(&pool).await;
-        assert!(matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("-32020")), "{answer:?}");
+        assert!(
+            matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("-32020")),
+            "{answer:?}"
+        );
     }
-    assert_eq!(*seen.lock().unwrap(), [true, false, true, false], "the base64 form first, on a connection that goes on");
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [true, false, true, false],
+        "the base64 form first, on a connection that goes on"
+    );
 }

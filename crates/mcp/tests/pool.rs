@@ -10,7 +10,10 @@ use portunus_mcp::{
     upstream::{Options, UpstreamError, Upstreams},
 };
 use serde_json::json;
-use support::{call, client, connect, eventually, fixture, holder, is_running, name, pool, pool_with, quick, try_call};
+use support::{
+    call, client, connect, eventually, fixture, holder, is_running, name, pool, pool_with, quick,
+    try_call,
+};
 
 async fn pid_for(pool: &Upstreams, user: &str, session: &str) -> String {
     let connection = pool.connection(&name("fixture"), &holder(user, session)).await.unwrap();
@@ -19,9 +22,11 @@ async fn pid_for(pool: &Upstreams, user: &str, session: &str) -> String {
 
 #[tokio::test]
 async fn isolation_decides_who_shares() {
-    for (isolation, same_user, other_user) in
-        [(Isolation::Shared, true, true), (Isolation::User, true, false), (Isolation::Session, false, false)]
-    {
+    for (isolation, same_user, other_user) in [
+        (Isolation::Shared, true, true),
+        (Isolation::User, true, false),
+        (Isolation::Session, false, false),
+    ] {
         let mut fixture = fixture();
         fixture.isolation = isolation;
         let pool = pool(fixture);
@@ -68,7 +73,11 @@ async fn idle_connections_end_and_busy_ones_do_not() {
     eventually("it is closed", || async { connection.is_closed() }).await;
     eventually("its child is gone", || async { !is_running(&pid) }).await;
     let again = connect(&pool).await.unwrap();
-    assert_ne!(call(&again, "process", json!({})).await, pid, "an idle end is no failure: no pause");
+    assert_ne!(
+        call(&again, "process", json!({})).await,
+        pid,
+        "an idle end is no failure: no pause"
+    );
 }
 
 #[tokio::test]
@@ -84,7 +93,10 @@ async fn when_full_the_longest_idle_makes_room() {
         let eve = pool.connection(&name("fixture"), &holder("eve", "1")).await.unwrap();
         assert!(!is_running(&ada));
         let _held = eve.hold();
-        assert!(matches!(pool.connection(&name("fixture"), &holder("ada", "1")).await, Err(UpstreamError::TooMany)));
+        assert!(matches!(
+            pool.connection(&name("fixture"), &holder("ada", "1")).await,
+            Err(UpstreamError::TooMany)
+        ));
     });
     assert!(done.is_ok());
     assert_ne!(pid_for(&pool, "ada", "1").await, ada, "being full is no failure: no pause");
@@ -95,12 +107,18 @@ async fn t47_one_person_cannot_take_all_the_children() {
     let mut fixture = fixture();
     fixture.isolation = Isolation::Session;
     let pool = pool_with(fixture, Options { max_children: 4, max_children_per_user: 2, ..quick() });
-    let connection = async |user: &str, session: &str| pool.connection(&name("fixture"), &holder(user, session)).await;
+    let connection = async |user: &str, session: &str| {
+        pool.connection(&name("fixture"), &holder(user, session)).await
+    };
     let (one, two) = (connection("ada", "1").await.unwrap(), connection("ada", "2").await.unwrap());
     let (hold_one, _hold_two) = (one.hold(), two.hold());
     let bob = connection("bob", "1").await.unwrap();
     let refused = connection("ada", "3").await.err();
-    assert_eq!(refused, Some(UpstreamError::ShareUsedUp { limit: 2 }), "and bob's idle child does not end for it");
+    assert_eq!(
+        refused,
+        Some(UpstreamError::ShareUsedUp { limit: 2 }),
+        "and bob's idle child does not end for it"
+    );
     assert!(!bob.is_closed());
     connection("bob", "2").await.unwrap();
     drop(hold_one);
@@ -148,7 +166,11 @@ async fn a_new_configuration_leaves_what_it_does_not_change() {
         other.idle_timeout += Duration::from_secs(1);
         pool.reconfigure(vec![same.clone(), other.clone()]);
         let new = of("other").await.unwrap();
-        assert_ne!(call(&new, "process", json!({})).await, old_pid, "whoever comes gets a new child");
+        assert_ne!(
+            call(&new, "process", json!({})).await,
+            old_pid,
+            "whoever comes gets a new child"
+        );
         assert!(is_running(&old_pid), "while the old one finishes");
     });
     assert!(slow.is_ok(), "{slow:?}");
@@ -187,5 +209,8 @@ async fn a_new_configuration_takes_no_room_from_what_it_does_not_change() {
     other.idle_timeout += Duration::from_secs(1);
     pool.reconfigure(vec![same, other]);
     let new = of("other").await.unwrap();
-    assert!(old.is_closed() && !new.is_closed() && !kept.is_closed(), "it waited for the room of the old one");
+    assert!(
+        old.is_closed() && !new.is_closed() && !kept.is_closed(),
+        "it waited for the room of the old one"
+    );
 }

@@ -1,4 +1,5 @@
-//! A child that everybody shares, among several nodes in this process: the way from one to another is a function call here.
+//! A child that everybody shares, among several nodes in this process: the way from one to another
+//! is a function call here.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 mod support;
@@ -13,12 +14,17 @@ use portunus_mcp::{
     wire::Outcome,
 };
 use serde_json::{Value, json};
-use support::{PATIENCE, eventually, fixture, is_running, name, nodes::Nodes, payload, program, spec, tool};
+use support::{
+    PATIENCE, eventually, fixture, is_running, name, nodes::Nodes, payload, program, spec, tool,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 async fn ask(peer: &Arc<dyn Peer>, tool_name: &str, arguments: Value) -> String {
-    let answer = peer.request("tools/call", Some(tool(tool_name, &arguments)), Call::default()).await.unwrap();
+    let answer = peer
+        .request("tools/call", Some(tool(tool_name, &arguments)), Call::default())
+        .await
+        .unwrap();
     let Outcome::Result(result) = answer else { panic!("{answer:?}") };
     let result: Value = result.read().unwrap();
     result["content"][0]["text"].as_str().unwrap().to_owned()
@@ -36,7 +42,8 @@ fn child(script: &str) -> ServerSpec {
 #[tokio::test]
 async fn one_child_serves_all_nodes() {
     let nodes = Nodes::new(&fixture(), 3);
-    let peers = [nodes.peer(2).await.unwrap(), nodes.peer(0).await.unwrap(), nodes.peer(1).await.unwrap()];
+    let peers =
+        [nodes.peer(2).await.unwrap(), nodes.peer(0).await.unwrap(), nodes.peer(1).await.unwrap()];
     let first = pid(&peers[0]).await;
     for peer in &peers {
         assert_eq!(pid(peer).await, first);
@@ -92,17 +99,30 @@ async fn a_call_that_is_cancelled_is_cancelled_at_the_server() {
     let call = Call { cancel: cancel.clone(), call_events: Some(call_events), ..Call::default() };
     let hung = other.request("tools/call", Some(tool("hang", &json!({}))), call);
     let (answer, ()) = tokio::join!(hung, async {
-        eventually("the call is under way", || async { nodes.servers[0].is_busy(&name("fixture")) }).await;
+        eventually("the call is under way", || async {
+            nodes.servers[0].is_busy(&name("fixture"))
+        })
+        .await;
         cancel.cancel();
     });
     assert_eq!(answer, Err(UpstreamError::Cancelled));
-    eventually("the server knows", || async { ask(&owner, "cancelled", json!({})).await == "1" }).await;
+    eventually("the server knows", || async { ask(&owner, "cancelled", json!({})).await == "1" })
+        .await;
     assert!(!nodes.servers[0].is_busy(&name("fixture")));
     // The owner keeps the time.
     let call = Call { timeout: Some(Duration::from_millis(50)), ..Call::default() };
-    assert_eq!(other.request("tools/call", Some(tool("hang", &json!({}))), call).await, Err(UpstreamError::Timeout));
-    let unknown = other.request("tools/call", Some(tool("error", &json!({}))), Call::default()).await.unwrap();
-    assert!(matches!(&unknown, Outcome::Error(error) if error.as_str().contains("-32603")), "{unknown:?}");
+    assert_eq!(
+        other.request("tools/call", Some(tool("hang", &json!({}))), call).await,
+        Err(UpstreamError::Timeout)
+    );
+    let unknown = other
+        .request("tools/call", Some(tool("error", &json!({}))), Call::default())
+        .await
+        .unwrap();
+    assert!(
+        matches!(&unknown, Outcome::Error(error) if error.as_str().contains("-32603")),
+        "{unknown:?}"
+    );
 }
 
 #[tokio::test]
@@ -116,11 +136,16 @@ async fn t50_what_a_shared_server_asks_is_refused_at_once_at_every_node() {
         let (sender, mut call_events) = mpsc::channel(4);
         let peer = [&owner, &other][node];
         let mut events = peer.events();
-        let answer = peer.request("tools/call", None, Call { call_events: Some(sender), ..Call::default() }).await;
+        let answer = peer
+            .request("tools/call", None, Call { call_events: Some(sender), ..Call::default() })
+            .await;
         let Ok(Outcome::Result(result)) = answer else { panic!("{answer:?}") };
         let result: Value = result.read().unwrap();
         let refused = result[0]["error"]["message"].as_str().unwrap();
-        assert!(refused.contains("nobody can be asked") && refused.contains("isolation: shared"), "{refused}");
+        assert!(
+            refused.contains("nobody can be asked") && refused.contains("isolation: shared"),
+            "{refused}"
+        );
         assert_eq!(result[1]["result"], json!({}), "a ping is answered");
         assert!(call_events.recv().await.is_none(), "not even the only call hears of it");
         assert!(events.try_recv().is_err(), "nor anybody else");
@@ -136,12 +161,14 @@ async fn subscriptions_end_with_the_last_node_that_wants_them() {
         log.display()
     );
     let nodes = Nodes::new(&child(&script), 3);
-    let peers = [nodes.peer(0).await.unwrap(), nodes.peer(1).await.unwrap(), nodes.peer(2).await.unwrap()];
+    let peers =
+        [nodes.peer(0).await.unwrap(), nodes.peer(1).await.unwrap(), nodes.peer(2).await.unwrap()];
     let tell = async |n: usize, method: &str| {
         let uri = Some(payload(&json!({"uri": "file:///x"})));
         peers[n].request(method, uri, Call::default()).await.unwrap();
     };
-    let ends = |log: &Path| std::fs::read_to_string(log).unwrap().matches("resources/unsubscribe").count();
+    let ends =
+        |log: &Path| std::fs::read_to_string(log).unwrap().matches("resources/unsubscribe").count();
     for n in 0..3 {
         tell(n, "resources/subscribe").await;
     }
@@ -164,7 +191,10 @@ async fn a_call_ends_with_an_owner_that_dies_and_the_next_one_starts_the_server(
     let first = pid(&owner).await;
     let hung = other.request("tools/call", Some(tool("hang", &json!({}))), Call::default());
     let (answer, ()) = tokio::join!(hung, async {
-        eventually("it arrived", || async { nodes.orders.lock().unwrap().iter().any(|order| order.contains("hang")) }).await;
+        eventually("it arrived", || async {
+            nodes.orders.lock().unwrap().iter().any(|order| order.contains("hang"))
+        })
+        .await;
         nodes.kill(0).await;
     });
     assert_eq!(answer, Err(UpstreamError::Lost));
@@ -183,16 +213,25 @@ async fn an_owner_that_leaves_finishes_what_it_has_and_takes_nothing_more() {
     let (nodes, _owner, other) = Nodes::pair(&fixture()).await;
     let (call_events, _heard) = mpsc::channel(100);
     let call = Call { call_events: Some(call_events), ..Call::default() };
-    let slow = other.request("tools/call", Some(tool("slow", &json!({"steps": 10, "step_ms": 50}))), call);
+    let slow =
+        other.request("tools/call", Some(tool("slow", &json!({"steps": 10, "step_ms": 50}))), call);
     let (answer, ()) = tokio::join!(slow, async {
-        eventually("it is under way", || async { nodes.servers[0].is_busy(&name("fixture")) }).await;
+        eventually("it is under way", || async { nodes.servers[0].is_busy(&name("fixture")) })
+            .await;
         nodes.leaving[0].cancel();
         eventually("the other node knows", || async { other.is_closed() }).await;
         assert!(nodes.servers[0].is_busy(&name("fixture")));
         let orders = nodes.orders.lock().unwrap().clone();
-        assert!(orders.len() == 2 && orders[0].contains("attach") && orders[1].contains("slow"), "{orders:?}");
+        assert!(
+            orders.len() == 2 && orders[0].contains("attach") && orders[1].contains("slow"),
+            "{orders:?}"
+        );
         for order in orders {
-            let taken = nodes.servers[0].take(&name("fixture"), &Bytes::from(order.clone()), &nodes.leaving[0]);
+            let taken = nodes.servers[0].take(
+                &name("fixture"),
+                &Bytes::from(order.clone()),
+                &nodes.leaving[0],
+            );
             assert!(taken.is_none(), "{order}");
         }
     });
@@ -212,7 +251,8 @@ async fn a_server_that_cannot_be_started_says_so_everywhere() {
 
 #[tokio::test]
 async fn nobody_shares_what_is_not_everybodys() {
-    let nodes = Nodes::each_with(&[ServerSpec { isolation: Isolation::User, ..fixture() }, fixture()]);
+    let nodes =
+        Nodes::each_with(&[ServerSpec { isolation: Isolation::User, ..fixture() }, fixture()]);
     *nodes.home.lock().unwrap() = Some(0);
     assert_eq!(nodes.peer(1).await.err(), Some(UpstreamError::NotFound));
     let (own, again) = (nodes.peer(0).await.unwrap(), nodes.peer(0).await.unwrap());
@@ -230,6 +270,9 @@ async fn it_ends_when_nobody_has_needed_it_at_any_node() {
     assert_eq!(pid(&other).await, child, "another node has use for it");
     assert!(!owner.is_closed());
     drop(held);
-    eventually("it ends", || async { other.is_closed() && owner.is_closed() && !is_running(&child) }).await;
+    eventually("it ends", || async {
+        other.is_closed() && owner.is_closed() && !is_running(&child)
+    })
+    .await;
     assert_ne!(pid(&nodes.peer(1).await.unwrap()).await, child);
 }

@@ -15,7 +15,10 @@ use portunus_mcp::{
 };
 use portunus_testkit::figures::{Figures, Limit};
 use serde_json::json;
-use support::{call, connect, eventually, fixture, is_running, payload, pool, pool_with, program, quick, spec, tool, try_call};
+use support::{
+    call, connect, eventually, fixture, is_running, payload, pool, pool_with, program, quick, spec,
+    tool, try_call,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +29,11 @@ async fn the_handshake_and_a_call() {
     let info = connection.info();
     assert_eq!(info.protocol_version, "2025-11-25");
     assert_eq!(info.instructions.as_deref(), Some("Instructions of fixture"));
-    assert!(info.capabilities.as_str().contains("\"listChanged\""), "{}", info.capabilities.as_str());
+    assert!(
+        info.capabilities.as_str().contains("\"listChanged\""),
+        "{}",
+        info.capabilities.as_str()
+    );
     assert!(info.server_info.as_str().contains("\"fixture\""));
     assert_eq!(call(&connection, "add", json!({"a": 20, "b": 22})).await, "42");
     let error = try_call(&connection, "error", json!({})).await.unwrap();
@@ -37,8 +44,12 @@ async fn the_handshake_and_a_call() {
 async fn parameters_with_line_breaks_stay_one_message() {
     let pool = pool(fixture());
     let connection = connect(&pool).await.unwrap();
-    let params = Payload::from_json("{\n \"name\": \"echo\",\r\n \"arguments\": {\"text\": \"a\\nb\"}\n}").unwrap();
-    let Outcome::Result(result) = connection.request("tools/call", Some(params), Call::default()).await.unwrap() else {
+    let params =
+        Payload::from_json("{\n \"name\": \"echo\",\r\n \"arguments\": {\"text\": \"a\\nb\"}\n}")
+            .unwrap();
+    let Outcome::Result(result) =
+        connection.request("tools/call", Some(params), Call::default()).await.unwrap()
+    else {
         panic!()
     };
     assert!(result.as_str().contains(r"a\nb"), "{}", result.as_str());
@@ -84,8 +95,11 @@ async fn cancelling_and_leaving_tell_the_server() {
     let pool = pool(fixture());
     let connection = connect(&pool).await.unwrap();
     let cancel = CancellationToken::new();
-    let hanging =
-        connection.request("tools/call", Some(tool("hang", &json!({}))), Call { cancel: cancel.clone(), ..Call::default() });
+    let hanging = connection.request(
+        "tools/call",
+        Some(tool("hang", &json!({}))),
+        Call { cancel: cancel.clone(), ..Call::default() },
+    );
     let (outcome, ()) = tokio::join!(hanging, async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         cancel.cancel();
@@ -93,7 +107,10 @@ async fn cancelling_and_leaving_tell_the_server() {
     assert_eq!(outcome, Err(UpstreamError::Cancelled));
     let left = connection.request("tools/call", Some(tool("hang", &json!({}))), Call::default());
     assert!(tokio::time::timeout(Duration::from_millis(100), left).await.is_err());
-    eventually("both are cancelled", || async { call(&connection, "cancelled", json!({})).await == "2" }).await;
+    eventually("both are cancelled", || async {
+        call(&connection, "cancelled", json!({})).await == "2"
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -101,9 +118,15 @@ async fn a_hanging_call_times_out_and_the_others_go_on() {
     let pool = pool(fixture());
     let connection = connect(&pool).await.unwrap();
     let call_options = Call { timeout: Some(Duration::from_millis(200)), ..Call::default() };
-    assert_eq!(connection.request("tools/call", Some(tool("hang", &json!({}))), call_options).await, Err(UpstreamError::Timeout));
+    assert_eq!(
+        connection.request("tools/call", Some(tool("hang", &json!({}))), call_options).await,
+        Err(UpstreamError::Timeout)
+    );
     assert_eq!(call_echo(&connection, 1).await, "text 1");
-    eventually("it is cancelled", || async { call(&connection, "cancelled", json!({})).await == "1" }).await;
+    eventually("it is cancelled", || async {
+        call(&connection, "cancelled", json!({})).await == "1"
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -112,7 +135,10 @@ async fn progress_prolongs_a_call() {
     let connection = connect(&pool).await.unwrap();
     let params = json!({"name": "slow", "arguments": {"steps": 12, "step_ms": 200}, "_meta": {"progressToken": 1}});
     let call = Call { timeout: Some(Duration::from_millis(1800)), ..Call::default() };
-    assert!(matches!(connection.request("tools/call", Some(payload(&params)), call).await, Ok(Outcome::Result(_))));
+    assert!(matches!(
+        connection.request("tools/call", Some(payload(&params)), call).await,
+        Ok(Outcome::Result(_))
+    ));
 }
 
 #[tokio::test]
@@ -150,12 +176,15 @@ async fn f5_a_crash_fails_its_callers_and_is_followed_by_a_pause() {
         let Err(UpstreamError::Closed { detail }) = outcome else { panic!("{outcome:?}") };
         assert!(detail.contains("exit status: 3"), "{detail}");
     }
-    let Err(UpstreamError::Backoff { retry_in, .. }) = connect(&pool).await else { panic!("no pause") };
+    let Err(UpstreamError::Backoff { retry_in, .. }) = connect(&pool).await else {
+        panic!("no pause")
+    };
     assert!(retry_in <= pause);
     eventually("it recovers", || async { connect(&pool).await.is_ok() }).await;
     let again = connect(&pool).await.unwrap();
     assert_ne!(call(&again, "process", json!({})).await, pid);
-    let figures = Figures::of("F5", "-", "a child that exits: its calls fail, the next start waits");
+    let figures =
+        Figures::of("F5", "-", "a child that exits: its calls fail, the next start waits");
     let limit = Limit::now(Duration::from_secs(1));
     figures
         .within("calls failed after", &[took], limit)
@@ -183,15 +212,21 @@ async fn an_answer_that_cannot_be_read_fails_its_call() {
 
 #[tokio::test]
 async fn f5_pauses_grow() {
-    let options = Options { backoff_min: Duration::from_millis(30), backoff_max: Duration::from_millis(200), ..quick() };
+    let options = Options {
+        backoff_min: Duration::from_millis(30),
+        backoff_max: Duration::from_millis(200),
+        ..quick()
+    };
     let pool = pool_with(spec("fixture", program("false", &[])), options);
     let mut pauses = Vec::new();
-    // bounded: each turn starts the program once, which fails, or waits for a pause of at most `backoff_max`.
+    // bounded: each turn starts the program, which fails, or waits for `backoff_max` at most.
     while pauses.len() < 5 {
         match connect(&pool).await {
             Err(UpstreamError::Backoff { retry_in, .. }) => tokio::time::sleep(retry_in).await,
             Err(UpstreamError::Handshake { .. }) => {
-                let Err(UpstreamError::Backoff { retry_in, .. }) = connect(&pool).await else { continue };
+                let Err(UpstreamError::Backoff { retry_in, .. }) = connect(&pool).await else {
+                    continue;
+                };
                 pauses.push(retry_in);
             }
             _ => panic!("what should fail did not"),
@@ -208,20 +243,29 @@ async fn f5_pauses_grow_from_half_a_second_to_half_a_minute() {
     for _ in 0..8 {
         let failed = connect(&pool).await.err();
         assert!(matches!(failed, Some(UpstreamError::Spawn { .. })), "{failed:?}");
-        let Err(UpstreamError::Backoff { retry_in, .. }) = connect(&pool).await else { panic!("no pause") };
+        let Err(UpstreamError::Backoff { retry_in, .. }) = connect(&pool).await else {
+            panic!("no pause")
+        };
         pauses.push(retry_in.as_millis());
         tokio::time::advance(retry_in).await;
     }
     assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-    let figures = Figures::of("F5", "-", "a program that cannot be started, by a clock that is moved");
-    figures.exactly("the first pause", pauses[0], 500).exactly("the longest pause", pauses[7], 30_000).report();
+    let figures =
+        Figures::of("F5", "-", "a program that cannot be started, by a clock that is moved");
+    figures
+        .exactly("the first pause", pauses[0], 500)
+        .exactly("the longest pause", pauses[7], 30_000)
+        .report();
 }
 
 #[tokio::test]
 async fn what_cannot_start_says_why_in_the_detail() {
     let pool = pool(spec("fixture", program("/no/such/program", &[])));
     let error = connect(&pool).await.err().unwrap();
-    assert!(matches!(&error, UpstreamError::Spawn { detail } if detail.contains("/no/such/program")), "{error:?}");
+    assert!(
+        matches!(&error, UpstreamError::Spawn { detail } if detail.contains("/no/such/program")),
+        "{error:?}"
+    );
     assert!(!error.to_string().contains("/no/such"));
 
     let pool = support::pool(spec("fixture", program("sh", &["-c", "echo boom >&2; exit 7"])));
@@ -247,7 +291,8 @@ async fn a_silent_program_is_ended_after_the_connect_timeout() {
 async fn f5_a_flood_on_stderr_holds_nothing_up() {
     let pool = pool(fixture());
     let connection = connect(&pool).await.unwrap();
-    let mut answered = usize::from(call(&connection, "noise", json!({"lines": 50_000})).await == "done");
+    let mut answered =
+        usize::from(call(&connection, "noise", json!({"lines": 50_000})).await == "done");
     answered += usize::from(call_echo(&connection, 2).await == "text 2");
     Figures::of("F5", "-", "a child that floods stderr, and answers")
         .and("lines", 50_000)
@@ -275,10 +320,14 @@ async fn t44_the_environment_is_the_list_and_its_own() {
     *env = BTreeMap::from([("FIXTURE_KEY".to_owned(), EnvValue::text("its own"))]);
     let pool = pool(fixture);
     let connection = connect(&pool).await.unwrap();
-    let seen: BTreeMap<String, String> = serde_json::from_str(&call(&connection, "environment", json!({})).await).unwrap();
+    let seen: BTreeMap<String, String> =
+        serde_json::from_str(&call(&connection, "environment", json!({})).await).unwrap();
     assert_eq!(seen.get("FIXTURE_KEY").map(String::as_str), Some("its own"));
     assert!(seen.contains_key("PATH"));
-    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "the test itself sees what the child must not");
+    assert!(
+        std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
+        "the test itself sees what the child must not"
+    );
     assert!(!seen.keys().any(|name| name.starts_with("CARGO")), "{seen:?}");
 }
 
@@ -300,12 +349,21 @@ async fn t43_what_a_variable_says_of_a_person_is_a_value() {
     };
     let evil = "$(id);`id`|${user.email}\n${PATH}";
     for (subject, email) in [("ada", "ada@acme.example"), (evil, "${user.sub}@acme.example")] {
-        let connection = pool.connection(&support::name("fixture"), &of(subject, Some(email))).await.unwrap();
-        let seen: BTreeMap<String, String> = serde_json::from_str(&call(&connection, "environment", json!({})).await).unwrap();
-        assert_eq!(seen["WHO"], format!("{subject} <{email}>"), "each has a child of their own, and nothing is looked at twice");
+        let connection =
+            pool.connection(&support::name("fixture"), &of(subject, Some(email))).await.unwrap();
+        let seen: BTreeMap<String, String> =
+            serde_json::from_str(&call(&connection, "environment", json!({})).await).unwrap();
+        assert_eq!(
+            seen["WHO"],
+            format!("{subject} <{email}>"),
+            "each has a child of their own, and nothing is looked at twice"
+        );
     }
     let error = pool.connection(&support::name("fixture"), &of("bob", None)).await.err().unwrap();
-    assert!(matches!(&error, UpstreamError::Spawn { detail } if detail.contains("no e-mail address")), "{error:?}");
+    assert!(
+        matches!(&error, UpstreamError::Spawn { detail } if detail.contains("no e-mail address")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -343,7 +401,10 @@ async fn a_modern_only_answer_is_refused() {
     let script = r#"read probe; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"?"}}'; read line; echo '{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"2026-07-28","capabilities":{}}}'; cat"#;
     let pool = pool(spec("fixture", program("sh", &["-c", script])));
     let error = connect(&pool).await.err().unwrap();
-    assert!(matches!(&error, UpstreamError::Handshake { detail } if detail.contains("2026-07-28")), "{error:?}");
+    assert!(
+        matches!(&error, UpstreamError::Handshake { detail } if detail.contains("2026-07-28")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -354,9 +415,15 @@ async fn pings_are_answered_and_other_requests_refused() {
         echo "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":[$pong,$roots]}"; cat"#;
     let pool = pool(spec("fixture", program("sh", &["-c", script])));
     let connection = connect(&pool).await.unwrap();
-    let Outcome::Result(result) = connection.request("x", None, Call::default()).await.unwrap() else { panic!() };
+    let Outcome::Result(result) = connection.request("x", None, Call::default()).await.unwrap()
+    else {
+        panic!()
+    };
     let result: serde_json::Value = result.read().unwrap();
     assert_eq!(result[0], json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
     assert_eq!((&result[1]["id"], &result[1]["error"]["code"]), (&json!(7), &json!(-32601)));
-    assert!(result[1]["error"]["message"].as_str().unwrap().contains("nobody can be asked"), "{result}");
+    assert!(
+        result[1]["error"]["message"].as_str().unwrap().contains("nobody can be asked"),
+        "{result}"
+    );
 }

@@ -1,5 +1,6 @@
-//! What `portunus store check` finds: how much there is, under which secrets it is sealed, and what is wrong with it. How each kind of
-//! store is looked through is beside that store; nothing is changed by it.
+//! What `portunus store check` finds: how much there is, under which secrets it is sealed, and what
+//! is wrong with it. How each kind of store is looked through is beside that store; nothing is
+//! changed by it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ const NAMED: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
     pub records: Census,
-    /// How many sealed values there are under the `AUTH_SECRET` of now, under the one before, and so on.
+    /// How many sealed values there are under the `AUTH_SECRET` of now, under the one before, and
+    /// so on.
     pub seals: Vec<u64>,
     pub problems: Vec<Problem>,
 }
@@ -42,12 +44,23 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    pub(crate) fn problem(&mut self, kind: RecordKind, id: impl Into<String>, what: impl Into<String>, advice: &'static str) {
+    pub(crate) fn problem(
+        &mut self,
+        kind: RecordKind,
+        id: impl Into<String>,
+        what: impl Into<String>,
+        advice: &'static str,
+    ) {
         self.note(Some(kind), id.into(), what.into(), advice);
     }
 
     /// About the store as such.
-    pub(crate) fn of_store(&mut self, detail: impl Into<String>, what: impl Into<String>, advice: &'static str) {
+    pub(crate) fn of_store(
+        &mut self,
+        detail: impl Into<String>,
+        what: impl Into<String>,
+        advice: &'static str,
+    ) {
         self.note(None, detail.into(), what.into(), advice);
     }
 

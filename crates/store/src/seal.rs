@@ -1,8 +1,8 @@
-//! Encryption at rest for what must be readable again: XChaCha20-Poly1305 under keys derived from `AUTH_SECRET`. What need not
-//! be readable again is hashed instead, in [`portunus_core::secret`].
+//! Encryption at rest for what must be readable again: XChaCha20-Poly1305 under keys derived from
+//! `AUTH_SECRET`. What need not be readable again is hashed instead, in [`portunus_core::secret`].
 //!
-//! A sealed value is `version (1) | key id (8) | nonce (24) | ciphertext and tag`. It is bound to its [`Place`], so that it
-//! cannot be moved to another row, column or table.
+//! A sealed value is `version (1) | key id (8) | nonce (24) | ciphertext and tag`. It is bound to
+//! its [`Place`], so that it cannot be moved to another row, column or table.
 
 use std::{fmt, sync::Arc};
 
@@ -99,14 +99,15 @@ impl SealingKey {
         let mut id = [0; KEY_ID];
         hkdf.expand(KEY_LABEL, key.as_mut()).map_err(|_| SealError::Derivation)?;
         hkdf.expand(KEY_ID_LABEL, &mut id).map_err(|_| SealError::Derivation)?;
-        let cipher = XChaCha20Poly1305::new_from_slice(key.as_ref()).map_err(|_| SealError::Derivation)?;
+        let cipher =
+            XChaCha20Poly1305::new_from_slice(key.as_ref()).map_err(|_| SealError::Derivation)?;
         Ok(Self { id, cipher })
     }
 }
 
 impl Sealer {
-    /// Derives one key from each secret (HKDF-SHA-256, RFC 5869). The first secret seals; the others are earlier ones whose
-    /// seals still open.
+    /// Derives one key from each secret (HKDF-SHA-256, RFC 5869). The first secret seals; the
+    /// others are earlier ones whose seals still open.
     pub fn new(secrets: &[SecretText], entropy: Arc<dyn Entropy>) -> Result<Self, SealError> {
         Ok(Self { keys: Arc::new(ArcSwap::from_pointee(Keys::derive(secrets)?)), entropy })
     }
@@ -122,7 +123,11 @@ impl Sealer {
         self.entropy.fill(&mut nonce);
         let payload = Payload { msg: plaintext, aad: &place.to_bytes() };
         let keys = self.keys.load();
-        let ciphertext = keys.current.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
+        let ciphertext = keys
+            .current
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| SealError::TooLong)?;
         let mut sealed = Vec::with_capacity(HEAD + ciphertext.len());
         sealed.push(VERSION);
         sealed.extend_from_slice(&keys.current.id);
@@ -137,10 +142,14 @@ impl Sealer {
         let mut known = std::iter::once(&keys.current).chain(&keys.earlier);
         let key = known.find(|key| key.id == id).ok_or(SealError::UnknownKey)?;
         let payload = Payload { msg: ciphertext, aad: &place.to_bytes() };
-        key.cipher.decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| SealError::Altered)
+        key.cipher
+            .decrypt(&XNonce::from(nonce), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| SealError::Altered)
     }
 
-    /// With which of the secrets was this sealed? 0 is the one that seals now; `None` if it is none of them.
+    /// With which of the secrets was this sealed? 0 is the one that seals now; `None` if it is none
+    /// of them.
     pub fn generation(&self, sealed: &[u8]) -> Option<usize> {
         let (id, ..) = split(sealed).ok()?;
         let keys = self.keys.load();
@@ -160,7 +169,9 @@ impl Sealer {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("earlier_keys", &self.keys.load().earlier.len()).finish_non_exhaustive()
+        f.debug_struct("Sealer")
+            .field("earlier_keys", &self.keys.load().earlier.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,7 +208,11 @@ mod tests {
             Place { key: b"x", ..HERE },
             Place { table: "tc", column: "", key: b"k" },
         ] {
-            assert_eq!(sealer.open(elsewhere, &ciphertext), Err(SealError::Altered), "{elsewhere:?}");
+            assert_eq!(
+                sealer.open(elsewhere, &ciphertext),
+                Err(SealError::Altered),
+                "{elsewhere:?}"
+            );
         }
     }
 
@@ -245,7 +260,10 @@ mod tests {
 
     #[test]
     fn needs_a_secret_and_prints_none() {
-        assert_eq!(Sealer::new(&[], Arc::new(SeededEntropy::new(7))).unwrap_err(), SealError::NoKey);
+        assert_eq!(
+            Sealer::new(&[], Arc::new(SeededEntropy::new(7))).unwrap_err(),
+            SealError::NoKey
+        );
         assert!(!format!("{:?}", sealer(&["hunter2"])).contains("hunter2"));
     }
 }

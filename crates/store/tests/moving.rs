@@ -1,5 +1,6 @@
-//! From a store of one kind to one of another and back: what `portunus backup` and `restore` do with two configurations. That each kind
-//! takes its own is a part of the suite, `conformance/archive.rs`.
+//! From a store of one kind to one of another and back: what `portunus backup` and `restore` do
+//! with two configurations. That each kind takes its own is a part of the suite,
+//! `conformance/archive.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -25,7 +26,9 @@ async fn moved(from: &Stores, to: &Stores) {
 async fn from_a_file_to_redis_to_a_cluster_and_back() {
     let directory = TempDir::new().unwrap();
     // Sealed with another secret in each of them.
-    let file = |name: &str, secret: &str| sqlite::open(&directory.path().join(name), sealer(secret)).unwrap();
+    let file = |name: &str, secret: &str| {
+        sqlite::open(&directory.path().join(name), sealer(secret)).unwrap()
+    };
     let (server, cluster) = (Server::start(&[]), Cluster::start());
     let first = file("first.sqlite", "one secret");
     furnish(&first).await;
@@ -47,11 +50,15 @@ async fn thousands_of_grants_come_over() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(&[]);
     let file = |name: &str| sqlite::open(&directory.path().join(name), sealer("a secret")).unwrap();
-    let (first, redis, last) = (file("first.sqlite"), Place::fresh(server.address()).open().await, file("last.sqlite"));
+    let (first, redis, last) =
+        (file("first.sqlite"), Place::fresh(server.address()).open().await, file("last.sqlite"));
     first.archive.import(&mut crowd(1000)).await.unwrap();
     moved(&first, &redis).await;
     moved(&redis, &last).await;
     let (before, after) = (Crate::of(&first).await.census(), Crate::of(&last).await.census());
     assert_eq!(before, after);
-    assert_eq!([RecordKind::User, RecordKind::Grant, RecordKind::RefreshToken].map(|kind| after.of(kind)), [1000, 1000, 1000]);
+    assert_eq!(
+        [RecordKind::User, RecordKind::Grant, RecordKind::RefreshToken].map(|kind| after.of(kind)),
+        [1000, 1000, 1000]
+    );
 }

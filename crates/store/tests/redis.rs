@@ -1,4 +1,5 @@
-//! The conformance suite over a single Redis. What is particular to Redis is tested in `redis_itself.rs`.
+//! The conformance suite over a single Redis. What is particular to Redis is tested in
+//! `redis_itself.rs`.
 
 use std::sync::LazyLock;
 

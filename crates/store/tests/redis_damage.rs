@@ -1,5 +1,5 @@
-//! Damage that is planted in Redis, and what looking through it says. That nothing is said of a store without damage is a part of the
-//! suite.
+//! Damage that is planted in Redis, and what looking through it says. That nothing is said of a
+//! store without damage is a part of the suite.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 use std::sync::LazyLock;
@@ -38,14 +38,17 @@ fn key(place: &Place, end: &str) -> String {
     keys[0].clone()
 }
 
-/// Runs a command in which `@end` stands for the one key with this end, `#text` for a hash, `%n` for the refresh tokens of grant `n`.
+/// Runs a command in which `@end` stands for the one key with this end, `#text` for a hash, `%n`
+/// for the refresh tokens of grant `n`.
 fn plant(place: &Place, command: &[&str]) {
     let words: Vec<String> = command
         .iter()
         .map(|word| match (word.strip_prefix('@'), word.strip_prefix('#')) {
             (Some(end), _) => match (end.split_once('#'), end.split_once('%')) {
                 (Some((kind, text)), _) => key(place, &format!("{kind}{}", TokenHash::of(text))),
-                (_, Some((kind, n))) => key(place, &format!("{kind}{}", family_id(n.parse().unwrap()))),
+                (_, Some((kind, n))) => {
+                    key(place, &format!("{kind}{}", family_id(n.parse().unwrap())))
+                }
                 _ => key(place, end),
             },
             (_, Some(text)) => TokenHash::of(text).to_string(),
@@ -62,16 +65,52 @@ fn find<'a>(problems: &'a [Problem], kind: Option<RecordKind>, what: &str) -> Op
 
 const CASES: [(&[&str], RecordKind, &str); 31] = [
     // Records that cannot be read.
-    (&["HSET", "@{clients}:client:client 1", "record", "{}"], RecordKind::Client, "cannot be read: clients.record"),
-    (&["HSET", "@*:grant:grant 1", "record", "x"], RecordKind::Grant, "cannot be read: grants.record"),
-    (&["HSET", "@*:code:#code 20", "record", "{}"], RecordKind::Code, "cannot be read: codes.record"),
-    (&["HSET", "@*:transaction:transaction 1", "record", "{}"], RecordKind::Transaction, "cannot be read: transactions.record"),
-    (&["HSET", "@*:leg:#state 1", "record", "x"], RecordKind::ProviderRequest, "cannot be read: not a sealed value"),
-    (&["HSET", "@*:login:#login 5", "record", "x"], RecordKind::Login, "cannot be read: not a sealed value"),
-    (&["HSET", "@*:session:#session 1", "state", "x"], RecordKind::Session, "cannot be read: not a sealed value"),
-    (&["HSET", "@*:family:%1", "secret", "x"], RecordKind::Grant, "cannot be read: not a sealed value"),
+    (
+        &["HSET", "@{clients}:client:client 1", "record", "{}"],
+        RecordKind::Client,
+        "cannot be read: clients.record",
+    ),
+    (
+        &["HSET", "@*:grant:grant 1", "record", "x"],
+        RecordKind::Grant,
+        "cannot be read: grants.record",
+    ),
+    (
+        &["HSET", "@*:code:#code 20", "record", "{}"],
+        RecordKind::Code,
+        "cannot be read: codes.record",
+    ),
+    (
+        &["HSET", "@*:transaction:transaction 1", "record", "{}"],
+        RecordKind::Transaction,
+        "cannot be read: transactions.record",
+    ),
+    (
+        &["HSET", "@*:leg:#state 1", "record", "x"],
+        RecordKind::ProviderRequest,
+        "cannot be read: not a sealed value",
+    ),
+    (
+        &["HSET", "@*:login:#login 5", "record", "x"],
+        RecordKind::Login,
+        "cannot be read: not a sealed value",
+    ),
+    (
+        &["HSET", "@*:session:#session 1", "state", "x"],
+        RecordKind::Session,
+        "cannot be read: not a sealed value",
+    ),
+    (
+        &["HSET", "@*:family:%1", "secret", "x"],
+        RecordKind::Grant,
+        "cannot be read: not a sealed value",
+    ),
     (&["HSET", "@*:family:%1", "state", "x"], RecordKind::Grant, "cannot be read: family.state"),
-    (&["HSET", "@*:access:#access 0", "scopes", "\""], RecordKind::Grant, "cannot be read: access.scopes"),
+    (
+        &["HSET", "@*:access:#access 0", "scopes", "\""],
+        RecordKind::Grant,
+        "cannot be read: access.scopes",
+    ),
     // What belongs to them.
     (&["DEL", "@*:grant:grant 0"], RecordKind::AccessToken, "of a grant that is not there"),
     (&["DEL", "@*:grant:grant 0"], RecordKind::RefreshToken, "of a grant that is not there"),
@@ -79,7 +118,11 @@ const CASES: [(&[&str], RecordKind, &str); 31] = [
     (&["DEL", "@*:family:%0"], RecordKind::RefreshToken, "gone before it expired"),
     (&["HSET", "@*:task:#task 1", "record", "x"], RecordKind::Task, "cannot be read: tasks.record"),
     (&["DEL", "@*:session:#session 1"], RecordKind::Session, "gone before it expired"),
-    (&["HSET", "@*:grant:grant 1", "epoch_of_user", "7:1"], RecordKind::Grant, "of an epoch that has not come"),
+    (
+        &["HSET", "@*:grant:grant 1", "epoch_of_user", "7:1"],
+        RecordKind::Grant,
+        "of an epoch that has not come",
+    ),
     (&["SET", "@*:epoch-of-user:*", "many"], RecordKind::Grant, "its epoch is no epoch"),
     // What leads to them.
     (&["DEL", "@*:to-access:#access 0"], RecordKind::AccessToken, "no pointer leads to it"),
@@ -89,14 +132,30 @@ const CASES: [(&[&str], RecordKind, &str); 31] = [
     (&["DEL", "@*:grants-of-client:client 0"], RecordKind::Grant, "not in the list of its client"),
     (&["DEL", "@*:grants-of-login:#login 0"], RecordKind::Grant, "not in the list of its login"),
     // When they expire.
-    (&["HSET", "@*:session:#session 1", "expires_at", "5"], RecordKind::Session, "its list says that it expires at another time"),
-    (&["PERSIST", "@*:session:#session 1"], RecordKind::Session, "Redis would never delete it by itself"),
+    (
+        &["HSET", "@*:session:#session 1", "expires_at", "5"],
+        RecordKind::Session,
+        "its list says that it expires at another time",
+    ),
+    (
+        &["PERSIST", "@*:session:#session 1"],
+        RecordKind::Session,
+        "Redis would never delete it by itself",
+    ),
     // Clients and pins.
     (&["ZREM", "@{clients}:all", "client 1"], RecordKind::Client, "not in the list of clients"),
-    (&["ZADD", "@{clients}:unused", "0", "client 1"], RecordKind::Client, "in the list of unused clients though used"),
+    (
+        &["ZADD", "@{clients}:unused", "0", "client 1"],
+        RecordKind::Client,
+        "in the list of unused clients though used",
+    ),
     (&["DEL", "@{clients}:client:client 1"], RecordKind::Client, "listed, and not there"),
     (&["DEL", "@{pins}:definitions:dice"], RecordKind::Pin, "without what it stands for"),
-    (&["DEL", "@{pins}:servers"], RecordKind::Pin, "of a server that is not in the list of servers"),
+    (
+        &["DEL", "@{pins}:servers"],
+        RecordKind::Pin,
+        "of a server that is not in the list of servers",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +165,8 @@ async fn each_kind_of_damage_is_found_and_named() {
         plant(&place, command);
         let problems = look(&place).await.problems;
         let found = find(&problems, Some(kind), what);
-        let found = found.unwrap_or_else(|| panic!("{command:?}: {what:?} is not in {problems:#?}"));
+        let found =
+            found.unwrap_or_else(|| panic!("{command:?}: {what:?} is not in {problems:#?}"));
         assert!(!found.advice.is_empty() && !found.ids.is_empty());
     }
 }
@@ -114,10 +174,17 @@ async fn each_kind_of_damage_is_found_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_list_or_person_knows_is_found() {
     let place = furnished().await;
-    for list in ["{??}:expiry", "{??}:grants", "{??}:user:*", "{??}:logins-of-user:*", "{??}:grants-of-user:*"] {
+    for list in [
+        "{??}:expiry",
+        "{??}:grants",
+        "{??}:user:*",
+        "{??}:logins-of-user:*",
+        "{??}:grants-of-user:*",
+    ] {
         let keys: Vec<String> = SERVER.ask(&["KEYS", &place.key(list)]);
         assert!(!keys.is_empty());
-        let command: Vec<_> = std::iter::once("DEL").chain(keys.iter().map(String::as_str)).collect();
+        let command: Vec<_> =
+            std::iter::once("DEL").chain(keys.iter().map(String::as_str)).collect();
         let _: i64 = SERVER.ask(&command);
     }
     let problems = look(&place).await.problems;
@@ -140,9 +207,16 @@ async fn a_live_grant_of_a_registered_client_that_is_gone_is_found() {
     let place = furnished().await;
     let grant = key(&place, "*:grant:grant 1");
     let record: String = SERVER.ask(&["HGET", &grant, "record"]);
-    let _: i64 = SERVER.ask(&["HSET", &grant, "record", &record.replace("\"client 1\"", "\"ptn_client_1\"")]);
+    let _: i64 = SERVER.ask(&[
+        "HSET",
+        &grant,
+        "record",
+        &record.replace("\"client 1\"", "\"ptn_client_1\""),
+    ]);
     let problems = look(&place).await.problems;
-    let found = find(&problems, Some(RecordKind::Grant), "live, of a registered client that is not there").unwrap();
+    let found =
+        find(&problems, Some(RecordKind::Grant), "live, of a registered client that is not there")
+            .unwrap();
     assert_eq!((found.count, found.ids.as_slice()), (1, ["grant 1".to_owned()].as_slice()));
 }
 
@@ -170,6 +244,9 @@ async fn an_unfinished_restore_is_told() {
     let place = furnished().await;
     let () = SERVER.ask(&["SET", &place.key("{meta}:unfinished-import"), "1"]);
     let problems = look(&place).await.problems;
-    assert!(find(&problems, None, "a restore is under way, or broke off").is_some(), "{problems:?}");
+    assert!(
+        find(&problems, None, "a restore is under way, or broke off").is_some(),
+        "{problems:?}"
+    );
     assert_eq!(look(&place).await.problems, problems, "looking changes nothing");
 }

@@ -1,5 +1,6 @@
-//! Redis hangs, dies, comes back, fails over, and has fewer replicas than it should (fault F2): what was acknowledged stays, what
-//! cannot be done is said to be so in bounded time, and all goes on afterwards.
+//! Redis hangs, dies, comes back, fails over, and has fewer replicas than it should (fault F2):
+//! what was acknowledged stays, what cannot be done is said to be so in bounded time, and all goes
+//! on afterwards.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -56,7 +57,8 @@ async fn assert_unavailable(stores: &Stores) {
     }
 }
 
-/// Calls are made until one succeeds: a connection that broke is made anew by a call. Gives how long that took.
+/// Calls are made until one succeeds: a connection that broke is made anew by a call. Gives how
+/// long that took.
 async fn until_it_answers(stores: &Stores) -> Duration {
     let began = Instant::now();
     eventually("it answers", async || stores.upkeep.ping().await.is_ok()).await;
@@ -69,13 +71,31 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// What [`fill`] used stays used, and what it was given lives.
 async fn assert_nothing_lost(stores: &Stores) {
     let code = TokenHash::of("secret of the code");
-    let again = stores.grants.redeem_code(&code, &grant(), &access("secret of the access token, again"), None, NOW).await;
+    let again = stores
+        .grants
+        .redeem_code(&code, &grant(), &access("secret of the access token, again"), None, NOW)
+        .await;
     assert_eq!(again.unwrap(), Redeemed::Already(grant().id));
-    assert_eq!(stores.grants.find_access(&TokenHash::of("secret of the access token, again"), NOW).await.unwrap(), None);
-    let found = stores.grants.find_refresh(&RefreshKey::Family(family().id), NOW).await.unwrap().unwrap();
+    assert_eq!(
+        stores
+            .grants
+            .find_access(&TokenHash::of("secret of the access token, again"), NOW)
+            .await
+            .unwrap(),
+        None
+    );
+    let found =
+        stores.grants.find_refresh(&RefreshKey::Family(family().id), NOW).await.unwrap().unwrap();
     let used = PresentedRefresh::parse(family().token().expose()).unwrap();
     assert_eq!(found.status(&used), RefreshStatus::Used { generations: 1, at: Some(NOW) });
-    assert!(stores.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
+    assert!(
+        stores
+            .grants
+            .find_access(&TokenHash::of("secret of the access token"), NOW)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +151,10 @@ async fn f2_connections_that_break_together_cost_one_call() {
     server.until(&["INFO", "replication"], "state=online");
     let proxy = FaultProxy::start(([127, 0, 0, 1], server.port).into()).await;
     let place = Place::fresh(format!("redis://{}", proxy.address()));
-    let stores = open(RedisOptions { replicas: 1, ..place.options() }, sealer("a secret of the tests")).await.unwrap();
+    let stores =
+        open(RedisOptions { replicas: 1, ..place.options() }, sealer("a secret of the tests"))
+            .await
+            .unwrap();
     fill(&stores).await;
     let (hash, write) = (TokenHash::of("an assertion"), AtomicU64::new(0));
     let use_once = async || {
@@ -171,7 +194,8 @@ async fn f2_a_master_of_a_cluster_dies_and_comes_back() {
         let outcome = in_time(stores.upkeep.purge(NOW, NOW)).await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
         assert!(node.run());
-        eventually("all masters answer", async || stores.upkeep.purge(NOW, NOW).await.is_ok()).await;
+        eventually("all masters answer", async || stores.upkeep.purge(NOW, NOW).await.is_ok())
+            .await;
     }
     until_it_answers(&stores).await;
     assert_nothing_lost(&stores).await;
@@ -202,7 +226,8 @@ async fn f2_nothing_but_an_error_comes_of_a_redis_that_is_not_there() {
     let mut server = Server::start(&[]);
     let place = Place::fresh(server.address());
     server.crash();
-    let error = in_time(open(place.options(), sealer("one"))).await.map(drop).unwrap_err().to_string();
+    let error =
+        in_time(open(place.options(), sealer("one"))).await.map(drop).unwrap_err().to_string();
     assert!(error.contains(&format!("redis://127.0.0.1:{}/0", server.port)), "{error}");
     assert!(error.contains("REDIS_URL"), "{error}");
 }
@@ -224,7 +249,10 @@ async fn writes_wait_for(replica: &Server, place: &Place) {
     fill(&stores).await;
     replica.signal("-STOP");
     let refused = in_time(stores.assertions.use_once(&TokenHash::of("assertion"), NOW, NOW)).await;
-    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("0 of 1")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("0 of 1")),
+        "{refused:?}"
+    );
     assert!(stores.grants.find_grant(&grant().id).await.unwrap().is_some());
     replica.signal("-CONT");
     until_it_answers(&stores).await;
@@ -243,7 +271,8 @@ async fn a_write_waits_for_its_replicas_in_a_cluster_too() {
     let () = replica.ask(&["CLUSTER", "REPLICATE", &id]);
     master.until(&["INFO", "replication"], "state=online");
 
-    writes_wait_for(&replica, &Place::fresh(format!("redis+cluster://127.0.0.1:{}", master.port))).await;
+    writes_wait_for(&replica, &Place::fresh(format!("redis+cluster://127.0.0.1:{}", master.port)))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,7 +283,8 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     let sentinel = Server::start_sentinel("main", master.port);
     sentinel.until(&["SENTINEL", "replicas", "main"], &replica.port.to_string());
 
-    let address = RedisAddress::parse(&format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port)).unwrap();
+    let address =
+        RedisAddress::parse(&format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port)).unwrap();
     let options = RedisOptions { replicas: 1, ..RedisOptions::new(address.clone()) };
     let stores = open(options, sealer("one")).await.unwrap();
     fill(&stores).await;
@@ -263,7 +293,10 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     drop(stores);
 
     let stores = open(RedisOptions::new(address), sealer("one")).await.unwrap();
-    let (begun, mut hearing) = (stores.invalidations.revision().await.unwrap(), stores.invalidations.listen().await.unwrap());
+    let (begun, mut hearing) = (
+        stores.invalidations.revision().await.unwrap(),
+        stores.invalidations.listen().await.unwrap(),
+    );
     master.crash();
     assert_eq!(in_time(hearing.next()).await, None);
     let outcome = in_time(stores.upkeep.ping()).await;
@@ -278,8 +311,16 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     assert_eq!(stores.grants.find_code(&code.hash, NOW).await.unwrap().unwrap().code, code);
     assert!(stores.grants.change_family(&change(&change(&family(), 1).after, 2)).await.unwrap());
 
-    assert_ne!(stores.invalidations.revision().await.unwrap(), begun, "another server has other marks, though nothing was told");
+    assert_ne!(
+        stores.invalidations.revision().await.unwrap(),
+        begun,
+        "another server has other marks, though nothing was told"
+    );
     let mut hearing = stores.invalidations.listen().await.unwrap();
     stores.invalidations.post(&Invalidation::Everything).await.unwrap();
-    assert_eq!(in_time(hearing.next()).await.unwrap().invalidation, Invalidation::Everything, "at the new master");
+    assert_eq!(
+        in_time(hearing.next()).await.unwrap().invalidation,
+        Invalidation::Everything,
+        "at the new master"
+    );
 }

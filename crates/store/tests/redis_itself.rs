@@ -1,5 +1,5 @@
-//! What is particular to Redis beside the suite: what stands in it, for how long, with which secret and by whose leave. Faults
-//! while running are next door, in `redis_faults.rs`.
+//! What is particular to Redis beside the suite: what stands in it, for how long, with which secret
+//! and by whose leave. Faults while running are next door, in `redis_faults.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use portunus_core::{
     invalidation::{Invalidation, Posted},
     secret::{SecretText, TokenHash},
-    store::{ArchiveError, GrantsOf, InvalidationSubscription, Record, RecordSource, StoreError, Stores},
+    store::{
+        ArchiveError, GrantsOf, InvalidationSubscription, Record, RecordSource, StoreError, Stores,
+    },
 };
 use portunus_store::{
     conformance::archive::Crate,
@@ -41,7 +43,9 @@ async fn opened(place: &Place, secrets: &[&str]) -> Stores {
 
 /// The next invalidation, which comes at once or never.
 async fn next(hearing: &mut Box<dyn InvalidationSubscription>) -> Option<Posted> {
-    tokio::time::timeout(Duration::from_secs(60), hearing.next()).await.unwrap_or_else(|_| panic!("nothing is heard"))
+    tokio::time::timeout(Duration::from_secs(60), hearing.next())
+        .await
+        .unwrap_or_else(|_| panic!("nothing is heard"))
 }
 
 #[tokio::test]
@@ -101,7 +105,8 @@ async fn what_was_sealed_with_the_earlier_secret_after_the_rotation_is_found_at_
     assert_all_opens(&opened(&place, &["new"]).await).await;
 }
 
-/// Gateways of an earlier version could not read the refresh tokens of this one: they start here no more.
+/// Gateways of an earlier version could not read the refresh tokens of this one: they start here no
+/// more.
 #[tokio::test]
 async fn an_earlier_layout_is_raised_with_the_right_secret_alone() {
     let place = place();
@@ -128,16 +133,26 @@ async fn sealed_records_cannot_change_places() {
     let place = place();
     let stores = place.open().await;
     fill(&stores).await;
-    let other = portunus_core::signin::ProviderRequest { state: TokenHash::of("secret of another state"), ..provider_request() };
+    let other = portunus_core::signin::ProviderRequest {
+        state: TokenHash::of("secret of another state"),
+        ..provider_request()
+    };
     stores.transactions.insert_provider_request(&other).await.unwrap();
-    let key = |state: &TokenHash| place.key(&format!("{{{:02x}}}:leg:{state}", state.as_bytes()[0]));
+    let key =
+        |state: &TokenHash| place.key(&format!("{{{:02x}}}:leg:{state}", state.as_bytes()[0]));
     let sealed: Vec<u8> = SERVER.ask(&["HGET", &key(&other.state), "record"]);
-    let () = SERVER.ask(&[b"HSET".as_slice(), key(&provider_request().state).as_bytes(), b"record", &sealed]);
+    let () = SERVER.ask(&[
+        b"HSET".as_slice(),
+        key(&provider_request().state).as_bytes(),
+        b"record",
+        &sealed,
+    ]);
     let moved = stores.transactions.take_provider_request(&provider_request().state, NOW).await;
     assert!(matches!(moved, Err(StoreError::Corrupt(_))), "{moved:?}");
 }
 
-/// Redis throws away what nobody purged: everything but what is kept until somebody decides otherwise has an end.
+/// Redis throws away what nobody purged: everything but what is kept until somebody decides
+/// otherwise has an end.
 #[tokio::test]
 async fn what_expires_has_an_end_in_redis_too() {
     let place = place();
@@ -154,7 +169,8 @@ async fn what_expires_has_an_end_in_redis_too() {
     assert_eq!(kinds, ["all", "client", "layout", "sentinel", "unused", "user"]);
 }
 
-/// The one step of a revocation is that the epoch moves on: what a gateway that died right after it did not get to is dead too.
+/// The one step of a revocation is that the epoch moves on: what a gateway that died right after it
+/// did not get to is dead too.
 #[tokio::test]
 async fn a_revocation_that_was_cut_short_is_whole() {
     let shard = |id: &str| format!("{:02x}", TokenHash::of(id).as_bytes()[0]);
@@ -173,8 +189,16 @@ async fn a_revocation_that_was_cut_short_is_whole() {
         let () = SERVER.ask(&["SET", &place.key(&epoch), "1:1800000000777"]);
         assert_eq!(stores.grants.find_access(&token, NOW).await.unwrap(), None, "{epoch}");
         let found = stores.grants.find_grant(&grant().id).await.unwrap().unwrap();
-        assert_eq!(found.revoked_at.map(portunus_core::Timestamp::as_millis), Some(1_800_000_000_777), "{epoch}");
-        assert_eq!(stores.grants.list_grants(&GrantsOf::User(owner.clone()), 10).await.unwrap(), [], "{epoch}");
+        assert_eq!(
+            found.revoked_at.map(portunus_core::Timestamp::as_millis),
+            Some(1_800_000_000_777),
+            "{epoch}"
+        );
+        assert_eq!(
+            stores.grants.list_grants(&GrantsOf::User(owner.clone()), 10).await.unwrap(),
+            [],
+            "{epoch}"
+        );
         // A store has no epochs when it was just filled; the grant is revoked there all the same.
         let other = other.open().await;
         other.archive.import(&mut Crate::of(&stores).await).await.unwrap();
@@ -186,12 +210,17 @@ async fn a_revocation_that_was_cut_short_is_whole() {
 #[tokio::test]
 async fn an_acl_user_with_what_the_documentation_names() {
     let place = place();
-    let rules = ["+@read", "+@write", "+@scripting", "+@connection", "+time", "+wait", "+config|get"];
+    let rules =
+        ["+@read", "+@write", "+@scripting", "+@connection", "+time", "+wait", "+config|get"];
     let pattern = format!("~{}", place.key("*"));
-    let mut command = vec!["ACL", "SETUSER", "gateway", "on", ">p@ss/word", &pattern, "resetchannels"];
+    let mut command =
+        vec!["ACL", "SETUSER", "gateway", "on", ">p@ss/word", &pattern, "resetchannels"];
     command.extend(rules);
     let () = SERVER.ask(&command);
-    let address = |password: &str| RedisAddress::parse(&format!("redis://gateway:{password}@127.0.0.1:{}", SERVER.port)).unwrap();
+    let address = |password: &str| {
+        RedisAddress::parse(&format!("redis://gateway:{password}@127.0.0.1:{}", SERVER.port))
+            .unwrap()
+    };
     let options = RedisOptions { address: address("p%40ss%2Fword"), ..place.options() };
     let stores = open(options.clone(), sealer("one")).await.unwrap();
     fill(&stores).await;
@@ -210,9 +239,13 @@ async fn an_acl_user_with_what_the_documentation_names() {
     let () = SERVER.ask(&["ACL", "SETUSER", "gateway", "+info", "+@pubsub", &channels]);
     let mut hearing = stores.invalidations.listen().await.unwrap();
     stores.invalidations.post(&Invalidation::Everything).await.unwrap();
-    assert_eq!(next(&mut hearing).await.unwrap().after, stores.invalidations.revision().await.unwrap());
+    assert_eq!(
+        next(&mut hearing).await.unwrap().after,
+        stores.invalidations.revision().await.unwrap()
+    );
 
-    let error = opening(RedisOptions { address: address("hunter2"), ..options.clone() }, &["one"]).await;
+    let error =
+        opening(RedisOptions { address: address("hunter2"), ..options.clone() }, &["one"]).await;
     assert!(matches!(error, OpenError::Store { .. }), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     let elsewhere = RedisOptions { prefix: "elsewhere".to_owned(), ..options };
@@ -242,7 +275,11 @@ async fn what_was_imported_in_half_is_opened_by_nobody_until_an_import_succeeds(
     let error = opening(place.options(), &["one"]).await;
     assert!(matches!(error, OpenError::HalfRestored { .. }), "{error}");
     let again = open_to_import(place.options(), sealer("one")).await.unwrap();
-    again.archive.import(&mut Crate { portions: whole.portions, ..Crate::default() }).await.unwrap();
+    again
+        .archive
+        .import(&mut Crate { portions: whole.portions, ..Crate::default() })
+        .await
+        .unwrap();
     assert_all_opens(&opened(&place, &["one"]).await).await;
 }
 
@@ -256,7 +293,15 @@ async fn prefixes_keep_apart() {
     assert_eq!(stores.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap(), 0);
     assert!(stores.archive.is_empty().await.unwrap());
     stores.archive.import(&mut Crate::default()).await.unwrap();
-    assert!(one.open().await.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
+    assert!(
+        one.open()
+            .await
+            .grants
+            .find_access(&TokenHash::of("secret of the access token"), NOW)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// The suite hears at the gateway that posts; with Redis all others do too.
@@ -264,15 +309,25 @@ async fn prefixes_keep_apart() {
 async fn invalidations_are_heard_by_every_gateway_on_the_same_keys() {
     let place = place();
     let (one, other) = (place.open().await, place.open().await);
-    let elsewhere = RedisOptions { address: RedisAddress::parse(&format!("{}/1", SERVER.address())).unwrap(), ..place.options() };
+    let elsewhere = RedisOptions {
+        address: RedisAddress::parse(&format!("{}/1", SERVER.address())).unwrap(),
+        ..place.options()
+    };
     let elsewhere = open(elsewhere, sealer("one")).await.unwrap();
     let mut hearing = other.invalidations.listen().await.unwrap();
     elsewhere.invalidations.post(&Invalidation::Everything).await.unwrap();
     let before = other.invalidations.revision().await.unwrap();
     one.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap();
     let posted = next(&mut hearing).await.unwrap();
-    assert_eq!(posted.invalidation, Invalidation::Grants(GrantsOf::Everyone), "another database is another store");
-    assert_eq!((posted.before, posted.after), (before, other.invalidations.revision().await.unwrap()));
+    assert_eq!(
+        posted.invalidation,
+        Invalidation::Grants(GrantsOf::Everyone),
+        "another database is another store"
+    );
+    assert_eq!(
+        (posted.before, posted.after),
+        (before, other.invalidations.revision().await.unwrap())
+    );
 }
 
 #[tokio::test]

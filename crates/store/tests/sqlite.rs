@@ -1,17 +1,21 @@
-//! The conformance suite over SQLite. What is particular to SQLite is tested beside it, in `src/sqlite/tests.rs`.
+//! The conformance suite over SQLite. What is particular to SQLite is tested beside it, in
+//! `src/sqlite/tests.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
 
 use portunus_core::{Timestamp, entropy::SeededEntropy, secret::SecretText, store::Stores};
-use portunus_store::{conformance::Backend, conformance_suite, inspection::Inspection, seal::Sealer, sqlite};
+use portunus_store::{
+    conformance::Backend, conformance_suite, inspection::Inspection, seal::Sealer, sqlite,
+};
 use tempfile::TempDir;
 
 struct Sqlite(TempDir);
 
 fn sealer() -> Sealer {
-    Sealer::new(&[SecretText::new("a secret of the tests")], Arc::new(SeededEntropy::new(1))).unwrap()
+    Sealer::new(&[SecretText::new("a secret of the tests")], Arc::new(SeededEntropy::new(1)))
+        .unwrap()
 }
 
 impl Backend for Sqlite {

@@ -1,5 +1,5 @@
-//! A TCP proxy in front of one server or several ([`FaultProxy`]): it forwards connections, and cuts, delays, stalls or refuses them when a
-//! test says so. It does not read what is sent on them.
+//! A TCP proxy in front of one server or several ([`FaultProxy`]): it forwards connections, and
+//! cuts, delays, stalls or refuses them when a test says so. It does not read what is sent on them.
 
 use std::{
     net::SocketAddr,
@@ -26,9 +26,11 @@ pub enum Mode {
     Open,
     /// Everything that is sent arrives so much later.
     Slow(Duration),
-    /// Nothing arrives any more, and neither side is told. What was sent meanwhile arrives once the mode is [`Mode::Open`] again.
+    /// Nothing arrives any more, and neither side is told. What was sent meanwhile arrives once the
+    /// mode is [`Mode::Open`] again.
     Stalled,
-    /// New connections are closed at once. Those that are open go on: [`FaultProxy::cut`] ends them.
+    /// New connections are closed at once. Those that are open go on: [`FaultProxy::cut`] ends
+    /// them.
     Refused,
 }
 
@@ -98,8 +100,8 @@ impl FaultProxy {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Ends the connection that the next answer comes on, after so many bytes of it. With 0 the server has done what it was asked, and
-    /// the client does not learn of it.
+    /// Ends the connection that the next answer comes on, after so many bytes of it. With 0 the
+    /// server has done what it was asked, and the client does not learn of it.
     pub fn cut_next_reply_after(&self, bytes: usize) {
         *self.shared.cut_reply_after() = Some(bytes);
     }
@@ -133,7 +135,8 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
     if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
         return;
     }
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
     // Whichever ends first takes both connections with it: a cut is a cut.
     tokio::select! {
         () = pump(from_client, to_server, &shared, false) => {}
@@ -145,7 +148,9 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
 async fn connect(shared: &Shared) -> Option<TcpStream> {
     let turn = shared.turn.fetch_add(1, Ordering::SeqCst);
     for n in 0..shared.targets.len() {
-        if let Ok(server) = TcpStream::connect(shared.targets[(turn + n) % shared.targets.len()]).await {
+        if let Ok(server) =
+            TcpStream::connect(shared.targets[(turn + n) % shared.targets.len()]).await
+        {
             return Some(server);
         }
     }

@@ -1,9 +1,12 @@
-//! Figures of fault tests: what each test did, what it measured, and the bound that each measurement keeps. A figure outside its bound fails
-//! its test. Where the variable `PORTUNUS_FIGURES` names a file, a line of JSON is added to it, from which `tests/faults/table.py` makes the
-//! table of `./test faults`; it fails when a row of the fault list lacks one of the bounded figures that it needs.
+//! Figures of fault tests: what each test did, what it measured, and the bound that each
+//! measurement keeps. A figure outside its bound fails its test. Where the variable
+//! `PORTUNUS_FIGURES` names a file, a line of JSON is added to it, from which
+//! `tests/faults/table.py` makes the table of `./test faults`; it fails when a row of the fault
+//! list lacks one of the bounded figures that it needs.
 //!
-//! Durations are bounded by a [`Limit`], which a busy machine cannot break: a [`control`], work that has nothing to do with the gateway and is
-//! done in the same test, says how busy the machine is.
+//! Durations are bounded by a [`Limit`], which a busy machine cannot break: a [`control`], work
+//! that has nothing to do with the gateway and is done in the same test, says how busy the machine
+//! is.
 
 use std::{
     fmt::{self, Debug, Display},
@@ -15,7 +18,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// One measurement may be so many times what the median may be: a moment in which the machine did something else is no finding.
+/// One measurement may be so many times what the median may be: a moment in which the machine did
+/// something else is no finding.
 const OUTLIER: u32 = 4;
 
 /// What one test measured for its row of the fault list.
@@ -36,18 +40,23 @@ struct Figure {
 /// How long [`control`] takes at most on an idle machine, a slow one too.
 const IDLE_CONTROL: Duration = Duration::from_millis(60);
 
-/// How long a fixed piece of work takes just now: a process is started, counts, and ends. To be measured around what is to be bounded.
+/// How long a fixed piece of work takes just now: a process is started, counts, and ends. To be
+/// measured around what is to be bounded.
 ///
 /// # Panics
 /// If there is no shell.
 pub fn control() -> Duration {
     let began = Instant::now();
-    let done = Command::new("sh").arg("-c").arg("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").status();
+    let done = Command::new("sh")
+        .arg("-c")
+        .arg("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")
+        .status();
     assert!(done.expect("there is a shell").success());
     began.elapsed()
 }
 
-/// How long something may take: a bound for an idle machine, times how much slower than that this machine is just now.
+/// How long something may take: a bound for an idle machine, times how much slower than that this
+/// machine is just now.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     bound: Duration,
@@ -55,10 +64,11 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// `controls` are durations of [`control`], of which the median says how busy the machine is. A machine is never taken for faster than the
-    /// idle one.
+    /// `controls` are durations of [`control`], of which the median says how busy the machine is. A
+    /// machine is never taken for faster than the idle one.
     pub fn of(bound: Duration, controls: &[Duration]) -> Self {
-        let factor = median(controls).map_or(1.0, |median| median.as_secs_f64() / IDLE_CONTROL.as_secs_f64());
+        let factor = median(controls)
+            .map_or(1.0, |median| median.as_secs_f64() / IDLE_CONTROL.as_secs_f64());
         Self { bound, factor: factor.max(1.0) }
     }
 
@@ -78,14 +88,18 @@ impl Display for Limit {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a figure and its bound are written where they are told")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a figure and its bound are written where they are told"
+)]
 impl Figures {
     /// `row` is the fault's, as `F1`; `store` what the records were in; `done` what was done to it.
     pub fn of(row: &'static str, store: &str, done: &str) -> Self {
         Self { row, store: store.to_owned(), done: done.to_owned(), measured: Vec::new() }
     }
 
-    /// Adds what says how much was tried, or under which circumstances. Nothing is asserted about it.
+    /// Adds what says how much was tried, or under which circumstances. Nothing is asserted about
+    /// it.
     #[must_use]
     pub fn and(self, name: &str, value: impl Display) -> Self {
         self.add(name, value.to_string(), None)
@@ -112,11 +126,16 @@ impl Figures {
         self.add(name, value.to_string(), Some((format!("≥ {bound}"), holds)))
     }
 
-    /// Adds durations: their median must be within `limit`, and none may be further outside than [`OUTLIER`] allows. There must be one.
+    /// Adds durations: their median must be within `limit`, and none may be further outside than
+    /// [`OUTLIER`] allows. There must be one.
     #[must_use]
     pub fn within(self, name: &str, durations: &[Duration], limit: Limit) -> Self {
         let (Some(median), Some(longest)) = (median(durations), durations.iter().max()) else {
-            return self.add(name, "nothing was measured".to_owned(), Some((format!("≤ {limit}"), false)));
+            return self.add(
+                name,
+                "nothing was measured".to_owned(),
+                Some((format!("≤ {limit}"), false)),
+            );
         };
         let holds = median <= limit.duration() && *longest <= limit.duration() * OUTLIER;
         let value = match durations {
@@ -140,9 +159,14 @@ impl Figures {
         let line = self.line();
         eprintln!("figures: {line}");
         if let Some(file) = std::env::var_os("PORTUNUS_FIGURES") {
-            let mut file = OpenOptions::new().create(true).append(true).open(file).expect("the file of figures can be opened");
+            let mut file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(file)
+                .expect("the file of figures can be opened");
             // One write: several test programs may add to it.
-            file.write_all(format!("{line}\n").as_bytes()).expect("a line of figures can be written");
+            file.write_all(format!("{line}\n").as_bytes())
+                .expect("a line of figures can be written");
         }
         let broken = self.broken();
         assert!(broken.is_empty(), "{}, {}: {}", self.row, self.done, broken.join("; "));
@@ -162,7 +186,9 @@ impl Figures {
             return vec!["no figure has a bound".to_owned()];
         }
         let broken = |figure: &Figure| match &figure.bound {
-            Some((bound, false)) => Some(format!("{}: {} is not {bound}", figure.name, figure.value)),
+            Some((bound, false)) => {
+                Some(format!("{}: {} is not {bound}", figure.name, figure.value))
+            }
             _ => None,
         };
         self.measured.iter().filter_map(broken).collect()
@@ -187,7 +213,8 @@ mod tests {
     #[test]
     fn a_figure_outside_its_bound_is_named() {
         let idle = || Limit::of(seconds(2), &[IDLE_CONTROL]);
-        let figures = |add: &dyn Fn(Figures) -> Figures| add(Figures::of("F1", "-", "a test")).broken();
+        let figures =
+            |add: &dyn Fn(Figures) -> Figures| add(Figures::of("F1", "-", "a test")).broken();
         let kept: [&dyn Fn(Figures) -> Figures; 5] = [
             &|it| it.exactly("lost", 0, 0).and("kills", 500),
             &|it| it.at_most("bytes", 30, 30),

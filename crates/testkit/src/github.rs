@@ -1,4 +1,5 @@
-//! A fake GitHub Enterprise Server on loopback: its sign-in, and the parts of its API that say whose account it is. [`FakeGithub`] is the handle.
+//! A fake GitHub Enterprise Server on loopback: its sign-in, and the parts of its API that say
+//! whose account it is. [`FakeGithub`] is the handle.
 
 use std::{
     collections::HashMap,
@@ -64,8 +65,10 @@ impl FakeGithub {
     /// # Panics
     /// If loopback cannot be listened on.
     pub async fn start(account: Account) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
-        let base = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let listener =
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
+        let base =
+            format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let shared: Shared = Arc::default();
         let router = Router::new()
             .route("/login/oauth/authorize", get(authorize))
@@ -74,7 +77,9 @@ impl FakeGithub {
             .route("/api/v3/user/{list}", get(list))
             .with_state(Arc::clone(&shared));
         let task = tokio::spawn(async move {
-            axum::serve(listener, router).await.expect("the fake GitHub serves until it is dropped");
+            axum::serve(listener, router)
+                .await
+                .expect("the fake GitHub serves until it is dropped");
         });
         let github = Self { base, shared, task };
         github.sign_in_as(account);
@@ -121,7 +126,8 @@ async fn authorize(State(shared): State<Shared>, Query(parameters): Query<Parame
     let find = |name: &str| parameters.get(name).map(String::as_str);
     let challenge = CodeChallenge::parse(find("code_challenge"), find("code_challenge_method"));
     let url = find("redirect_uri").and_then(|uri| Url::parse(uri).ok());
-    let (Some(mut url), Ok(challenge), Some(CLIENT_ID)) = (url, challenge, find("client_id")) else {
+    let (Some(mut url), Ok(challenge), Some(CLIENT_ID)) = (url, challenge, find("client_id"))
+    else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let mut inner = lock(&shared);
@@ -129,14 +135,17 @@ async fn authorize(State(shared): State<Shared>, Query(parameters): Query<Parame
     let code = format!("fake-github-code-{}", inner.count);
     inner.codes.insert(code.clone(), (challenge, url.to_string()));
     inner.authorizations.push(parameters.clone());
-    url.query_pairs_mut().append_pair("code", &code).append_pair("state", find("state").unwrap_or_default());
+    url.query_pairs_mut()
+        .append_pair("code", &code)
+        .append_pair("state", find("state").unwrap_or_default());
     (StatusCode::FOUND, [(header::LOCATION, url.to_string())]).into_response()
 }
 
 async fn token(State(shared): State<Shared>, body: Bytes) -> Response {
     let form: Parameters = form_urlencoded::parse(&body).into_owned().collect();
     let find = |name: &str| form.get(name).map_or("", String::as_str);
-    let error = |error: &str| Json(json!({"error": error, "error_description": "No."})).into_response();
+    let error =
+        |error: &str| Json(json!({"error": error, "error_description": "No."})).into_response();
     if (find("client_id"), find("client_secret")) != (CLIENT_ID, CLIENT_SECRET) {
         return error("incorrect_client_credentials");
     }
@@ -171,12 +180,16 @@ async fn list(
     if !is_ours(&headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let number = |name: &str, otherwise: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let number = |name: &str, otherwise: usize| {
+        query.get(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
     let (page, size) = (number("page", 1).max(1), number("per_page", 30).clamp(1, 100));
     let mut inner = lock(&shared);
     inner.asked.push(format!("{list} {page}"));
     if let Some(status) = inner.failing.get(&list).copied().filter(|status| *status != 200) {
-        return StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        return StatusCode::from_u16(status)
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            .into_response();
     }
     let account = &inner.current;
     let items: Vec<Value> = match list.as_str() {
@@ -186,7 +199,11 @@ async fn list(
         }
         "orgs" => {
             let members = account.organisations.iter().map(|login| json!({"login": login}));
-            members.chain(account.invited.iter().map(|login| json!({"login": login, "state": "pending"}))).collect()
+            members
+                .chain(
+                    account.invited.iter().map(|login| json!({"login": login, "state": "pending"})),
+                )
+                .collect()
         }
         "teams" => {
             let team = |(org, slug): &(String, String)| json!({"slug": slug, "name": slug, "organization": {"login": org}});

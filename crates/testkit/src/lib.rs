@@ -1,26 +1,52 @@
-//! Test-only: what tests put around the gateway. [`okta`] and [`github`] are fake identity providers; [`mcp_servers`] are MCP servers to put
-//! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
-//! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the connections to them; [`hostile_hosts`] are hosts of strangers; [`log`] captures
-//! what is logged; [`figures`] notes what fault tests measured, and holds it to its bounds; [`port`] keeps ports free; [`mod@wait`] waits, with
-//! an end.
+//! Test-only: what tests put around the gateway. [`okta`] and [`github`] are fake identity
+//! providers; [`mcp_servers`] are MCP servers to put behind it; [`agent`] is the browser and the
+//! MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs for clients;
+//! [`redis`] starts Redis servers, and [`fault_proxy`] spoils the connections to them;
+//! [`hostile_hosts`] are hosts of strangers; [`log`] captures what is logged; [`figures`] notes
+//! what fault tests measured, and holds it to its bounds; [`port`] keeps ports free; [`mod@wait`]
+//! waits, with an end.
 
-#[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: what was not expected should stop the test that met it"
+)]
 pub mod agent;
 pub mod era_client;
-#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
 pub mod fault_proxy;
-#[expect(clippy::expect_used, reason = "test-only: figures that are lost would be missed only later")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: figures that are lost would be missed only later"
+)]
 pub mod figures;
-#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
 pub mod github;
-#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
 pub mod hostile_hosts;
-#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
 pub mod log;
 pub mod mcp_servers;
-#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
 pub mod okta;
-#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
 pub mod port;
 #[expect(
     clippy::unwrap_used,
@@ -28,6 +54,9 @@ pub mod port;
     reason = "test-only: a broken fixture should stop the test that uses it"
 )]
 pub mod redis;
-#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
 pub mod signer;
 pub mod wait;

@@ -1,7 +1,9 @@
-//! The log of each test, captured: tests look for what must be in it, and for what must never be (threat 48).
+//! The log of each test, captured: tests look for what must be in it, and for what must never be
+//! (threat 48).
 //!
-//! A process has one subscriber, and the tests of a program share the process. Each `#[tokio::test]` has a runtime of its own, though, whose
-//! id every thread of it knows, so lines are kept by the runtime that wrote them: no test passes or fails by a line of another one.
+//! A process has one subscriber, and the tests of a program share the process. Each
+//! `#[tokio::test]` has a runtime of its own, though, whose id every thread of it knows, so lines
+//! are kept by the runtime that wrote them: no test passes or fails by a line of another one.
 
 use std::{
     collections::HashMap,
@@ -12,11 +14,12 @@ use std::{
 use tokio::runtime::{Handle, Id};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-/// Everything ours says, down to the last detail; what libraries say from warnings on, as in production.
+/// Everything ours says, down to the last detail; what libraries say from warnings on, as in
+/// production.
 const FILTER: &str = "warn,portunus=trace,tower_http=trace,axum=trace";
 
-/// Prefixes of secrets of ours, and of JSON Web Tokens: `{"alg":`, `{"kid":` and `{"typ":` in base64url. (A shorter piece would
-/// be found in a random request id now and then.)
+/// Prefixes of secrets of ours, and of JSON Web Tokens: `{"alg":`, `{"kid":` and `{"typ":` in
+/// base64url. (A shorter piece would be found in a random request id now and then.)
 const TELLTALES: [&str; 11] = [
     "ptn_at_",
     "ptn_rt_",
@@ -48,7 +51,10 @@ impl Log {
     pub fn capture() -> Self {
         static LOG: LazyLock<Log> = LazyLock::new(|| {
             let log = Log::default();
-            let subscriber = tracing_subscriber::fmt().json().with_env_filter(EnvFilter::new(FILTER)).with_writer(log.clone());
+            let subscriber = tracing_subscriber::fmt()
+                .json()
+                .with_env_filter(EnvFilter::new(FILTER))
+                .with_writer(log.clone());
             subscriber.try_init().expect("the process has no other subscriber");
             log
         });
@@ -60,7 +66,8 @@ impl Log {
         text_of(&self.lines(), runtime())
     }
 
-    /// The lines that hold one of `secrets`, or anything that looks like a token: of the calling test, and of threads that belong to no runtime.
+    /// The lines that hold one of `secrets`, or anything that looks like a token: of the calling
+    /// test, and of threads that belong to no runtime.
     pub fn leaks(&self, secrets: &[String]) -> Vec<String> {
         let (own, unowned) = {
             let lines = self.lines();
@@ -129,7 +136,12 @@ mod tests {
         let log = Log::capture();
         let (one, other) = (runtime(), runtime());
         let wrote = async |runtime: &tokio::runtime::Runtime, answer: &'static str| {
-            runtime.spawn(async move { tracing::trace!(target: "portunus_testkit", answer, "captured") }).await.unwrap();
+            runtime
+                .spawn(
+                    async move { tracing::trace!(target: "portunus_testkit", answer, "captured") },
+                )
+                .await
+                .unwrap();
             runtime
                 .spawn_blocking(move || tracing::trace!(target: "portunus_testkit", blocking = answer, "captured"))
                 .await
@@ -138,7 +150,10 @@ mod tests {
         one.block_on(wrote(&one, "its-own"));
         other.block_on(wrote(&other, "anothers"));
         let text = one.block_on(async { log.text() });
-        assert!(text.contains("\"answer\":\"its-own\"") && text.contains("\"blocking\":\"its-own\""), "{text}");
+        assert!(
+            text.contains("\"answer\":\"its-own\"") && text.contains("\"blocking\":\"its-own\""),
+            "{text}"
+        );
         assert!(!text.contains("anothers"), "{text}");
     }
 
@@ -147,7 +162,10 @@ mod tests {
         let log = Log::capture();
         tracing::warn!(target: "portunus_testkit", value = "hunter2-of-no-runtime", "captured");
         let one = runtime();
-        assert_eq!(one.block_on(async { log.leaks(&["hunter2-of-no-runtime".to_owned()]) }).len(), 1);
+        assert_eq!(
+            one.block_on(async { log.leaks(&["hunter2-of-no-runtime".to_owned()]) }).len(),
+            1
+        );
         assert!(!one.block_on(async { log.text() }).contains("hunter2"));
     }
 }

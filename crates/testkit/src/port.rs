@@ -1,12 +1,15 @@
-//! Ports of the loopback that stay a test's own while nothing listens on them: before a program starts, and between its end and its next start.
+//! Ports of the loopback that stay a test's own while nothing listens on them: before a program
+//! starts, and between its end and its next start.
 //!
-//! A port that was found by binding and closing again is free: the system may give it to another test, or to a connection as its own end.
+//! A port that was found by binding and closing again is free: the system may give it to another
+//! test, or to a connection as its own end.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-/// A port that is bound and not listened on. A server that binds it with `SO_REUSEADDR` can listen; the system gives it to no other socket.
+/// A port that is bound and not listened on. A server that binds it with `SO_REUSEADDR` can listen;
+/// the system gives it to no other socket.
 #[derive(Debug)]
 pub struct ReservedPort {
     _socket: TcpSocket,

@@ -1,5 +1,6 @@
-//! Redis servers of the tests' own: started on free ports of the loopback, with their files in a temporary folder and everything on
-//! disk, and ended with the process that started them, however it ends.
+//! Redis servers of the tests' own: started on free ports of the loopback, with their files in a
+//! temporary folder and everything on disk, and ended with the process that started them, however
+//! it ends.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -16,8 +17,9 @@ use crate::port::ReservedPort;
 /// Long enough for a busy machine; nothing waits this long on a quiet one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Ends the server when it is told to, or when its input is closed, which the end of this process does whatever the reason; in
-/// the second case it removes the files too. A file that may not grow is an error to the server, as a full disk is, not its end.
+/// Ends the server when it is told to, or when its input is closed, which the end of this process
+/// does whatever the reason; in the second case it removes the files too. A file that may not grow
+/// is an error to the server, as a full disk is, not its end.
 const SUPERVISOR: &str = r#"
 trap '' XFSZ
 "$@" >/dev/null 2>&1 &
@@ -75,10 +77,19 @@ impl Server {
     /// Starts it again on the same port with the same files. `false` if it ended at once.
     pub fn run(&mut self) -> bool {
         let mut supervisor = Command::new("sh");
-        supervisor.env("FOLDER", self.folder.path()).arg("-c").arg(SUPERVISOR).arg("sh").arg(program());
+        supervisor
+            .env("FOLDER", self.folder.path())
+            .arg("-c")
+            .arg(SUPERVISOR)
+            .arg("sh")
+            .arg(program());
         // A sentinel insists on a file to write to.
         let file = self.folder.path().join("redis.conf");
-        std::fs::write(&file, format!("port {}\nbind 127.0.0.1\ndir {}\n", self.port, self.folder.path().display())).unwrap();
+        std::fs::write(
+            &file,
+            format!("port {}\nbind 127.0.0.1\ndir {}\n", self.port, self.folder.path().display()),
+        )
+        .unwrap();
         supervisor.arg(file);
         if !self.options.iter().any(|option| option == "--sentinel") {
             supervisor.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
@@ -87,7 +98,12 @@ impl Server {
             supervisor.args(["--cluster-port", &self.bus.to_string()]);
         }
         supervisor.args(&self.options);
-        let mut supervisor = supervisor.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut supervisor = supervisor
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let input = supervisor.stdin.take().unwrap();
@@ -106,14 +122,19 @@ impl Server {
     }
 
     fn answers(&self) -> bool {
-        let pong = self.connect().map(|mut connection| redis::cmd("PING").query::<String>(&mut connection));
+        let pong = self
+            .connect()
+            .map(|mut connection| redis::cmd("PING").query::<String>(&mut connection));
         // One that wants a password is there too.
         pong.is_some_and(|pong| pong.is_ok_and(|pong| pong == "PONG"))
             || self.options.iter().any(|option| option == "--requirepass")
     }
 
     fn connect(&self) -> Option<Connection> {
-        redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap().get_connection_with_timeout(PATIENCE).ok()
+        redis::Client::open(format!("redis://127.0.0.1:{}", self.port))
+            .unwrap()
+            .get_connection_with_timeout(PATIENCE)
+            .ok()
     }
 
     pub fn address(&self) -> String {
@@ -135,19 +156,30 @@ impl Server {
             command.arg(word);
         }
         // One that is paused, or is becoming another's replica, takes no connection.
-        let mut connection = self.connect().ok_or_else(|| std::io::Error::other("no connection"))?;
+        let mut connection =
+            self.connect().ok_or_else(|| std::io::Error::other("no connection"))?;
         command.query(&mut connection)
     }
 
     /// Makes it and another one nodes of one Cluster.
     pub fn meet(&self, other: &Self) {
-        self.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), &other.bus.to_string()]);
+        self.ask::<()>(&[
+            "CLUSTER",
+            "MEET",
+            "127.0.0.1",
+            &other.port.to_string(),
+            &other.bus.to_string(),
+        ]);
     }
 
-    /// Asks until the answer holds a text. A server that becomes a replica leaves those who are asking without one.
+    /// Asks until the answer holds a text. A server that becomes a replica leaves those who are
+    /// asking without one.
     pub fn until(&self, words: &[&str], text: &str) {
         let begun = Instant::now();
-        while !self.try_ask::<redis::Value>(words).is_ok_and(|answer| format!("{answer:?}").contains(text)) {
+        while !self
+            .try_ask::<redis::Value>(words)
+            .is_ok_and(|answer| format!("{answer:?}").contains(text))
+        {
             assert!(begun.elapsed() < PATIENCE, "{words:?} does not come to {text}");
             sleep(Duration::from_millis(50));
         }
@@ -160,7 +192,11 @@ impl Server {
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_dir() { folders.push(path) } else { bytes.extend(std::fs::read(path).unwrap()) }
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    bytes.extend(std::fs::read(path).unwrap());
+                }
             }
         }
         bytes
@@ -169,16 +205,24 @@ impl Server {
     /// Sends a signal to the server: `-STOP`, `-CONT`, `-KILL`.
     pub fn signal(&self, signal: &str) -> bool {
         let Some(running) = &self.running else { return false };
-        let sent = Command::new("kill").arg(signal).arg(running.pid.to_string()).stderr(Stdio::null()).status();
+        let sent = Command::new("kill")
+            .arg(signal)
+            .arg(running.pid.to_string())
+            .stderr(Stdio::null())
+            .status();
         sent.unwrap().success()
     }
 
-    /// Lets none of its files grow beyond so many bytes, as if the disk were full; `None` makes room again.
+    /// Lets none of its files grow beyond so many bytes, as if the disk were full; `None` makes
+    /// room again.
     pub fn limit_files(&self, bytes: Option<u64>) {
         let running = self.running.as_ref().unwrap();
         let soft = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
         let limit = [format!("--fsize={soft}:"), format!("--pid={}", running.pid)];
-        assert!(Command::new("prlimit").args(limit).status().unwrap().success(), "the limit of its files stays");
+        assert!(
+            Command::new("prlimit").args(limit).status().unwrap().success(),
+            "the limit of its files stays"
+        );
     }
 
     /// Ends it as a crash would.
@@ -218,7 +262,14 @@ pub struct Cluster(pub Vec<Server>);
 
 impl Cluster {
     pub fn start() -> Self {
-        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-require-full-coverage", "no"];
+        let options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            "5000",
+            "--cluster-require-full-coverage",
+            "no",
+        ];
         let nodes: Vec<_> = (0..3).map(|_| Server::start(&options)).collect();
         let parts = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         for (node, part) in nodes.iter().zip(parts) {

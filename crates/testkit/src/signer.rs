@@ -1,4 +1,5 @@
-//! Clients' private keys, and assertions signed with them: sound ones, and tampered ones as an attacker would make them (threats 20, 21).
+//! Clients' private keys, and assertions signed with them: sound ones, and tampered ones as an
+//! attacker would make them (threats 20, 21).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +10,10 @@ use base64::{
 use jsonwebtoken::{Algorithm, EncodingKey, crypto, jwk::Jwk};
 use serde_json::{Value, json};
 
-const RSA: [&str; 2] = [include_str!("../fixtures/okta-test-rsa-1.pem"), include_str!("../fixtures/okta-test-rsa-2.pem")];
+const RSA: [&str; 2] = [
+    include_str!("../fixtures/okta-test-rsa-1.pem"),
+    include_str!("../fixtures/okta-test-rsa-2.pem"),
+];
 const P256: &str = include_str!("../fixtures/okta-test-ec-1.pem");
 const P384: &str = include_str!("../fixtures/client-test-p384.pem");
 const ED25519: &str = include_str!("../fixtures/client-test-ed25519.pem");
@@ -40,7 +44,11 @@ impl Signer {
 
     /// Another RSA key than the one of [`Self::new`].
     pub fn stranger(kid: &str) -> Self {
-        Self { kid: kid.to_owned(), alg: Algorithm::RS256, private: EncodingKey::from_rsa_der(&der(RSA[1])) }
+        Self {
+            kid: kid.to_owned(),
+            alg: Algorithm::RS256,
+            private: EncodingKey::from_rsa_der(&der(RSA[1])),
+        }
     }
 
     /// The public half, for any algorithm it fits.
@@ -68,7 +76,8 @@ impl Signer {
         self.sign(&json!({}), &claims(client, audience, now_secs))
     }
 
-    /// These claims, signed; members of `header` come on top of `alg` and `kid`, and those that are null take theirs away.
+    /// These claims, signed; members of `header` come on top of `alg` and `kid`, and those that are
+    /// null take theirs away.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         self.sign_text(header, &claims.to_string())
     }
@@ -86,7 +95,8 @@ impl Signer {
             }
         }
         let message = format!("{}.{}", encode(&all.to_string()), encode(payload));
-        let signature = crypto::sign(message.as_bytes(), &self.private, self.alg).expect("a signature");
+        let signature =
+            crypto::sign(message.as_bytes(), &self.private, self.alg).expect("a signature");
         format!("{message}.{signature}")
     }
 
@@ -97,13 +107,19 @@ impl Signer {
     pub fn forge_hs256(&self, claims: &Value, secret: &[u8]) -> String {
         let header = json!({"alg": "HS256", "kid": self.kid});
         let message = format!("{}.{}", encode(&header.to_string()), encode(&claims.to_string()));
-        let signature = crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret), Algorithm::HS256).expect("a hash");
+        let signature =
+            crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret), Algorithm::HS256)
+                .expect("a hash");
         format!("{message}.{signature}")
     }
 
     /// Not signed at all.
     pub fn unsigned(&self, claims: &Value) -> String {
-        format!("{}.{}.", encode(&json!({"alg": "none", "kid": self.kid}).to_string()), encode(&claims.to_string()))
+        format!(
+            "{}.{}.",
+            encode(&json!({"alg": "none", "kid": self.kid}).to_string()),
+            encode(&claims.to_string())
+        )
     }
 }
 

@@ -1,5 +1,5 @@
-//! Waiting with an end: for what happens by itself ([`eventually`]), and for something that might hang ([`in_time`]). `tests/lint/loops.py` sends
-//! every test that would wait without a bound here.
+//! Waiting with an end: for what happens by itself ([`eventually`]), and for something that might
+//! hang ([`in_time`]). `tests/lint/loops.py` sends every test that would wait without a bound here.
 
 use std::{
     future::Future,

@@ -1,6 +1,6 @@
-//! The programs `conformance-server` and `era-client` on each other: every exercise, in every era that the server has, on stdio
-//! and over HTTP; and that a server of one era does not let the other in. Against the official runner the server is measured
-//! next door, in `tests/conformance`.
+//! The programs `conformance-server` and `era-client` on each other: every exercise, in every era
+//! that the server has, on stdio and over HTTP; and that a server of one era does not let the other
+//! in. Against the official runner the server is measured next door, in `tests/conformance`.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 use std::process::Stdio;
@@ -34,7 +34,9 @@ const SCRIPTS: [Script; 14] = [
 
 /// A modern server does not tell that a visit is over.
 fn scripts_of(era: ClientEra) -> impl Iterator<Item = Script> {
-    SCRIPTS.into_iter().filter(move |script| era == ClientEra::Legacy || *script != Script::VisitToTheEnd)
+    SCRIPTS
+        .into_iter()
+        .filter(move |script| era == ClientEra::Legacy || *script != Script::VisitToTheEnd)
 }
 
 /// The server as a child, which ends with the test.
@@ -63,7 +65,12 @@ async fn on_stdio(server_era: &str, era: ClientEra, script: Script) -> Result<Va
 /// The exit code of `era-client`, and the line it printed.
 async fn client(url: &str, era: ClientEra, more: &[&str]) -> (Option<i32>, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_era-client"));
-    let output = command.args(["--url", url, "--token", "a-token", "--era", &era.to_string()]).args(more).output().await.unwrap();
+    let output = command
+        .args(["--url", url, "--token", "a-token", "--era", &era.to_string()])
+        .args(more)
+        .output()
+        .await
+        .unwrap();
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
 }
 
@@ -77,16 +84,27 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
     match script {
         Script::List => {
             // The same in every era: a client of one must find them on a server of the other.
-            for tool in ["test_elicitation", "test_input_required_result_elicitation", "test_reconnection", "test_logging_tool"] {
+            for tool in [
+                "test_elicitation",
+                "test_input_required_result_elicitation",
+                "test_reconnection",
+                "test_logging_tool",
+            ] {
                 assert!(seen["tools"].as_array().unwrap().contains(&json!(tool)), "{tool}: {seen}");
             }
             // But for tasks, of which the legacy era has none.
             let has_task = seen["tools"].as_array().unwrap().contains(&json!("confirm_delete"));
             assert_eq!(has_task, era == ClientEra::Modern, "{seen}");
             for prompt in ["test_simple_prompt", "test_input_required_result_prompt"] {
-                assert!(seen["prompts"].as_array().unwrap().contains(&json!(prompt)), "{prompt}: {seen}");
+                assert!(
+                    seen["prompts"].as_array().unwrap().contains(&json!(prompt)),
+                    "{prompt}: {seen}"
+                );
             }
-            assert!(seen["resources"].as_array().unwrap().contains(&json!("test://static-text")), "{seen}");
+            assert!(
+                seen["resources"].as_array().unwrap().contains(&json!("test://static-text")),
+                "{seen}"
+            );
             assert_eq!(seen["templates"], json!(["test://template/{id}/data"]));
         }
         Script::Call => assert_eq!(seen["text"], "This is a simple text response for testing."),
@@ -104,7 +122,9 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
         Script::Prompt => assert_eq!(seen["text"], "Use this context: Ada"),
         Script::Elicit => assert!(seen["text"].as_str().unwrap().contains("Ada"), "{seen}"),
         Script::Progress => assert_eq!(seen["progress"], json!([0.0, 50.0, 100.0])),
-        Script::Cancel => assert_eq!((&seen["cancelled"], &seen["counted"]), (&json!(true), &json!(1))),
+        Script::Cancel => {
+            assert_eq!((&seen["cancelled"], &seen["counted"]), (&json!(true), &json!(1)));
+        }
         Script::Subscribe => assert_eq!(seen["updated"], "test://watched-resource"),
         // The exercise itself looks for the client's words in the answer.
         Script::Sample | Script::Roots => {}
@@ -113,7 +133,9 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
 
 async fn every_exercise(server_era: &str, era: ClientEra) {
     for script in scripts_of(era) {
-        let seen = on_stdio(server_era, era, script).await.unwrap_or_else(|error| panic!("{script} on stdio: {error}"));
+        let seen = on_stdio(server_era, era, script)
+            .await
+            .unwrap_or_else(|error| panic!("{script} on stdio: {error}"));
         check(script, era, &seen);
     }
     let (_server, url) = http_server(server_era).await;
@@ -147,28 +169,41 @@ async fn a_modern_client_at_a_server_of_both_eras() {
 #[tokio::test]
 async fn a_server_of_one_era_does_not_let_the_other_in() {
     for (server_era, era) in [("legacy", ClientEra::Modern), ("modern", ClientEra::Legacy)] {
-        assert!(on_stdio(server_era, era, Script::Call).await.is_err(), "{era} at {server_era} on stdio");
+        assert!(
+            on_stdio(server_era, era, Script::Call).await.is_err(),
+            "{era} at {server_era} on stdio"
+        );
         let (_server, url) = http_server(server_era).await;
         let (code, seen) = client(&url, era, &["--script", "call"]).await;
-        assert_eq!((code, &seen["ok"]), (Some(1), &json!(false)), "{era} at {server_era} over HTTP: {seen}");
+        assert_eq!(
+            (code, &seen["ok"]),
+            (Some(1), &json!(false)),
+            "{era} at {server_era} over HTTP: {seen}"
+        );
     }
 }
 
-/// A client that probes knows a legacy server by an error that is none of the modern ones, and then shakes hands.
+/// A client that probes knows a legacy server by an error that is none of the modern ones, and then
+/// shakes hands.
 #[tokio::test]
 async fn a_probed_legacy_server_on_stdio_can_still_be_shaken_hands_with() {
     let mut child = server("legacy", "stdio");
-    let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
+    let (mut input, mut output) =
+        (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
     let answer = exchange(&mut input, &mut output, &discover()).await;
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(1), &json!(-32601)));
     let answer = exchange(&mut input, &mut output, &initialize()).await;
-    assert_eq!((&answer["id"], &answer["result"]["protocolVersion"]), (&json!(2), &json!("2025-11-25")));
+    assert_eq!(
+        (&answer["id"], &answer["result"]["protocolVersion"]),
+        (&json!(2), &json!("2025-11-25"))
+    );
 }
 
 #[tokio::test]
 async fn a_modern_server_on_stdio_stays_when_somebody_tries_to_shake_hands() {
     let mut child = server("modern", "stdio");
-    let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
+    let (mut input, mut output) =
+        (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
     let answer = exchange(&mut input, &mut output, &initialize()).await;
     assert_eq!(
         answer["error"],
@@ -182,14 +217,26 @@ async fn a_modern_server_on_stdio_stays_when_somebody_tries_to_shake_hands() {
 
 #[tokio::test]
 async fn bad_usage_is_told_apart_from_failure() {
-    let bad = [&["--era", "future", "--transport", "stdio"][..], &["--transport", "stdio"], &["--era"]];
+    let bad =
+        [&["--era", "future", "--transport", "stdio"][..], &["--transport", "stdio"], &["--era"]];
     for arguments in bad {
-        let status = Command::new(env!("CARGO_BIN_EXE_conformance-server")).args(arguments).stderr(Stdio::null()).status().await;
+        let status = Command::new(env!("CARGO_BIN_EXE_conformance-server"))
+            .args(arguments)
+            .stderr(Stdio::null())
+            .status()
+            .await;
         assert_eq!(status.unwrap().code(), Some(2), "{arguments:?}");
     }
-    let bad = [&["--url", "http://127.0.0.1:9/mcp", "--era", "legacy", "--script", "dance"][..], &["--script", "list"]];
+    let bad = [
+        &["--url", "http://127.0.0.1:9/mcp", "--era", "legacy", "--script", "dance"][..],
+        &["--script", "list"],
+    ];
     for arguments in bad {
-        let status = Command::new(env!("CARGO_BIN_EXE_era-client")).args(arguments).stderr(Stdio::null()).status().await;
+        let status = Command::new(env!("CARGO_BIN_EXE_era-client"))
+            .args(arguments)
+            .stderr(Stdio::null())
+            .status()
+            .await;
         assert_eq!(status.unwrap().code(), Some(2), "{arguments:?}");
     }
 }
@@ -217,7 +264,11 @@ async fn an_exercise_fails_when_the_server_does_not_do_its_part() {
         // At once, for some of them wait for what never comes.
         let outcomes = doomed.map(async |(script, tool)| {
             let (code, seen) = client(&url, era, &["--script", script, "--tool", tool]).await;
-            assert_eq!((code, &seen["ok"]), (Some(1), &json!(false)), "{era}, {script} with {tool}: {seen}");
+            assert_eq!(
+                (code, &seen["ok"]),
+                (Some(1), &json!(false)),
+                "{era}, {script} with {tool}: {seen}"
+            );
         });
         futures::future::join_all(outcomes).await;
     }
@@ -230,9 +281,18 @@ async fn the_token_goes_with_every_request() {
     let (code, seen) = client(server.url().as_str(), ClientEra::Legacy, &more).await;
     assert_eq!((code, &seen["text"]), (Some(0), &json!("again")), "{seen}");
     let requests = server.seen();
-    assert!(requests.len() >= 3, "a handshake and a call are more than {} requests", requests.len());
+    assert!(
+        requests.len() >= 3,
+        "a handshake and a call are more than {} requests",
+        requests.len()
+    );
     for request in requests {
-        assert_eq!(request.headers.get("authorization").unwrap(), "Bearer a-token", "{}", request.method);
+        assert_eq!(
+            request.headers.get("authorization").unwrap(),
+            "Bearer a-token",
+            "{}",
+            request.method
+        );
     }
 }
 
@@ -247,10 +307,14 @@ async fn arguments_travel_in_headers_too() {
     }
 }
 
-/// Over HTTP, as a legacy client that speaks by hand: the stream ends without an answer, which comes on the one that takes it up.
+/// Over HTTP, as a legacy client that speaks by hand: the stream ends without an answer, which
+/// comes on the one that takes it up.
 #[tokio::test]
 async fn a_tool_closes_its_stream_and_its_answer_comes_on_the_next() {
-    #[expect(clippy::disallowed_methods, reason = "test-only: a client from outside brings its own HTTP client")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "test-only: a client from outside brings its own HTTP client"
+    )]
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for era in ["legacy", "both"] {
         let (_server, url) = http_server(era).await;
@@ -262,13 +326,24 @@ async fn a_tool_closes_its_stream_and_its_answer_comes_on_the_next() {
         let session = answer.headers()["mcp-session-id"].to_str().unwrap().to_owned();
         let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         post(initialized).header("mcp-session-id", &session).send().await.unwrap();
-        let call =
-            json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "test_reconnection", "arguments": {}}});
-        let closed = post(call).header("mcp-session-id", &session).send().await.unwrap().text().await.unwrap();
+        let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "test_reconnection", "arguments": {}}});
+        let closed = post(call)
+            .header("mcp-session-id", &session)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         assert!(closed.contains("retry: 100") && !closed.contains(r#""id":7"#), "{era}: {closed}");
-        let last_event = closed.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap();
-        let resumed = http.get(&url).header("accept", "text/event-stream").header("mcp-protocol-version", "2025-11-25");
-        let resumed = resumed.header("mcp-session-id", &session).header("last-event-id", last_event);
+        let last_event =
+            closed.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap();
+        let resumed = http
+            .get(&url)
+            .header("accept", "text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25");
+        let resumed =
+            resumed.header("mcp-session-id", &session).header("last-event-id", last_event);
         let rest = resumed.send().await.unwrap().text().await.unwrap();
         assert!(rest.contains(r#""id":7,"result""#), "{era}: {rest}");
     }
@@ -287,7 +362,11 @@ fn initialize() -> Value {
     }})
 }
 
-async fn exchange(input: &mut ChildStdin, output: &mut Lines<BufReader<ChildStdout>>, request: &Value) -> Value {
+async fn exchange(
+    input: &mut ChildStdin,
+    output: &mut Lines<BufReader<ChildStdout>>,
+    request: &Value,
+) -> Value {
     input.write_all(format!("{request}\n").as_bytes()).await.unwrap();
     serde_json::from_str(&output.next_line().await.unwrap().unwrap()).unwrap()
 }

@@ -74,7 +74,8 @@ async fn named(name: &'static str) -> SocketAddr {
 #[tokio::test]
 async fn it_goes_round_and_passes_over_who_is_not_there() {
     let reserved = ReservedPort::any();
-    let proxy = FaultProxy::before(vec![named("one").await, reserved.address(), named("two").await]).await;
+    let proxy =
+        FaultProxy::before(vec![named("one").await, reserved.address(), named("two").await]).await;
     let mut heard = Vec::new();
     for _ in 0..4 {
         let mut text = String::new();
@@ -93,7 +94,10 @@ async fn it_stalls_and_refuses() {
     {
         let telling = told(&mut stream, "late");
         tokio::pin!(telling);
-        assert!(tokio::time::timeout(Duration::from_millis(100), &mut telling).await.is_err(), "nothing comes");
+        assert!(
+            tokio::time::timeout(Duration::from_millis(100), &mut telling).await.is_err(),
+            "nothing comes"
+        );
         proxy.set(Mode::Open);
         assert_eq!(telling.await, "late");
     }

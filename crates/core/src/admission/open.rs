@@ -1,5 +1,6 @@
-//! Where anyone in the world can have an account: identity providers by their issuers, and domains of mailboxes. Neither list can be
-//! complete: a tenant of a company may let people sign up too, which its issuer does not show.
+//! Where anyone in the world can have an account: identity providers by their issuers, and domains
+//! of mailboxes. Neither list can be complete: a tenant of a company may let people sign up too,
+//! which its issuer does not show.
 
 use url::Url;
 
@@ -28,7 +29,8 @@ const ISSUERS: &[(&str, &str)] = &[
     ("id.twitch.tv", "Twitch"),
 ];
 
-/// Microsoft's hosts, national clouds too. Whose accounts they take, the first part of the path says.
+/// Microsoft's hosts, national clouds too. Whose accounts they take, the first part of the path
+/// says.
 const MICROSOFT: &[&str] = &[
     "login.microsoftonline.com",
     "login.microsoft.com",
@@ -39,8 +41,8 @@ const MICROSOFT: &[&str] = &[
     "login.chinacloudapi.cn",
 ];
 
-/// Tenants that are no company's: all of them, all companies, and personal accounts by name, by number, and by the domains of their
-/// mailboxes.
+/// Tenants that are no company's: all of them, all companies, and personal accounts by name, by
+/// number, and by the domains of their mailboxes.
 const SHARED_TENANTS: &[&str] = &[
     "common",
     "organizations",
@@ -97,11 +99,19 @@ const MAILBOXES: &[&str] = &[
 pub fn open_to_anyone(issuer: &str) -> Option<&'static str> {
     let url = Url::parse(issuer).ok()?;
     let host = url.host_str()?.trim_end_matches('.');
-    let is_at = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|below| below.ends_with('.'));
+    let is_at = |domain: &str| {
+        host == domain || host.strip_suffix(domain).is_some_and(|below| below.ends_with('.'))
+    };
     if MICROSOFT.iter().any(|microsoft| is_at(microsoft)) {
-        let tenant = url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default().to_ascii_lowercase();
+        let tenant = url
+            .path_segments()
+            .and_then(|mut segments| segments.next())
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         // Placeholders, as metadata of shared tenants has them, arrive percent-encoded.
-        let is_shared = tenant.is_empty() || tenant.contains("%7b") || SHARED_TENANTS.contains(&tenant.as_str());
+        let is_shared = tenant.is_empty()
+            || tenant.contains("%7b")
+            || SHARED_TENANTS.contains(&tenant.as_str());
         return is_shared.then_some("Microsoft");
     }
     ISSUERS.iter().find(|(domain, _)| is_at(domain)).map(|(_, name)| *name)

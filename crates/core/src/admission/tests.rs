@@ -27,15 +27,24 @@ fn hosted(email: &str, hosted_domain: &str) -> User {
 }
 
 fn domains(names: &[&str]) -> Rule {
-    Rule { domains: names.iter().map(|name| Domain::parse(name).unwrap()).collect(), ..Rule::default() }
+    Rule {
+        domains: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
+        ..Rule::default()
+    }
 }
 
 fn organisations(names: &[&str]) -> Rule {
-    Rule { organisations: names.iter().map(|name| Organisation::parse(name).unwrap()).collect(), ..Rule::default() }
+    Rule {
+        organisations: names.iter().map(|name| Organisation::parse(name).unwrap()).collect(),
+        ..Rule::default()
+    }
 }
 
 fn people(names: &[&str]) -> Rule {
-    Rule { people: names.iter().map(|name| AccountName::parse(name).unwrap()).collect(), ..Rule::default() }
+    Rule {
+        people: names.iter().map(|name| AccountName::parse(name).unwrap()).collect(),
+        ..Rule::default()
+    }
 }
 
 fn groups(names: &[&str]) -> Rule {
@@ -49,8 +58,14 @@ fn admits(rule: &Rule, user: &User) -> bool {
 #[test]
 fn t53_a_domain_is_that_of_a_verified_address_and_no_other() {
     let rule = domains(&["acme.com", "zürich.example"]);
-    let admitted =
-        ["alice@acme.com", "ALICE@ACME.COM", "alice@Acme.Com", "a@zürich.example", "a@xn--zrich-kva.example", "a@ZÜRICH.example"];
+    let admitted = [
+        "alice@acme.com",
+        "ALICE@ACME.COM",
+        "alice@Acme.Com",
+        "a@zürich.example",
+        "a@xn--zrich-kva.example",
+        "a@ZÜRICH.example",
+    ];
     for email in admitted {
         assert!(admits(&rule, &person(email, true, &[])), "{email}");
         assert!(!admits(&rule, &person(email, false, &[])), "{email}, not verified");
@@ -89,7 +104,10 @@ fn t53_a_domain_is_that_of_a_verified_address_and_no_other() {
     for email in refused {
         assert!(!admits(&rule, &person(email, true, &[])), "{email:?}");
     }
-    assert!(!admits(&domains(&["ack.com"]), &person("a@ac\u{212a}.com", true, &[])), "a Kelvin sign is no k");
+    assert!(
+        !admits(&domains(&["ack.com"]), &person("a@ac\u{212a}.com", true, &[])),
+        "a Kelvin sign is no k"
+    );
 }
 
 #[test]
@@ -107,7 +125,10 @@ fn t53_at_google_the_hosted_domain_decides_alone() {
     ] {
         assert_eq!(admits(&rule, &user), expected, "{user:?}");
     }
-    assert!(!admits(&domains(&["acme.com"]), &hosted("alice@evil.com", "acme.com")), "and nowhere else");
+    assert!(
+        !admits(&domains(&["acme.com"]), &hosted("alice@evil.com", "acme.com")),
+        "and nowhere else"
+    );
 }
 
 #[test]
@@ -132,7 +153,11 @@ fn t53_groups_are_whole_and_organisations_do_not_tell_capitals() {
         (groups(&["acme/platform"]), &["evil/acme/platform"], false),
         (organisations(&["acme"]), &["Acme"], true),
         (organisations(&["ACME/Platform"]), &["acme", "acme/platform"], true),
-        (organisations(&["acme/platform"]), &["acme", "acme/platform-guests", "evil/platform"], false),
+        (
+            organisations(&["acme/platform"]),
+            &["acme", "acme/platform-guests", "evil/platform"],
+            false,
+        ),
         (organisations(&["acme"]), &["acme-labs", "acm", "evil/acme"], false),
         (organisations(&["acme"]), &[], false),
     ];
@@ -151,8 +176,12 @@ fn t53_people_are_named_by_a_verified_address_or_by_their_subject() {
     assert!(!admits(&people(&["alice@acme.com"]), &person("alice+x@acme.com", true, &[])));
     assert!(admits(&rule, &person("", false, &[])), "by the subject");
     assert!(!admits(&people(&["58323", "5832310", "583231 "]), &person("", false, &[])));
-    let subject_like_an_address = User { subject: "alice@acme.com".to_owned(), ..person("", false, &[]) };
-    assert!(!admits(&people(&["alice@acme.com"]), &subject_like_an_address), "a subject is no address");
+    let subject_like_an_address =
+        User { subject: "alice@acme.com".to_owned(), ..person("", false, &[]) };
+    assert!(
+        !admits(&people(&["alice@acme.com"]), &subject_like_an_address),
+        "a subject is no address"
+    );
     assert!(admits(&people(&["sub:alice@acme.com"]), &subject_like_an_address));
     for bad in ["", "@acme.com", "alice@", "a@b@acme.com", "alice@acme", "sub:", "a\nb"] {
         assert_eq!(AccountName::parse(bad), None, "{bad:?}");
@@ -162,11 +191,18 @@ fn t53_people_are_named_by_a_verified_address_or_by_their_subject() {
 #[test]
 fn t53_any_way_will_do_and_an_empty_rule_admits_none() {
     let rule = Rule { groups: vec!["eng".to_owned()], ..domains(&["acme.com"]) };
-    assert_eq!(Allow::Only(rule.clone()).decide(&person("a@acme.com", true, &[])), Ok(Some(Kind::Domains)));
-    assert_eq!(Allow::Only(rule.clone()).decide(&person("a@evil.com", true, &["eng"])), Ok(Some(Kind::Groups)));
+    assert_eq!(
+        Allow::Only(rule.clone()).decide(&person("a@acme.com", true, &[])),
+        Ok(Some(Kind::Domains))
+    );
+    assert_eq!(
+        Allow::Only(rule.clone()).decide(&person("a@evil.com", true, &["eng"])),
+        Ok(Some(Kind::Groups))
+    );
     assert_eq!(Allow::Anyone.decide(&person("", false, &[])), Ok(None));
     assert!(!admits(&Rule::default(), &person("a@acme.com", true, &["eng"])));
-    let refused = Allow::Only(rule).decide(&person("a@evil.com", false, &["sales"])).unwrap_err().to_string();
+    let refused =
+        Allow::Only(rule).decide(&person("a@evil.com", false, &["sales"])).unwrap_err().to_string();
     let expected = "not among the domains, groups of the rule; the account has an address at evil.com that the provider does not call \
                     verified, 1 groups (sales), sub 583231";
     assert_eq!(refused, expected);
@@ -174,7 +210,8 @@ fn t53_any_way_will_do_and_an_empty_rule_admits_none() {
 
 #[test]
 fn t53_what_was_not_read_matters_where_the_rule_asks_for_it() {
-    let (email, groups_) = (Unread { email: true, groups: false }, Unread { email: false, groups: true });
+    let (email, groups_) =
+        (Unread { email: true, groups: false }, Unread { email: false, groups: true });
     let hosted_domains = Rule { domain_of: DomainOf::HostedDomain, ..domains(&["acme.com"]) };
     for (rule, by_email, by_groups) in [
         (domains(&["acme.com"]), true, false),
@@ -185,7 +222,11 @@ fn t53_what_was_not_read_matters_where_the_rule_asks_for_it() {
         (organisations(&["acme"]), false, true),
     ] {
         let allow = Allow::Only(rule);
-        assert_eq!((allow.depends_on(email), allow.depends_on(groups_)), (by_email, by_groups), "{allow:?}");
+        assert_eq!(
+            (allow.depends_on(email), allow.depends_on(groups_)),
+            (by_email, by_groups),
+            "{allow:?}"
+        );
         assert!(!allow.depends_on(Unread::default()));
     }
     assert!(!Allow::Anyone.depends_on(Unread { email: true, groups: true }));
@@ -196,7 +237,17 @@ fn t53_names_of_organisations_and_domains_are_names() {
     for good in ["acme", "Acme-Inc", "acme/platform", "acme_corp/team.a"] {
         assert!(Organisation::parse(good).is_some(), "{good}");
     }
-    for bad in ["", "/", "acme/", "/team", "acme/a/b", "https://github.com/acme", "@acme", "acme corp", "*"] {
+    for bad in [
+        "",
+        "/",
+        "acme/",
+        "/team",
+        "acme/a/b",
+        "https://github.com/acme",
+        "@acme",
+        "acme corp",
+        "*",
+    ] {
         assert!(Organisation::parse(bad).is_none(), "{bad:?}");
     }
     for bad in [
@@ -231,8 +282,14 @@ fn fb24_t53_providers_where_anyone_can_have_an_account_are_known_by_their_issuer
         ("https://login.microsoftonline.com/consumers/v2.0", "Microsoft"),
         ("https://login.microsoftonline.com/common/v2.0", "Microsoft"),
         ("https://login.microsoftonline.com/organizations/v2.0", "Microsoft"),
-        ("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", "Microsoft"),
-        ("https://login.microsoftonline.com/9188040D-6C67-4C5B-B112-36A304B66DAD/v2.0/", "Microsoft"),
+        (
+            "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+            "Microsoft",
+        ),
+        (
+            "https://login.microsoftonline.com/9188040D-6C67-4C5B-B112-36A304B66DAD/v2.0/",
+            "Microsoft",
+        ),
         ("https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad/", "Microsoft"),
         ("https://login.microsoftonline.com/{tenantid}/v2.0", "Microsoft"),
         ("https://login.microsoftonline.com", "Microsoft"),
@@ -260,7 +317,13 @@ fn fb24_t53_providers_where_anyone_can_have_an_account_are_known_by_their_issuer
     for issuer in closed {
         assert_eq!(open_to_anyone(issuer), None, "{issuer}");
     }
-    for (domain, expected) in [("gmail.com", true), ("GMAIL.com", true), ("acme.com", false), ("mail.acme.com", false)] {
-        assert_eq!(takes_addresses_of_anyone(&Domain::parse(domain).unwrap()), expected, "{domain}");
+    for (domain, expected) in
+        [("gmail.com", true), ("GMAIL.com", true), ("acme.com", false), ("mail.acme.com", false)]
+    {
+        assert_eq!(
+            takes_addresses_of_anyone(&Domain::parse(domain).unwrap()),
+            expected,
+            "{domain}"
+        );
     }
 }

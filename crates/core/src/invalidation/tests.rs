@@ -38,7 +38,13 @@ fn all() -> Vec<(Invalidation, bool)> {
         (grants(GrantsOf::Login(TokenHash::of("token"))), false),
         (grants(GrantsOf::Everyone), true),
         (Invalidation::Everything, true),
-        (Invalidation::Configuration(Generation { node: NodeId::from_text("node"), fingerprint: "abc".to_owned() }), false),
+        (
+            Invalidation::Configuration(Generation {
+                node: NodeId::from_text("node"),
+                fingerprint: "abc".to_owned(),
+            }),
+            false,
+        ),
     ]
 }
 
@@ -66,8 +72,17 @@ fn invalidations_are_read_as_they_were_written() {
 #[test]
 fn what_cannot_be_understood_concerns_everything() {
     let long = "x".repeat(LONGEST);
-    for text in ["", "nonsense", r#"{"of_a_newer_version":1}"#, r#"{"grant":1}"#, &format!(r#"{{"grant":"{long}"}}"#)] {
+    for text in [
+        "",
+        "nonsense",
+        r#"{"of_a_newer_version":1}"#,
+        r#"{"grant":1}"#,
+        &format!(r#"{{"grant":"{long}"}}"#),
+    ] {
         assert_eq!(Invalidation::parse(text), Invalidation::Everything, "{text}");
     }
-    assert_eq!(Invalidation::parse(&Invalidation::Grant(GrantId::from_text(long)).to_text()), Invalidation::Everything);
+    assert_eq!(
+        Invalidation::parse(&Invalidation::Grant(GrantId::from_text(long)).to_text()),
+        Invalidation::Everything
+    );
 }

@@ -134,7 +134,11 @@ fn t27_ipv4_hidden_in_ipv6_is_found() {
     ] {
         let parsed: Ipv6Addr = address.parse().unwrap();
         assert_eq!(special_use(parsed.into()), Some(expected), "{address}");
-        assert_eq!(embedded_v4(parsed).map(|v4| v4.to_string()).as_deref(), Some(hidden), "{address}");
+        assert_eq!(
+            embedded_v4(parsed).map(|v4| v4.to_string()).as_deref(),
+            Some(hidden),
+            "{address}"
+        );
     }
     for address in ["64:ff9b:1::10.0.0.1", "64:ff9b:1:fffe:ffff::1", "fe80::5efe:10.0.0.1"] {
         assert!(named(address).is_some(), "{address}");

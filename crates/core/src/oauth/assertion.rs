@@ -1,6 +1,8 @@
-//! Client assertions, `private_key_jwt` (RFC 7521 section 4.2, RFC 7523 sections 2.2 and 3, its update rfc7523bis, OpenID Connect Core
-//! section 9): what a signed assertion must say, and that it is good for one use (threats 20, 21). The signature is checked in the
-//! gateway's `edge::oauth::support::assertions`; that an assertion is used once is the store's atomic step ([`crate::store::AssertionStore`]).
+//! Client assertions, `private_key_jwt` (RFC 7521 section 4.2, RFC 7523 sections 2.2 and 3, its
+//! update rfc7523bis, OpenID Connect Core section 9): what a signed assertion must say, and that it
+//! is good for one use (threats 20, 21). The signature is checked in the gateway's
+//! `edge::oauth::support::assertions`; that an assertion is used once is the store's atomic step
+//! ([`crate::store::AssertionStore`]).
 
 use std::time::Duration;
 
@@ -27,12 +29,13 @@ pub const MAX_LENGTH: usize = 16 * 1024;
 
 /// How far the client's clock may be from ours (F7).
 const LEEWAY: Duration = Duration::from_secs(60);
-/// How far ahead an assertion may expire: as long as that we have to remember it. An hour is what libraries ask for by default
-/// (Authlib) and what large providers allow.
+/// How far ahead an assertion may expire: as long as that we have to remember it. An hour is what
+/// libraries ask for by default (Authlib) and what large providers allow.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 const MAX_JTI: usize = 256;
 
-/// The claims of an assertion whose signature was checked. Those we know have the right type and stand there once.
+/// The claims of an assertion whose signature was checked. Those we know have the right type and
+/// stand there once.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claims {
     iss: String,
@@ -51,7 +54,8 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// The client that an assertion says it is from. Nothing is proven: it tells whose keys to check the signature with.
+/// The client that an assertion says it is from. Nothing is proven: it tells whose keys to check
+/// the signature with.
 pub fn claimed_client(jwt: &str) -> Option<ClientId> {
     #[derive(Deserialize)]
     struct Subject {
@@ -62,14 +66,20 @@ pub fn claimed_client(jwt: &str) -> Option<ClientId> {
     Some(ClientId::from_text(subject.sub))
 }
 
-/// What an assertion may be addressed to: our issuer, as rfc7523bis asks, or our token endpoint, as older clients do. Its old path
-/// too, for clients of revisions that had no metadata.
+/// What an assertion may be addressed to: our issuer, as rfc7523bis asks, or our token endpoint, as
+/// older clients do. Its old path too, for clients of revisions that had no metadata.
 pub fn audiences(public_url: &PublicUrl) -> [String; 3] {
     [public_url.as_str().to_owned(), public_url.at("/auth/token"), public_url.at("/token")]
 }
 
-/// Is this what `client` must say to prove itself to us now? The texts of the errors are for its developer.
-pub fn check(claims: &Claims, client: &ClientId, audiences: &[String], now: Timestamp) -> Result<SoundAssertion, OAuthError> {
+/// Is this what `client` must say to prove itself to us now? The texts of the errors are for its
+/// developer.
+pub fn check(
+    claims: &Claims,
+    client: &ClientId,
+    audiences: &[String],
+    now: Timestamp,
+) -> Result<SoundAssertion, OAuthError> {
     if claims.iss != client.as_str() || claims.sub != client.as_str() {
         return Err(refuse("iss and sub must both be the client_id"));
     }
@@ -114,7 +124,9 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, OAuthError>
 #[expect(clippy::cast_possible_truncation, reason = "the range was looked at")]
 fn moment(number: &Number) -> Result<Timestamp, OAuthError> {
     let seconds = number.as_f64().filter(|seconds| (0.0..1e12).contains(seconds));
-    seconds.map(|seconds| Timestamp::from_millis((seconds * 1000.0) as i64)).ok_or_else(|| refuse("a time is out of range"))
+    seconds
+        .map(|seconds| Timestamp::from_millis((seconds * 1000.0) as i64))
+        .ok_or_else(|| refuse("a time is out of range"))
 }
 
 /// The answer for an assertion that proves nothing.
@@ -122,7 +134,8 @@ pub fn refuse(problem: &str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidClient, format!("client_assertion: {problem}"))
 }
 
-/// An assertion that says what it must. Only [`check`] makes one; it proves the client once it is known to be new.
+/// An assertion that says what it must. Only [`check`] makes one; it proves the client once it is
+/// known to be new.
 #[derive(Debug)]
 pub struct SoundAssertion {
     client: ClientId,
@@ -151,7 +164,8 @@ impl SoundAssertion {
     }
 }
 
-/// The proof that a client signed a sound assertion, used for the first time. Only [`SoundAssertion::once`] makes one.
+/// The proof that a client signed a sound assertion, used for the first time. Only
+/// [`SoundAssertion::once`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedAssertion(ClientId);
 

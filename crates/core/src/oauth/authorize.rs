@@ -1,5 +1,5 @@
-//! The authorization endpoint (RFC 6749 section 4.1.1, OAuth 2.1, RFC 8707): is the request sound. What comes next is
-//! decided in [`step`], and nowhere else; redemption is [`super::token`]'s.
+//! The authorization endpoint (RFC 6749 section 4.1.1, OAuth 2.1, RFC 8707): is the request sound.
+//! What comes next is decided in [`step`], and nowhere else; redemption is [`super::token`]'s.
 
 use std::time::Duration;
 
@@ -15,7 +15,9 @@ use crate::{
     resource::{ResourceSet, Resources},
     scope::{self, Scope, ScopeSet},
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
-    signin::{AuthorizationRequest, BrowserTransaction, Login, ProviderRequest, Purpose, Transaction},
+    signin::{
+        AuthorizationRequest, BrowserTransaction, Login, ProviderRequest, Purpose, Transaction,
+    },
     token::AuthorizationCode,
 };
 
@@ -28,21 +30,31 @@ pub use step::{AuthorizationProgress, Step, refusal};
 const MAX_STATE: usize = 4096;
 const MAX_RESOURCES: usize = 16;
 
-/// Where an error may be told to the client: a registered redirect URI of a known client, and the state it sent.
+/// Where an error may be told to the client: a registered redirect URI of a known client, and the
+/// state it sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnAddress {
     pub redirect_uri: RedirectUri,
     pub state: Option<String>,
 }
 
-/// First the client and its redirect URI. An error here is shown on a page and never sent anywhere (threats 4, 11).
+/// First the client and its redirect URI. An error here is shown on a page and never sent anywhere
+/// (threats 4, 11).
 pub fn return_address(params: &Params, client: &Client) -> Result<ReturnAddress, OAuthError> {
     let redirect_uri = match (params.find("redirect_uri"), client.redirect_uris.as_slice()) {
-        (Some(presented), registered) => registered.iter().find_map(|uri| uri.admitted(presented)).ok_or_else(|| {
-            OAuthError::invalid_request("redirect_uri is not one this client registered; it must match exactly")
-        })?,
+        (Some(presented), registered) => {
+            registered.iter().find_map(|uri| uri.admitted(presented)).ok_or_else(|| {
+                OAuthError::invalid_request(
+                    "redirect_uri is not one this client registered; it must match exactly",
+                )
+            })?
+        }
         (None, [only]) => only.clone(),
-        (None, _) => return Err(OAuthError::invalid_request("redirect_uri is required: this client registered several")),
+        (None, _) => {
+            return Err(OAuthError::invalid_request(
+                "redirect_uri is required: this client registered several",
+            ));
+        }
     };
     let state = params.find("state").map(str::to_owned);
     if state.as_ref().is_some_and(|state| state.len() > MAX_STATE) {
@@ -51,7 +63,8 @@ pub fn return_address(params: &Params, client: &Client) -> Result<ReturnAddress,
     Ok(ReturnAddress { redirect_uri, state })
 }
 
-/// Then everything else. An error here may be told to the client, once the person has seen a page (threat 11).
+/// Then everything else. An error here may be told to the client, once the person has seen a page
+/// (threat 11).
 pub fn check(
     params: &Params,
     client: &Client,
@@ -65,14 +78,25 @@ pub fn check(
     }
     match params.require("response_type")? {
         "code" if client.may_use(GrantType::AuthorizationCode) => {}
-        "code" => return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use authorization_code")),
-        _ => return Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "response_type must be code")),
+        "code" => {
+            return Err(OAuthError::new(
+                ErrorCode::UnauthorizedClient,
+                "this client may not use authorization_code",
+            ));
+        }
+        _ => {
+            return Err(OAuthError::new(
+                ErrorCode::UnsupportedResponseType,
+                "response_type must be code",
+            ));
+        }
     }
     if params.find("response_mode").is_some_and(|mode| mode != "query") {
         return Err(OAuthError::invalid_request("response_mode must be query"));
     }
-    let code_challenge = CodeChallenge::parse(params.find("code_challenge"), params.find("code_challenge_method"))
-        .map_err(|bad| OAuthError::invalid_request(bad.to_string()))?;
+    let code_challenge =
+        CodeChallenge::parse(params.find("code_challenge"), params.find("code_challenge_method"))
+            .map_err(|bad| OAuthError::invalid_request(bad.to_string()))?;
     let target = target(params, resources)?;
     let scopes = scopes(params, client, resources, &target)?;
     let interaction = interaction::interaction(params)?;
@@ -88,8 +112,8 @@ pub fn check(
     })
 }
 
-/// The resources the grant is for: more than one may be named, and each token will be for one of them (RFC 8707 section 2.1). A
-/// client that names none (revisions before 2025-06-18) gets `/mcp`.
+/// The resources the grant is for: more than one may be named, and each token will be for one of
+/// them (RFC 8707 section 2.1). A client that names none (revisions before 2025-06-18) gets `/mcp`.
 fn target(params: &Params, resources: &Resources) -> Result<ResourceSet, OAuthError> {
     let bad = |description| OAuthError::new(ErrorCode::InvalidTarget, description);
     let mut set: Option<ResourceSet> = None;
@@ -97,7 +121,8 @@ fn target(params: &Params, resources: &Resources) -> Result<ResourceSet, OAuthEr
         if n == MAX_RESOURCES {
             return Err(bad("too many resources are asked for at a time"));
         }
-        let resource = resources.parse(named).map_err(|_| bad("resource is not one of this gateway's"))?;
+        let resource =
+            resources.parse(named).map_err(|_| bad("resource is not one of this gateway's"))?;
         match &mut set {
             None => set = Some(resource.into()),
             Some(set) => set.insert(resource),
@@ -106,14 +131,23 @@ fn target(params: &Params, resources: &Resources) -> Result<ResourceSet, OAuthEr
     Ok(set.unwrap_or_else(|| resources.root().into()))
 }
 
-/// The scopes to ask the person for: those the client named that exist on the resource, `mcp` if it named none. Scopes that this gateway has
-/// never heard of are left out (RFC 6749 section 3.3), and a request for nothing but those names none: there are clients that always ask for
-/// `openid` (FB10). A request for nothing but scopes of other resources is refused. The scopes in a client's own
-/// metadata are what it asks for when it names none, and no bound: clients write the first challenge's scope there, and have to
-/// ask for more when a call needs more. Those in the configuration are a bound.
-fn scopes(params: &Params, client: &Client, resources: &Resources, target: &ResourceSet) -> Result<ScopeSet, OAuthError> {
+/// The scopes to ask the person for: those the client named that exist on the resource, `mcp` if it
+/// named none. Scopes that this gateway has never heard of are left out (RFC 6749 section 3.3), and
+/// a request for nothing but those names none: there are clients that always ask for `openid`
+/// (FB10). A request for nothing but scopes of other resources is refused. The scopes in a client's
+/// own metadata are what it asks for when it names none, and no bound: clients write the first
+/// challenge's scope there, and have to ask for more when a call needs more. Those in the
+/// configuration are a bound.
+fn scopes(
+    params: &Params,
+    client: &Client,
+    resources: &Resources,
+    target: &ResourceSet,
+) -> Result<ScopeSet, OAuthError> {
     let bad = |description: String| OAuthError::new(ErrorCode::InvalidScope, description);
-    let available = target.iter().fold(ScopeSet::default(), |all, resource| all.union(&resources.scopes(resource)));
+    let available = target
+        .iter()
+        .fold(ScopeSet::default(), |all, resource| all.union(&resources.scopes(resource)));
     let asked = match params.find("scope") {
         Some(text) => ScopeSet::parse(text).map_err(|reason| bad(reason.to_string()))?,
         None => ScopeSet::default(),
@@ -125,22 +159,36 @@ fn scopes(params: &Params, client: &Client, resources: &Resources, target: &Reso
     if !asked_for_access {
         granted.extend_with(scope::MCP);
     }
-    // A registration may speak of scopes of somewhere else; what the configuration does not speak of, it does not allow.
+    // A registration may speak of scopes of somewhere else; what the configuration does not speak
+    // of, it does not allow.
     let is_bound = client.source == ClientSource::Configured;
-    let is_of_here = |scope: &Scope| scope.as_str() != scope::OFFLINE_ACCESS && available.contains(scope.as_str());
-    let counts = |limit: &&ScopeSet| is_bound || (!asked_for_access && limit.iter().any(is_of_here));
+    let is_of_here = |scope: &Scope| {
+        scope.as_str() != scope::OFFLINE_ACCESS && available.contains(scope.as_str())
+    };
+    let counts =
+        |limit: &&ScopeSet| is_bound || (!asked_for_access && limit.iter().any(is_of_here));
     if let Some(limit) = client.scopes.as_ref().filter(counts) {
         granted = resources.catalogue().within(&granted, limit).intersection(&available);
     }
-    // A client without refresh tokens is not granted `offline_access`, and its user is not asked for it.
+    // A client without refresh tokens is not granted `offline_access`, and its user is not asked
+    // for it.
     if !client.may_use(GrantType::RefreshToken) {
-        granted = granted.iter().filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS).cloned().collect();
+        granted = granted
+            .iter()
+            .filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS)
+            .cloned()
+            .collect();
     }
-    match target.iter().find(|resource| !granted.intersection(&resources.scopes(resource)).gives_access()) {
+    match target
+        .iter()
+        .find(|resource| !granted.intersection(&resources.scopes(resource)).gives_access())
+    {
         None => Ok(granted),
         Some(resource) => {
             let available = resources.scopes(resource);
-            Err(bad(format!("none of the scopes asked for exists on {resource}; it has: {available}")))
+            Err(bad(format!(
+                "none of the scopes asked for exists on {resource}; it has: {available}"
+            )))
         }
     }
 }
@@ -187,7 +235,12 @@ pub struct Departure {
 }
 
 /// Prepares a request to `provider` for the transaction, whose answer is to come to `redirect_uri`.
-pub fn depart(transaction: &BrowserTransaction, provider: &ProviderName, redirect_uri: &str, entropy: &dyn Entropy) -> Departure {
+pub fn depart(
+    transaction: &BrowserTransaction,
+    provider: &ProviderName,
+    redirect_uri: &str,
+    entropy: &dyn Entropy,
+) -> Departure {
     let state = TokenSecret::generate(TokenKind::State, entropy);
     let cookie = TokenSecret::generate(TokenKind::Browser, entropy);
     let code_verifier = pkce::generate_verifier(entropy);
@@ -235,10 +288,14 @@ pub fn success_redirect(address: &ReturnAddress, code: &TokenSecret, issuer: &st
     with_params(address, &[("code", code.expose()), ("iss", issuer)])
 }
 
-/// The redirect that tells the client of an error, with `iss` (RFC 9207, threat 10). `None` where an error must not be sent
-/// (threat 59): then only the person is told.
+/// The redirect that tells the client of an error, with `iss` (RFC 9207, threat 10). `None` where
+/// an error must not be sent (threat 59): then only the person is told.
 pub fn error_redirect(address: &ReturnAddress, error: &OAuthError, issuer: &str) -> Option<String> {
-    let params = [("error", error.code.as_str()), ("error_description", &error.description), ("iss", issuer)];
+    let params = [
+        ("error", error.code.as_str()),
+        ("error_description", &error.description),
+        ("iss", issuer),
+    ];
     address.redirect_uri.may_be_told_of_errors().then(|| with_params(address, &params))
 }
 

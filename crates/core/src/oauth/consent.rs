@@ -1,5 +1,6 @@
-//! What a person is asked before a client may act for them, and what is remembered of the answer (MCP security best practices,
-//! "Confused deputy"; threats 1, 5). When to ask is decided in [`super::authorize::AuthorizationProgress`].
+//! What a person is asked before a client may act for them, and what is remembered of the answer
+//! (MCP security best practices, "Confused deputy"; threats 1, 5). When to ask is decided in
+//! [`super::authorize::AuthorizationProgress`].
 
 use std::collections::BTreeSet;
 
@@ -29,7 +30,8 @@ pub struct Question {
     pub has_changed: bool,
     /// To whom the answer is sent.
     pub recipient: Recipient,
-    /// The answer goes to this computer, or all this client's answers do: any program could be waiting there (threat 5).
+    /// The answer goes to this computer, or all this client's answers do: any program could be
+    /// waiting there (threat 5).
     pub is_local: bool,
     /// When they allowed all of this before, if they did.
     pub allowed_at: Option<Timestamp>,
@@ -52,7 +54,8 @@ pub struct ScopeWords {
     pub is_new: bool,
 }
 
-/// Puts the question together. `remembered` is what the person in front of the browser allowed before, if we know who it is.
+/// Puts the question together. `remembered` is what the person in front of the browser allowed
+/// before, if we know who it is.
 pub fn question(
     request: &AuthorizationRequest,
     client: &Client,
@@ -73,19 +76,25 @@ pub fn question(
     Question {
         targets: requested_targets(request, resources),
         scopes: asked.iter().map(words).collect(),
-        kept: kept.iter().filter(|scope| !catalogue.covers(&request.scopes, scope)).map(words).collect(),
+        kept: kept
+            .iter()
+            .filter(|scope| !catalogue.covers(&request.scopes, scope))
+            .map(words)
+            .collect(),
         has_changed: remembered.is_some() && earlier.is_none(),
         recipient: request.redirect_uri.recipient(),
-        is_local: request.redirect_uri.is_local() || client.redirect_uris.iter().all(RedirectUri::is_local),
+        is_local: request.redirect_uri.is_local()
+            || client.redirect_uris.iter().all(RedirectUri::is_local),
         allowed_at: earlier
             .filter(|earlier| catalogue.covers_all(&earlier.scopes, &request.scopes))
             .map(|earlier| earlier.given_at),
     }
 }
 
-/// Must a person answer for each code, whatever they allowed before (RFC 8252 section 8.6, threat 58)? A public client proves nothing,
-/// and at an address on this computer any program can wait for its answer: what such a client is given is given to any program that
-/// opens a browser. An https address is known by its host, a confidential client by its proof. What counts is the address of
+/// Must a person answer for each code, whatever they allowed before (RFC 8252 section 8.6, threat
+/// 58)? A public client proves nothing, and at an address on this computer any program can wait for
+/// its answer: what such a client is given is given to any program that opens a browser. An https
+/// address is known by its host, a confidential client by its proof. What counts is the address of
 /// this request, and not the others that the client has.
 pub fn needs_an_answer(client: &Client, redirect_uri: &RedirectUri) -> bool {
     !client.is_confidential() && !redirect_uri.is_on_the_web()
@@ -103,15 +112,17 @@ fn requested_targets(request: &AuthorizationRequest, resources: &Resources) -> R
             }
             Some(Target::All) | None => {
                 let by_scope = resources.catalogue().effective(&request.scopes);
-                targets.servers.extend(resources.servers().filter(|name| by_scope.touches(name)).cloned());
+                targets
+                    .servers
+                    .extend(resources.servers().filter(|name| by_scope.touches(name)).cloned());
             }
         }
     }
     targets
 }
 
-/// What of a client a consent is given to: where it has people sent, and how it proves itself (threat 28). Names and pictures
-/// may change.
+/// What of a client a consent is given to: where it has people sent, and how it proves itself
+/// (threat 28). Names and pictures may change.
 pub fn fingerprint(client: &Client) -> TokenHash {
     let mut uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
     uris.sort_unstable();
@@ -126,24 +137,40 @@ pub fn fingerprint(client: &Client) -> TokenHash {
 
 /// Is the consent this person's, for this client and these resources?
 pub(super) fn concerns(consent: &Consent, request: &AuthorizationRequest, user: &UserId) -> bool {
-    consent.user == *user && consent.client == request.client && consent.resources == request.resources
+    consent.user == *user
+        && consent.client == request.client
+        && consent.resources == request.resources
 }
 
 /// Does what the person allowed before answer this request? Only for the client as it was then.
-pub(super) fn covers(consent: &Consent, request: &AuthorizationRequest, user: &UserId, resources: &Resources) -> bool {
+pub(super) fn covers(
+    consent: &Consent,
+    request: &AuthorizationRequest,
+    user: &UserId,
+    resources: &Resources,
+) -> bool {
     concerns(consent, request, user)
         && consent.fingerprint == request.fingerprint
         && resources.catalogue().covers_all(&consent.scopes, &request.scopes)
 }
 
-/// What to remember once the person in the login has allowed the request: that, and what they allowed the same client before.
-pub fn remember(request: &AuthorizationRequest, user: &UserId, earlier: Option<&Consent>, now: Timestamp) -> Consent {
-    let kept = earlier.filter(|consent| concerns(consent, request, user) && consent.fingerprint == request.fingerprint);
+/// What to remember once the person in the login has allowed the request: that, and what they
+/// allowed the same client before.
+pub fn remember(
+    request: &AuthorizationRequest,
+    user: &UserId,
+    earlier: Option<&Consent>,
+    now: Timestamp,
+) -> Consent {
+    let kept = earlier.filter(|consent| {
+        concerns(consent, request, user) && consent.fingerprint == request.fingerprint
+    });
     Consent {
         user: user.clone(),
         client: request.client.clone(),
         resources: request.resources.clone(),
-        scopes: kept.map_or_else(|| request.scopes.clone(), |kept| kept.scopes.union(&request.scopes)),
+        scopes: kept
+            .map_or_else(|| request.scopes.clone(), |kept| kept.scopes.union(&request.scopes)),
         given_at: now,
         fingerprint: request.fingerprint,
     }
@@ -162,14 +189,20 @@ mod tests {
     #[test]
     fn the_root_resource_reaches_every_server() {
         let question = question(&request("mcp"), &client(), None, &resources());
-        assert_eq!(question.targets.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice", "uuid"]);
+        assert_eq!(
+            question.targets.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(),
+            ["dice", "uuid"]
+        );
         assert!(!question.is_local);
     }
 
     #[test]
     fn a_server_scope_reaches_that_server_alone() {
         let question = question(&request("dice"), &client(), None, &resources());
-        assert_eq!(question.targets.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice"]);
+        assert_eq!(
+            question.targets.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(),
+            ["dice"]
+        );
     }
 
     #[test]
@@ -188,32 +221,68 @@ mod tests {
     #[test]
     fn what_is_new_is_marked_and_what_was_allowed_is_told() {
         let alice = UserId::of("https://idp", "alice");
-        let earlier = |scope: &str| remember(&request(scope), &alice, None, Timestamp::from_secs(1));
+        let earlier =
+            |scope: &str| remember(&request(scope), &alice, None, Timestamp::from_secs(1));
         let cases = [
             ("dice:write", None, vec![("dice:write", false)], vec![]),
             ("dice:write", Some("dice:read"), vec![("dice:write", true)], vec![]),
-            ("dice:write", Some("uuid:make"), vec![("dice:write", true)], vec![("uuid:make", false)]),
-            ("dice:read+uuid", Some("dice"), vec![("dice:read", false), ("uuid", true)], vec![("dice", false)]),
-            ("mcp+dice+offline_access", Some("mcp"), vec![("mcp", false), ("offline_access", true)], vec![]),
+            (
+                "dice:write",
+                Some("uuid:make"),
+                vec![("dice:write", true)],
+                vec![("uuid:make", false)],
+            ),
+            (
+                "dice:read+uuid",
+                Some("dice"),
+                vec![("dice:read", false), ("uuid", true)],
+                vec![("dice", false)],
+            ),
+            (
+                "mcp+dice+offline_access",
+                Some("mcp"),
+                vec![("mcp", false), ("offline_access", true)],
+                vec![],
+            ),
         ];
         for (asked, allowed, expected, kept) in cases {
             let earlier = allowed.map(earlier);
             let question = question(&request(asked), &client(), earlier.as_ref(), &resources());
-            assert_eq!((scopes(&question.scopes), scopes(&question.kept)), (expected, kept), "{asked} after {allowed:?}");
+            assert_eq!(
+                (scopes(&question.scopes), scopes(&question.kept)),
+                (expected, kept),
+                "{asked} after {allowed:?}"
+            );
             assert!(!question.has_changed);
         }
-        assert_eq!(question(&request("dice:read"), &client(), None, &resources()).scopes[0].words, "Words for dice:read");
+        assert_eq!(
+            question(&request("dice:read"), &client(), None, &resources()).scopes[0].words,
+            "Words for dice:read"
+        );
     }
 
     #[test]
     fn t28_redirect_uris_and_keys_make_the_client() {
         let unchanged = [
-            Client { name: Some("Other".to_owned()), last_used_at: Some(Timestamp::from_secs(1)), ..client() },
-            Client { redirect_uris: client().redirect_uris.into_iter().rev().collect(), ..client() },
+            Client {
+                name: Some("Other".to_owned()),
+                last_used_at: Some(Timestamp::from_secs(1)),
+                ..client()
+            },
+            Client {
+                redirect_uris: client().redirect_uris.into_iter().rev().collect(),
+                ..client()
+            },
         ];
         let changed = [
-            Client { redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()], ..client() },
-            Client { keys: Some(ClientKeys::Remote("https://app.example/jwks".to_owned())), ..client() },
+            Client {
+                redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
+                ..client()
+            },
+            Client {
+                keys: Some(ClientKeys::Remote("https://app.example/jwks".to_owned())),
+                ..client()
+            },
             Client { keys: Some(ClientKeys::Inline(serde_json::json!({"keys": []}))), ..client() },
             Client { auth_method: crate::client::ClientAuthMethod::ClientSecretPost, ..client() },
         ];
@@ -230,9 +299,15 @@ mod tests {
         let alice = UserId::of("https://idp", "alice");
         let (now, request) = (Timestamp::from_secs(1), request("dice:write"));
         let earlier = remember(&super::super::authorize::tests::request("uuid"), &alice, None, now);
-        assert_eq!(remember(&request, &alice, Some(&earlier), now).scopes.to_string(), "dice:write uuid");
+        assert_eq!(
+            remember(&request, &alice, Some(&earlier), now).scopes.to_string(),
+            "dice:write uuid"
+        );
         let changed = Consent { fingerprint: TokenHash::of("before"), ..earlier.clone() };
-        assert_eq!(remember(&request, &alice, Some(&changed), now).scopes.to_string(), "dice:write");
+        assert_eq!(
+            remember(&request, &alice, Some(&changed), now).scopes.to_string(),
+            "dice:write"
+        );
         assert!(question(&request, &client(), Some(&changed), &resources()).has_changed);
         let bob = UserId::of("https://idp", "bob");
         assert_eq!(remember(&request, &bob, Some(&earlier), now).scopes.to_string(), "dice:write");

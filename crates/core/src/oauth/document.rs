@@ -1,6 +1,7 @@
-//! Clients that live in a document (OAuth Client ID Metadata Document; MCP 2026-07-28, client registration): the URL is the id, the
-//! document is the registration. Which URLs can be one, and what a document must say. Fetching it, within bounds of size, time
-//! and address, is the gateway's; whether its owner is welcome is decided in [`super::registration_policy`].
+//! Clients that live in a document (OAuth Client ID Metadata Document; MCP 2026-07-28, client
+//! registration): the URL is the id, the document is the registration. Which URLs can be one, and
+//! what a document must say. Fetching it, within bounds of size, time and address, is the
+//! gateway's; whether its owner is welcome is decided in [`super::registration_policy`].
 
 use std::fmt;
 
@@ -40,13 +41,17 @@ pub enum BadDocumentUrl {
 }
 
 impl DocumentUrl {
-    /// Accepts an https URL with a path and without user name, password, query and fragment, spelt as a parser of URLs would
-    /// spell it: so that one document has one id, and what was checked is what is fetched (threats 26, 29).
+    /// Accepts an https URL with a path and without user name, password, query and fragment, spelt
+    /// as a parser of URLs would spell it: so that one document has one id, and what was checked is
+    /// what is fetched (threats 26, 29).
     pub fn parse(text: &str) -> Result<Self, BadDocumentUrl> {
         if text.len() > MAX_URL {
             return Err(BadDocumentUrl::TooLong);
         }
-        let url = Url::parse(text).ok().filter(|url| url.scheme() == "https").ok_or(BadDocumentUrl::NotHttps)?;
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| url.scheme() == "https")
+            .ok_or(BadDocumentUrl::NotHttps)?;
         // The parser forgets an empty user name or password; the text does not.
         let authority = text.split('/').nth(2).unwrap_or_default();
         if url.query().is_some() || url.fragment().is_some() || authority.contains('@') {
@@ -76,7 +81,8 @@ impl DocumentUrl {
     }
 }
 
-/// Hosts at which makers of clients keep their documents: what cannot be reached there cannot be reached at all.
+/// Hosts at which makers of clients keep their documents: what cannot be reached there cannot be
+/// reached at all.
 const KNOWN_MAKERS: [&str; 9] = [
     "anthropic.com",
     "chatgpt.com",
@@ -93,7 +99,9 @@ impl DocumentUrl {
     /// Is there certainly a server at this host?
     pub fn is_of_a_known_maker(&self) -> bool {
         let host = self.host();
-        KNOWN_MAKERS.iter().any(|maker| host.strip_suffix(maker).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+        KNOWN_MAKERS.iter().any(|maker| {
+            host.strip_suffix(maker).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
     }
 }
 
@@ -134,7 +142,12 @@ struct Document {
 }
 
 /// Makes a client of the document that was fetched from `url`.
-pub fn client_of(url: &DocumentUrl, json: &[u8], now: Timestamp, schemes: &Schemes) -> Result<Client, BadDocument> {
+pub fn client_of(
+    url: &DocumentUrl,
+    json: &[u8],
+    now: Timestamp,
+    schemes: &Schemes,
+) -> Result<Client, BadDocument> {
     let Document { client_id, client_secret, client_secret_expires_at, metadata } =
         serde_json::from_slice(json).map_err(|error| BadDocument::Json(error.to_string()))?;
     if client_id.as_deref() != Some(url.as_str()) {
@@ -147,13 +160,21 @@ pub fn client_of(url: &DocumentUrl, json: &[u8], now: Timestamp, schemes: &Schem
         return Err(BadDocument::NoRedirectUris);
     }
     let is_shared = |method: &str| method.starts_with("client_secret");
-    let method = metadata.token_endpoint_auth_method.as_deref().filter(|method| !method.trim().is_empty()).unwrap_or("none");
+    let method = metadata
+        .token_endpoint_auth_method
+        .as_deref()
+        .filter(|method| !method.trim().is_empty())
+        .unwrap_or("none");
     if client_secret.is_some() || client_secret_expires_at.is_some() || is_shared(method) {
         return Err(BadDocument::SharedSecret);
     }
     // RFC 7591's default, a shared secret, cannot be meant here.
-    let metadata = ClientMetadata { token_endpoint_auth_method: Some(method.to_owned()), ..metadata };
-    let blank = Client { source: ClientSource::MetadataDocument, ..Client::new(ClientId::from_text(url.as_str()), now) };
+    let metadata =
+        ClientMetadata { token_endpoint_auth_method: Some(method.to_owned()), ..metadata };
+    let blank = Client {
+        source: ClientSource::MetadataDocument,
+        ..Client::new(ClientId::from_text(url.as_str()), now)
+    };
     let client = metadata.describe(blank, schemes)?;
     let own = |page: Option<String>| page.filter(|page| is_of(url, page));
     Ok(Client {
@@ -165,7 +186,8 @@ pub fn client_of(url: &DocumentUrl, json: &[u8], now: Timestamp, schemes: &Schem
     })
 }
 
-/// Is the page of the document's own origin? A stranger's page would lend the client a name that is not its own.
+/// Is the page of the document's own origin? A stranger's page would lend the client a name that is
+/// not its own.
 fn is_of(url: &DocumentUrl, page: &str) -> bool {
     Url::parse(page).is_ok_and(|page| page.origin() == url.0.origin())
 }

@@ -1,5 +1,6 @@
-//! The `Authorization` header, read byte by byte since its sender is unknown: `Bearer` (RFC 6750 section 2.1) on resources, `Basic`
-//! (RFC 6749 section 2.3.1) at the token endpoint (threats 22, 23).
+//! The `Authorization` header, read byte by byte since its sender is unknown: `Bearer` (RFC 6750
+//! section 2.1) on resources, `Basic` (RFC 6749 section 2.3.1) at the token endpoint (threats 22,
+//! 23).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -23,21 +24,32 @@ pub fn bearer_of(kind: TokenKind, value: &[u8]) -> Result<TokenSecret, Challenge
     TokenSecret::parse(kind, token.trim()).ok_or(Challenge::InvalidToken)
 }
 
-/// Client id and secret of a header's value: each half percent-encoded. Clients that forget the encoding are understood too, for
-/// our own ids and secrets have no character that it changes, and those that administrators make have `+` at most (base64). So a
-/// `+` stands for itself here and not for a space, which a secret has no business to contain.
+/// Client id and secret of a header's value: each half percent-encoded. Clients that forget the
+/// encoding are understood too, for our own ids and secrets have no character that it changes, and
+/// those that administrators make have `+` at most (base64). So a `+` stands for itself here and
+/// not for a space, which a secret has no business to contain.
 pub fn basic(value: &[u8]) -> Result<(String, SecretText), OAuthError> {
-    let malformed = || OAuthError::new(ErrorCode::InvalidClient, "the Authorization header is not well-formed HTTP Basic");
+    let malformed = || {
+        OAuthError::new(
+            ErrorCode::InvalidClient,
+            "the Authorization header is not well-formed HTTP Basic",
+        )
+    };
     let value = std::str::from_utf8(value).map_err(|_| malformed())?;
     let (scheme, encoded) = value.split_once(' ').ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(malformed());
     }
-    let decoded = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
+    let decoded = STANDARD
+        .decode(encoded.trim())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(malformed)?;
     let (id, secret) = decoded.split_once(':').ok_or_else(malformed)?;
     let unescape = |half: &str| {
         let encoded = half.replace('&', "%26").replace('+', "%2B");
-        let params = Params::parse(format!("half={encoded}").as_bytes()).map_err(|_| malformed())?;
+        let params =
+            Params::parse(format!("half={encoded}").as_bytes()).map_err(|_| malformed())?;
         Ok::<_, OAuthError>(params.find("half").unwrap_or_default().to_owned())
     };
     Ok((unescape(id)?, SecretText::new(unescape(secret)?)))

@@ -1,5 +1,6 @@
-//! The introspection endpoint (RFC 7662): what a token is, for the client that owns it or one that the configuration trusts. Every
-//! other client, and any client about a token that is of no use, gets `{"active": false}` and never why (section 2.2).
+//! The introspection endpoint (RFC 7662): what a token is, for the client that owns it or one that
+//! the configuration trusts. Every other client, and any client about a token that is of no use,
+//! gets `{"active": false}` and never why (section 2.2).
 
 use serde::Serialize;
 
@@ -46,15 +47,24 @@ pub fn check_client(client: &AuthenticatedClient) -> Result<(), OAuthError> {
     if client.is_confidential() {
         return Ok(());
     }
-    Err(OAuthError::new(ErrorCode::InvalidClient, "only clients that authenticate with a secret or a key may introspect tokens"))
+    Err(OAuthError::new(
+        ErrorCode::InvalidClient,
+        "only clients that authenticate with a secret or a key may introspect tokens",
+    ))
 }
 
-pub fn of_access(client: &AuthenticatedClient, found: Option<FoundAccess>, now: Timestamp, issuer: &PublicUrl) -> Introspection {
+pub fn of_access(
+    client: &AuthenticatedClient,
+    found: Option<FoundAccess>,
+    now: Timestamp,
+    issuer: &PublicUrl,
+) -> Introspection {
     let Some(FoundAccess { token, grant, user }) = found else { return Introspection::INACTIVE };
     if !may_see(client, &grant) || !grant.is_live(now) || token.expires_at <= now {
         return Introspection::INACTIVE;
     }
-    let about = about(&grant, &token.scopes, token.resource.clone().into(), token.expires_at, issuer);
+    let about =
+        about(&grant, &token.scopes, token.resource.clone().into(), token.expires_at, issuer);
     about_user(About { token_type: Some("Bearer"), ..about }, Some(&user))
 }
 
@@ -66,13 +76,18 @@ pub fn of_refresh(
     now: Timestamp,
     issuer: &PublicUrl,
 ) -> Introspection {
-    let found = found.filter(|found| found.status(presented) == RefreshStatus::Current && found.expires_at() > now);
+    let found = found.filter(|found| {
+        found.status(presented) == RefreshStatus::Current && found.expires_at() > now
+    });
     let Some(found) = found else { return Introspection::INACTIVE };
     let grant = &found.grant;
     if !may_see(client, grant) || !grant.is_live(now) {
         return Introspection::INACTIVE;
     }
-    about_user(about(grant, &grant.scopes, grant.resources.clone(), found.expires_at(), issuer), user)
+    about_user(
+        about(grant, &grant.scopes, grant.resources.clone(), found.expires_at(), issuer),
+        user,
+    )
 }
 
 fn may_see(client: &AuthenticatedClient, grant: &Grant) -> bool {
@@ -80,7 +95,13 @@ fn may_see(client: &AuthenticatedClient, grant: &Grant) -> bool {
     client.trusted || grant.client == client.id
 }
 
-fn about(grant: &Grant, scopes: &ScopeSet, audience: ResourceSet, expires_at: Timestamp, issuer: &PublicUrl) -> About {
+fn about(
+    grant: &Grant,
+    scopes: &ScopeSet,
+    audience: ResourceSet,
+    expires_at: Timestamp,
+    issuer: &PublicUrl,
+) -> About {
     About {
         scope: scopes.to_string(),
         client_id: grant.client.to_string(),

@@ -1,5 +1,5 @@
-//! The key sets of clients (RFC 7517; RFC 7591 section 2, `jwks` and `jwks_uri`): public keys only, each fit to sign with. They are
-//! used in proving assertions; here they are only let in.
+//! The key sets of clients (RFC 7517; RFC 7591 section 2, `jwks` and `jwks_uri`): public keys only,
+//! each fit to sign with. They are used in proving assertions; here they are only let in.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -27,7 +27,9 @@ pub enum BadKeys {
     Shape,
     #[error("jwks has more than {MAX_KEYS} keys, or more than {MAX_BYTES} bytes")]
     TooLarge,
-    #[error("jwks.keys[{index}] contains a private or a shared key: send public keys only, and replace that one")]
+    #[error(
+        "jwks.keys[{index}] contains a private or a shared key: send public keys only, and replace that one"
+    )]
     Private { index: usize },
     #[error(
         "jwks.keys[{index}] must be an RSA key of {MIN_RSA_BITS} bits at least, an EC key, or an OKP key, with all its members"
@@ -36,7 +38,10 @@ pub enum BadKeys {
 }
 
 /// The keys a client names, if it names any.
-pub fn client_keys(jwks: Option<Value>, jwks_uri: Option<String>) -> Result<Option<ClientKeys>, BadKeys> {
+pub fn client_keys(
+    jwks: Option<Value>,
+    jwks_uri: Option<String>,
+) -> Result<Option<ClientKeys>, BadKeys> {
     match (jwks, jwks_uri) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(BadKeys::Both),
@@ -47,19 +52,31 @@ pub fn client_keys(jwks: Option<Value>, jwks_uri: Option<String>) -> Result<Opti
 
 /// Checks a JWK Set: also one that was fetched from a `jwks_uri`.
 pub fn check_set(set: &Value) -> Result<(), BadKeys> {
-    let keys = set.get("keys").and_then(Value::as_array).filter(|keys| !keys.is_empty()).ok_or(BadKeys::Shape)?;
+    let keys = set
+        .get("keys")
+        .and_then(Value::as_array)
+        .filter(|keys| !keys.is_empty())
+        .ok_or(BadKeys::Shape)?;
     if keys.len() > MAX_KEYS || set.to_string().len() > MAX_BYTES {
         return Err(BadKeys::TooLarge);
     }
-    keys.iter().enumerate().try_for_each(|(index, key)| check_key(index, key.as_object().ok_or(BadKeys::Shape)?))
+    keys.iter()
+        .enumerate()
+        .try_for_each(|(index, key)| check_key(index, key.as_object().ok_or(BadKeys::Shape)?))
 }
 
 fn check_key(index: usize, key: &Map<String, Value>) -> Result<(), BadKeys> {
-    if PRIVATE.iter().any(|member| key.contains_key(*member)) || key.get("kty").is_some_and(|kty| kty == "oct") {
+    if PRIVATE.iter().any(|member| key.contains_key(*member))
+        || key.get("kty").is_some_and(|kty| kty == "oct")
+    {
         return Err(BadKeys::Private { index });
     }
     let text = |member: &str| key.get(member).and_then(Value::as_str);
-    let bytes = |member: &str| text(member).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).filter(|bytes| !bytes.is_empty());
+    let bytes = |member: &str| {
+        text(member)
+            .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+            .filter(|bytes| !bytes.is_empty())
+    };
     let fits = match text("kty") {
         Some("RSA") => bytes("e").is_some() && bytes("n").is_some_and(|n| bits(&n) >= MIN_RSA_BITS),
         Some("EC") => text("crv").is_some() && bytes("x").is_some() && bytes("y").is_some(),
@@ -94,7 +111,10 @@ mod tests {
         let with_null = json!({"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ", "d": null});
         let cases = [
             (json!({"keys": [ec]}), Ok(())),
-            (json!({"keys": [rsa(256), {"kty": "OKP", "crv": "Ed25519", "x": "AQ"}], "more": 1}), Ok(())),
+            (
+                json!({"keys": [rsa(256), {"kty": "OKP", "crv": "Ed25519", "x": "AQ"}], "more": 1}),
+                Ok(()),
+            ),
             (json!({"keys": []}), Err(BadKeys::Shape)),
             (json!({"keys": {}}), Err(BadKeys::Shape)),
             (json!({"keys": ["x"]}), Err(BadKeys::Shape)),
@@ -108,8 +128,14 @@ mod tests {
             (json!({"keys": [{"kty": "oct"}]}), Err(BadKeys::Private { index: 0 })),
             (json!({"keys": [rsa(255)]}), Err(BadKeys::Unfit { index: 0 })),
             (json!({"keys": [{"kty": "RSA", "e": "AQAB"}]}), Err(BadKeys::Unfit { index: 0 })),
-            (json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "AQ"}]}), Err(BadKeys::Unfit { index: 0 })),
-            (json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "not base64!", "y": "AQ"}]}), Err(BadKeys::Unfit { index: 0 })),
+            (
+                json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "AQ"}]}),
+                Err(BadKeys::Unfit { index: 0 }),
+            ),
+            (
+                json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "not base64!", "y": "AQ"}]}),
+                Err(BadKeys::Unfit { index: 0 }),
+            ),
             (json!({"keys": [{}]}), Err(BadKeys::Unfit { index: 0 })),
         ];
         for (set, expected) in cases {
@@ -134,7 +160,10 @@ mod tests {
             "/jwks",
             " https://a/",
         ] {
-            assert!(matches!(client_keys(None, Some(bad.to_owned())), Err(BadKeys::Uri(_))), "{bad}");
+            assert!(
+                matches!(client_keys(None, Some(bad.to_owned())), Err(BadKeys::Uri(_))),
+                "{bad}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Management of a registration by its client (RFC 7592): who may, and what a change comes to. The address is that of
-//! [`super::register::PATH`] with the client's id below it.
+//! Management of a registration by its client (RFC 7592): who may, and what a change comes to. The
+//! address is that of [`super::register::PATH`] with the client's id below it.
 
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -22,9 +22,13 @@ pub struct ManagedClient {
     token: TokenSecret,
 }
 
-/// Admits a client to its own registration. Every refusal is the same: the client may be unknown (or deleted, and its token with it), known
-/// by a document or the configuration, or the token may be another client's (RFC 7592 section 2.1).
-pub fn admit(client: Option<Client>, presented: Option<TokenSecret>) -> Result<ManagedClient, OAuthError> {
+/// Admits a client to its own registration. Every refusal is the same: the client may be unknown
+/// (or deleted, and its token with it), known by a document or the configuration, or the token may
+/// be another client's (RFC 7592 section 2.1).
+pub fn admit(
+    client: Option<Client>,
+    presented: Option<TokenSecret>,
+) -> Result<ManagedClient, OAuthError> {
     let token = presented.ok_or_else(refused)?;
     let client = client.ok_or_else(refused)?;
     let is_its_own = client.registration_token.is_some_and(|hash| hash.matches(token.expose()));
@@ -33,10 +37,14 @@ pub fn admit(client: Option<Client>, presented: Option<TokenSecret>) -> Result<M
 
 /// The one answer to a request that is not admitted.
 pub fn refused() -> OAuthError {
-    OAuthError::new(ErrorCode::InvalidToken, "the registration access token is not valid for this client")
+    OAuthError::new(
+        ErrorCode::InvalidToken,
+        "the registration access token is not valid for this client",
+    )
 }
 
-/// A request to change a registration (RFC 7592 section 2.2): all metadata anew, and what names the client.
+/// A request to change a registration (RFC 7592 section 2.2): all metadata anew, and what names the
+/// client.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct UpdateRequest {
@@ -51,11 +59,14 @@ pub struct UpdateRequest {
 }
 
 impl UpdateRequest {
-    /// Reads the body of a request. The error says where, never what: the body may hold the client's secret.
+    /// Reads the body of a request. The error says where, never what: the body may hold the
+    /// client's secret.
     pub fn parse(body: &[u8]) -> Result<Self, OAuthError> {
         serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            bad_metadata(format!("the metadata cannot be read: it is wrong at line {line}, column {column}"))
+            bad_metadata(format!(
+                "the metadata cannot be read: it is wrong at line {line}, column {column}"
+            ))
         })
     }
 }
@@ -70,13 +81,20 @@ impl ManagedClient {
         Registration { client: self.client, secret: None, token: self.token }
     }
 
-    /// Replaces the metadata. Id, registration token and secret stay; only a change of the authentication method brings a secret
-    /// or takes it away.
-    pub fn update(self, request: UpdateRequest, schemes: &Schemes, entropy: &dyn Entropy) -> Result<Registration, OAuthError> {
+    /// Replaces the metadata. Id, registration token and secret stay; only a change of the
+    /// authentication method brings a secret or takes it away.
+    pub fn update(
+        self,
+        request: UpdateRequest,
+        schemes: &Schemes,
+        entropy: &dyn Entropy,
+    ) -> Result<Registration, OAuthError> {
         self.check_names(&request)?;
         let Self { client, token } = self;
         let client = request.metadata.describe(client, schemes)?;
-        let presented = request.client_secret.and_then(|secret| TokenSecret::parse(TokenKind::ClientSecret, secret.expose()));
+        let presented = request
+            .client_secret
+            .and_then(|secret| TokenSecret::parse(TokenKind::ClientSecret, secret.expose()));
         let (hash, secret) = match (client.auth_method.needs_secret(), client.secret) {
             (false, _) => (None, None),
             (true, Some(hash)) => (Some(hash), presented),
@@ -101,9 +119,13 @@ impl ManagedClient {
         if request.client_id.as_deref() != Some(self.client.id.as_str()) {
             return Err(bad_metadata("client_id must be sent, and cannot change"));
         }
-        let is_its_own = |secret: &SecretText| self.client.secret.is_some_and(|hash| hash.matches(secret.expose()));
+        let is_its_own = |secret: &SecretText| {
+            self.client.secret.is_some_and(|hash| hash.matches(secret.expose()))
+        };
         if request.client_secret.as_ref().is_some_and(|secret| !is_its_own(secret)) {
-            return Err(bad_metadata("client_secret is not the one that was issued, and cannot be chosen"));
+            return Err(bad_metadata(
+                "client_secret is not the one that was issued, and cannot be chosen",
+            ));
         }
         Ok(())
     }
@@ -114,19 +136,27 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{clock::Timestamp, entropy::SeededEntropy, oauth::register::register, secret::TokenHash};
+    use crate::{
+        clock::Timestamp, entropy::SeededEntropy, oauth::register::register, secret::TokenHash,
+    };
 
     fn registered(method: &str) -> Registration {
-        let metadata =
-            json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": method, "client_name": "A"});
-        register(serde_json::from_value(metadata).unwrap(), &Schemes::default(), Timestamp::from_secs(1), &SeededEntropy::new(1))
-            .unwrap()
+        let metadata = json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": method, "client_name": "A"});
+        register(
+            serde_json::from_value(metadata).unwrap(),
+            &Schemes::default(),
+            Timestamp::from_secs(1),
+            &SeededEntropy::new(1),
+        )
+        .unwrap()
     }
 
     fn update(of: &Registration, request: Value) -> Result<Registration, ErrorCode> {
         let managed = admit(Some(of.client.clone()), Some(of.token.clone())).unwrap();
         let request = serde_json::from_value(request).unwrap();
-        managed.update(request, &Schemes::default(), &SeededEntropy::new(2)).map_err(|error| error.code)
+        managed
+            .update(request, &Schemes::default(), &SeededEntropy::new(2))
+            .map_err(|error| error.code)
     }
 
     #[test]
@@ -141,25 +171,44 @@ mod tests {
             (None, None),
             (Some(of_the_first_schema), Some(known.token.clone())),
         ];
-        let errors: Vec<_> = cases.into_iter().map(|(client, token)| admit(client, token).unwrap_err()).collect();
-        assert!(errors.iter().all(|error| *error == errors[0] && error.code == ErrorCode::InvalidToken), "{errors:?}");
+        let errors: Vec<_> =
+            cases.into_iter().map(|(client, token)| admit(client, token).unwrap_err()).collect();
+        assert!(
+            errors.iter().all(|error| *error == errors[0] && error.code == ErrorCode::InvalidToken),
+            "{errors:?}"
+        );
         let read = admit(Some(known.client.clone()), Some(known.token.clone())).unwrap().read();
         assert_eq!((read.client, read.token), (known.client, known.token));
     }
 
     #[test]
     fn what_a_change_may_say() {
-        use ErrorCode::{InvalidClientMetadata as Metadata, InvalidRedirectUri as Redirect, InvalidRequest as Request};
+        use ErrorCode::{
+            InvalidClientMetadata as Metadata, InvalidRedirectUri as Redirect,
+            InvalidRequest as Request,
+        };
         let known = registered("client_secret_basic");
         let id = known.client.id.as_str();
         let uris = json!(["https://b.example/cb"]);
         let cases = [
             (json!({"redirect_uris": uris}), Metadata),
             (json!({"redirect_uris": uris, "client_id": "ptn_client_other"}), Metadata),
-            (json!({"redirect_uris": uris, "client_id": id, "client_secret": "ptn_cs_chosen"}), Metadata),
-            (json!({"redirect_uris": uris, "client_id": id, "registration_access_token": "x"}), Request),
-            (json!({"redirect_uris": uris, "client_id": id, "registration_client_uri": "https://x"}), Request),
-            (json!({"redirect_uris": uris, "client_id": id, "client_secret_expires_at": 0}), Request),
+            (
+                json!({"redirect_uris": uris, "client_id": id, "client_secret": "ptn_cs_chosen"}),
+                Metadata,
+            ),
+            (
+                json!({"redirect_uris": uris, "client_id": id, "registration_access_token": "x"}),
+                Request,
+            ),
+            (
+                json!({"redirect_uris": uris, "client_id": id, "registration_client_uri": "https://x"}),
+                Request,
+            ),
+            (
+                json!({"redirect_uris": uris, "client_id": id, "client_secret_expires_at": 0}),
+                Request,
+            ),
             (json!({"redirect_uris": uris, "client_id": id, "client_id_issued_at": 1}), Request),
             (json!({"client_id": id}), Redirect),
             (json!({"redirect_uris": ["javascript:x"], "client_id": id}), Redirect),
@@ -175,11 +224,16 @@ mod tests {
     fn a_change_replaces_the_metadata_and_nothing_else() {
         let known = registered("client_secret_basic");
         let secret = known.secret.clone().unwrap();
-        let request =
-            json!({"client_id": known.client.id, "client_secret": secret.expose(), "redirect_uris": ["https://b.example/"]});
+        let request = json!({"client_id": known.client.id, "client_secret": secret.expose(), "redirect_uris": ["https://b.example/"]});
         let changed = update(&known, request).unwrap();
-        assert_eq!((changed.client.name.as_deref(), changed.client.redirect_uris[0].as_str()), (None, "https://b.example/"));
-        assert_eq!((changed.client.id, changed.client.secret), (known.client.id, known.client.secret));
+        assert_eq!(
+            (changed.client.name.as_deref(), changed.client.redirect_uris[0].as_str()),
+            (None, "https://b.example/")
+        );
+        assert_eq!(
+            (changed.client.id, changed.client.secret),
+            (known.client.id, known.client.secret)
+        );
         assert_eq!(changed.client.registration_token, Some(known.token.hash()));
         assert_eq!((changed.token, changed.secret), (known.token, Some(secret)));
     }
@@ -188,15 +242,19 @@ mod tests {
     fn a_secret_comes_and_goes_with_the_method() {
         let uris = json!(["https://a.example/cb"]);
         let public = registered("none");
-        let given = update(&public, json!({"client_id": public.client.id, "redirect_uris": uris})).unwrap();
+        let given =
+            update(&public, json!({"client_id": public.client.id, "redirect_uris": uris})).unwrap();
         assert_eq!(given.client.secret, given.secret.as_ref().map(TokenSecret::hash));
         assert!(given.client.secret.is_some());
         let request = json!({"client_id": public.client.id, "redirect_uris": uris, "token_endpoint_auth_method": "none"});
         let taken = update(&given, request).unwrap();
         assert_eq!((taken.client.secret, taken.secret), (None::<TokenHash>, None));
-        let request =
-            json!({"client_id": public.client.id, "redirect_uris": uris, "token_endpoint_auth_method": "client_secret_post"});
+        let request = json!({"client_id": public.client.id, "redirect_uris": uris, "token_endpoint_auth_method": "client_secret_post"});
         let kept = update(&given, request).unwrap();
-        assert_eq!((kept.client.secret, kept.secret), (given.client.secret, None), "not shown again");
+        assert_eq!(
+            (kept.client.secret, kept.secret),
+            (given.client.secret, None),
+            "not shown again"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! What the gateway says of itself: protected resource metadata (RFC 9728), authorization server metadata (RFC 8414), and the
-//! challenge that leads to them (RFC 6750 section 3, RFC 9728 section 5.1).
+//! What the gateway says of itself: protected resource metadata (RFC 9728), authorization server
+//! metadata (RFC 8414), and the challenge that leads to them (RFC 6750 section 3, RFC 9728 section
+//! 5.1).
 
 use serde::Serialize;
 
@@ -10,7 +11,8 @@ use crate::{
     scope::{self, Scope, ScopeSet},
 };
 
-/// The path below which protected resource metadata stands; the resource's own path follows (RFC 9728 section 3.1).
+/// The path below which protected resource metadata stands; the resource's own path follows (RFC
+/// 9728 section 3.1).
 pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
 /// Protected resource metadata (RFC 9728 section 2).
@@ -23,7 +25,11 @@ pub struct ProtectedResource {
     resource_name: String,
 }
 
-pub fn protected_resource(resource: &Resource, address: &ResourceAddress, resources: &Resources) -> ProtectedResource {
+pub fn protected_resource(
+    resource: &Resource,
+    address: &ResourceAddress,
+    resources: &Resources,
+) -> ProtectedResource {
     let resource_name = match resources.target(resource) {
         Some(Target::Server(name)) => format!("{name} (MCP server)"),
         Some(Target::Proxy { pattern }) => format!("{pattern} (MCP service)"),
@@ -32,8 +38,11 @@ pub fn protected_resource(resource: &Resource, address: &ResourceAddress, resour
     ProtectedResource {
         resource: resources.public_url().at(address.path_and_query()),
         authorization_servers: [resources.public_url().as_str().to_owned()],
-        // Not `offline_access`: whether a client stays connected is no business of the resource (MCP 2026-07-28, authorization).
-        scopes_supported: words(&resources.scopes(resource)).filter(|word| word != scope::OFFLINE_ACCESS).collect(),
+        // Not `offline_access`: whether a client stays connected is no business of the resource
+        // (MCP 2026-07-28, authorization).
+        scopes_supported: words(&resources.scopes(resource))
+            .filter(|word| word != scope::OFFLINE_ACCESS)
+            .collect(),
         bearer_methods_supported: ["header"],
         resource_name,
     }
@@ -69,8 +78,8 @@ pub struct AuthorizationServer {
     openid: Option<OpenIdAdditions>,
 }
 
-/// What OpenID Connect Discovery requires on top. We issue no ID tokens, so the key set is empty; clients that look only at the
-/// OpenID path refuse a document without these members.
+/// What OpenID Connect Discovery requires on top. We issue no ID tokens, so the key set is empty;
+/// clients that look only at the OpenID path refuse a document without these members.
 #[derive(Debug, Serialize)]
 struct OpenIdAdditions {
     jwks_uri: String,
@@ -98,7 +107,9 @@ pub fn authorization_server(resources: &Resources, features: Features) -> Author
         registration_endpoint: features.registration.then(|| url.at(register::PATH)),
         client_id_metadata_document_supported: features.metadata_documents,
         revocation_endpoint: url.at("/auth/revoke"),
-        revocation_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED.map(ClientAuthMethod::as_str).to_vec(),
+        revocation_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED
+            .map(ClientAuthMethod::as_str)
+            .to_vec(),
         revocation_endpoint_auth_signing_alg_values_supported: assertion::ALGORITHMS,
         introspection_endpoint: url.at("/auth/introspect"),
         introspection_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED
@@ -115,7 +126,10 @@ pub fn authorization_server(resources: &Resources, features: Features) -> Author
             .filter(|grant| features.client_credentials || *grant != GrantType::ClientCredentials)
             .map(GrantType::as_str)
             .collect(),
-        token_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED.into_iter().map(ClientAuthMethod::as_str).collect(),
+        token_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED
+            .into_iter()
+            .map(ClientAuthMethod::as_str)
+            .collect(),
         token_endpoint_auth_signing_alg_values_supported: assertion::ALGORITHMS,
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: authorize::PROMPTS,
@@ -140,7 +154,8 @@ fn words(scopes: &ScopeSet) -> impl Iterator<Item = String> {
     scopes.iter().map(Scope::as_str).map(str::to_owned)
 }
 
-/// Where the metadata of the resource at this address stands: the well-known path goes between host and path (RFC 9728 section 3.1).
+/// Where the metadata of the resource at this address stands: the well-known path goes between host
+/// and path (RFC 9728 section 3.1).
 pub fn metadata_url(address: &ResourceAddress, public_url: &PublicUrl) -> String {
     public_url.at(&format!("{PROTECTED_RESOURCE}{}", address.path_and_query()))
 }
@@ -156,9 +171,14 @@ pub enum Challenge {
     InvalidRequest,
 }
 
-/// The value of `WWW-Authenticate` for a request on `resource` that was sent to `address`: where its metadata stands, and the scope to ask
-/// for.
-pub fn challenge(why: Challenge, resource: &Resource, address: &ResourceAddress, resources: &Resources) -> String {
+/// The value of `WWW-Authenticate` for a request on `resource` that was sent to `address`: where
+/// its metadata stands, and the scope to ask for.
+pub fn challenge(
+    why: Challenge,
+    resource: &Resource,
+    address: &ResourceAddress,
+    resources: &Resources,
+) -> String {
     let error = match why {
         Challenge::NoToken => "",
         Challenge::InvalidToken => {
@@ -169,12 +189,19 @@ pub fn challenge(why: Challenge, resource: &Resource, address: &ResourceAddress,
         }
     };
     let metadata = metadata_url(address, resources.public_url());
-    format!(r#"Bearer {error}resource_metadata="{metadata}", scope="{}""#, resources.first_scopes(resource))
+    format!(
+        r#"Bearer {error}resource_metadata="{metadata}", scope="{}""#,
+        resources.first_scopes(resource)
+    )
 }
 
-/// The value of `WWW-Authenticate` for a call that needs scopes the token lacks: all it needs at once, separated by spaces
-/// (MCP 2026-07-28, authorization, "Scope Challenge Handling").
-pub fn insufficient_scope(needed: &ScopeSet, address: &ResourceAddress, public_url: &PublicUrl) -> String {
+/// The value of `WWW-Authenticate` for a call that needs scopes the token lacks: all it needs at
+/// once, separated by spaces (MCP 2026-07-28, authorization, "Scope Challenge Handling").
+pub fn insufficient_scope(
+    needed: &ScopeSet,
+    address: &ResourceAddress,
+    public_url: &PublicUrl,
+) -> String {
     let metadata = metadata_url(address, public_url);
     format!(
         r#"Bearer error="insufficient_scope", error_description="the access token does not cover this", scope="{needed}", resource_metadata="{metadata}""#
@@ -192,7 +219,12 @@ mod tests {
     fn a_resource_names_its_authorization_server() {
         let resources = resources();
         let dice = resources.of_server(&ServerName::parse("dice").unwrap());
-        let document = serde_json::to_value(protected_resource(&dice, &resources.address_of(&dice), &resources)).unwrap();
+        let document = serde_json::to_value(protected_resource(
+            &dice,
+            &resources.address_of(&dice),
+            &resources,
+        ))
+        .unwrap();
         assert_eq!(document["resource"], "https://gw.example/mcp/dice");
         assert_eq!(document["authorization_servers"], json!(["https://gw.example"]));
         assert_eq!(
@@ -205,8 +237,10 @@ mod tests {
     #[test]
     fn the_openid_path_has_what_openid_asks_for() {
         let resources = resources();
-        let oauth = serde_json::to_value(authorization_server(&resources, Features::default())).unwrap();
-        let openid = serde_json::to_value(openid_configuration(&resources, Features::default())).unwrap();
+        let oauth =
+            serde_json::to_value(authorization_server(&resources, Features::default())).unwrap();
+        let openid =
+            serde_json::to_value(openid_configuration(&resources, Features::default())).unwrap();
         assert!(oauth.get("jwks_uri").is_none());
         assert_eq!(openid["jwks_uri"], "https://gw.example/auth/jwks.json");
         assert_eq!(oauth["issuer"], openid["issuer"]);
@@ -215,12 +249,19 @@ mod tests {
     #[test]
     fn what_is_switched_off_is_not_advertised() {
         let document = |registration, metadata_documents| {
-            let features = Features { registration, metadata_documents, client_credentials: registration };
+            let features =
+                Features { registration, metadata_documents, client_credentials: registration };
             serde_json::to_value(authorization_server(&resources(), features)).unwrap()
         };
-        assert_eq!(document(true, false)["registration_endpoint"], "https://gw.example/auth/register");
+        assert_eq!(
+            document(true, false)["registration_endpoint"],
+            "https://gw.example/auth/register"
+        );
         assert!(document(false, true).get("registration_endpoint").is_none());
-        assert_eq!(document(false, true)["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+        assert_eq!(
+            document(false, true)["grant_types_supported"],
+            json!(["authorization_code", "refresh_token"])
+        );
         let all = json!(["authorization_code", "refresh_token", "client_credentials"]);
         assert_eq!(document(true, false)["grant_types_supported"], all);
         assert_eq!(document(true, false)["client_id_metadata_document_supported"], false);
@@ -230,7 +271,12 @@ mod tests {
     #[test]
     fn challenges_point_at_the_metadata() {
         let resources = resources();
-        let root = challenge(Challenge::NoToken, &resources.root(), &resources.address_of(&resources.root()), &resources);
+        let root = challenge(
+            Challenge::NoToken,
+            &resources.root(),
+            &resources.address_of(&resources.root()),
+            &resources,
+        );
         assert_eq!(
             root,
             r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#
@@ -240,7 +286,12 @@ mod tests {
             challenge(Challenge::NoToken, &dice, &resources.address_of(&dice), &resources),
             r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp/dice", scope="dice""#
         );
-        let invalid = challenge(Challenge::InvalidToken, &resources.root(), &resources.address_of(&resources.root()), &resources);
+        let invalid = challenge(
+            Challenge::InvalidToken,
+            &resources.root(),
+            &resources.address_of(&resources.root()),
+            &resources,
+        );
         assert!(invalid.starts_with(r#"Bearer error="invalid_token", "#), "{invalid}");
     }
 }

@@ -1,5 +1,6 @@
-//! The OAuth rules: request + records + now -> decision, one file for each endpoint. They read no clock, no store and no
-//! network; `edge::oauth` in the gateway feeds them and writes what they decide.
+//! The OAuth rules: request + records + now -> decision, one file for each endpoint. They read no
+//! clock, no store and no network; `edge::oauth` in the gateway feeds them and writes what they
+//! decide.
 
 pub mod assertion;
 pub mod authorize;
@@ -21,7 +22,8 @@ pub mod token;
 
 use thiserror::Error;
 
-/// An error as OAuth knows it: a code of RFC 6749, 6750, 7591 or 8707, and fixed text for the developer who reads it.
+/// An error as OAuth knows it: a code of RFC 6749, 6750, 7591 or 8707, and fixed text for the
+/// developer who reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{code}: {description}")]
 pub struct OAuthError {
@@ -34,7 +36,8 @@ impl OAuthError {
         Self { code, description: description.into() }
     }
 
-    /// A parameter is missing, repeated, or has a value that it may not have (RFC 6749 section 4.1.2.1).
+    /// A parameter is missing, repeated, or has a value that it may not have (RFC 6749 section
+    /// 4.1.2.1).
     pub fn invalid_request(description: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidRequest, description)
     }

@@ -1,4 +1,5 @@
-//! Parameters of a query or form, each at most once (RFC 6749 section 3.1, threat 7). Only `resource` may repeat (RFC 8707).
+//! Parameters of a query or form, each at most once (RFC 6749 section 3.1, threat 7). Only
+//! `resource` may repeat (RFC 8707).
 
 use std::collections::BTreeMap;
 
@@ -92,10 +93,11 @@ fn hex(digit: Option<u8>) -> Option<u8> {
     }
 }
 
-/// A parameter's name as it may stand in an error and in the log, if it looks like a name: it could be a secret that was sent in
-/// its place (threat 48).
+/// A parameter's name as it may stand in an error and in the log, if it looks like a name: it could
+/// be a secret that was sent in its place (threat 48).
 fn display_name(name: &str) -> String {
-    let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_name =
+        name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if is_name { name.to_owned() } else { "(not shown)".to_owned() }
 }
 
@@ -106,7 +108,8 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded_once() {
-        let params = Params::parse(b"a=1%202+3&b=%E2%82%AC&empty=&c=%zz&resource=x&resource=y").unwrap();
+        let params =
+            Params::parse(b"a=1%202+3&b=%E2%82%AC&empty=&c=%zz&resource=x&resource=y").unwrap();
         assert_eq!(params.find("a"), Some("1 2 3"));
         assert_eq!(params.find("b"), Some("\u{20ac}"));
         assert_eq!(params.find("c"), Some("%zz"));
@@ -117,8 +120,16 @@ mod tests {
 
     #[test]
     fn t07_duplicates_are_refused_however_they_are_spelt() {
-        for query in ["client_id=a&client_id=b", "client_id=a&client_id=a", "state=&state=", "client_id=a&client%5Fid=b"] {
-            assert!(matches!(Params::parse(query.as_bytes()), Err(BadParams::Duplicate(_))), "{query}");
+        for query in [
+            "client_id=a&client_id=b",
+            "client_id=a&client_id=a",
+            "state=&state=",
+            "client_id=a&client%5Fid=b",
+        ] {
+            assert!(
+                matches!(Params::parse(query.as_bytes()), Err(BadParams::Duplicate(_))),
+                "{query}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
-//! Dynamic client registration (RFC 7591 section 3): a new client, and what it is told. What it may say of itself is decided in
-//! [`super::client_metadata`], whether it may register at all in [`super::registration_policy`], what it may do later in [`super::manage`].
+//! Dynamic client registration (RFC 7591 section 3): a new client, and what it is told. What it may
+//! say of itself is decided in [`super::client_metadata`], whether it may register at all in
+//! [`super::registration_policy`], what it may do later in [`super::manage`].
 
 use serde::Serialize;
 use serde_json::Value;
@@ -18,7 +19,8 @@ use crate::{
 /// The registration endpoint. Each client's own address is below it (RFC 7592).
 pub const PATH: &str = "/auth/register";
 
-/// A registered client with the secrets that are to be shown to it; the store has their hashes only.
+/// A registered client with the secrets that are to be shown to it; the store has their hashes
+/// only.
 #[derive(Debug)]
 pub struct Registration {
     pub client: Client,
@@ -36,9 +38,16 @@ pub fn register(
     entropy: &dyn Entropy,
 ) -> Result<Registration, OAuthError> {
     let client = metadata.describe(Client::new(ClientId::generate(entropy), now), schemes)?;
-    let secret = client.auth_method.needs_secret().then(|| TokenSecret::generate(TokenKind::ClientSecret, entropy));
+    let secret = client
+        .auth_method
+        .needs_secret()
+        .then(|| TokenSecret::generate(TokenKind::ClientSecret, entropy));
     let token = TokenSecret::generate(TokenKind::Registration, entropy);
-    let client = Client { secret: secret.as_ref().map(TokenSecret::hash), registration_token: Some(token.hash()), ..client };
+    let client = Client {
+        secret: secret.as_ref().map(TokenSecret::hash),
+        registration_token: Some(token.hash()),
+        ..client
+    };
     Ok(Registration { client, secret, token })
 }
 
@@ -128,7 +137,13 @@ mod tests {
 
     fn registered(metadata: Value) -> (Registration, Value) {
         let metadata: ClientMetadata = serde_json::from_value(metadata).unwrap();
-        let registration = register(metadata, &Schemes::default(), Timestamp::from_secs(1_000), &SeededEntropy::new(7)).unwrap();
+        let registration = register(
+            metadata,
+            &Schemes::default(),
+            Timestamp::from_secs(1_000),
+            &SeededEntropy::new(7),
+        )
+        .unwrap();
         let url = PublicUrl::parse("https://gw.example").unwrap();
         let response = serde_json::to_value(registration.response(&url)).unwrap();
         (registration, response)
@@ -169,12 +184,16 @@ mod tests {
         metadata["jwks"].take();
         metadata["jwks_uri"] = json!("https://app.example/jwks");
         let (_, response) = registered(metadata);
-        assert_eq!((response.get("jwks"), &response["jwks_uri"]), (None, &json!("https://app.example/jwks")));
+        assert_eq!(
+            (response.get("jwks"), &response["jwks_uri"]),
+            (None, &json!("https://app.example/jwks"))
+        );
     }
 
     #[test]
     fn secrets_are_kept_as_hashes() {
-        let (registration, response) = registered(json!({"redirect_uris": ["https://app.example/cb"]}));
+        let (registration, response) =
+            registered(json!({"redirect_uris": ["https://app.example/cb"]}));
         let Registration { client, secret, token } = registration;
         assert_eq!(client.secret, secret.as_ref().map(TokenSecret::hash));
         assert_eq!(client.registration_token, Some(token.hash()));
@@ -187,7 +206,10 @@ mod tests {
     fn t29_generated_ids_never_look_like_a_url() {
         for seed in 0..200 {
             let id = ClientId::generate(&SeededEntropy::new(seed));
-            assert!(id.as_str().starts_with("ptn_client_") && !id.as_str().contains([':', '/', '.']), "{id}");
+            assert!(
+                id.as_str().starts_with("ptn_client_") && !id.as_str().contains([':', '/', '.']),
+                "{id}"
+            );
             assert!(!id.is_url());
         }
     }

@@ -1,5 +1,6 @@
-//! Which clients may come to be by registering or by a metadata document: both methods can be switched off, for all clients and for each
-//! family of clients. Clients in the configuration need neither. The metadata advertises what is open here.
+//! Which clients may come to be by registering or by a metadata document: both methods can be
+//! switched off, for all clients and for each family of clients. Clients in the configuration need
+//! neither. The metadata advertises what is open here.
 
 use thiserror::Error;
 
@@ -44,7 +45,8 @@ impl Default for RegistrationPolicy {
     }
 }
 
-/// Clients that belong together, by what they say of themselves. `None` as a switch: as for all other clients.
+/// Clients that belong together, by what they say of themselves. `None` as a switch: as for all
+/// other clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Family {
     pub name: String,
@@ -52,19 +54,23 @@ pub struct Family {
     pub client_name: Option<String>,
     /// Schemes of redirect URIs, such as `cursor`.
     pub redirect_schemes: Vec<String>,
-    /// Hosts of https redirect URIs, such as `claude.ai`. No other scheme has a host that says whose it is (threat 57).
+    /// Hosts of https redirect URIs, such as `claude.ai`. No other scheme has a host that says
+    /// whose it is (threat 57).
     pub redirect_hosts: Vec<String>,
     pub registration: Option<bool>,
     pub metadata_documents: Option<bool>,
 }
 
-/// A domain whose documents are accepted: `app.example`, or `*.app.example` for every host below it.
+/// A domain whose documents are accepted: `app.example`, or `*.app.example` for every host below
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain(String);
 
 /// Not a domain as it must be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a domain is written `app.example`, or `*.app.example` for every host below it, in small letters")]
+#[error(
+    "a domain is written `app.example`, or `*.app.example` for every host below it, in small letters"
+)]
 pub struct BadDomain;
 
 impl Domain {
@@ -75,7 +81,9 @@ impl Domain {
                 && !label.starts_with('-')
                 && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
-        let fits = name.len() <= 253 && name.split('.').all(is_label) && (name == text || name.contains('.'));
+        let fits = name.len() <= 253
+            && name.split('.').all(is_label)
+            && (name == text || name.contains('.'));
         if fits { Ok(Self(text.to_owned())) } else { Err(BadDomain) }
     }
 
@@ -94,7 +102,8 @@ impl Domain {
 impl RegistrationPolicy {
     /// Is the method open to any client at all? Then the metadata advertises it.
     pub fn is_open(&self, method: RegistrationMethod) -> bool {
-        self.open_to_all(method) || self.families.iter().any(|family| family.switch(method) == Some(true))
+        self.open_to_all(method)
+            || self.families.iter().any(|family| family.switch(method) == Some(true))
     }
 
     /// The same, as the answer to a client that used it.
@@ -102,31 +111,46 @@ impl RegistrationPolicy {
         if self.is_open(method) { Ok(()) } else { Err(switched_off(method)) }
     }
 
-    /// May this client use this method? A family that is kept out is recognised by any one of its marks, one that is let in where others
-    /// are not must bear all of them: so little can be won by pretending. What a client says of itself is never proof.
+    /// May this client use this method? A family that is kept out is recognised by any one of its
+    /// marks, one that is let in where others are not must bear all of them: so little can be won
+    /// by pretending. What a client says of itself is never proof.
     pub fn admit(&self, method: RegistrationMethod, client: &Client) -> Result<(), OAuthError> {
-        let kept_out = self.families.iter().find(|family| family.switch(method) == Some(false) && family.resembles(client));
+        let kept_out = self
+            .families
+            .iter()
+            .find(|family| family.switch(method) == Some(false) && family.resembles(client));
         if let Some(family) = kept_out {
-            return Err(denied(format!("{} is switched off here for clients like {}", method.noun(), family.name)));
+            return Err(denied(format!(
+                "{} is switched off here for clients like {}",
+                method.noun(),
+                family.name
+            )));
         }
-        let let_in = || self.families.iter().any(|family| family.switch(method) == Some(true) && family.contains(client));
+        let let_in = || {
+            self.families
+                .iter()
+                .any(|family| family.switch(method) == Some(true) && family.contains(client))
+        };
         if self.open_to_all(method) || let_in() {
             return Ok(());
         }
         Err(switched_off(method))
     }
 
-    /// The client, which registered some time ago, with those of its redirect URIs that are allowed today.
+    /// The client, which registered some time ago, with those of its redirect URIs that are allowed
+    /// today.
     #[must_use]
     pub fn with_allowed_redirects(&self, mut client: Client) -> Client {
         client.redirect_uris.retain(|uri| self.redirect_schemes.admit(uri));
         client
     }
 
-    /// May the document be fetched at all? Whether its client is welcome shows afterwards, by [`RegistrationPolicy::admit`].
+    /// May the document be fetched at all? Whether its client is welcome shows afterwards, by
+    /// [`RegistrationPolicy::admit`].
     pub fn admit_document(&self, url: &DocumentUrl) -> Result<(), OAuthError> {
         self.check_open(RegistrationMethod::MetadataDocument)?;
-        if !self.domains.is_empty() && !self.domains.iter().any(|domain| domain.admits(url.host())) {
+        if !self.domains.is_empty() && !self.domains.iter().any(|domain| domain.admits(url.host()))
+        {
             return Err(denied("client metadata documents of this domain are not accepted here"));
         }
         Ok(())
@@ -145,7 +169,10 @@ fn denied(description: impl Into<String>) -> OAuthError {
 }
 
 fn switched_off(method: RegistrationMethod) -> OAuthError {
-    denied(format!("{} is switched off here; ask the administrator of this gateway for a client_id", method.noun()))
+    denied(format!(
+        "{} is switched off here; ask the administrator of this gateway for a client_id",
+        method.noun()
+    ))
 }
 
 impl RegistrationMethod {
@@ -171,12 +198,20 @@ impl Family {
 
     fn leads_to(&self, uri: &RedirectUri) -> bool {
         self.redirect_schemes.iter().any(|scheme| scheme == uri.scheme())
-            || uri.https_host().is_some_and(|of_uri| self.redirect_hosts.iter().any(|host| host == of_uri))
+            || uri
+                .https_host()
+                .is_some_and(|of_uri| self.redirect_hosts.iter().any(|host| host == of_uri))
     }
 
     fn names(&self, client: &Client) -> bool {
-        // The name as a person sees it: one with a character in it that cannot be seen is still that name (threat 64).
-        let starts = |prefix: &str| client.name.as_deref().is_some_and(|name| starts_with(Label::new(name).as_str(), prefix));
+        // The name as a person sees it: one with a character in it that cannot be seen is still
+        // that name (threat 64).
+        let starts = |prefix: &str| {
+            client
+                .name
+                .as_deref()
+                .is_some_and(|name| starts_with(Label::new(name).as_str(), prefix))
+        };
         self.client_name.as_deref().is_some_and(starts)
     }
 
@@ -188,7 +223,8 @@ impl Family {
     /// Has the client every mark of the family?
     fn contains(&self, client: &Client) -> bool {
         let by_name = self.client_name.is_none() || self.names(client);
-        let by_redirects = !self.has_redirects() || client.redirect_uris.iter().all(|uri| self.leads_to(uri));
+        let by_redirects =
+            !self.has_redirects() || client.redirect_uris.iter().all(|uri| self.leads_to(uri));
         (self.client_name.is_some() || self.has_redirects()) && by_name && by_redirects
     }
 }
@@ -225,12 +261,21 @@ mod tests {
 
     #[test]
     fn t57_switches() {
-        let kept_out = RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
-        let alone = RegistrationPolicy { registration: false, families: vec![cursor(true)], ..RegistrationPolicy::default() };
+        let kept_out =
+            RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
+        let alone = RegistrationPolicy {
+            registration: false,
+            families: vec![cursor(true)],
+            ..RegistrationPolicy::default()
+        };
         let off = RegistrationPolicy { registration: false, ..RegistrationPolicy::default() };
         let cases: [(&str, &[&str], [bool; 3]); 12] = [
             ("Cursor", &["cursor://x/cb"], [false, true, false]),
-            ("cursor (work)", &["https://www.cursor.com/cb", "cursor://x/cb"], [false, true, false]),
+            (
+                "cursor (work)",
+                &["https://www.cursor.com/cb", "cursor://x/cb"],
+                [false, true, false],
+            ),
             (" CURSOR", &["http://localhost/cb"], [false, false, false]),
             ("Other", &["cursor://x/cb"], [false, false, false]),
             ("Cur\u{200b}sor", &["http://localhost/cb"], [false, false, false]),
@@ -244,21 +289,43 @@ mod tests {
         ];
         for (name, uris, expected) in cases {
             let client = client(name, uris);
-            let found = [&kept_out, &alone, &off].map(|policy| policy.admit(RegistrationMethod::Registration, &client).is_ok());
+            let found = [&kept_out, &alone, &off]
+                .map(|policy| policy.admit(RegistrationMethod::Registration, &client).is_ok());
             assert_eq!(found, expected, "{name:?} {uris:?}");
-            assert!(alone.admit(RegistrationMethod::MetadataDocument, &client).is_ok(), "the other method has its own switch");
+            assert!(
+                alone.admit(RegistrationMethod::MetadataDocument, &client).is_ok(),
+                "the other method has its own switch"
+            );
         }
-        assert_eq!([&kept_out, &alone, &off].map(|policy| policy.is_open(RegistrationMethod::Registration)), [true, true, false]);
-        let by_nothing = Family { client_name: None, redirect_schemes: vec![], redirect_hosts: vec![], ..cursor(true) };
-        let matches_nothing =
-            RegistrationPolicy { registration: false, families: vec![by_nothing], ..RegistrationPolicy::default() };
-        assert!(matches_nothing.admit(RegistrationMethod::Registration, &client("Cursor", &["cursor://x/cb"])).is_err());
+        assert_eq!(
+            [&kept_out, &alone, &off]
+                .map(|policy| policy.is_open(RegistrationMethod::Registration)),
+            [true, true, false]
+        );
+        let by_nothing = Family {
+            client_name: None,
+            redirect_schemes: vec![],
+            redirect_hosts: vec![],
+            ..cursor(true)
+        };
+        let matches_nothing = RegistrationPolicy {
+            registration: false,
+            families: vec![by_nothing],
+            ..RegistrationPolicy::default()
+        };
+        assert!(
+            matches_nothing
+                .admit(RegistrationMethod::Registration, &client("Cursor", &["cursor://x/cb"]))
+                .is_err()
+        );
     }
 
     #[test]
     fn domains_of_documents() {
         let policy = RegistrationPolicy {
-            domains: ["app.example", "*.acme.example"].map(|text| Domain::parse(text).unwrap()).to_vec(),
+            domains: ["app.example", "*.acme.example"]
+                .map(|text| Domain::parse(text).unwrap())
+                .to_vec(),
             ..RegistrationPolicy::default()
         };
         let cases = [
@@ -277,12 +344,24 @@ mod tests {
             assert_eq!(policy.admit_document(&url).is_ok(), expected, "{url}");
             assert!(RegistrationPolicy::default().admit_document(&url).is_ok());
             assert!(
-                RegistrationPolicy { metadata_documents: false, ..RegistrationPolicy::default() }.admit_document(&url).is_err()
+                RegistrationPolicy { metadata_documents: false, ..RegistrationPolicy::default() }
+                    .admit_document(&url)
+                    .is_err()
             );
         }
-        for bad in
-            ["", "*", "*.", "*.com", "a..b", "App.example", "https://app.example", "app.example/", "a b", "*.*.example", "-a.b"]
-        {
+        for bad in [
+            "",
+            "*",
+            "*.",
+            "*.com",
+            "a..b",
+            "App.example",
+            "https://app.example",
+            "app.example/",
+            "a b",
+            "*.*.example",
+            "-a.b",
+        ] {
             assert_eq!(Domain::parse(bad), Err(BadDomain), "{bad:?}");
         }
         assert!(Domain::parse("localhost").is_ok());

@@ -1,5 +1,7 @@
-//! One spelling for all JSON texts that mean the same: members sorted by key, no white space, escapes only where JSON wants them.
-//! The order of arrays counts; but for what a tool means, that of `required` does not. An object with a key twice means what its reader makes of it, so it has no canonical form.
+//! One spelling for all JSON texts that mean the same: members sorted by key, no white space,
+//! escapes only where JSON wants them. The order of arrays counts; but for what a tool means, that
+//! of `required` does not. An object with a key twice means what its reader makes of it, so it has
+//! no canonical form.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,17 +28,24 @@ pub(super) fn read(json: &[u8]) -> Option<Json> {
 }
 
 impl Json {
-    /// The same with the arrays of names called `required` in one order, wherever they stand: they are sets (JSON Schema Validation section 6.5.3), and
-    /// there are servers that list them in another order with each start.
+    /// The same with the arrays of names called `required` in one order, wherever they stand: they
+    /// are sets (JSON Schema Validation section 6.5.3), and there are servers that list them in
+    /// another order with each start.
     pub(super) fn with_sorted_sets(self) -> Self {
         match self {
             Self::Scalar(value) => Self::Scalar(value),
-            Self::Array(items) => Self::Array(items.into_iter().map(Self::with_sorted_sets).collect()),
+            Self::Array(items) => {
+                Self::Array(items.into_iter().map(Self::with_sorted_sets).collect())
+            }
             Self::Object(members) => Self::Object(
                 members
                     .into_iter()
                     .map(|(key, value)| {
-                        let value = if key == "required" { value.sorted() } else { value.with_sorted_sets() };
+                        let value = if key == "required" {
+                            value.sorted()
+                        } else {
+                            value.with_sorted_sets()
+                        };
                         (key, value)
                     })
                     .collect(),
@@ -49,7 +58,9 @@ impl Json {
         let Self::Array(items) = self else { return self.with_sorted_sets() };
         let names: Option<BTreeSet<&str>> = items.iter().map(Self::text).collect();
         match names.filter(|names| names.len() == items.len()) {
-            Some(names) => Self::Array(names.into_iter().map(|name| Self::Scalar(name.into())).collect()),
+            Some(names) => {
+                Self::Array(names.into_iter().map(|name| Self::Scalar(name.into())).collect())
+            }
             None => Self::Array(items.into_iter().map(Self::with_sorted_sets).collect()),
         }
     }

@@ -73,7 +73,10 @@ fn spelling_is_no_change() {
 fn t45_what_could_be_read_in_two_ways_is_not_pinned() {
     let cases = [
         (r#"{"name":"a","name":"b"}"#, UnreadableTool::Malformed),
-        (r#"{"name":"a","inputSchema":{"description":"evil","description":"good"}}"#, UnreadableTool::Malformed),
+        (
+            r#"{"name":"a","inputSchema":{"description":"evil","description":"good"}}"#,
+            UnreadableTool::Malformed,
+        ),
         (r#"{"name":"a","x":1e999}"#, UnreadableTool::Malformed),
         (r#"{"name":"a","x":"\ud800"}"#, UnreadableTool::Malformed),
         (r#"["name"]"#, UnreadableTool::Malformed),
@@ -89,7 +92,9 @@ fn t45_what_could_be_read_in_two_ways_is_not_pinned() {
 
 #[test]
 fn long_definitions_are_cut_and_still_told_apart() {
-    let long = |end: &str| seen(&format!(r#"{{"name":"a","x":"{}{end}"}}"#, "ü".repeat(Definition::LONGEST)));
+    let long = |end: &str| {
+        seen(&format!(r#"{{"name":"a","x":"{}{end}"}}"#, "ü".repeat(Definition::LONGEST)))
+    };
     let (one, other) = (long("1"), long("2"));
     assert!(one.definition.as_str().len() <= Definition::LONGEST);
     assert_eq!(one.definition, other.definition);
@@ -104,7 +109,9 @@ fn fingerprints_are_typed_by_their_beginning() {
         assert!(FingerprintPrefix::parse(typed).unwrap().fits(&print(0xab)), "{typed}");
         assert!(!FingerprintPrefix::parse(typed).unwrap().fits(&print(0xac)), "{typed}");
     }
-    for nonsense in [&text[..15], "", "ab ab ab ab ab ab ab", &format!("{text}a"), "zzzzzzzzzzzzzzzz"] {
+    for nonsense in
+        [&text[..15], "", "ab ab ab ab ab ab ab", &format!("{text}a"), "zzzzzzzzzzzzzzzz"]
+    {
         assert_eq!(FingerprintPrefix::parse(nonsense), None, "{nonsense}");
     }
 }
@@ -123,10 +130,18 @@ fn t45_tools_that_differ_in_the_order_of_a_set_mean_the_same() {
     ] {
         let other = tool(schema);
         assert_eq!(other.meaning == known.meaning, is_same, "{schema}");
-        assert_eq!(other.definition.meaning(), Some(other.meaning), "a definition that is kept means what was seen");
+        assert_eq!(
+            other.definition.meaning(),
+            Some(other.meaning),
+            "a definition that is kept means what was seen"
+        );
     }
     let order = |items: &str| tool(&format!(r#"{{"enum":{items},"anyOf":{items}}}"#)).meaning;
-    assert_ne!(order(r#"["a","b"]"#), order(r#"["b","a"]"#), "other lists have an order that people see");
+    assert_ne!(
+        order(r#"["a","b"]"#),
+        order(r#"["b","a"]"#),
+        "other lists have an order that people see"
+    );
     let long = seen(&format!(r#"{{"name":"a","x":"{}"}}"#, "ü".repeat(Definition::LONGEST)));
     assert_eq!(long.definition.meaning(), None, "not all of it is kept");
 }

@@ -1,5 +1,6 @@
-//! Schemes of well-known applications, and the addresses at which each of them takes an answer of an authorization server. A table: one
-//! line for one application. What a redirect URI of these schemes may be is decided in [`super`].
+//! Schemes of well-known applications, and the addresses at which each of them takes an answer of
+//! an authorization server. A table: one line for one application. What a redirect URI of these
+//! schemes may be is decided in [`super`].
 
 use crate::uri::StrictUri;
 
@@ -18,8 +19,8 @@ impl AppScheme {
     }
 }
 
-/// Editors open many things by their scheme: files, extensions, a prompt, the installation of a server. An application whose callback is
-/// not known has an empty list, and is told of no error.
+/// Editors open many things by their scheme: files, extensions, a prompt, the installation of a
+/// server. An application whose callback is not known has an empty list, and is told of no error.
 const APP_SCHEMES: [AppScheme; 46] = [
     AppScheme {
         scheme: "cursor",
@@ -29,8 +30,14 @@ const APP_SCHEMES: [AppScheme; 46] = [
             ("anysphere.cursor-retrieval", "/oauth/*/callback"),
         ],
     },
-    AppScheme { scheme: "vscode", callbacks: &[("vscode.github-authentication", "/did-authenticate")] },
-    AppScheme { scheme: "vscode-insiders", callbacks: &[("vscode.github-authentication", "/did-authenticate")] },
+    AppScheme {
+        scheme: "vscode",
+        callbacks: &[("vscode.github-authentication", "/did-authenticate")],
+    },
+    AppScheme {
+        scheme: "vscode-insiders",
+        callbacks: &[("vscode.github-authentication", "/did-authenticate")],
+    },
     AppScheme::of("windsurf"),
     AppScheme::of("amp"),
     AppScheme::of("antigravity"),
@@ -80,7 +87,8 @@ fn find(scheme: &str) -> Option<&'static AppScheme> {
     APP_SCHEMES.iter().find(|known| known.scheme == scheme)
 }
 
-/// Is the scheme one of a well-known application? RFC 8252 section 7.1 asks for a dot in it, and these have none.
+/// Is the scheme one of a well-known application? RFC 8252 section 7.1 asks for a dot in it, and
+/// these have none.
 pub(super) fn is_known(scheme: &str) -> bool {
     find(scheme).is_some()
 }
@@ -88,7 +96,8 @@ pub(super) fn is_known(scheme: &str) -> bool {
 /// Is it the address at which the application expects an answer, and nothing more?
 pub(super) fn is_callback(uri: &StrictUri<'_>) -> bool {
     let fits = |(host, path): &(&str, &str)| {
-        let is_bare = uri.authority.is_some_and(|authority| authority.port.is_none()) && uri.query.is_none();
+        let is_bare =
+            uri.authority.is_some_and(|authority| authority.port.is_none()) && uri.query.is_none();
         is_bare && uri.host() == *host && fits_path(uri.path, path)
     };
     find(uri.scheme).is_some_and(|known| known.callbacks.iter().any(fits))
@@ -97,7 +106,10 @@ pub(super) fn is_callback(uri: &StrictUri<'_>) -> bool {
 /// A `*` fits one segment of letters, digits, `-`, `_` and `.`.
 fn fits_path(path: &str, pattern: &str) -> bool {
     let is_plain = |segment: &str| {
-        !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        !segment.is_empty()
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     };
     let (mut found, mut expected) = (path.split('/'), pattern.split('/'));
     loop {

@@ -69,7 +69,11 @@ fn what_is_presented_must_be_what_was_registered() {
         ("com.example.app:/cb", "com.example.app:/other", false),
     ];
     for (registered, presented, expected) in cases {
-        assert_eq!(RedirectUri::parse(registered).unwrap().admits(presented), expected, "{registered} {presented}");
+        assert_eq!(
+            RedirectUri::parse(registered).unwrap().admits(presented),
+            expected,
+            "{registered} {presented}"
+        );
     }
 }
 
@@ -91,10 +95,17 @@ fn t57_a_private_use_uri_is_called_by_its_scheme() {
     ];
     for (text, shown, https_host) in cases {
         let uri = RedirectUri::parse(text).unwrap();
-        assert_eq!((uri.recipient().to_string().as_str(), uri.https_host()), (shown, https_host), "{text}");
+        assert_eq!(
+            (uri.recipient().to_string().as_str(), uri.https_host()),
+            (shown, https_host),
+            "{text}"
+        );
     }
     let posing = RedirectUri::parse("com.evil.app://localhost/cb").unwrap();
-    assert!(!posing.is_local() && posing.is_private_use(), "a program's own address is no loopback address");
+    assert!(
+        !posing.is_local() && posing.is_private_use(),
+        "a program's own address is no loopback address"
+    );
 }
 
 #[test]
@@ -146,9 +157,11 @@ fn a_stored_client_keeps_the_uris_that_are_still_taken() {
 
 #[test]
 fn fb13_applications_are_known_by_their_schemes() {
-    let known = "antigravity claude goose kiro lmstudio raycast trae vscodium void warp windsurf-next zed";
+    let known =
+        "antigravity claude goose kiro lmstudio raycast trae vscodium void warp windsurf-next zed";
     for scheme in known.split(' ') {
-        let uri = RedirectUri::parse(&format!("{scheme}://oauth/callback?x=1")).unwrap_or_else(|bad| panic!("{scheme}: {bad}"));
+        let uri = RedirectUri::parse(&format!("{scheme}://oauth/callback?x=1"))
+            .unwrap_or_else(|bad| panic!("{scheme}: {bad}"));
         assert_eq!(uri.recipient().to_string(), format!("{scheme}:"), "shown as what it is");
         assert!(!uri.may_be_told_of_errors(), "{scheme}: where it takes an answer is not known");
     }

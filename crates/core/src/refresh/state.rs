@@ -1,9 +1,10 @@
-//! What changes in a family of refresh tokens, in constant space: the current generation, when which generations became current, from
-//! which address the latest one was asked for, and which access tokens belong to the current pair.
+//! What changes in a family of refresh tokens, in constant space: the current generation, when
+//! which generations became current, from which address the latest one was asked for, and which
+//! access tokens belong to the current pair.
 //!
-//! Of the times of use the latest [`MARKS`] are remembered exactly. When there are more, two that are close to each other, measured by
-//! how long ago they are, become one: the later of them counts for both. So how long ago a use was is known to within a third of it, however
-//! many there were.
+//! Of the times of use the latest [`MARKS`] are remembered exactly. When there are more, two that
+//! are close to each other, measured by how long ago they are, become one: the later of them counts
+//! for both. So how long ago a use was is known to within a third of it, however many there were.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::clock::Timestamp;
 
 /// Times that are remembered. A client that refreshes every hour has a day of exact ones.
 pub(super) const MARKS: usize = 32;
-/// Access tokens of the current pair, one for each resource and set of scopes; the oldest is forgotten first, and lives on.
+/// Access tokens of the current pair, one for each resource and set of scopes; the oldest is
+/// forgotten first, and lives on.
 const ACCESS: usize = 16;
 
 const VERSION: u8 = 1;
@@ -36,7 +38,8 @@ pub struct FamilyState {
     pub(super) access: Vec<IssuedAccess>,
 }
 
-/// Every generation after the one of the mark before, up to this one, became current at this time, or shortly before it.
+/// Every generation after the one of the mark before, up to this one, became current at this time,
+/// or shortly before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mark {
     generation: u32,
@@ -54,10 +57,18 @@ pub(super) struct IssuedAccess {
 
 impl FamilyState {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { generation: 0, began_at: now, address: None, resource: [0; 8], marks: Vec::new(), access: Vec::new() }
+        Self {
+            generation: 0,
+            began_at: now,
+            address: None,
+            resource: [0; 8],
+            marks: Vec::new(),
+            access: Vec::new(),
+        }
     }
 
-    /// The next generation becomes the current one. What is longer ago than `horizon` need not be told apart.
+    /// The next generation becomes the current one. What is longer ago than `horizon` need not be
+    /// told apart.
     pub(super) fn advance(&mut self, now: Timestamp, horizon: Duration) -> Option<()> {
         self.generation = self.generation.checked_add(1)?;
         self.access.clear();
@@ -70,15 +81,17 @@ impl FamilyState {
         Some(())
     }
 
-    /// Makes one of the two neighbours whose uses differ least then, by how long ago the first of them is. A mark stands for all uses since
-    /// the mark before it, so that is where the difference begins.
+    /// Makes one of the two neighbours whose uses differ least then, by how long ago the first of
+    /// them is. A mark stands for all uses since the mark before it, so that is where the
+    /// difference begins.
     fn merge(&mut self, now: Timestamp) {
         let difference = |n: usize, next: &Mark| {
             let before = n.checked_sub(1).and_then(|n| self.marks.get(n));
             let start = before.map_or(self.began_at, |mark| mark.at);
             next.at.since(start).as_millis() * 1000 / (now.since(start).as_millis() + 1000)
         };
-        let least = self.marks.iter().skip(1).enumerate().min_by_key(|(n, next)| difference(*n, next));
+        let least =
+            self.marks.iter().skip(1).enumerate().min_by_key(|(n, next)| difference(*n, next));
         if let Some((n, _)) = least {
             self.marks.remove(n);
         }
@@ -91,7 +104,8 @@ impl FamilyState {
 
     pub(super) fn note(&mut self, issued: IssuedAccess) {
         self.resource = issued.resource;
-        self.access.retain(|other| (other.resource, other.scopes) != (issued.resource, issued.scopes));
+        self.access
+            .retain(|other| (other.resource, other.scopes) != (issued.resource, issued.scopes));
         if self.access.len() >= ACCESS {
             self.access.remove(0);
         }
@@ -130,7 +144,8 @@ impl FamilyState {
         let resource = take(&mut rest)?;
         let mut marks = Vec::new();
         for _ in 0..MARKS {
-            let mark = Mark { generation: u32::from_be_bytes(take(&mut rest)?), at: time(&mut rest)? };
+            let mark =
+                Mark { generation: u32::from_be_bytes(take(&mut rest)?), at: time(&mut rest)? };
             // Generation 0 never became current: it began.
             marks.extend((mark.generation > 0).then_some(mark));
         }
@@ -139,8 +154,9 @@ impl FamilyState {
             let (nonce, resource, scopes) = (take(&mut rest)?, take(&mut rest)?, take(&mut rest)?);
             access.push(IssuedAccess { nonce, resource, scopes, expires_at: time(&mut rest)? });
         }
-        let is_sound =
-            version == VERSION && access.len() <= ACCESS && marks.is_sorted_by(|one, next| one.generation < next.generation);
+        let is_sound = version == VERSION
+            && access.len() <= ACCESS
+            && marks.is_sorted_by(|one, next| one.generation < next.generation);
         is_sound.then_some(Self { generation, began_at, address, resource, marks, access })
     }
 }
@@ -195,7 +211,11 @@ mod tests {
     fn fb16_the_last_uses_are_remembered_to_the_moment() {
         let (state, _) = after(25, 3600);
         for generation in 0..25 {
-            assert_eq!(state.used_at(generation), Some(START + seconds(generation * 3600)), "{generation}");
+            assert_eq!(
+                state.used_at(generation),
+                Some(START + seconds(generation * 3600)),
+                "{generation}"
+            );
         }
         assert_eq!(state.used_at(25), None, "the current one was not used");
     }
@@ -211,8 +231,12 @@ mod tests {
                 let (age, told_age) = (now.since(used_at), now.since(told));
                 assert!(told >= used_at, "never earlier than it was");
                 if age <= DAY {
-                    let fraction = age.abs_diff(told_age).as_millis() * 100 / (age.as_millis() + 1000);
-                    assert!(fraction <= 30, "{exchanges} every {apart} s: {generation}, {age:?} ago, is told as {told_age:?}");
+                    let fraction =
+                        age.abs_diff(told_age).as_millis() * 100 / (age.as_millis() + 1000);
+                    assert!(
+                        fraction <= 30,
+                        "{exchanges} every {apart} s: {generation}, {age:?} ago, is told as {told_age:?}"
+                    );
                 } else {
                     assert!(told_age > DAY / 2, "{generation}: {told_age:?}");
                 }
@@ -232,13 +256,22 @@ mod tests {
         let (mut state, now) = after(40, 77);
         state.address = Some([7; 16]);
         for n in 0..20 {
-            state.note(IssuedAccess { nonce: [n; 16], resource: [n; 8], scopes: [1; 8], expires_at: now });
+            state.note(IssuedAccess {
+                nonce: [n; 16],
+                resource: [n; 8],
+                scopes: [1; 8],
+                expires_at: now,
+            });
         }
         assert_eq!(state.access.len(), ACCESS);
         for state in [state.clone(), FamilyState::new(START), after(1, 1).0] {
             let bytes = state.to_bytes();
             assert_eq!(FamilyState::from_bytes(&bytes), Some(state.clone()));
-            assert_eq!(serde_json::from_str::<FamilyState>(&serde_json::to_string(&state).unwrap()).unwrap(), state);
+            assert_eq!(
+                serde_json::from_str::<FamilyState>(&serde_json::to_string(&state).unwrap())
+                    .unwrap(),
+                state
+            );
             for cut in 0..HEAD + MARKS * MARK {
                 assert_eq!(FamilyState::from_bytes(&bytes[..cut]), None);
             }

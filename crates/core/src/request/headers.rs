@@ -1,12 +1,15 @@
-//! Which headers of a client's request may go on to a proxied target (threats 31, 33, 38 and 61): those of [`is_passed`], those that the
-//! route's configuration names ([`HeaderPattern`]), and never those of [`withheld`]. An allow-list, because every product that checks who calls
-//! tells its applications so in headers of its own, and a target that trusts one of them must not get it from a stranger.
+//! Which headers of a client's request may go on to a proxied target (threats 31, 33, 38 and 61):
+//! those of [`is_passed`], those that the route's configuration names ([`HeaderPattern`]), and
+//! never those of [`withheld`]. An allow-list, because every product that checks who calls tells
+//! its applications so in headers of its own, and a target that trusts one of them must not get it
+//! from a stranger.
 //!
 //! Names are in small letters, as HTTP/2 has them.
 
 use thiserror::Error;
 
-/// Passed on every route: what the body is and which answer is wanted, conditions and ranges, MCP, traces.
+/// Passed on every route: what the body is and which answer is wanted, conditions and ranges, MCP,
+/// traces.
 const PASSED: &[&str] = &[
     "accept",
     "accept-charset",
@@ -54,7 +57,9 @@ pub enum Withheld {
 impl Withheld {
     pub const fn why(self) -> &'static str {
         match self {
-            Self::Connection => "it is about the client's connection to the gateway, which ends here",
+            Self::Connection => {
+                "it is about the client's connection to the gateway, which ends here"
+            }
             Self::Credential => "it is what callers prove themselves to the gateway with",
             Self::Identity => {
                 "it says who is calling, and a client can write any name into it: the gateway says who it is in X-Portunus-User"
@@ -62,13 +67,15 @@ impl Withheld {
             Self::Origin => "it says where a request came from, which the gateway does itself",
             Self::Override => "it asks for another path or method than the ones that were checked",
             Self::Ours => "the gateway sets it",
-            Self::Underscore => "many servers take an underscore for a dash: it would be another header there",
+            Self::Underscore => {
+                "many servers take an underscore for a dash: it would be another header there"
+            }
         }
     }
 }
 
-/// Never passed, whatever a route names. Identity headers are listed so that no route passes one by mistake; those that are
-/// missing here are not passed either, unless a route names them.
+/// Never passed, whatever a route names. Identity headers are listed so that no route passes one by
+/// mistake; those that are missing here are not passed either, unless a route names them.
 const WITHHELD: &[(Withheld, &[&str])] = &[
     (
         Withheld::Connection,
@@ -86,7 +93,10 @@ const WITHHELD: &[(Withheld, &[&str])] = &[
             "upgrade",
         ],
     ),
-    (Withheld::Credential, &["authorization", "cookie", "cookie2", "proxy-*", "dpop", "x-serverless-authorization"]),
+    (
+        Withheld::Credential,
+        &["authorization", "cookie", "cookie2", "proxy-*", "dpop", "x-serverless-authorization"],
+    ),
     (
         Withheld::Identity,
         &[
@@ -199,7 +209,8 @@ pub fn withheld(name: &str) -> Option<Withheld> {
     if name.contains('_') {
         return Some(Withheld::Underscore);
     }
-    let found = WITHHELD.iter().find(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern, name)));
+    let found =
+        WITHHELD.iter().find(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern, name)));
     found.map(|(why, _)| *why)
 }
 
@@ -217,7 +228,9 @@ pub struct HeaderPattern(String);
 /// Why a text names no headers that may be passed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadHeaderPattern {
-    #[error("the name of a header, such as X-Acme-Tenant, or the start of one and a `*`, such as X-Acme-*")]
+    #[error(
+        "the name of a header, such as X-Acme-Tenant, or the start of one and a `*`, such as X-Acme-*"
+    )]
     Name,
     #[error("another header: {0} is never passed, for {why}", why = .1.why())]
     Withheld(String, Withheld),
@@ -238,7 +251,9 @@ impl HeaderPattern {
             return Err(BadHeaderPattern::Withheld(text.to_owned(), why));
         }
         if start.len() < lower.len() {
-            let mut names = WITHHELD.iter().flat_map(|(why, names)| names.iter().map(move |name| (*why, *name)));
+            let mut names = WITHHELD
+                .iter()
+                .flat_map(|(why, names)| names.iter().map(move |name| (*why, *name)));
             if let Some((why, name)) = names.find(|(_, name)| name.starts_with(start)) {
                 return Err(BadHeaderPattern::TooWide(name, why));
             }
@@ -381,7 +396,11 @@ mod tests {
             let lower = name.to_ascii_lowercase();
             assert_eq!(withheld(&lower), Some(why), "{name}");
             assert!(!is_passed(&lower), "{name}");
-            assert_eq!(HeaderPattern::parse(name), Err(BadHeaderPattern::Withheld(name.to_owned(), why)), "{name}");
+            assert_eq!(
+                HeaderPattern::parse(name),
+                Err(BadHeaderPattern::Withheld(name.to_owned(), why)),
+                "{name}"
+            );
         }
     }
 
@@ -399,16 +418,38 @@ mod tests {
             ("X-Auth-Token", "x-auth-token", true),
         ];
         for (pattern, name, expected) in cases {
-            assert_eq!(HeaderPattern::parse(pattern).unwrap().fits(name), expected, "{pattern} {name}");
+            assert_eq!(
+                HeaderPattern::parse(pattern).unwrap().fits(name),
+                expected,
+                "{pattern} {name}"
+            );
         }
-        for bad in ["", "X Acme", "X-Acme-*-Id", "*-Acme", "**", "X:", "X-Ac\u{e9}", "X-Acme\n", "(x)"] {
+        for bad in
+            ["", "X Acme", "X-Acme-*-Id", "*-Acme", "**", "X:", "X-Ac\u{e9}", "X-Acme\n", "(x)"]
+        {
             assert_eq!(HeaderPattern::parse(bad), Err(BadHeaderPattern::Name), "{bad:?}");
         }
-        for wide in ["*", "X-*", "x*", "A*", "Co*", "X-F*", "X-Auth-*", "X-Us*", "Prox*", "X-Goo*", "H*"] {
-            assert!(matches!(HeaderPattern::parse(wide), Err(BadHeaderPattern::TooWide(..))), "{wide}");
+        for wide in
+            ["*", "X-*", "x*", "A*", "Co*", "X-F*", "X-Auth-*", "X-Us*", "Prox*", "X-Goo*", "H*"]
+        {
+            assert!(
+                matches!(HeaderPattern::parse(wide), Err(BadHeaderPattern::TooWide(..))),
+                "{wide}"
+            );
         }
-        for inside in ["X-Forwarded*", "X-User*", "X-Forwarded-*", "X-Forwarded-Acme-*", "X-Goog-A*", "Proxy-*", "x_acme_*"] {
-            assert!(matches!(HeaderPattern::parse(inside), Err(BadHeaderPattern::Withheld(..))), "{inside}");
+        for inside in [
+            "X-Forwarded*",
+            "X-User*",
+            "X-Forwarded-*",
+            "X-Forwarded-Acme-*",
+            "X-Goog-A*",
+            "Proxy-*",
+            "x_acme_*",
+        ] {
+            assert!(
+                matches!(HeaderPattern::parse(inside), Err(BadHeaderPattern::Withheld(..))),
+                "{inside}"
+            );
         }
     }
 
@@ -418,7 +459,11 @@ mod tests {
             let name = pattern.trim_end_matches('*');
             assert_eq!(withheld(name), None, "{pattern}");
             for (_, names) in WITHHELD {
-                assert!(!pattern.ends_with('*') || names.iter().all(|withheld| !withheld.starts_with(name)), "{pattern}");
+                assert!(
+                    !pattern.ends_with('*')
+                        || names.iter().all(|withheld| !withheld.starts_with(name)),
+                    "{pattern}"
+                );
             }
         }
     }

@@ -1,6 +1,7 @@
-//! Which host a request names (threat 65). The target of a request, which is its absolute form or `:authority`, wins over `Host`
-//! (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1); a request in which the two differ is refused, for a server in front of us may have
-//! judged it by the other one. Which hosts are ours is the edge's to say.
+//! Which host a request names (threat 65). The target of a request, which is its absolute form or
+//! `:authority`, wins over `Host` (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1); a request in
+//! which the two differ is refused, for a server in front of us may have judged it by the other
+//! one. Which hosts are ours is the edge's to say.
 
 use std::net::Ipv6Addr;
 
@@ -19,7 +20,8 @@ pub enum BadHost {
     Scheme,
 }
 
-/// A host and its port, if one is written. Hosts compare without regard to case, IPv6 addresses by value.
+/// A host and its port, if one is written. Hosts compare without regard to case, IPv6 addresses by
+/// value.
 #[derive(Clone, Copy, Debug)]
 pub struct Authority<'a> {
     host: &'a str,
@@ -27,7 +29,8 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// `host[:port]` (RFC 9110 section 7.2): a name of letters, digits, `-`, `_`, `.`, or an IP address; no user name. A port may be empty.
+    /// `host[:port]` (RFC 9110 section 7.2): a name of letters, digits, `-`, `_`, `.`, or an IP
+    /// address; no user name. A port may be empty.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (address, port) = rest.split_once(']')?;
@@ -35,7 +38,8 @@ impl<'a> Authority<'a> {
             (&text[..address.len() + 2], port)
         } else {
             let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            let is_name =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
             if host.is_empty() || !host.bytes().all(is_name) {
                 return None;
             }
@@ -59,7 +63,8 @@ impl<'a> Authority<'a> {
         self.port
     }
 
-    /// The same host, and the same port where one that is not written is the scheme's own (RFC 9110 section 4.2.3).
+    /// The same host, and the same port where one that is not written is the scheme's own (RFC 9110
+    /// section 4.2.3).
     pub fn is(self, other: Authority<'_>, is_https: bool) -> bool {
         let default = if is_https { 443 } else { 80 };
         self.port.unwrap_or(default) == other.port.unwrap_or(default) && self.is_host(other)
@@ -67,9 +72,11 @@ impl<'a> Authority<'a> {
 
     /// The same host, whatever the port.
     pub fn is_host(self, other: Authority<'_>) -> bool {
-        let address = |host: &str| host.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+        let address =
+            |host: &str| host.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
         self.host.eq_ignore_ascii_case(other.host)
-            || address(self.host).is_some_and(|one| address(other.host).is_some_and(|other| one == other))
+            || address(self.host)
+                .is_some_and(|one| address(other.host).is_some_and(|other| one == other))
     }
 }
 
@@ -78,8 +85,9 @@ fn parse_port(digits: &str) -> Option<u16> {
     digits.parse().ok().filter(|_| is_plain)
 }
 
-/// The host that a request names; `None` if it names none. `target` is scheme and authority of its target, as far as it has them, `hosts`
-/// the values of its `Host` headers, `is_https` what clients speak to us: it says what the default port is where the target does not.
+/// The host that a request names; `None` if it names none. `target` is scheme and authority of its
+/// target, as far as it has them, `hosts` the values of its `Host` headers, `is_https` what clients
+/// speak to us: it says what the default port is where the target does not.
 pub fn agreed_host<'a>(
     (scheme, authority): (Option<&str>, Option<&'a str>),
     hosts: impl IntoIterator<Item = &'a [u8]>,
@@ -97,7 +105,9 @@ pub fn agreed_host<'a>(
     if hosts.next().is_some() {
         return Err(BadHost::Several);
     }
-    let host = host.map(|host| str::from_utf8(host).map_err(|_| BadHost::Invalid).and_then(parse)).transpose()?;
+    let host = host
+        .map(|host| str::from_utf8(host).map_err(|_| BadHost::Invalid).and_then(parse))
+        .transpose()?;
     match (authority.map(parse).transpose()?, host) {
         (Some(target), Some(host)) if !target.is(host, is_https) => Err(BadHost::Differs),
         (Some(target), _) => Ok(Some(target)),
@@ -110,7 +120,11 @@ mod tests {
     use super::*;
 
     /// Scheme and authority of the target, the `Host` headers, and what comes of them.
-    type Case = ((Option<&'static str>, Option<&'static str>), &'static [&'static str], Result<Option<&'static str>, BadHost>);
+    type Case = (
+        (Option<&'static str>, Option<&'static str>),
+        &'static [&'static str],
+        Result<Option<&'static str>, BadHost>,
+    );
 
     #[test]
     fn t65_target_and_host_must_agree() {
@@ -156,9 +170,16 @@ mod tests {
         ];
         for (target, hosts, expected) in cases {
             let found = agreed_host(target, hosts.iter().map(|host| host.as_bytes()), true);
-            assert_eq!(found.map(|host| host.map(Authority::host)), expected, "{target:?} {hosts:?}");
+            assert_eq!(
+                found.map(|host| host.map(Authority::host)),
+                expected,
+                "{target:?} {hosts:?}"
+            );
         }
-        assert_eq!(agreed_host((None, None), [&b"gw.\xffexample"[..]], true).err(), Some(BadHost::Invalid));
+        assert_eq!(
+            agreed_host((None, None), [&b"gw.\xffexample"[..]], true).err(),
+            Some(BadHost::Invalid)
+        );
     }
 
     #[test]
@@ -182,7 +203,16 @@ mod tests {
 
     #[test]
     fn t65_what_is_an_authority() {
-        for good in ["a", "a.b", "a_b:1", "127.0.0.1", "127.0.0.1:65535", "[::1]", "[::1]:3000", "gw.example:"] {
+        for good in [
+            "a",
+            "a.b",
+            "a_b:1",
+            "127.0.0.1",
+            "127.0.0.1:65535",
+            "[::1]",
+            "[::1]:3000",
+            "gw.example:",
+        ] {
             assert!(Authority::parse(good).is_some(), "{good}");
         }
         for bad in [

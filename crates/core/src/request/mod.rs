@@ -1,5 +1,6 @@
-//! What a request is addressed to and carries, before anything is matched with it: [`host`] says which host it names, [`path`] which paths can be
-//! read in one way only, [`headers`] which headers may go on to a proxied target. What stands at a path is [`crate::resource`].
+//! What a request is addressed to and carries, before anything is matched with it: [`host`] says
+//! which host it names, [`path`] which paths can be read in one way only, [`headers`] which headers
+//! may go on to a proxied target. What stands at a path is [`crate::resource`].
 
 pub mod headers;
 pub mod host;

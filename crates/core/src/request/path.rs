@@ -1,5 +1,6 @@
-//! Paths that every server reads in the same way (threats 39 and 60). What is matched, authorised and forwarded is then one spelling, byte
-//! for byte. A path with a second reading is refused, not rewritten: a rewritten one would no longer be what the client sent.
+//! Paths that every server reads in the same way (threats 39 and 60). What is matched, authorised
+//! and forwarded is then one spelling, byte for byte. A path with a second reading is refused, not
+//! rewritten: a rewritten one would no longer be what the client sent.
 
 use thiserror::Error;
 
@@ -22,14 +23,16 @@ pub enum BadPath {
     Encoding,
 }
 
-/// A path with one reading (RFC 3986 section 6.2.2): normalisation would change nothing in it that any server takes notice of.
+/// A path with one reading (RFC 3986 section 6.2.2): normalisation would change nothing in it that
+/// any server takes notice of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainPath<'a>(&'a str);
 
 impl<'a> PlainPath<'a> {
-    /// Refused are `.` and `..` segments, empty segments, `;` (path parameters), `\`, anything but visible ASCII, and these when they are
-    /// percent-encoded: letters, digits, `-`, `.`, `_`, `~` (section 6.2.2.2), separators, `;`, the percent sign (double encoding), control
-    /// characters, and bytes that are not UTF-8 (overlong forms).
+    /// Refused are `.` and `..` segments, empty segments, `;` (path parameters), `\`, anything but
+    /// visible ASCII, and these when they are percent-encoded: letters, digits, `-`, `.`, `_`, `~`
+    /// (section 6.2.2.2), separators, `;`, the percent sign (double encoding), control characters,
+    /// and bytes that are not UTF-8 (overlong forms).
     pub fn parse(path: &'a str) -> Result<Self, BadPath> {
         let mut bytes = path.bytes();
         let mut encoded = Vec::new();
@@ -172,7 +175,11 @@ mod tests {
         for byte in 0..=0x7F_u8 {
             let (upper, lower) = (format!("/x/%{byte:02X}"), format!("/x/%{byte:02x}"));
             let is_unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            assert_eq!(PlainPath::parse(&upper) == Err(BadPath::Unreserved), is_unreserved, "{upper}");
+            assert_eq!(
+                PlainPath::parse(&upper) == Err(BadPath::Unreserved),
+                is_unreserved,
+                "{upper}"
+            );
             assert_eq!(PlainPath::parse(&upper).err(), PlainPath::parse(&lower).err(), "{lower}");
         }
     }

@@ -1,6 +1,7 @@
-//! Where tokens may be used: the gateway's public URL (`public_url`), and the resources (RFC 8707, RFC 9728) below it: one
-//! (`identifier`), several at once (`set`), what stands behind one (`target`), and all there are (`resources`). Redirect
-//! URIs, which are the clients' URLs, live in [`crate::redirect`].
+//! Where tokens may be used: the gateway's public URL (`public_url`), and the resources (RFC 8707,
+//! RFC 9728) below it: one (`identifier`), several at once (`set`), what stands behind one
+//! (`target`), and all there are (`resources`). Redirect URIs, which are the clients' URLs, live in
+//! [`crate::redirect`].
 
 mod identifier;
 mod public_url;

@@ -1,11 +1,13 @@
-//! The URL under which people and clients reach the gateway. The resources below it live next door, in [`super::resources`].
+//! The URL under which people and clients reach the gateway. The resources below it live next door,
+//! in [`super::resources`].
 
 use std::fmt;
 
 use thiserror::Error;
 use url::Url;
 
-/// The origin (and optional path prefix) under which people and clients reach the gateway; never derived from a request.
+/// The origin (and optional path prefix) under which people and clients reach the gateway; never
+/// derived from a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     pub(super) url: Url,
@@ -32,7 +34,11 @@ impl PublicUrl {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(BadPublicUrl::Scheme);
         }
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
             return Err(BadPublicUrl::Extras);
         }
         if url.path() != "/" {
@@ -42,7 +48,8 @@ impl PublicUrl {
         Ok(Self { url, text })
     }
 
-    /// Without a trailing slash: also the authorization server's issuer identifier (RFC 8414 section 2).
+    /// Without a trailing slash: also the authorization server's issuer identifier (RFC 8414
+    /// section 2).
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -71,7 +78,8 @@ impl PublicUrl {
         self.text.split_once("://").map_or("", |(_, authority)| authority)
     }
 
-    /// The origin (RFC 6454), as it stands in an `Origin` header. The same text as [`Self::as_str`], for we have no path.
+    /// The origin (RFC 6454), as it stands in an `Origin` header. The same text as
+    /// [`Self::as_str`], for we have no path.
     pub fn origin(&self) -> &str {
         &self.text
     }
@@ -89,7 +97,10 @@ mod tests {
 
     #[test]
     fn public_urls() {
-        assert_eq!(PublicUrl::parse("http://localhost:3000/").unwrap().as_str(), "http://localhost:3000");
+        assert_eq!(
+            PublicUrl::parse("http://localhost:3000/").unwrap().as_str(),
+            "http://localhost:3000"
+        );
         assert_eq!(PublicUrl::parse("https://gw.example:443").unwrap().authority(), "gw.example");
         assert!(PublicUrl::parse("http://127.0.0.1:3000").unwrap().is_loopback());
         assert!(!PublicUrl::parse("https://localhost.example").unwrap().is_loopback());

@@ -1,5 +1,5 @@
-//! All resources of the gateway: which one guards a path, which one a `resource` parameter names, and what scopes it has. What a
-//! single resource is lives next door, in [`super::identifier`].
+//! All resources of the gateway: which one guards a path, which one a `resource` parameter names,
+//! and what scopes it has. What a single resource is lives next door, in [`super::identifier`].
 
 use thiserror::Error;
 use url::Url;
@@ -37,7 +37,8 @@ struct Entry {
 pub struct UnknownResource;
 
 impl Resources {
-    /// `proxies` are the patterns of `config.yaml`; more specific ones win over `/mcp/{server}` and over each other.
+    /// `proxies` are the patterns of `config.yaml`; more specific ones win over `/mcp/{server}` and
+    /// over each other.
     pub fn new(public_url: PublicUrl, servers: &[ServerName], proxies: &[String]) -> Self {
         let mut entries: Vec<Entry> = proxies
             .iter()
@@ -45,7 +46,10 @@ impl Resources {
                 path: pattern.trim_end_matches('/').to_owned(),
                 target: Target::Proxy { pattern: pattern.clone() },
             })
-            .chain(servers.iter().map(|name| Entry { path: format!("/mcp/{name}"), target: Target::Server(name.clone()) }))
+            .chain(servers.iter().map(|name| Entry {
+                path: format!("/mcp/{name}"),
+                target: Target::Server(name.clone()),
+            }))
             .collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.path.len()));
         entries.push(Entry { path: "/mcp".to_owned(), target: Target::All });
@@ -68,8 +72,8 @@ impl Resources {
         Resource(self.public_url.at(&format!("/mcp/{name}")))
     }
 
-    /// Which resource guards the request path `path`? A proxy pattern guards everything below it; `/mcp` and
-    /// `/mcp/{server}` guard just themselves. A trailing slash makes no difference.
+    /// Which resource guards the request path `path`? A proxy pattern guards everything below it;
+    /// `/mcp` and `/mcp/{server}` guard just themselves. A trailing slash makes no difference.
     pub fn guarding(&self, path: PlainPath<'_>) -> Option<(Resource, &Target)> {
         self.entry(path).map(|entry| (Resource(self.public_url.at(&entry.path)), &entry.target))
     }
@@ -83,14 +87,17 @@ impl Resources {
         })
     }
 
-    /// The address that a request on `path` with this query was sent to; `None` if no resource is there. Of the query only a `server_name`
-    /// that names a server, and nothing else beside it, is part of the address.
+    /// The address that a request on `path` with this query was sent to; `None` if no resource is
+    /// there. Of the query only a `server_name` that names a server, and nothing else beside it, is
+    /// part of the address.
     pub fn address(&self, path: PlainPath<'_>, query: Option<&str>) -> Option<ResourceAddress> {
         let Entry { path: entry, target } = self.entry(path)?;
         if matches!(target, Target::Proxy { .. }) {
             return Some(ResourceAddress { after_host: entry.clone() });
         }
-        let named = query.filter(|_| *target == Target::All).and_then(|query| query.strip_prefix("server_name="));
+        let named = query
+            .filter(|_| *target == Target::All)
+            .and_then(|query| query.strip_prefix("server_name="));
         let named = named.filter(|name| self.servers().any(|server| server.as_str() == *name));
         let mut after_host = path.as_str().to_owned();
         after_host.extend(named.into_iter().flat_map(|name| ["?server_name=", name]));
@@ -99,13 +106,21 @@ impl Resources {
 
     /// The plain address of a resource.
     pub fn address_of(&self, resource: &Resource) -> ResourceAddress {
-        ResourceAddress { after_host: resource.0.strip_prefix(self.public_url.as_str()).unwrap_or_default().to_owned() }
+        ResourceAddress {
+            after_host: resource
+                .0
+                .strip_prefix(self.public_url.as_str())
+                .unwrap_or_default()
+                .to_owned(),
+        }
     }
 
-    /// The resource that a client's `resource` parameter names (RFC 8707 section 2). The scheme, host and port must be ours;
-    /// a `server_name` query, which `/mcp` takes, is part of the address of `/mcp`; a fragment is never allowed. The bare
-    /// public URL stands for `/mcp`. The path is taken as it is written, as that of a request is: a `resource` that parsers of URLs
-    /// mend (dot segments, backslashes, missing slashes, user names that are empty) names nothing here (threat 60).
+    /// The resource that a client's `resource` parameter names (RFC 8707 section 2). The scheme,
+    /// host and port must be ours; a `server_name` query, which `/mcp` takes, is part of the
+    /// address of `/mcp`; a fragment is never allowed. The bare public URL stands for `/mcp`. The
+    /// path is taken as it is written, as that of a request is: a `resource` that parsers of URLs
+    /// mend (dot segments, backslashes, missing slashes, user names that are empty) names nothing
+    /// here (threat 60).
     pub fn parse(&self, requested: &str) -> Result<Resource, UnknownResource> {
         let url = Url::parse(requested).map_err(|_| UnknownResource)?;
         let (authority, path) = written_parts(requested).ok_or(UnknownResource)?;
@@ -132,10 +147,12 @@ impl Resources {
         self.entries.iter().find(|entry| entry.path == path).map(|entry| &entry.target)
     }
 
-    /// Scopes that may be asked for on `resource`: `mcp`, the names of the servers behind it, those the configuration names for
-    /// them, and `offline_access`.
+    /// Scopes that may be asked for on `resource`: `mcp`, the names of the servers behind it, those
+    /// the configuration names for them, and `offline_access`.
     pub fn scopes(&self, resource: &Resource) -> ScopeSet {
-        self.scopes.on(self.target(resource)).union(&Scope::parse(scope::OFFLINE_ACCESS).into_iter().collect())
+        self.scopes
+            .on(self.target(resource))
+            .union(&Scope::parse(scope::OFFLINE_ACCESS).into_iter().collect())
     }
 
     /// The scopes to ask for first on `resource`.
@@ -168,7 +185,8 @@ impl Resources {
 
 /// Authority and path of a URL, as they are written.
 fn written_parts(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = url.split_once("://").filter(|_| url.bytes().all(|byte| byte.is_ascii_graphic()))?;
+    let (scheme, rest) =
+        url.split_once("://").filter(|_| url.bytes().all(|byte| byte.is_ascii_graphic()))?;
     if !scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return None;
     }

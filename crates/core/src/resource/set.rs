@@ -1,4 +1,5 @@
-//! Several resources at once: what one grant may be for (RFC 8707 section 2.1). A token is for one of them.
+//! Several resources at once: what one grant may be for (RFC 8707 section 2.1). A token is for one
+//! of them.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -25,7 +26,9 @@ impl TryFrom<Stored> for ResourceSet {
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
         match stored {
             Stored::One(resource) => Ok(resource.into()),
-            Stored::Several(resources) if resources.is_empty() => Err("a grant is for one resource at least"),
+            Stored::Several(resources) if resources.is_empty() => {
+                Err("a grant is for one resource at least")
+            }
             Stored::Several(resources) => Ok(Self(resources)),
         }
     }

@@ -1,8 +1,9 @@
-//! Port for everything that is kept, taken out and put in as a whole: for backups, and for moving to a store of another kind. The
-//! records here are those of no store in particular; [`crate::store`] says what each port makes of them.
+//! Port for everything that is kept, taken out and put in as a whole: for backups, and for moving
+//! to a store of another kind. The records here are those of no store in particular;
+//! [`crate::store`] says what each port makes of them.
 //!
-//! Nodes and the ownership of users are left out: they are about processes that live. Epochs are too: what they ended is exported as
-//! revoked, or not at all.
+//! Nodes and the ownership of users are left out: they are about processes that live. Epochs are
+//! too: what they ended is exported as revoked, or not at all.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -194,7 +195,10 @@ impl Census {
             Record::Task { .. } => RecordKind::Task,
             Record::Grant(grant) => {
                 self.add(RecordKind::AccessToken, grant.access.len() as u64);
-                self.add(RecordKind::RefreshToken, grant.refresh.len() as u64 + u64::from(grant.family.is_some()));
+                self.add(
+                    RecordKind::RefreshToken,
+                    grant.refresh.len() as u64 + u64::from(grant.family.is_some()),
+                );
                 RecordKind::Grant
             }
         };
@@ -242,11 +246,13 @@ pub trait Archive: Send + Sync {
     /// Is nothing kept here that [`Archive::export`] would give?
     async fn is_empty(&self) -> Result<bool, StoreError>;
 
-    /// Gives every record, while the store is in use. What is written meanwhile may be in or out, a grant with its tokens as a whole; a
-    /// user to whom something else belongs is in. What was acknowledged before it began is in.
+    /// Gives every record, while the store is in use. What is written meanwhile may be in or out, a
+    /// grant with its tokens as a whole; a user to whom something else belongs is in. What was
+    /// acknowledged before it began is in.
     async fn export(&self, sink: &mut dyn RecordSink) -> Result<(), ArchiveError>;
 
-    /// Puts these records in place of everything that is here. No gateway may be using the store. If it fails, either nothing has changed
-    /// or no gateway will open what is here until an import succeeds.
+    /// Puts these records in place of everything that is here. No gateway may be using the store.
+    /// If it fails, either nothing has changed or no gateway will open what is here until an import
+    /// succeeds.
     async fn import(&self, source: &mut dyn RecordSource) -> Result<(), ArchiveError>;
 }

@@ -26,25 +26,32 @@ pub trait ClientStore: Send + Sync {
     /// The clients that registered last, newest first, at most `limit`.
     async fn list_clients(&self, limit: u32) -> Result<Vec<Client>, StoreError>;
 
-    /// Overwrites a client that is there, but not when it was created and last used; `false` if it is not there.
+    /// Overwrites a client that is there, but not when it was created and last used; `false` if it
+    /// is not there.
     async fn update_client(&self, client: &Client) -> Result<bool, StoreError>;
 
-    /// One atomic step: deletes the client if it is kept here, forgets every consent given to it and every code it has not
-    /// redeemed, and revokes its grants. The last three also for a client that lives in a document or the configuration.
-    async fn delete_client(&self, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError>;
+    /// One atomic step: deletes the client if it is kept here, forgets every consent given to it
+    /// and every code it has not redeemed, and revokes its grants. The last three also for a client
+    /// that lives in a document or the configuration.
+    async fn delete_client(
+        &self,
+        id: &ClientId,
+        now: Timestamp,
+    ) -> Result<ClientDeletion, StoreError>;
 
     /// Notes that the client redeemed a code.
     async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Deletes clients that never redeemed a code until at most `most` are left, or a portion of them if there are many more: each time the
-    /// oldest one of the address that has most of them, so that a flood drives out itself (threat 55). Gives how many went.
+    /// Deletes clients that never redeemed a code until at most `most` are left, or a portion of
+    /// them if there are many more: each time the oldest one of the address that has most of them,
+    /// so that a flood drives out itself (threat 55). Gives how many went.
     async fn trim_unused_clients(&self, most: u64) -> Result<u64, StoreError>;
 
     /// How many clients never redeemed a code.
     async fn count_unused_clients(&self) -> Result<u64, StoreError>;
 
-    /// The ids that the configuration had when it was last remembered. Such clients are not kept here; that they were there is, so that
-    /// their grants can be ended when they are not any more.
+    /// The ids that the configuration had when it was last remembered. Such clients are not kept
+    /// here; that they were there is, so that their grants can be ended when they are not any more.
     async fn configured_clients(&self) -> Result<BTreeSet<ClientId>, StoreError>;
 
     /// Remembers the ids that the configuration has, in place of those before.

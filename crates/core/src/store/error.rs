@@ -5,7 +5,8 @@ use thiserror::Error;
 /// Why a store could not do what it was asked. The detail is for the log, never for a client.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The store cannot be reached or written just now; the same call may work later. Answered as 503.
+    /// The store cannot be reached or written just now; the same call may work later. Answered as
+    /// 503.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// The id is taken already.

@@ -1,4 +1,5 @@
-//! Port for grants with their codes and tokens: in one port because redeeming and rotating touch all of them in one atomic step.
+//! Port for grants with their codes and tokens: in one port because redeeming and rotating touch
+//! all of them in one atomic step.
 
 use async_trait::async_trait;
 
@@ -38,10 +39,16 @@ pub struct FamilyChange {
 pub trait GrantStore: Send + Sync {
     async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError>;
 
-    /// A code that has not expired at `now`, or that was redeemed: such a one is kept for as long as its grant may live.
-    async fn find_code(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundCode>, StoreError>;
+    /// A code that has not expired at `now`, or that was redeemed: such a one is kept for as long
+    /// as its grant may live.
+    async fn find_code(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<FoundCode>, StoreError>;
 
-    /// One atomic step: if the code is there, unexpired and unredeemed, marks it redeemed and keeps grant and tokens.
+    /// One atomic step: if the code is there, unexpired and unredeemed, marks it redeemed and keeps
+    /// grant and tokens.
     async fn redeem_code(
         &self,
         hash: &TokenHash,
@@ -51,25 +58,37 @@ pub trait GrantStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Redeemed, StoreError>;
 
-    /// One atomic step: keeps a grant that no code became, with its token (`client_credentials`). Its user must be there.
+    /// One atomic step: keeps a grant that no code became, with its token (`client_credentials`).
+    /// Its user must be there.
     async fn insert_grant(&self, grant: &Grant, access: &AccessToken) -> Result<(), StoreError>;
 
     /// A live access token (unexpired, its grant not revoked) with its grant and user.
-    async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError>;
+    async fn find_access(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<FoundAccess>, StoreError>;
 
-    /// What a refresh token is about, used or not, its grant revoked or not; `None` if no token of the family is of use at `now`.
-    async fn find_refresh(&self, key: &RefreshKey, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError>;
+    /// What a refresh token is about, used or not, its grant revoked or not; `None` if no token of
+    /// the family is of use at `now`.
+    async fn find_refresh(
+        &self,
+        key: &RefreshKey,
+        now: Timestamp,
+    ) -> Result<Option<FoundRefresh>, StoreError>;
 
-    /// One atomic step: keeps the family as it is after an exchange, and the access token with it. `false`, and nothing was written, if the
-    /// family is not as it was found, or if its grant is revoked: the caller looks again.
+    /// One atomic step: keeps the family as it is after an exchange, and the access token with it.
+    /// `false`, and nothing was written, if the family is not as it was found, or if its grant is
+    /// revoked: the caller looks again.
     async fn change_family(&self, change: &FamilyChange) -> Result<bool, StoreError>;
 
-    /// Revokes the grant; its tokens are dead from the next look-up on. `false` if it was unknown or revoked before.
+    /// Revokes the grant; its tokens are dead from the next look-up on. `false` if it was unknown
+    /// or revoked before.
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// One atomic step: revokes every grant there is of these, deletes codes that would become one, and forgets the consents they
-    /// rest on (a login has none of its own), so that nothing comes back without a person being asked. Gives the number of grants
-    /// that were live until now.
+    /// One atomic step: revokes every grant there is of these, deletes codes that would become one,
+    /// and forgets the consents they rest on (a login has none of its own), so that nothing comes
+    /// back without a person being asked. Gives the number of grants that were live until now.
     async fn revoke_grants(&self, of: &GrantsOf, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Ends this one access token; its grant lives on. `false` if it was unknown.

@@ -1,7 +1,9 @@
-//! The ports through which rules reach what is kept; `portunus-store` implements them and proves them with one suite.
+//! The ports through which rules reach what is kept; `portunus-store` implements them and proves
+//! them with one suite.
 //!
-//! Words: `find_` gives `None` for what is absent, `take_` takes out atomically (of many callers one gets it), `insert_` fails
-//! on what exists already. What has expired at the `now` given is absent. Every write is durable when its call returns.
+//! Words: `find_` gives `None` for what is absent, `take_` takes out atomically (of many callers
+//! one gets it), `insert_` fails on what exists already. What has expired at the `now` given is
+//! absent. Every write is durable when its call returns.
 
 mod archive;
 mod assertions;
@@ -22,8 +24,8 @@ use std::sync::Arc;
 
 pub use crate::grant::GrantsOf;
 pub use archive::{
-    Archive, ArchiveError, Census, GrantWithTokens, Record, RecordKind, RecordSink, RecordSource, StoredRefresh, Unreadable,
-    UsedRefresh,
+    Archive, ArchiveError, Census, GrantWithTokens, Record, RecordKind, RecordSink, RecordSource,
+    StoredRefresh, Unreadable, UsedRefresh,
 };
 pub use assertions::AssertionStore;
 pub use clients::{ClientDeletion, ClientStore};

@@ -8,13 +8,17 @@ fn the_parts_are_those_that_are_written() {
         let authority = Some(Authority { host, port });
         Ok(StrictUri { scheme: "https", authority, path, query })
     };
-    let app = |authority, path| Ok(StrictUri { scheme: "com.example.app", authority, path, query: None });
+    let app =
+        |authority, path| Ok(StrictUri { scheme: "com.example.app", authority, path, query: None });
     let host = |host| Some(Authority { host, port: None });
     let cases = [
         ("https://app.example", web("app.example", None, "", None)),
         ("https://app.example?x=1", web("app.example", None, "", Some("x=1"))),
         ("https://app.example:8443/a//b?", web("app.example", Some(8443), "/a//b", Some(""))),
-        ("https://xn--bcher-kva.example/%C3%BC", web("xn--bcher-kva.example", None, "/%C3%BC", None)),
+        (
+            "https://xn--bcher-kva.example/%C3%BC",
+            web("xn--bcher-kva.example", None, "/%C3%BC", None),
+        ),
         ("https://[2001:db8::1]:1/cb", web("[2001:db8::1]", Some(1), "/cb", None)),
         ("https://10.0.0.1/cb", web("10.0.0.1", None, "/cb", None)),
         ("https://my_host/a@b:c", web("my_host", None, "/a@b:c", None)),
@@ -30,7 +34,9 @@ fn the_parts_are_those_that_are_written() {
 
 #[test]
 fn t66_what_a_browser_would_read_otherwise_is_refused() {
-    use BadUri::{Characters, DotSegment, Fragment, Host, NoAuthority, NotAUri, Port, SchemeCase, Userinfo};
+    use BadUri::{
+        Characters, DotSegment, Fragment, Host, NoAuthority, NotAUri, Port, SchemeCase, Userinfo,
+    };
     let cases = [
         ("", NotAUri),
         ("/cb", NotAUri),

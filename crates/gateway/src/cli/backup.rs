@@ -1,5 +1,6 @@
-//! `portunus backup`: everything that is kept, in one file, while the gateway runs. What is in such a file is
-//! [`portunus_store::backup`]'s business; here it gets its name, its rights, and its place on the disk. Next door: [`super::restore`].
+//! `portunus backup`: everything that is kept, in one file, while the gateway runs. What is in such
+//! a file is [`portunus_store::backup`]'s business; here it gets its name, its rights, and its
+//! place on the disk. Next door: [`super::restore`].
 
 use std::{
     fs::{self, File},
@@ -78,10 +79,17 @@ async fn write(file: &Path, config: &Config) -> anyhow::Result<()> {
         partial.keep(file)?;
         summary
     };
-    let to = if file == Path::new("-") { "standard output".to_owned() } else { file.display().to_string() };
+    let to = if file == Path::new("-") {
+        "standard output".to_owned()
+    } else {
+        file.display().to_string()
+    };
     writeln!(io::stderr(), "{} of {} to {to}", told(&summary), name(config))?;
     if summary.left_out > 0 {
-        bail!("{} records could not be read and are not in it: `portunus store check` says more", summary.left_out);
+        bail!(
+            "{} records could not be read and are not in it: `portunus store check` says more",
+            summary.left_out
+        );
     }
     Ok(())
 }
@@ -104,7 +112,11 @@ fn complain(count: u64, Unreadable { kind, id, why }: &Unreadable) {
     let id: String = id.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     // Standard error may be gone; the summary counts them all the same.
     let _gone = match count {
-        1..=TOLD => writeln!(io::stderr(), "cannot be read and is left out: one of the {}, {id}: {why}", kind.plural()),
+        1..=TOLD => writeln!(
+            io::stderr(),
+            "cannot be read and is left out: one of the {}, {id}: {why}",
+            kind.plural()
+        ),
         _ => Ok(()),
     };
 }
@@ -128,7 +140,8 @@ impl Progress {
 /// The kinds there are, in one line.
 pub(super) fn told(summary: &Summary) -> String {
     let counted = RecordKind::ALL.into_iter().filter(|kind| summary.records.of(*kind) > 0);
-    let counted: Vec<_> = counted.map(|kind| format!("{} {}", summary.records.of(kind), kind.plural())).collect();
+    let counted: Vec<_> =
+        counted.map(|kind| format!("{} {}", summary.records.of(kind), kind.plural())).collect();
     if counted.is_empty() { "no records".to_owned() } else { counted.join(", ") }
 }
 
@@ -147,12 +160,16 @@ pub(super) fn name(config: &Config) -> String {
     }
 }
 
-/// An earlier backup may be replaced, and nothing else: a slip of the hand must not cost the database.
+/// An earlier backup may be replaced, and nothing else: a slip of the hand must not cost the
+/// database.
 fn refuse_to_overwrite(file: &Path) -> anyhow::Result<()> {
     let found = match File::open(file) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("cannot look at what {} is", file.display())),
+        Err(error) => {
+            return Err(error)
+                .with_context(|| format!("cannot look at what {} is", file.display()));
+        }
     };
     let mut first = Vec::new();
     let read = io::Read::take(BufReader::new(found), 4096).read_until(b'\n', &mut first);
@@ -160,7 +177,10 @@ fn refuse_to_overwrite(file: &Path) -> anyhow::Result<()> {
     if first.starts_with(br#"{"portunus_backup":"#) {
         return Ok(());
     }
-    bail!("{} is there and is not a backup of Portunus: it is left alone; choose another name", file.display())
+    bail!(
+        "{} is there and is not a backup of Portunus: it is left alone; choose another name",
+        file.display()
+    )
 }
 
 /// A file that has no name of its own yet; it goes if it is not kept.
@@ -172,10 +192,16 @@ struct Partial {
 
 impl Partial {
     fn create(file: &Path) -> anyhow::Result<Self> {
-        let Some(name) = file.file_name() else { bail!("{} is not the name of a file", file.display()) };
-        let path = file.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), process::id()));
+        let Some(name) = file.file_name() else {
+            bail!("{} is not the name of a file", file.display())
+        };
+        let path =
+            file.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), process::id()));
         let file = private_file(&path).with_context(|| {
-            format!("cannot create {}: is there such a directory, and may this user write to it?", path.display())
+            format!(
+                "cannot create {}: is there such a directory, and may this user write to it?",
+                path.display()
+            )
         })?;
         Ok(Self { file, path, kept: false })
     }
@@ -183,9 +209,13 @@ impl Partial {
     /// On disk, then under its name, then that on disk too.
     fn keep(mut self, file: &Path) -> anyhow::Result<()> {
         self.file.sync_all().with_context(|| format!("cannot write {}", self.path.display()))?;
-        fs::rename(&self.path, file).with_context(|| format!("cannot name the backup {}", file.display()))?;
+        fs::rename(&self.path, file)
+            .with_context(|| format!("cannot name the backup {}", file.display()))?;
         self.kept = true;
-        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let directory = file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or_else(|| Path::new("."));
         File::open(directory)
             .and_then(|directory| directory.sync_all())
             .with_context(|| format!("cannot flush {}", directory.display()))

@@ -1,5 +1,5 @@
-//! `portunus clients`: the OAuth clients there are, and the end of one. Works on the store itself, whether the gateway runs or not;
-//! one that runs notices within a second.
+//! `portunus clients`: the OAuth clients there are, and the end of one. Works on the store itself,
+//! whether the gateway runs or not; one that runs notices within a second.
 
 use std::{
     fmt::Write as _,
@@ -46,8 +46,8 @@ enum ClientsCommand {
         #[command(flatten)]
         files: ConfigFiles,
     },
-    /// Delete a client, revoke everything it was given, and forget that people allowed it. For a client in the configuration or with
-    /// a metadata document, the last two
+    /// Delete a client, revoke everything it was given, and forget that people allowed it. For a
+    /// client in the configuration or with a metadata document, the last two
     Remove {
         client_id: String,
         #[command(flatten)]
@@ -56,8 +56,9 @@ enum ClientsCommand {
 }
 
 pub fn run(args: ClientsArgs) -> anyhow::Result<ExitCode> {
-    let (ClientsCommand::List { files, .. } | ClientsCommand::Show { files, .. } | ClientsCommand::Remove { files, .. }) =
-        &args.command;
+    let (ClientsCommand::List { files, .. }
+    | ClientsCommand::Show { files, .. }
+    | ClientsCommand::Remove { files, .. }) = &args.command;
     let config = match files.load() {
         Ok(Loaded { config, .. }) => config,
         Err(mistakes) => {
@@ -69,9 +70,15 @@ pub fn run(args: ClientsArgs) -> anyhow::Result<ExitCode> {
         let stores = serve::open_records(&config).await?;
         let now = SystemClock.now();
         let text = match args.command {
-            ClientsCommand::List { limit, .. } => list(&config, &stores.clients.list_clients(limit).await?, now),
-            ClientsCommand::Show { client_id, .. } => show(&find(&config, &stores, client_id).await?, now),
-            ClientsCommand::Remove { client_id, .. } => remove(&config, &stores, client_id, now).await?,
+            ClientsCommand::List { limit, .. } => {
+                list(&config, &stores.clients.list_clients(limit).await?, now)
+            }
+            ClientsCommand::Show { client_id, .. } => {
+                show(&find(&config, &stores, client_id).await?, now)
+            }
+            ClientsCommand::Remove { client_id, .. } => {
+                remove(&config, &stores, client_id, now).await?
+            }
         };
         Ok(io::stdout().write_all(text.as_bytes())?)
     })
@@ -85,7 +92,9 @@ async fn find(config: &Config, stores: &Stores, client_id: String) -> anyhow::Re
     match stores.clients.find_client(&id).await? {
         Some(client) => Ok(client),
         None if id.is_url() => {
-            bail!("{id} is the URL of a metadata document: it is read when it is needed, nothing of it is stored")
+            bail!(
+                "{id} is the URL of a metadata document: it is read when it is needed, nothing of it is stored"
+            )
         }
         None => bail!("there is no client {id}: `portunus clients list` shows those there are"),
     }
@@ -95,7 +104,12 @@ fn configured<'a>(config: &'a Config, id: &ClientId) -> Option<&'a Client> {
     config.clients.configured.iter().find(|client| client.id == *id)
 }
 
-async fn remove(config: &Config, stores: &Stores, client_id: String, now: Timestamp) -> anyhow::Result<String> {
+async fn remove(
+    config: &Config,
+    stores: &Stores,
+    client_id: String,
+    now: Timestamp,
+) -> anyhow::Result<String> {
     let id = ClientId::from_text(client_id);
     let deletion = stores.clients.delete_client(&id, now).await?;
     let grants = format!("{} revoked", counted(deletion.grants_revoked, "grant"));
@@ -103,10 +117,13 @@ async fn remove(config: &Config, stores: &Stores, client_id: String, now: Timest
         return Ok(format!("{id} is deleted; {grants}.\n"));
     }
     if configured(config, &id).is_some() {
-        return Ok(format!("{grants}. {id} stands in config.yaml: take it out there, or it gets new ones.\n"));
+        return Ok(format!(
+            "{grants}. {id} stands in config.yaml: take it out there, or it gets new ones.\n"
+        ));
     }
     if id.is_url() {
-        let domains = "clients.metadata_documents.domains in config.yaml says whose documents are accepted";
+        let domains =
+            "clients.metadata_documents.domains in config.yaml says whose documents are accepted";
         return Ok(format!("{grants}. {id} may come again: {domains}.\n"));
     }
     if deletion.grants_revoked > 0 {
@@ -127,7 +144,8 @@ fn list(config: &Config, registered: &[Client], now: Timestamp) -> String {
     }
     let mut text = String::new();
     for row in &rows {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
@@ -164,7 +182,11 @@ const fn kind(client: &Client) -> &'static str {
 
 fn shortened(name: &str) -> String {
     const LONGEST: usize = 40;
-    if name.chars().count() <= LONGEST { name.to_owned() } else { name.chars().take(LONGEST - 1).chain(['…']).collect() }
+    if name.chars().count() <= LONGEST {
+        name.to_owned()
+    } else {
+        name.chars().take(LONGEST - 1).chain(['…']).collect()
+    }
 }
 
 fn show(client: &Client, now: Timestamp) -> String {
@@ -178,7 +200,10 @@ fn show(client: &Client, now: Timestamp) -> String {
     line("client ID", client.id.to_string());
     line("name", optional(&client.name));
     line("kind", kind(client).to_owned());
-    line("application type", client.application_type.map(ApplicationType::as_str).unwrap_or_default().to_owned());
+    line(
+        "application type",
+        client.application_type.map(ApplicationType::as_str).unwrap_or_default().to_owned(),
+    );
     for uri in &client.redirect_uris {
         line("back to", uri.to_string());
     }
@@ -188,11 +213,19 @@ fn show(client: &Client, now: Timestamp) -> String {
         match &client.keys {
             None => String::new(),
             Some(ClientKeys::Remote(uri)) => uri.clone(),
-            Some(ClientKeys::Inline(set)) => format!("{} given", set["keys"].as_array().map_or(0, Vec::len)),
+            Some(ClientKeys::Inline(set)) => {
+                format!("{} given", set["keys"].as_array().map_or(0, Vec::len))
+            }
         },
     );
-    line("grant types", client.grant_types.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(", "));
-    line("scopes", client.scopes.as_ref().map_or_else(|| "every one there is".to_owned(), ToString::to_string));
+    line(
+        "grant types",
+        client.grant_types.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(", "),
+    );
+    line(
+        "scopes",
+        client.scopes.as_ref().map_or_else(|| "every one there is".to_owned(), ToString::to_string),
+    );
     line("groups", client.groups.join(", "));
     line("trusted", if client.trusted { "yes".to_owned() } else { String::new() });
     line("contacts", client.contacts.join(", "));
@@ -204,7 +237,10 @@ fn show(client: &Client, now: Timestamp) -> String {
     line("software", software.collect::<Vec<_>>().join(" "));
     if client.source == ClientSource::Registered {
         line("registered", day(client.created_at, now));
-        line("last used", client.last_used_at.map_or_else(|| "never".to_owned(), |then| day(then, now)));
+        line(
+            "last used",
+            client.last_used_at.map_or_else(|| "never".to_owned(), |then| day(then, now)),
+        );
     }
     text
 }
@@ -218,8 +254,9 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_772_539_200);
 
     fn client() -> Client {
-        let redirect_uris =
-            ["com.evil.app://claude.ai/cb", "http://127.0.0.1:1/cb"].map(|uri| RedirectUri::parse(uri).unwrap()).to_vec();
+        let redirect_uris = ["com.evil.app://claude.ai/cb", "http://127.0.0.1:1/cb"]
+            .map(|uri| RedirectUri::parse(uri).unwrap())
+            .to_vec();
         Client {
             name: Some("Cur\u{1b}[31ms\u{200b}or\u{202e}".to_owned()),
             redirect_uris,
@@ -231,7 +268,14 @@ mod tests {
     fn t13_a_name_does_not_steer_the_terminal() {
         assert_eq!(
             row(&client(), NOW),
-            ["id", "Cur\u{fffd}[31ms\u{fffd}or\u{fffd}", "registered", "com.evil.app: +1", "today", "never"]
+            [
+                "id",
+                "Cur\u{fffd}[31ms\u{fffd}or\u{fffd}",
+                "registered",
+                "com.evil.app: +1",
+                "today",
+                "never"
+            ]
         );
         let shown = show(&client(), NOW);
         assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{shown:?}");

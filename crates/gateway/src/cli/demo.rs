@@ -1,4 +1,5 @@
-//! `portunus demo`: the real gateway with a built-in sign-in page and two built-in MCP servers, on loopback only.
+//! `portunus demo`: the real gateway with a built-in sign-in page and two built-in MCP servers, on
+//! loopback only.
 
 use std::{
     collections::BTreeMap,
@@ -55,7 +56,8 @@ pub struct DemoArgs {
     pub verbose: bool,
 }
 
-/// Runs the demo until it is told to stop. Its records live in a directory of their own, which goes with it.
+/// Runs the demo until it is told to stop. Its records live in a directory of their own, which goes
+/// with it.
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let level = if args.verbose { LevelFilter::INFO } else { LevelFilter::WARN };
     let log = LogSettings { level, format: LogFormat::Text };
@@ -70,7 +72,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let directory = Scratch::create(&*entropy)?;
     let config = config(listener.local_addr()?, uuid, &directory.0, &*entropy, log)?;
     let people = Arc::new(DemoProvider::new(config.public_url.clone(), clock, entropy));
-    let mut gateway = Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true).await?;
+    let mut gateway =
+        Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true)
+            .await?;
     if let Some(launcher) = Launcher::of_this_process()? {
         gateway = gateway.supervised_by(launcher);
     }
@@ -81,8 +85,12 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
 }
 
 /// The uuid server, reached over HTTP on a port of its own; dice is a child process on stdio.
-async fn http_server(clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> anyhow::Result<SocketAddr> {
-    let server = DemoMcp { kind: DemoServer::Uuid, entropy: Arc::clone(entropy), clock: Arc::clone(clock) };
+async fn http_server(
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<SocketAddr> {
+    let server =
+        DemoMcp { kind: DemoServer::Uuid, entropy: Arc::clone(entropy), clock: Arc::clone(clock) };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
@@ -115,7 +123,8 @@ fn config(
     let servers = vec![server("dice", dice)?, server("uuid", uuid)?];
     let bare = Config::bare(public_url, address, secret, store);
     // It needs no Internet: applications register.
-    let registration_policy = RegistrationPolicy { metadata_documents: false, ..bare.clients.registration_policy };
+    let registration_policy =
+        RegistrationPolicy { metadata_documents: false, ..bare.clients.registration_policy };
     let clients = ClientsConfig { registration_policy, ..bare.clients };
     Ok(Config { servers, clients, log, ..bare })
 }
@@ -141,8 +150,15 @@ impl Scratch {
 
         let mut bytes = [0; 8];
         entropy.fill(&mut bytes);
-        let path = env::temp_dir().join(format!("portunus-demo-{}-{:016x}", process::id(), u64::from_be_bytes(bytes)));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let path = env::temp_dir().join(format!(
+            "portunus-demo-{}-{:016x}",
+            process::id(),
+            u64::from_be_bytes(bytes)
+        ));
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -158,7 +174,8 @@ impl Drop for Scratch {
 /// What is printed once everything stands.
 fn welcome(public_url: &PublicUrl) -> String {
     let help = ConnectHelp::for_url(&public_url.at("/mcp"));
-    let people = PEOPLE.map(|person| format!("  {:<8}{}", person.name, person.groups.join(", "))).join("\n");
+    let people =
+        PEOPLE.map(|person| format!("  {:<8}{}", person.name, person.groups.join(", "))).join("\n");
     format!(
         "Portunus demo: the real gateway, with a built-in sign-in page in place of Okta. On this machine only.
 

@@ -1,4 +1,5 @@
-//! `portunus demo-server dice|uuid`: two small MCP servers to try the gateway with. What they do lives in `demo::servers`.
+//! `portunus demo-server dice|uuid`: two small MCP servers to try the gateway with. What they do
+//! lives in `demo::servers`.
 
 use std::{io::Write as _, net::Ipv4Addr, sync::Arc};
 
@@ -25,11 +26,14 @@ pub enum DemoTransport {
 pub async fn run(kind: DemoServer, transport: DemoTransport) -> anyhow::Result<()> {
     let server = DemoMcp { kind, entropy: Arc::new(OsEntropy), clock: Arc::new(SystemClock) };
     match transport {
-        DemoTransport::Stdio => stdio::serve(&server, BufReader::new(tokio::io::stdin()), tokio::io::stdout()).await?,
+        DemoTransport::Stdio => {
+            stdio::serve(&server, BufReader::new(tokio::io::stdin()), tokio::io::stdout()).await?;
+        }
         DemoTransport::Http { port } => {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-                .await
-                .with_context(|| format!("port {port} of 127.0.0.1 cannot be used; choose another with --http"))?;
+            let listener =
+                TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| {
+                    format!("port {port} of 127.0.0.1 cannot be used; choose another with --http")
+                })?;
             let address = listener.local_addr()?;
             writeln!(std::io::stderr(), "Listening on http://{address}/mcp")?;
             http::serve_http(server, listener).await?;

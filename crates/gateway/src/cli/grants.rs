@@ -1,5 +1,5 @@
-//! `portunus grants`: what people allowed clients, listed and revoked. Works on the records of a gateway that runs: it notices
-//! within a second.
+//! `portunus grants`: what people allowed clients, listed and revoked. Works on the records of a
+//! gateway that runs: it notices within a second.
 
 use std::{
     collections::BTreeSet,
@@ -47,8 +47,9 @@ enum GrantsCommand {
     },
     /// Revoke one grant, or all of a person, a client or a login
     ///
-    /// Their tokens are refused from the next request on; by a gateway that runs elsewhere within a second. The consents they rest
-    /// on are forgotten, and a user's or the given login is signed out, so that nothing comes back without somebody being asked.
+    /// Their tokens are refused from the next request on; by a gateway that runs elsewhere within a
+    /// second. The consents they rest on are forgotten, and a user's or the given login is signed
+    /// out, so that nothing comes back without somebody being asked.
     Revoke {
         /// The id of one grant, as `list` shows it
         #[arg(required_unless_present_any = ["user", "client", "login"], conflicts_with_all = ["user", "client", "login"])]
@@ -82,11 +83,16 @@ struct Selected {
 }
 
 impl Whose {
-    /// Everything that is meant; `None` if nobody in particular is. An error if there is no such person, client or login.
+    /// Everything that is meant; `None` if nobody in particular is. An error if there is no such
+    /// person, client or login.
     async fn select(&self, stores: &Stores) -> anyhow::Result<Option<Vec<Selected>>> {
         if let Some(login) = &self.login {
-            let hash = TokenHash::parse(login).context("--login takes the id of a login as `portunus grants list` shows it")?;
-            return Ok(Some(vec![Selected { of: GrantsOf::Login(hash), whose: format!("login {hash}") }]));
+            let hash = TokenHash::parse(login)
+                .context("--login takes the id of a login as `portunus grants list` shows it")?;
+            return Ok(Some(vec![Selected {
+                of: GrantsOf::Login(hash),
+                whose: format!("login {hash}"),
+            }]));
         }
         if let Some(called) = &self.user {
             return users(stores, called).await.map(Some);
@@ -100,8 +106,10 @@ impl Whose {
 
 async fn users(stores: &Stores, called: &str) -> anyhow::Result<Vec<Selected>> {
     let found = stores.logins.find_users(called).await?;
-    let mut selected: Vec<_> =
-        found.iter().map(|user| Selected { of: GrantsOf::User(user.id.clone()), whose: described(user) }).collect();
+    let mut selected: Vec<_> = found
+        .iter()
+        .map(|user| Selected { of: GrantsOf::User(user.id.clone()), whose: described(user) })
+        .collect();
     if selected.is_empty() {
         // Somebody whose record is gone may have left grants.
         let of = GrantsOf::User(UserId::from_text(called));
@@ -116,7 +124,8 @@ async fn users(stores: &Stores, called: &str) -> anyhow::Result<Vec<Selected>> {
     Ok(selected)
 }
 
-/// Registered ones by id or name; those of the configuration and those that are documents by the grants that they have.
+/// Registered ones by id or name; those of the configuration and those that are documents by the
+/// grants that they have.
 async fn clients(stores: &Stores, called: &str) -> anyhow::Result<Vec<Selected>> {
     let by_id = GrantsOf::Client(ClientId::from_text(called));
     let is_there = stores.clients.find_client(&ClientId::from_text(called)).await?.is_some();
@@ -124,7 +133,9 @@ async fn clients(stores: &Stores, called: &str) -> anyhow::Result<Vec<Selected>>
         return Ok(vec![Selected { of: by_id, whose: visible(called) }]);
     }
     let registered = stores.clients.list_clients(u32::MAX).await?;
-    let named = registered.iter().filter(|client| client.display_name().to_lowercase() == called.to_lowercase());
+    let named = registered
+        .iter()
+        .filter(|client| client.display_name().to_lowercase() == called.to_lowercase());
     let selected: Vec<_> = named
         .map(|client| Selected {
             of: GrantsOf::Client(client.id.clone()),
@@ -168,7 +179,9 @@ async fn answer(command: GrantsCommand, config: Config) -> anyhow::Result<()> {
     let stores = serve::open_records(&config).await?;
     let text = match command {
         GrantsCommand::List { whose, .. } => match whose.select(&stores).await? {
-            Some(selected) => list(&stores, selected.into_iter().map(|selected| selected.of), now).await?,
+            Some(selected) => {
+                list(&stores, selected.into_iter().map(|selected| selected.of), now).await?
+            }
             None => list(&stores, [GrantsOf::Everyone], now).await?,
         },
         GrantsCommand::Revoke { grant, whose, .. } => match (whose.select(&stores).await?, grant) {
@@ -181,7 +194,11 @@ async fn answer(command: GrantsCommand, config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(stores: &Stores, whose: impl IntoIterator<Item = GrantsOf>, now: Timestamp) -> anyhow::Result<String> {
+async fn list(
+    stores: &Stores,
+    whose: impl IntoIterator<Item = GrantsOf>,
+    now: Timestamp,
+) -> anyhow::Result<String> {
     let (mut text, mut count) = (String::new(), 0_u64);
     for of in whose {
         let grants = stores.grants.list_grants(&of, LIMIT).await?;
@@ -195,7 +212,11 @@ async fn list(stores: &Stores, whose: impl IntoIterator<Item = GrantsOf>, now: T
 }
 
 /// Ends what each of them has, and says what it ended.
-async fn revoke_all(stores: &Stores, selected: &[Selected], now: Timestamp) -> anyhow::Result<String> {
+async fn revoke_all(
+    stores: &Stores,
+    selected: &[Selected],
+    now: Timestamp,
+) -> anyhow::Result<String> {
     let mut text = String::new();
     for Selected { of, whose } in selected {
         let grants = stores.grants.list_grants(of, LIMIT).await?;
@@ -204,7 +225,10 @@ async fn revoke_all(stores: &Stores, selected: &[Selected], now: Timestamp) -> a
         if !matches!(of, GrantsOf::Client(_)) {
             for client in clients {
                 let found = stores.clients.find_client(&client).await?;
-                let name = found.map_or_else(|| client.to_string(), |found| format!("{}  {client}", found.display_name()));
+                let name = found.map_or_else(
+                    || client.to_string(),
+                    |found| format!("{}  {client}", found.display_name()),
+                );
                 writeln!(text, "  {}", visible(&name))?;
             }
         }
@@ -221,9 +245,18 @@ async fn shown(stores: &Stores, grant: &Grant, now: Timestamp) -> anyhow::Result
     });
     let client = stores.clients.find_client(&grant.client).await?;
     let client = client.map(|client| format!("{}  {}", grant.client, client.display_name()));
-    let mut text = format!("{}{}\n", grant.id, if grant.is_live(now) { "" } else { "  (has ended)" });
-    writeln!(text, "  user      {}", user.as_deref().map_or_else(|| visible(grant.user.as_str()), visible))?;
-    writeln!(text, "  client    {}", client.as_deref().map_or_else(|| visible(grant.client.as_str()), visible))?;
+    let mut text =
+        format!("{}{}\n", grant.id, if grant.is_live(now) { "" } else { "  (has ended)" });
+    writeln!(
+        text,
+        "  user      {}",
+        user.as_deref().map_or_else(|| visible(grant.user.as_str()), visible)
+    )?;
+    writeln!(
+        text,
+        "  client    {}",
+        client.as_deref().map_or_else(|| visible(grant.client.as_str()), visible)
+    )?;
     writeln!(text, "  resource  {}", grant.resources)?;
     writeln!(text, "  scopes    {}", grant.scopes)?;
     writeln!(text, "  allowed   {}", when::day(grant.created_at, now))?;
@@ -234,7 +267,9 @@ async fn shown(stores: &Stores, grant: &Grant, now: Timestamp) -> anyhow::Result
 }
 
 async fn revoke_one(stores: &Stores, id: &GrantId, now: Timestamp) -> anyhow::Result<String> {
-    let Some(grant) = stores.grants.find_grant(id).await? else { bail!("there is no grant {}", visible(id.as_str())) };
+    let Some(grant) = stores.grants.find_grant(id).await? else {
+        bail!("there is no grant {}", visible(id.as_str()))
+    };
     stores.consents.delete_consents(&grant.user, &grant.client).await?;
     let revoked = stores.grants.revoke_grant(id, now).await?;
     Ok(if revoked { "1 grant revoked\n".to_owned() } else { "it was revoked before\n".to_owned() })

@@ -1,5 +1,6 @@
-//! `portunus health`: asks a gateway that runs whether it is ready. For container health checks and rolling restarts, where no other HTTP client
-//! may be at hand. What it is asked is answered by `edge/health`.
+//! `portunus health`: asks a gateway that runs whether it is ready. For container health checks and
+//! rolling restarts, where no other HTTP client may be at hand. What it is asked is answered by
+//! `edge/health`.
 
 use std::{
     io::{self, Write as _},
@@ -39,8 +40,8 @@ pub async fn run(args: HealthArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the gateway of this configuration. Mistakes in it are the gateway's affair, which has told of them and goes on with what it had: with
-/// its certificate too, if that is where the mistake is.
+/// Asks the gateway of this configuration. Mistakes in it are the gateway's affair, which has told
+/// of them and goes on with what it had: with its certificate too, if that is where the mistake is.
 async fn ask_this_machine(files: &ConfigFiles) -> anyhow::Result<(Url, reqwest::Result<Response>)> {
     let Inspected { draft, mistakes, .. } = files.inspect();
     let client = net::client_of_this_machine()?;

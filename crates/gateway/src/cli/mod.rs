@@ -1,4 +1,5 @@
-//! The command line: what can be typed, and which file answers. Each command has a file of its own next door.
+//! The command line: what can be typed, and which file answers. Each command has a file of its own
+//! next door.
 
 pub mod backup;
 pub mod check;
@@ -27,8 +28,9 @@ use crate::{
 
 /// Single sign-on for MCP servers
 ///
-/// People sign in at your identity provider (Okta, Google, Microsoft Entra ID, Keycloak, …); their MCP clients then reach every
-/// server listed in mcp.json, and every route in config.yaml, under one address.
+/// People sign in at your identity provider (Okta, Google, Microsoft Entra ID, Keycloak, …); their
+/// MCP clients then reach every server listed in mcp.json, and every route in config.yaml, under
+/// one address.
 #[derive(Debug, Parser)]
 #[command(name = "portunus", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 struct Cli {
@@ -59,7 +61,8 @@ Exit codes: 0 fine, 1 failed, 2 bad usage or configuration. Every setting: docs/
 enum Command {
     /// Run the gateway (this is also what happens without a command)
     Serve(ConfigFiles),
-    /// Try Portunus on this machine: a built-in sign-in page and two built-in MCP servers, on loopback only
+    /// Try Portunus on this machine: a built-in sign-in page and two built-in MCP servers, on
+    /// loopback only
     Demo(demo::DemoArgs),
     /// One of the demo's MCP servers by itself: `dice` or `uuid`
     DemoServer(DemoServerArgs),
@@ -89,10 +92,12 @@ pub struct ConfigFiles {
     /// MCP servers behind the gateway [default: ./mcp.json, if it exists]
     #[arg(long, value_name = "FILE")]
     mcp_config: Option<PathBuf>,
-    /// Everything else: providers, proxies, store, lifetimes, … [default: ./config.yaml, if it exists]
+    /// Everything else: providers, proxies, store, lifetimes, … [default: ./config.yaml, if it
+    /// exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A file of VARIABLE=value lines that override the environment [default: ./.env, if it exists, which does not override]
+    /// A file of VARIABLE=value lines that override the environment [default: ./.env, if it exists,
+    /// which does not override]
     #[arg(long, value_name = "FILE")]
     envfile: Option<PathBuf>,
 }
@@ -123,9 +128,14 @@ impl ConfigFiles {
     }
 
     fn sources(&self) -> Sources<'static> {
-        let args = ConfigArgs { mcp_config: self.mcp_config.clone(), config: self.config.clone(), envfile: self.envfile.clone() };
-        let env: BTreeMap<String, String> =
-            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        let args = ConfigArgs {
+            mcp_config: self.mcp_config.clone(),
+            config: self.config.clone(),
+            envfile: self.envfile.clone(),
+        };
+        let env: BTreeMap<String, String> = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
         let cwd = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         Sources { args, env, cwd, files: &Disk }
     }
@@ -147,7 +157,9 @@ pub fn main() -> ExitCode {
         Command::Store(args) => store::run(args),
         Command::Demo(args) => run_async(demo::run(args)),
         Command::DemoServer(args) => {
-            let transport = args.http.map_or(demo_server::DemoTransport::Stdio, |port| demo_server::DemoTransport::Http { port });
+            let transport = args.http.map_or(demo_server::DemoTransport::Stdio, |port| {
+                demo_server::DemoTransport::Http { port }
+            });
             run_async(demo_server::run(args.kind, transport))
         }
     };
@@ -168,7 +180,10 @@ fn run_serve(files: &ConfigFiles) -> anyhow::Result<ExitCode> {
             run_async(serve::run(config, files.clone(), watched_files))
         }
         Err(mistakes) => {
-            write!(std::io::stderr(), "{mistakes}\nNothing was started. `portunus check` shows the whole configuration.\n")?;
+            write!(
+                std::io::stderr(),
+                "{mistakes}\nNothing was started. `portunus check` shows the whole configuration.\n"
+            )?;
             Ok(ExitCode::from(2))
         }
     }

@@ -1,5 +1,6 @@
-//! Following the configuration: its files are read anew on SIGHUP and when one of them changed ([`WatchedFiles`]), and the running gateway is
-//! told ([`crate::gateway::NewConfiguration`]). A configuration with a mistake in it is reported as at start, and nothing changes.
+//! Following the configuration: its files are read anew on SIGHUP and when one of them changed
+//! ([`WatchedFiles`]), and the running gateway is told ([`crate::gateway::NewConfiguration`]). A
+//! configuration with a mistake in it is reported as at start, and nothing changes.
 
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ use crate::{
     gateway::{ConnectedProvider, NewConfiguration},
 };
 
-/// How often the files are looked at. What differs must look the same twice before it is read: somebody may still be writing. Twice and the reading
-/// take less than a second.
+/// How often the files are looked at. What differs must look the same twice before it is read:
+/// somebody may still be writing. Twice and the reading take less than a second.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
-/// Providers as they are connected: one whose settings stay keeps what it has found out about its issuer.
+/// Providers as they are connected: one whose settings stay keeps what it has found out about its
+/// issuer.
 pub struct Providers {
     http: Client,
     connected: Vec<(ProviderSettings, ConnectedProvider)>,
@@ -34,7 +36,8 @@ impl Providers {
 
     /// Connects these, in place of those before.
     pub fn connect(&mut self, wanted: &[ProviderConfig]) -> Vec<ConnectedProvider> {
-        let connected: Vec<_> = wanted.iter().map(|one| (one.settings.clone(), self.connect_one(one))).collect();
+        let connected: Vec<_> =
+            wanted.iter().map(|one| (one.settings.clone(), self.connect_one(one))).collect();
         self.connected = connected;
         self.connected.iter().map(|(_, provider)| provider.clone()).collect()
     }
@@ -85,7 +88,8 @@ impl Following {
         }
     }
 
-    /// For a signal, which is obeyed at once; for anything else, only when nobody is writing any more.
+    /// For a signal, which is obeyed at once; for anything else, only when nobody is writing any
+    /// more.
     async fn wait(&mut self) -> Option<Cause> {
         let (mut last, mut is_new_elsewhere) = (self.watched_files.clone(), false);
         let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
@@ -96,7 +100,8 @@ impl Following {
                 changed = self.elsewhere.changed() => {
                     changed.ok()?;
                     is_new_elsewhere = true;
-                    // Files that reach all gateways at the same time may still be on their way here.
+                    // Files that reach all gateways at the same time may still be on their way
+                    // here.
                     continue;
                 }
                 () = self.tell.closed() => return None,
@@ -104,9 +109,16 @@ impl Following {
             }
             let watched_files = last.clone();
             // Files may be on a disk that takes its time.
-            let Ok(now) = tokio::task::spawn_blocking(move || watched_files.look_again()).await else { continue };
+            let Ok(now) = tokio::task::spawn_blocking(move || watched_files.look_again()).await
+            else {
+                continue;
+            };
             if now == last && (is_new_elsewhere || now != self.watched_files) {
-                return Some(if now == self.watched_files { Cause::Elsewhere } else { Cause::Change });
+                return Some(if now == self.watched_files {
+                    Cause::Elsewhere
+                } else {
+                    Cause::Change
+                });
             }
             last = now;
         }
@@ -115,13 +127,14 @@ impl Following {
     /// Reads everything and tells the gateway. `None` when it is gone.
     async fn follow(&mut self, cause: Cause) -> Option<()> {
         let files = self.files.clone();
-        let (watched_files, loaded) = match tokio::task::spawn_blocking(move || files.load_with_trail()).await {
-            Ok(read) => read,
-            Err(error) => {
-                tracing::error!(%error, "the configuration could not be read");
-                return Some(());
-            }
-        };
+        let (watched_files, loaded) =
+            match tokio::task::spawn_blocking(move || files.load_with_trail()).await {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::error!(%error, "the configuration could not be read");
+                    return Some(());
+                }
+            };
         self.watched_files = watched_files;
         let Loaded { config, warnings } = match loaded {
             Ok(loaded) => loaded,

@@ -1,5 +1,6 @@
-//! `portunus restore`: what a backup holds, into the store that is configured. The file is read to its end before anything is written, and
-//! a store that is in use or not empty is refused. Next door: [`super::backup`], which wrote it.
+//! `portunus restore`: what a backup holds, into the store that is configured. The file is read to
+//! its end before anything is written, and a store that is in use or not empty is refused. Next
+//! door: [`super::backup`], which wrote it.
 
 use std::{
     fs::File,
@@ -70,7 +71,10 @@ pub fn run(args: RestoreArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn restore(args: &RestoreArgs, config: &Config) -> anyhow::Result<()> {
-    ensure!(args.file != Path::new("-"), "a backup is read twice, so it cannot come from standard input: name a file");
+    ensure!(
+        args.file != Path::new("-"),
+        "a backup is read twice, so it cannot come from standard input: name a file"
+    );
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let sealer = || Sealer::new(&config.auth_secrets, Arc::clone(&entropy));
     let refused = || format!("{} cannot be restored", args.file.display());
@@ -78,7 +82,13 @@ async fn restore(args: &RestoreArgs, config: &Config) -> anyhow::Result<()> {
     let (header, whole) = verify(&args.file, &opened).with_context(refused)?;
     let at = made_at(header.made_at);
     if args.verify {
-        writeln!(io::stdout(), "{} is whole: {}, from {} of {at}", args.file.display(), told(&whole), header.store)?;
+        writeln!(
+            io::stdout(),
+            "{} is whole: {}, from {} of {at}",
+            args.file.display(),
+            told(&whole),
+            header.store
+        )?;
         return Ok(());
     }
     refuse_if_in_use(config)?;
@@ -94,14 +104,21 @@ async fn restore(args: &RestoreArgs, config: &Config) -> anyhow::Result<()> {
     );
     let mut progress = Progress::default();
     let mut reader =
-        Reader::begin(open(&args.file)?, &opened, |so_far| progress.tell("written", so_far)).with_context(refused)?;
+        Reader::begin(open(&args.file)?, &opened, |so_far| progress.tell("written", so_far))
+            .with_context(refused)?;
     stores.archive.import(&mut reader).await.context(match config.store {
         StoreConfig::Sqlite { .. } => "the restore broke off; nothing was changed",
         StoreConfig::Redis(_) => {
             "the restore broke off; no gateway starts on this store until one has succeeded (with --replace)"
         }
     })?;
-    writeln!(io::stdout(), "{} restored into {}, as they were in {} at {at}", told(&whole), name(config), header.store)?;
+    writeln!(
+        io::stdout(),
+        "{} restored into {}, as they were in {} at {at}",
+        told(&whole),
+        name(config),
+        header.store
+    )?;
     Ok(())
 }
 
@@ -128,7 +145,11 @@ fn refuse_if_in_use(config: &Config) -> anyhow::Result<()> {
         Err(OpenError::Foreign { .. }) => sqlite::is_in_use(&gateway::beside(path))?,
         in_use => in_use?,
     };
-    ensure!(!is_in_use, "{} is in use: stop the gateway first, or whatever else has it open", path.display());
+    ensure!(
+        !is_in_use,
+        "{} is in use: stop the gateway first, or whatever else has it open",
+        path.display()
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `portunus schema`: JSON Schemas of the configuration files, made from the tables that the parser itself goes by.
+//! `portunus schema`: JSON Schemas of the configuration files, made from the tables that the parser
+//! itself goes by.
 
 use std::{
     io::{self, Write as _},

@@ -1,5 +1,5 @@
-//! `portunus serve`: runs the gateway of the configuration until it is told to stop, and has it follow the configuration's files
-//! ([`super::reload`]).
+//! `portunus serve`: runs the gateway of the configuration until it is told to stop, and has it
+//! follow the configuration's files ([`super::reload`]).
 
 use std::{io, net::SocketAddr};
 
@@ -27,7 +27,11 @@ use crate::{
 };
 
 /// Runs the gateway. `watched_files` is what the configuration was read from.
-pub async fn run(config: Config, files: ConfigFiles, watched_files: WatchedFiles) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    files: ConfigFiles,
+    watched_files: WatchedFiles,
+) -> anyhow::Result<()> {
     // First of all: whoever can connect can also be told to stop, and waits for it to end well.
     let (stop, hangups) = (stop_signals()?, hangups()?);
     let listener = listen(&config)?;
@@ -38,7 +42,12 @@ pub async fn run(config: Config, files: ConfigFiles, watched_files: WatchedFiles
         gateway = gateway.supervised_by(launcher);
     }
     if let StoreConfig::Redis(redis) = &config.store {
-        gateway = gateway.join(listen_to_nodes(&config.cluster, &redis.address.to_string())?, config.cluster.url.clone()).await?;
+        gateway = gateway
+            .join(
+                listen_to_nodes(&config.cluster, &redis.address.to_string())?,
+                config.cluster.url.clone(),
+            )
+            .await?;
     }
     tracing::info!(
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
@@ -47,15 +56,17 @@ pub async fn run(config: Config, files: ConfigFiles, watched_files: WatchedFiles
     let (tell, configurations) = mpsc::channel(1);
     let elsewhere = gateway.new_elsewhere();
     let probing = tokio::spawn(probe(config.providers.clone(), http));
-    let following = tokio::spawn(Following { files, watched_files, providers, hangups, elsewhere, tell }.run());
+    let following =
+        tokio::spawn(Following { files, watched_files, providers, hangups, elsewhere, tell }.run());
     let ended = gateway.run(listener, Router::new(), Orders { stop, configurations }).await;
     following.abort();
     probing.abort();
     ended
 }
 
-/// Asks each provider once for its metadata and keys, behind everything else: what keeps people out is in the log before the first of them comes.
-/// What a provider would take for a failed sign-in (`check --online` tries it) is not done at every start. Nobody waits for it.
+/// Asks each provider once for its metadata and keys, behind everything else: what keeps people out
+/// is in the log before the first of them comes. What a provider would take for a failed sign-in
+/// (`check --online` tries it) is not done at every start. Nobody waits for it.
 async fn probe(providers: Vec<ProviderConfig>, http: reqwest::Client) {
     for provider in &providers {
         let findings = diagnose_gently(provider.settings.clone(), &http).await;
@@ -71,8 +82,9 @@ async fn probe(providers: Vec<ProviderConfig>, http: reqwest::Client) {
     }
 }
 
-/// Connections that may wait to be accepted. The library's 128 overflow when a crowd comes at once, and whoever is turned away tries again a
-/// second later at the earliest; the system has a limit of its own (`net.core.somaxconn`).
+/// Connections that may wait to be accepted. The library's 128 overflow when a crowd comes at once,
+/// and whoever is turned away tries again a second later at the earliest; the system has a limit of
+/// its own (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
 /// A socket of this address, which does not listen yet.
@@ -112,7 +124,9 @@ impl NotListening {
                 "Ports below 1024 need a right: CAP_NET_BIND_SERVICE (AmbientCapabilities= in a unit of systemd). Or set PORT to one from 1024 on, behind \
                  what has that port"
             }
-            io::ErrorKind::AddrNotAvailable => "HOST or listen changes it; 0.0.0.0 is every address",
+            io::ErrorKind::AddrNotAvailable => {
+                "HOST or listen changes it; 0.0.0.0 is every address"
+            }
             _ => "PORT or listen changes it",
         }
     }
@@ -121,10 +135,13 @@ impl NotListening {
 /// Binds the configured address.
 pub fn listen(config: &Config) -> anyhow::Result<TcpListener> {
     let refused = |error| NotListening { listen: config.listen, error };
-    bind(config.listen).map_err(refused).map_err(|refused| anyhow::anyhow!("{refused}. {}", refused.advice()))
+    bind(config.listen)
+        .map_err(refused)
+        .map_err(|refused| anyhow::anyhow!("{refused}. {}", refused.advice()))
 }
 
-/// Binds the address for other nodes: the configured one, or the one that the store is reached from.
+/// Binds the address for other nodes: the configured one, or the one that the store is reached
+/// from.
 fn listen_to_nodes(config: &ClusterConfig, store: &str) -> anyhow::Result<TcpListener> {
     let (_, host) = store.split_once("://").unwrap_or(("", store));
     let host = host.split(['/', ',']).next().unwrap_or_default();

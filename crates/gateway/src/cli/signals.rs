@@ -1,5 +1,5 @@
-//! The signals that end the gateway, and how, and the one that has it read its configuration anew. What happens then is
-//! [`crate::gateway`]'s affair.
+//! The signals that end the gateway, and how, and the one that has it read its configuration anew.
+//! What happens then is [`crate::gateway`]'s affair.
 
 use std::time::Duration;
 
@@ -41,12 +41,20 @@ pub fn hangups() -> anyhow::Result<Signal> {
     Ok(signal(SignalKind::hangup())?)
 }
 
-/// Waits until connections need not be accepted any more: not at all, unless it is SIGTERM; then for `delay`, or for a second signal.
-pub(crate) async fn linger(first: Option<StopSignal>, delay: Duration, signals: &mut mpsc::Receiver<StopSignal>) {
+/// Waits until connections need not be accepted any more: not at all, unless it is SIGTERM; then
+/// for `delay`, or for a second signal.
+pub(crate) async fn linger(
+    first: Option<StopSignal>,
+    delay: Duration,
+    signals: &mut mpsc::Receiver<StopSignal>,
+) {
     match first {
         Some(StopSignal::Interrupt) => tracing::info!("SIGINT: stopping"),
         Some(StopSignal::Terminate) if !delay.is_zero() => {
-            tracing::info!(?delay, "SIGTERM: stopping; connections are accepted for a while, so that balancers can notice");
+            tracing::info!(
+                ?delay,
+                "SIGTERM: stopping; connections are accepted for a while, so that balancers can notice"
+            );
             if tokio::time::timeout(delay, signals.recv()).await.is_ok() {
                 tracing::info!("a second signal: no more connections are accepted");
             }

@@ -1,5 +1,6 @@
-//! `portunus store check`: reads everything that is kept and says what is wrong with it. How a store is looked through is
-//! [`portunus_store::inspection`]'s business. Next door: [`super::backup`].
+//! `portunus store check`: reads everything that is kept and says what is wrong with it. How a
+//! store is looked through is [`portunus_store::inspection`]'s business. Next door:
+//! [`super::backup`].
 
 use std::{
     fmt::Write as _,
@@ -68,11 +69,19 @@ pub fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
 async fn inspect(config: &Config) -> anyhow::Result<Inspection> {
     let sealer = Sealer::new(&config.auth_secrets, Arc::new(OsEntropy))?;
     match &config.store {
-        StoreConfig::Redis(options) => Ok(redis::inspect(options.clone(), sealer, SystemClock.now()).await?),
+        StoreConfig::Redis(options) => {
+            Ok(redis::inspect(options.clone(), sealer, SystemClock.now()).await?)
+        }
         StoreConfig::Sqlite { path } => {
-            ensure!(path.exists(), "there are no records at {}: is this the gateway's folder and configuration?", path.display());
+            ensure!(
+                path.exists(),
+                "there are no records at {}: is this the gateway's folder and configuration?",
+                path.display()
+            );
             match sqlite::inspect(path, &sealer) {
-                Err(OpenError::Foreign { .. }) => Ok(sqlite::inspect(&gateway::beside(path), &sealer)?),
+                Err(OpenError::Foreign { .. }) => {
+                    Ok(sqlite::inspect(&gateway::beside(path), &sealer)?)
+                }
                 inspected => Ok(inspected?),
             }
         }
@@ -83,10 +92,16 @@ async fn inspect(config: &Config) -> anyhow::Result<Inspection> {
 fn report(store: &str, Inspection { records, seals, problems }: &Inspection) -> String {
     let mut text = format!("{store}\n\n{:<22}{:>12}{:>12}\n", "", "RECORDS", "PROBLEMS");
     for kind in RecordKind::ALL {
-        let wrong = problems.iter().filter(|problem| problem.kind == Some(kind)).map(|problem| problem.count).sum();
-        let _ = writeln!(text, "{:<22}{:>12}{:>12}", kind.plural(), records.of(kind), counted(wrong));
+        let wrong = problems
+            .iter()
+            .filter(|problem| problem.kind == Some(kind))
+            .map(|problem| problem.count)
+            .sum();
+        let _ =
+            writeln!(text, "{:<22}{:>12}{:>12}", kind.plural(), records.of(kind), counted(wrong));
     }
-    let wrong = problems.iter().filter(|problem| problem.kind.is_none()).map(|problem| problem.count).sum();
+    let wrong =
+        problems.iter().filter(|problem| problem.kind.is_none()).map(|problem| problem.count).sum();
     let _ = writeln!(text, "{:<22}{:>12}{:>12}\n", "the store as such", "", counted(wrong));
     for (generation, count) in seals.iter().enumerate() {
         let secret = if generation == 0 { "AUTH_SECRET" } else { "AUTH_SECRET_PREVIOUS" };

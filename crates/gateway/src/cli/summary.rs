@@ -1,5 +1,5 @@
-//! A configuration in lines for a person. Nothing secret is in them: neither secrets, nor the arguments and header values of
-//! servers, which may hold some.
+//! A configuration in lines for a person. Nothing secret is in them: neither secrets, nor the
+//! arguments and header values of servers, which may hold some.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,8 @@ use portunus_mcp::{
 use url::Url;
 
 use crate::config::{
-    ClientsConfig, ClusterConfig, Config, Limits, LogFormat, Names, ProviderConfig, Rate, StoreConfig, show_duration,
+    ClientsConfig, ClusterConfig, Config, Limits, LogFormat, Names, ProviderConfig, Rate,
+    StoreConfig, show_duration,
 };
 
 /// The whole configuration.
@@ -47,12 +48,17 @@ fn reached_by_nodes(cluster: &ClusterConfig) -> String {
     }
 }
 
+// long: one line of the summary after the other.
 fn general(config: &Config, text: &mut String) {
     text.push_str("Gateway\n");
     line(text, "public URL", &config.public_url);
     line(text, "listens on", config.listen);
     let own = config.tls.as_ref().map(|tls| format!("with {}", tls.certificate_file.display()));
-    line(text, "TLS", own.unwrap_or_else(|| "none of its own: something in front of it ends TLS".to_owned()));
+    line(
+        text,
+        "TLS",
+        own.unwrap_or_else(|| "none of its own: something in front of it ends TLS".to_owned()),
+    );
     line(text, "production", if config.production { "yes (NODE_ENV=production)" } else { "no" });
     let secrets = match config.auth_secrets.len() {
         0 => "not set".to_owned(),
@@ -61,7 +67,9 @@ fn general(config: &Config, text: &mut String) {
     };
     line(text, "auth secret", secrets);
     match &config.store {
-        StoreConfig::Sqlite { path } => line(text, "store", format_args!("SQLite, {}", path.display())),
+        StoreConfig::Sqlite { path } => {
+            line(text, "store", format_args!("SQLite, {}", path.display()));
+        }
         StoreConfig::Redis(redis) => {
             line(text, "store", format_args!("Redis, {}", redis.address));
             line(text, "other nodes", reached_by_nodes(&config.cluster));
@@ -80,16 +88,22 @@ fn general(config: &Config, text: &mut String) {
     ];
     named.extend(lifetimes.refresh_reuse.map(|reuse| ("refresh reuse", reuse)));
     named.extend(lifetimes.login_idle.map(|idle| ("unused login", idle)));
-    let shown: Vec<String> = named.iter().map(|(name, value)| format!("{name} {}", show_duration(*value))).collect();
+    let shown: Vec<String> =
+        named.iter().map(|(name, value)| format!("{name} {}", show_duration(*value))).collect();
     line(text, "lifetimes", shown.join(", "));
     line(text, "stop delay", show_duration(config.stop_delay));
-    line(text, "names on /mcp", if config.names == Names::Plain { "plain" } else { "prefixed: {server}_{name}" });
+    line(
+        text,
+        "names on /mcp",
+        if config.names == Names::Plain { "plain" } else { "prefixed: {server}_{name}" },
+    );
     line(text, "allowed origins", list(config.allowed_origins.iter(), "our own"));
     line(text, "allowed hosts", list(config.allowed_hosts.iter(), config.public_url.authority()));
     line(text, "trusted proxies", list(config.trusted_proxies.iter(), "none"));
     let format = if config.log.format == LogFormat::Json { "JSON lines" } else { "text" };
     line(text, "log", format_args!("{}, {format}", config.log.level));
-    let rate = |rate: Option<Rate>| rate.map_or_else(|| "unlimited".to_owned(), |rate| rate.to_string());
+    let rate =
+        |rate: Option<Rate>| rate.map_or_else(|| "unlimited".to_owned(), |rate| rate.to_string());
     let limits = [
         ("registration", config.limits.registration),
         ("authorize", config.limits.authorize),
@@ -97,11 +111,24 @@ fn general(config: &Config, text: &mut String) {
         ("token of one client", config.limits.token_client),
         ("failures", config.limits.failures),
     ];
-    let limits: Vec<String> = limits.iter().map(|(name, limit)| format!("{name} {}", rate(*limit))).collect();
+    let limits: Vec<String> =
+        limits.iter().map(|(name, limit)| format!("{name} {}", rate(*limit))).collect();
     line(text, "limits by address", limits.join(", "));
-    let Limits { connections_per_address, connections_per_user, requests_per_address, requests_per_user, .. } = config.limits;
-    let at_once = format!("{connections_per_address} connections, {requests_per_address} requests of one address");
-    line(text, "at once", format_args!("{at_once}; {connections_per_user} and {requests_per_user} of one person"));
+    let Limits {
+        connections_per_address,
+        connections_per_user,
+        requests_per_address,
+        requests_per_user,
+        ..
+    } = config.limits;
+    let at_once = format!(
+        "{connections_per_address} connections, {requests_per_address} requests of one address"
+    );
+    line(
+        text,
+        "at once",
+        format_args!("{at_once}; {connections_per_user} and {requests_per_user} of one person"),
+    );
     line(text, "largest body", format_args!("{} bytes", config.body_limit));
     line(text, "calls", format_args!("{} of one person at work, at most", config.calls_per_user));
     line(text, "processes", format_args!("{} of one person, at most", config.children_per_user));
@@ -118,14 +145,19 @@ fn providers(config: &Config, text: &mut String) {
         text.push_str("  no identity provider\n");
     }
     for ProviderConfig { settings, label, allow } in &config.providers {
-        let label = label.as_ref().map_or_else(String::new, |label| format!(", shown as {label:?}"));
+        let label =
+            label.as_ref().map_or_else(String::new, |label| format!(", shown as {label:?}"));
         let _ = writeln!(text, "  {} ({}{label})", settings.name, preset(settings.preset));
         line(text, "  issuer", &settings.issuer);
         if let Some(internal) = &settings.internal_url {
             line(text, "  reached at", internal.origin().ascii_serialization());
         }
         line(text, "  client ID", &settings.client_id);
-        line(text, "  client secret", if settings.client_secret.is_some() { "[redacted]" } else { "none: a public client" });
+        line(
+            text,
+            "  client secret",
+            if settings.client_secret.is_some() { "[redacted]" } else { "none: a public client" },
+        );
         if let Some(scopes) = &settings.scopes {
             line(text, "  scopes", scopes.join(" "));
         }
@@ -174,20 +206,33 @@ const fn preset(preset: Preset) -> &'static str {
     }
 }
 
-fn clients(ClientsConfig { registration_policy, max_unused, configured, proxy }: &ClientsConfig, text: &mut String) {
+fn clients(
+    ClientsConfig { registration_policy, max_unused, configured, proxy }: &ClientsConfig,
+    text: &mut String,
+) {
     text.push_str("\nClients\n");
     let on = |switch: bool| if switch { "on" } else { "off" };
     line(
         text,
         "registration",
-        format_args!("{}; {max_unused} that were never used, at most", on(registration_policy.registration)),
+        format_args!(
+            "{}; {max_unused} that were never used, at most",
+            on(registration_policy.registration)
+        ),
     );
     let through = if proxy.is_some() { "; fetched through a proxy" } else { "" };
     let domains = list(registration_policy.domains.iter().map(Domain::as_str), "anybody's");
-    line(text, "documents", format_args!("{}; of {domains}{through}", on(registration_policy.metadata_documents)));
+    line(
+        text,
+        "documents",
+        format_args!("{}; of {domains}{through}", on(registration_policy.metadata_documents)),
+    );
     for family in &registration_policy.families {
         let switch = |name, value: Option<bool>| value.map(|value| format!("{name} {}", on(value)));
-        let switches = [switch("registration", family.registration), switch("documents", family.metadata_documents)];
+        let switches = [
+            switch("registration", family.registration),
+            switch("documents", family.metadata_documents),
+        ];
         line(text, &family.name, switches.into_iter().flatten().collect::<Vec<_>>().join(", "));
     }
     for client in configured {
@@ -196,7 +241,11 @@ fn clients(ClientsConfig { registration_policy, max_unused, configured, proxy }:
         line(
             text,
             client.id.as_str(),
-            format_args!("{}; {}; {grants}{trusted}", visible(client.display_name()), client.auth_method.as_str()),
+            format_args!(
+                "{}; {}; {grants}{trusted}",
+                visible(client.display_name()),
+                client.auth_method.as_str()
+            ),
         );
         for uri in &client.redirect_uris {
             line(text, "", format_args!("back to {uri}"));
@@ -219,7 +268,9 @@ fn servers(config: &Config, text: &mut String) {
         line(text, "", reached(server));
         match config.pinning.of(&server.name) {
             Pinning::Enforce => {}
-            Pinning::Warn => line(text, "", "tools that change are passed on, with a warning in the log"),
+            Pinning::Warn => {
+                line(text, "", "tools that change are passed on, with a warning in the log");
+            }
             Pinning::Off => line(text, "", "tools may change unnoticed"),
         }
     }
@@ -238,10 +289,17 @@ fn reached(server: &ServerSpec) -> String {
         Transport::Stdio { command, args, env, sandbox, .. } => {
             let variables = list(env.keys(), "none");
             let restricted = restricted(sandbox);
-            format!("stdio: {command} with {} arguments; variables: {variables}; {shared}{restricted}", args.len())
+            format!(
+                "stdio: {command} with {} arguments; variables: {variables}; {shared}{restricted}",
+                args.len()
+            )
         }
-        Transport::Http { url, headers } => format!("http: {}; {} headers; {shared}", shown(url), headers.len()),
-        Transport::Sse { url, headers } => format!("sse: {}; {} headers; {shared}", shown(url), headers.len()),
+        Transport::Http { url, headers } => {
+            format!("http: {}; {} headers; {shared}", shown(url), headers.len())
+        }
+        Transport::Sse { url, headers } => {
+            format!("sse: {}; {} headers; {shared}", shown(url), headers.len())
+        }
     }
 }
 
@@ -251,9 +309,16 @@ fn restricted(sandbox: &Sandbox) -> String {
         let _ = write!(text, "; runs as {} (uid {}, gid {})", user.name, user.uid, user.gid);
     }
     if let Some(Confine { read, write, connect, .. }) = &sandbox.confine {
-        let _ = write!(text, "; confined: reads {}, writes {}", list(read.iter(), "nothing"), list(write.iter(), "nothing"));
+        let _ = write!(
+            text,
+            "; confined: reads {}, writes {}",
+            list(read.iter(), "nothing"),
+            list(write.iter(), "nothing")
+        );
         let _ = match connect {
-            Some(ports) => write!(text, ", connects to {}", list(ports.iter().map(u16::to_string), "nothing")),
+            Some(ports) => {
+                write!(text, ", connects to {}", list(ports.iter().map(u16::to_string), "nothing"))
+            }
             None => write!(text, ", connects anywhere"),
         };
     }
@@ -272,12 +337,21 @@ fn scopes(config: &Config, text: &mut String) {
         text.push_str("\nScopes\n");
     }
     for rule in &config.scopes {
-        let _ = writeln!(text, "  {}{}", rule.name.as_str(), if rule.ask_first { " (asked for first)" } else { "" });
+        let _ = writeln!(
+            text,
+            "  {}{}",
+            rule.name.as_str(),
+            if rule.ask_first { " (asked for first)" } else { "" }
+        );
         line(text, "  in words", &rule.description);
         if let Some(server) = &rule.server {
             line(text, "  server", server);
         }
-        let lists = [("  tools", &rule.tools), ("  prompts", &rule.prompts), ("  resources", &rule.resources)];
+        let lists = [
+            ("  tools", &rule.tools),
+            ("  prompts", &rule.prompts),
+            ("  resources", &rule.resources),
+        ];
         for (name, patterns) in lists.into_iter().filter(|(_, patterns)| !patterns.is_empty()) {
             line(text, name, list(patterns.iter(), ""));
         }

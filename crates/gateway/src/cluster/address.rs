@@ -1,4 +1,5 @@
-//! The address that other nodes are told, where the configuration says none: the one of this machine that the store is reached from.
+//! The address that other nodes are told, where the configuration says none: the one of this
+//! machine that the store is reached from.
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _, UdpSocket};
 

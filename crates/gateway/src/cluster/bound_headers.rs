@@ -1,5 +1,6 @@
-//! The client's headers that go along with a request from node to node, bound by the envelope: it names them and carries their digest
-//! (threat 69). The receiver takes those headers and no others. What else the envelope says is in [`super::envelope`].
+//! The client's headers that go along with a request from node to node, bound by the envelope: it
+//! names them and carries their digest (threat 69). The receiver takes those headers and no others.
+//! What else the envelope says is in [`super::envelope`].
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName};
@@ -21,7 +22,8 @@ impl BoundHeaders {
         Self { names, digest }
     }
 
-    /// Of the received headers those that are named. `None` unless they are what the sender sent: same values, same order, none added.
+    /// Of the received headers those that are named. `None` unless they are what the sender sent:
+    /// same values, same order, none added.
     pub(super) fn take_from(&self, received: &HeaderMap) -> Option<HeaderMap> {
         if digest(&self.names, received) != self.digest {
             return None;
@@ -37,7 +39,8 @@ impl BoundHeaders {
     }
 }
 
-/// Over each name with its values in order. Lengths and counts stand before what they measure, so no two sets of headers give one input.
+/// Over each name with its values in order. Lengths and counts stand before what they measure, so
+/// no two sets of headers give one input.
 fn digest(names: &[String], headers: &HeaderMap) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -71,20 +74,66 @@ mod tests {
 
     #[test]
     fn t69_headers_are_taken_as_they_were_sent_or_not_at_all() {
-        let sent = [("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "1"), ("mcp-x", "2")];
+        let sent = [
+            ("mcp-session-id", "s1"),
+            ("accept", "text/event-stream"),
+            ("mcp-x", "1"),
+            ("mcp-x", "2"),
+        ];
         let bound = BoundHeaders::of(&headers(&sent));
         let cases: [(&[(&str, &'static str)], bool); 10] = [
-            (&[("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "1"), ("mcp-x", "2")], true),
-            (&[("MCP-Session-Id", "s1"), ("mcp-x", "1"), ("Accept", "text/event-stream"), ("mcp-x", "2")], true),
-            // What the sender did not name may be there. It is not taken.
             (
-                &[("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "1"), ("mcp-x", "2"), ("mcp-method", "x")],
+                &[
+                    ("mcp-session-id", "s1"),
+                    ("accept", "text/event-stream"),
+                    ("mcp-x", "1"),
+                    ("mcp-x", "2"),
+                ],
                 true,
             ),
-            (&[("mcp-session-id", "s2"), ("accept", "text/event-stream"), ("mcp-x", "1"), ("mcp-x", "2")], false),
-            (&[("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "2"), ("mcp-x", "1")], false),
+            (
+                &[
+                    ("MCP-Session-Id", "s1"),
+                    ("mcp-x", "1"),
+                    ("Accept", "text/event-stream"),
+                    ("mcp-x", "2"),
+                ],
+                true,
+            ),
+            // What the sender did not name may be there. It is not taken.
+            (
+                &[
+                    ("mcp-session-id", "s1"),
+                    ("accept", "text/event-stream"),
+                    ("mcp-x", "1"),
+                    ("mcp-x", "2"),
+                    ("mcp-method", "x"),
+                ],
+                true,
+            ),
+            (
+                &[
+                    ("mcp-session-id", "s2"),
+                    ("accept", "text/event-stream"),
+                    ("mcp-x", "1"),
+                    ("mcp-x", "2"),
+                ],
+                false,
+            ),
+            (
+                &[
+                    ("mcp-session-id", "s1"),
+                    ("accept", "text/event-stream"),
+                    ("mcp-x", "2"),
+                    ("mcp-x", "1"),
+                ],
+                false,
+            ),
             (&[("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "12")], false),
-            (&[("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "1, 2")], false),
+            (
+                &[("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "1, 2")],
+                false,
+            ),
             (&[("mcp-session-id", "s1"), ("accept", "text/event-stream"), ("mcp-x", "1")], false),
             (
                 &[
@@ -107,6 +156,9 @@ mod tests {
     #[test]
     fn t69_without_headers_none_is_taken() {
         let bound = BoundHeaders::of(&HeaderMap::new());
-        assert_eq!(bound.take_from(&headers(&[("mcp-session-id", "s1"), ("accept", "*/*")])), Some(HeaderMap::new()));
+        assert_eq!(
+            bound.take_from(&headers(&[("mcp-session-id", "s1"), ("accept", "*/*")])),
+            Some(HeaderMap::new())
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Where a request runs: on this node, or on the one that owns its user's sessions. Which one that is, [`super::membership`] finds out;
-//! [`super::relay`] sends it there.
+//! Where a request runs: on this node, or on the one that owns its user's sessions. Which one that
+//! is, [`super::membership`] finds out; [`super::relay`] sends it there.
 
 use std::{future::Future, sync::Arc};
 
@@ -70,7 +70,9 @@ impl Others {
             };
             match self.relay.send(&node, &forwarded).await {
                 Ok(response) => return response,
-                Err(Undelivered::NotOwner | Undelivered::Unreached) => tokio::time::sleep(PAUSE).await,
+                Err(Undelivered::NotOwner | Undelivered::Unreached) => {
+                    tokio::time::sleep(PAUSE).await;
+                }
                 // It may have been done.
                 Err(Undelivered::Broken) => return lost(&forwarded),
             }

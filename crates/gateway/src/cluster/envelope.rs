@@ -1,7 +1,9 @@
-//! What one node tells another about a request: who asks for what. Sealed with the nodes' common `AUTH_SECRET`, for one receiver, one set of
-//! headers, one body and a short time, and good once: a stranger on the nodes' network can neither make, change nor repeat one (threats 33, 69).
+//! What one node tells another about a request: who asks for what. Sealed with the nodes' common
+//! `AUTH_SECRET`, for one receiver, one set of headers, one body and a short time, and good once: a
+//! stranger on the nodes' network can neither make, change nor repeat one (threats 33, 69).
 //!
-//! It is opened in two steps: the seal and the headers first, then the body, which is not read for a sender without the secret.
+//! It is opened in two steps: the seal and the headers first, then the body, which is not read for
+//! a sender without the secret.
 
 use std::{sync::Arc, time::Duration};
 
@@ -117,13 +119,21 @@ fn digest(body: &[u8]) -> String {
 impl Envelopes {
     pub(super) fn new(sealer: Sealer, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         // Longer than any envelope is accepted, seen from both clocks.
-        let seen =
-            Cache::builder().max_capacity(MOST_SEEN).eviction_policy(EvictionPolicy::lru()).time_to_live(FRESH * 3).build();
+        let seen = Cache::builder()
+            .max_capacity(MOST_SEEN)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(FRESH * 3)
+            .build();
         Self { sealer, clock, entropy, seen }
     }
 
     /// `headers` are those that go along with it. `None`: it cannot be sealed.
-    pub(super) fn seal(&self, to: &NodeId, forwarded: &ForwardedRequest, headers: &HeaderMap) -> Option<String> {
+    pub(super) fn seal(
+        &self,
+        to: &NodeId,
+        forwarded: &ForwardedRequest,
+        headers: &HeaderMap,
+    ) -> Option<String> {
         let about = AboutRequest {
             method: match &forwarded.what {
                 ForwardedKind::Mcp(method) => Some(method.as_str().to_owned()),
@@ -139,11 +149,19 @@ impl Envelopes {
         self.seal_letter(request_to(to), &forwarded.body, about)
     }
 
-    pub(super) fn open(&self, me: &NodeId, text: &str, received: &HeaderMap) -> Result<Unread<Opened>, Rejected> {
-        let Unread { body, said: about } = self.open_letter::<AboutRequest>(request_to(me), text)?;
+    pub(super) fn open(
+        &self,
+        me: &NodeId,
+        text: &str,
+        received: &HeaderMap,
+    ) -> Result<Unread<Opened>, Rejected> {
+        let Unread { body, said: about } =
+            self.open_letter::<AboutRequest>(request_to(me), text)?;
         let what = match about.method {
             None => ForwardedKind::Tools,
-            Some(method) => ForwardedKind::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?),
+            Some(method) => ForwardedKind::Mcp(
+                Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?,
+            ),
         };
         let view = about.server.map_or(View::All, View::One);
         let headers = about.headers.take_from(received).ok_or(Rejected::Headers)?;
@@ -151,11 +169,20 @@ impl Envelopes {
     }
 
     /// `None`: it cannot be sealed.
-    pub(super) fn seal_order(&self, to: &NodeId, server: &ServerName, body: &[u8]) -> Option<String> {
+    pub(super) fn seal_order(
+        &self,
+        to: &NodeId,
+        server: &ServerName,
+        body: &[u8],
+    ) -> Option<String> {
         self.seal_letter(order_to(to), body, AboutOrder { server: server.clone() })
     }
 
-    pub(super) fn open_order(&self, me: &NodeId, text: &str) -> Result<Unread<ServerName>, Rejected> {
+    pub(super) fn open_order(
+        &self,
+        me: &NodeId,
+        text: &str,
+    ) -> Result<Unread<ServerName>, Rejected> {
         let Unread { body, said: AboutOrder { server } } = self.open_letter(order_to(me), text)?;
         Ok(Unread { body, said: server })
     }
@@ -167,7 +194,11 @@ impl Envelopes {
         Some(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    fn open_letter<T: DeserializeOwned>(&self, place: Place<'_>, text: &str) -> Result<Unread<T>, Rejected> {
+    fn open_letter<T: DeserializeOwned>(
+        &self,
+        place: Place<'_>,
+        text: &str,
+    ) -> Result<Unread<T>, Rejected> {
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejected::Seal)?;
         let plain = self.sealer.open(place, &sealed).map_err(|_| Rejected::Seal)?;
         let letter: Letter<T> = serde_json::from_slice(&plain).map_err(|_| Rejected::Seal)?;
@@ -232,7 +263,13 @@ mod tests {
     }
 
     /// What became of an envelope that came with these headers and this body.
-    fn open(receiver: &Envelopes, me: &NodeId, letter: &str, headers: &HeaderMap, body: &[u8]) -> Result<Opened, Rejected> {
+    fn open(
+        receiver: &Envelopes,
+        me: &NodeId,
+        letter: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Opened, Rejected> {
         receiver.open(me, letter, headers)?.with_body(body)
     }
 
@@ -240,29 +277,55 @@ mod tests {
     fn t33_only_a_node_with_the_secret_can_say_who_asks() {
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
         let (me, other) = (NodeId::from_text("me"), NodeId::from_text("other"));
-        let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
+        let (sender, receiver) =
+            (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
         let (forwarded, none) = (forwarded("{}"), HeaderMap::new());
         let letter = sender.seal(&me, &forwarded, &none).unwrap();
-        assert_eq!(open(&receiver, &other, &letter, &none, b"{}").err(), Some(Rejected::Seal), "for another node");
+        assert_eq!(
+            open(&receiver, &other, &letter, &none, b"{}").err(),
+            Some(Rejected::Seal),
+            "for another node"
+        );
         let opened = open(&receiver, &me, &letter, &none, b"{}").ok().unwrap();
         assert_eq!(opened.principal, *forwarded.principal);
         assert_eq!((opened.what, opened.view), (forwarded.what.clone(), forwarded.view.clone()));
-        assert_eq!(open(&receiver, &me, &letter, &none, b"{}").err(), Some(Rejected::Repeated), "a second time");
+        assert_eq!(
+            open(&receiver, &me, &letter, &none, b"{}").err(),
+            Some(Rejected::Repeated),
+            "a second time"
+        );
         let letter = sender.seal(&me, &forwarded, &none).unwrap();
-        assert_eq!(open(&receiver, &me, &letter, &none, b"{ }").err(), Some(Rejected::Body), "with another body");
-        assert_eq!(open(&receiver, &me, &letter, &none, b"{}").err(), Some(Rejected::Repeated), "nor with its own after that");
+        assert_eq!(
+            open(&receiver, &me, &letter, &none, b"{ }").err(),
+            Some(Rejected::Body),
+            "with another body"
+        );
+        assert_eq!(
+            open(&receiver, &me, &letter, &none, b"{}").err(),
+            Some(Rejected::Repeated),
+            "nor with its own after that"
+        );
         let stranger = envelopes("another secret", 3, &clock);
         assert_eq!(
-            open(&receiver, &me, &stranger.seal(&me, &forwarded, &none).unwrap(), &none, b"{}").err(),
+            open(&receiver, &me, &stranger.seal(&me, &forwarded, &none).unwrap(), &none, b"{}")
+                .err(),
             Some(Rejected::Seal)
         );
         for forged in ["", "AAAA", "not base64!"] {
             assert_eq!(open(&receiver, &me, forged, &none, b"{}").err(), Some(Rejected::Seal));
         }
         let early = sender.seal(&me, &forwarded, &none).unwrap();
-        let tools =
-            sender.seal(&me, &ForwardedRequest { what: ForwardedKind::Tools, view: View::All, ..forwarded }, &none).unwrap();
-        assert_eq!(open(&receiver, &me, &tools, &none, b"{}").ok().unwrap().what, ForwardedKind::Tools);
+        let tools = sender
+            .seal(
+                &me,
+                &ForwardedRequest { what: ForwardedKind::Tools, view: View::All, ..forwarded },
+                &none,
+            )
+            .unwrap();
+        assert_eq!(
+            open(&receiver, &me, &tools, &none, b"{}").ok().unwrap().what,
+            ForwardedKind::Tools
+        );
         clock.advance(FRESH + Duration::from_secs(1));
         assert_eq!(open(&receiver, &me, &early, &none, b"{}").err(), Some(Rejected::Stale));
     }
@@ -271,13 +334,18 @@ mod tests {
     fn t33_an_order_is_no_errand() {
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
         let me = NodeId::from_text("me");
-        let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
+        let (sender, receiver) =
+            (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
         let dice = ServerName::parse("dice").unwrap();
         let seal_order = || sender.seal_order(&me, &dice, b"{}").unwrap();
         let open_order = |text: &str, body: &[u8]| receiver.open_order(&me, text)?.with_body(body);
-        assert_eq!(open(&receiver, &me, &seal_order(), &HeaderMap::new(), b"{}").err(), Some(Rejected::Seal));
         assert_eq!(
-            open_order(&sender.seal(&me, &forwarded("{}"), &HeaderMap::new()).unwrap(), b"{}").err(),
+            open(&receiver, &me, &seal_order(), &HeaderMap::new(), b"{}").err(),
+            Some(Rejected::Seal)
+        );
+        assert_eq!(
+            open_order(&sender.seal(&me, &forwarded("{}"), &HeaderMap::new()).unwrap(), b"{}")
+                .err(),
             Some(Rejected::Seal),
             "nor the reverse"
         );
@@ -291,21 +359,28 @@ mod tests {
     fn t69_headers_are_those_of_the_sender() {
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
         let me = NodeId::from_text("me");
-        let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
+        let (sender, receiver) =
+            (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
         let with = |list: &[(&'static str, &'static str)]| {
             list.iter()
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .map(|(name, value)| {
+                    (HeaderName::from_static(name), HeaderValue::from_static(value))
+                })
                 .collect::<HeaderMap>()
         };
         let (forwarded, sent) = (forwarded("{}"), with(&[("mcp-session-id", "s1")]));
         for (received, expected) in [
             (with(&[("mcp-session-id", "s1")]), Ok(sent.clone())),
-            (with(&[("mcp-session-id", "s1"), ("mcp-method", "tools/list"), ("accept", "*/*")]), Ok(sent.clone())),
+            (
+                with(&[("mcp-session-id", "s1"), ("mcp-method", "tools/list"), ("accept", "*/*")]),
+                Ok(sent.clone()),
+            ),
             (with(&[("mcp-session-id", "s2")]), Err(Rejected::Headers)),
             (with(&[]), Err(Rejected::Headers)),
         ] {
             let letter = sender.seal(&me, &forwarded, &sent).unwrap();
-            let opened = open(&receiver, &me, &letter, &received, b"{}").map(|opened| opened.headers);
+            let opened =
+                open(&receiver, &me, &letter, &received, b"{}").map(|opened| opened.headers);
             assert_eq!(opened, expected, "{received:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! Takes forwarded requests in from other nodes, on an address of its own that clients have no business with.
+//! Takes forwarded requests in from other nodes, on an address of its own that clients have no
+//! business with.
 
 use std::{future::Future, io, net::IpAddr, sync::Arc};
 
@@ -36,9 +37,11 @@ use crate::edge::{
 
 /// What an order has beside the parameters that a client sent.
 const AROUND: usize = 256 * 1024;
-/// Connections of one address on which no node has proven itself yet (threat 62). Those of nodes do not count.
+/// Connections of one address on which no node has proven itself yet (threat 62). Those of nodes do
+/// not count.
 const CONNECTIONS_PER_ADDRESS: usize = 4096;
-/// Bytes of orders from one node, whosever messages they carry: each person's are counted at the node that took them from outside (threat 56).
+/// Bytes of orders from one node, whosever messages they carry: each person's are counted at the
+/// node that took them from outside (threat 56).
 const BYTES_PER_NODE: usize = 256 * 1024 * 1024;
 
 /// What forwarded requests and orders need.
@@ -51,12 +54,30 @@ pub struct ListenerState {
 }
 
 /// Serves until `stop` resolves, and what is under way to its end.
-pub async fn serve(listener: TcpListener, state: ListenerState, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let rules = Rules { per_address: CONNECTIONS_PER_ADDRESS, per_user: CONNECTIONS_PER_ADDRESS, trusted_proxies: Vec::new() };
+pub async fn serve(
+    listener: TcpListener,
+    state: ListenerState,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let rules = Rules {
+        per_address: CONNECTIONS_PER_ADDRESS,
+        per_user: CONNECTIONS_PER_ADDRESS,
+        trusted_proxies: Vec::new(),
+    };
     let held = KeyedLimit::default();
-    let router = Router::new().route(PATH, routing::post(take)).route(servers::PATH, routing::post(take_order));
+    let router = Router::new()
+        .route(PATH, routing::post(take))
+        .route(servers::PATH, routing::post(take_order));
     let router = router.with_state(Listening { state, held });
-    server::run(listener, Secure::default(), Connections::new(rules), router, stop, std::future::ready(())).await
+    server::run(
+        listener,
+        Secure::default(),
+        Connections::new(rules),
+        router,
+        stop,
+        std::future::ready(()),
+    )
+    .await
 }
 
 /// The state, and what is held of bodies.
@@ -76,12 +97,22 @@ fn is_a_node(request: &http::request::Parts) {
 async fn take(State(Listening { state, .. }): State<Listening>, request: Request) -> Response {
     let mcp = (state.mcp)();
     let (parts, body) = request.into_parts();
-    let unread = match state.member.envelopes.open(&state.member.me.id, envelope(&parts.headers), &parts.headers) {
+    let unread = match state.member.envelopes.open(
+        &state.member.me.id,
+        envelope(&parts.headers),
+        &parts.headers,
+    ) {
         Ok(unread) => unread,
         Err(rejected) => return not_ours(rejected),
     };
     is_a_node(&parts);
-    let body = match body::read_within(body, mcp.body_limit, &mcp.shares.budget(&unread.said().principal.user)).await {
+    let body = match body::read_within(
+        body,
+        mcp.body_limit,
+        &mcp.shares.budget(&unread.said().principal.user),
+    )
+    .await
+    {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -95,20 +126,33 @@ async fn take(State(Listening { state, .. }): State<Listening>, request: Request
     let scopes = mcp.resources.catalogue().effective(&opened.principal.scopes);
     let Opened { what, principal, view, headers } = opened;
     // The id is that of the node which took the request: one id, whichever node logs.
-    let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let request_id =
+        headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let span = tracing::info_span!("request", request_id);
-    let response = mcp.run(ForwardedRequest { what, principal: Arc::new(principal), scopes, view, headers, body });
+    let response = mcp.run(ForwardedRequest {
+        what,
+        principal: Arc::new(principal),
+        scopes,
+        view,
+        headers,
+        body,
+    });
     in_span(response.instrument(span.clone()).await, span)
 }
 
-async fn take_order(State(Listening { state, held }): State<Listening>, request: Request) -> Response {
+async fn take_order(
+    State(Listening { state, held }): State<Listening>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let unread = match state.member.envelopes.open_order(&state.member.me.id, envelope(&parts.headers)) {
-        Ok(unread) => unread,
-        Err(rejected) => return not_ours(rejected),
-    };
+    let unread =
+        match state.member.envelopes.open_order(&state.member.me.id, envelope(&parts.headers)) {
+            Ok(unread) => unread,
+            Err(rejected) => return not_ours(rejected),
+        };
     is_a_node(&parts);
-    let from = parts.extensions.get::<ConnectedFrom>().map_or(IpAddr::from([0, 0, 0, 0]), |from| from.0);
+    let from =
+        parts.extensions.get::<ConnectedFrom>().map_or(IpAddr::from([0, 0, 0, 0]), |from| from.0);
     let budget = ByteBudget { held: &held, whose: &AddressBlock::of(from), most: BYTES_PER_NODE };
     let body = match body::read_within(body, (state.mcp)().body_limit + AROUND, &budget).await {
         Ok(body) => body,
@@ -122,9 +166,9 @@ async fn take_order(State(Listening { state, held }): State<Listening>, request:
         return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
     match state.shared.take(&server, &body, &state.member.leaving) {
-        Some(pieces) => {
-            Response::new(Body::from_stream(pieces.map(|piece| piece.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe)))))
-        }
+        Some(pieces) => Response::new(Body::from_stream(
+            pieces.map(|piece| piece.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))),
+        )),
         None => refuse(StatusCode::MISDIRECTED_REQUEST),
     }
 }
@@ -138,7 +182,8 @@ fn not_ours(rejected: Rejected) -> Response {
     refuse(StatusCode::FORBIDDEN)
 }
 
-/// The sender finds out where else; a forwarded request that is passed on twice could go round for ever.
+/// The sender finds out where else; a forwarded request that is passed on twice could go round for
+/// ever.
 async fn is_here(member: &Member, user: &UserId) -> bool {
     match member.owner(user).await {
         Ok(Owner::ThisNode) => true,

@@ -1,5 +1,6 @@
-//! The nodes that are alive, as the store told it with this node's last beats: what waits for another node learns here that it is not alive any more,
-//! also when it hangs or its network swallows everything, and no connection breaks.
+//! The nodes that are alive, as the store told it with this node's last beats: what waits for
+//! another node learns here that it is not alive any more, also when it hangs or its network
+//! swallows everything, and no connection breaks.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -48,7 +49,9 @@ mod tests {
     async fn a_node_is_missing_when_two_rolls_in_a_row_lack_it() {
         let live_nodes = LiveNodes::default();
         let mut missing = Box::pin(live_nodes.once_missing(&NodeId::from_text("a")));
-        for (alive, is_missing) in [(&["b"][..], false), (&["a", "b"], false), (&["b"], false), (&["b"], true)] {
+        for (alive, is_missing) in
+            [(&["b"][..], false), (&["a", "b"], false), (&["b"], false), (&["b"], true)]
+        {
             live_nodes.call(alive.iter().map(|id| node(id)).collect());
             assert_eq!(missing.as_mut().now_or_never().is_some(), is_missing, "{alive:?}");
         }

@@ -1,7 +1,9 @@
-//! This node as one of several: it says that it is alive, and knows or finds out which node owns each user's sessions.
+//! This node as one of several: it says that it is alive, and knows or finds out which node owns
+//! each user's sessions.
 //!
-//! A node that could not say so for a while may have lost its users to others without noticing. It serves no user then; when it is back, it
-//! asks for each user again before it serves them, and evicts those whose owner is another node now.
+//! A node that could not say so for a while may have lost its users to others without noticing. It
+//! serves no user then; when it is back, it asks for each user again before it serves them, and
+//! evicts those whose owner is another node now.
 
 use std::{
     sync::{
@@ -35,7 +37,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(900);
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 const MOST_USERS: u64 = 1_000_000;
 
-/// What a node has of users; and of servers that all users share, which have an owner node like users, under a user id of their own.
+/// What a node has of users; and of servers that all users share, which have an owner node like
+/// users, under a user id of their own.
 #[async_trait]
 pub trait Ownership: Send + Sync {
     /// Those with a session here.
@@ -44,7 +47,8 @@ pub trait Ownership: Send + Sync {
     /// Is a call of theirs under way here?
     fn is_busy(&self, user: &UserId) -> bool;
 
-    /// Another node is their owner: sessions, streams and processes of theirs end here. Their records stay.
+    /// Another node is their owner: sessions, streams and processes of theirs end here. Their
+    /// records stay.
     async fn evict_user(&self, user: &UserId);
 }
 
@@ -124,7 +128,9 @@ impl Member {
             return self.owner_while_leaving(user, held.is_some()).await;
         }
         if !self.is_alive() {
-            return Err(StoreError::Unavailable("this node could not say for a while that it is alive".to_owned()));
+            return Err(StoreError::Unavailable(
+                "this node could not say for a while that it is alive".to_owned(),
+            ));
         }
         if held.is_some_and(|claim| claim.epoch == epoch && claim.made.elapsed() < RENEW_EVERY) {
             return Ok(Owner::ThisNode);
@@ -150,8 +156,9 @@ impl Member {
         Ok(Owner::Other(owner))
     }
 
-    /// A node that leaves takes no new users. It stays the owner of those with calls under way until these have ended, and evicts all others.
-    /// Where there is no other node, it serves every user to the end.
+    /// A node that leaves takes no new users. It stays the owner of those with calls under way
+    /// until these have ended, and evicts all others. Where there is no other node, it serves every
+    /// user to the end.
     async fn owner_while_leaving(&self, user: &UserId, is_held: bool) -> Result<Owner, StoreError> {
         if is_held && self.ownership.is_busy(user) {
             return Ok(Owner::ThisNode);
@@ -165,7 +172,8 @@ impl Member {
             self.here.invalidate(user);
             self.ownership.evict_user(user).await;
         }
-        // Only the store knows whether they have an owner already, and it answers by making this node the owner: given back at once.
+        // Only the store knows whether they have an owner already, and it answers by making this
+        // node the owner: given back at once.
         let owner = self.nodes.claim_ownership(user, &self.me, KEEP_FOR).await?;
         if owner.id != self.me.id {
             return Ok(Owner::Other(owner));
@@ -186,7 +194,8 @@ impl Member {
         self.ownership.users().iter().any(|user| self.ownership.is_busy(user))
     }
 
-    /// This node is going to stop: its users go elsewhere, as soon as nothing of theirs is under way.
+    /// This node is going to stop: its users go elsewhere, as soon as nothing of theirs is under
+    /// way.
     pub fn begin_leaving(&self) {
         self.leaving.cancel();
     }
@@ -241,7 +250,9 @@ async fn live(member: Weak<Member>) {
             match beaten {
                 Ok(Ok(())) => tracing::info!("this node reaches the store again"),
                 Ok(Err(error)) => tracing::warn!(%error, "this node cannot say that it is alive"),
-                Err(_) => tracing::warn!("this node cannot say that it is alive: the store does not answer"),
+                Err(_) => tracing::warn!(
+                    "this node cannot say that it is alive: the store does not answer"
+                ),
             }
             was_well = is_well;
         }

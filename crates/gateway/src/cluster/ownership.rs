@@ -1,5 +1,5 @@
-//! What this node has of the users it owns: their sessions in the hub, and the connections to servers that are theirs alone; and of servers
-//! that all users share.
+//! What this node has of the users it owns: their sessions in the hub, and the connections to
+//! servers that are theirs alone; and of servers that all users share.
 
 use std::sync::Arc;
 

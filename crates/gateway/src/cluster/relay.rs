@@ -1,5 +1,6 @@
-//! Sends a forwarded request to its user's owner node, and gives the answer as it comes. What is said about the user is in the envelope;
-//! of the client's headers only those that MCP has a use for go along: never its token.
+//! Sends a forwarded request to its user's owner node, and gives the answer as it comes. What is
+//! said about the user is in the envelope; of the client's headers only those that MCP has a use
+//! for go along: never its token.
 
 use std::sync::Arc;
 
@@ -55,9 +56,17 @@ impl Relay {
         Self { member, http }
     }
 
-    pub(super) async fn send(&self, node: &Node, forwarded: &ForwardedRequest) -> Result<Response, Undelivered> {
+    pub(super) async fn send(
+        &self,
+        node: &Node,
+        forwarded: &ForwardedRequest,
+    ) -> Result<Response, Undelivered> {
         let headers = along(&forwarded.headers);
-        let envelope = self.member.envelopes.seal(&node.id, forwarded, &headers).ok_or(Undelivered::Unreached)?;
+        let envelope = self
+            .member
+            .envelopes
+            .seal(&node.id, forwarded, &headers)
+            .ok_or(Undelivered::Unreached)?;
         let request = self
             .http
             .post(format!("{}{PATH}", node.url))
@@ -76,7 +85,11 @@ impl Relay {
         };
         let answer = answer.map_err(|error| {
             tracing::debug!(node = %node.id, url = node.url, %error, "a request was not forwarded");
-            if error.is_connect() || !is_post { Undelivered::Unreached } else { Undelivered::Broken }
+            if error.is_connect() || !is_post {
+                Undelivered::Unreached
+            } else {
+                Undelivered::Broken
+            }
         })?;
         if answer.headers().contains_key(&REFUSED) {
             if answer.status() == StatusCode::MISDIRECTED_REQUEST {
@@ -90,18 +103,33 @@ impl Relay {
         }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = answer.status();
-        let end_to_end = answer.headers().iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
-        response.headers_mut().extend(end_to_end.map(|(name, value)| (name.clone(), value.clone())));
+        let end_to_end =
+            answer.headers().iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
+        response
+            .headers_mut()
+            .extend(end_to_end.map(|(name, value)| (name.clone(), value.clone())));
         let body = answer.bytes_stream();
-        // A stream without an end must not hold up a node that stops: its client takes it up again through another.
+        // A stream without an end must not hold up a node that stops: its client takes it up again
+        // through another.
         let leaving = self.member.leaving.clone().cancelled_owned();
         let missing = self.member.live_nodes.once_missing(&node.id);
         *response.body_mut() = if lasts_for_ever(forwarded) {
-            Body::from_stream(body.take_until(futures::future::select(Box::pin(leaving), Box::pin(missing))))
+            Body::from_stream(
+                body.take_until(futures::future::select(Box::pin(leaving), Box::pin(missing))),
+            )
         } else if is_stream(&response) {
-            let is_gone = broken::is_gone(Arc::clone(&self.member), forwarded.principal.user.clone(), node.clone());
+            let is_gone = broken::is_gone(
+                Arc::clone(&self.member),
+                forwarded.principal.user.clone(),
+                node.clone(),
+            );
             let last = format!("event: message\ndata: {}\n\n", lost_error(forwarded));
-            Body::from_stream(broken::told(Box::pin(body), is_gone.boxed(), missing.boxed(), last.into()))
+            Body::from_stream(broken::told(
+                Box::pin(body),
+                is_gone.boxed(),
+                missing.boxed(),
+                last.into(),
+            ))
         } else {
             Body::from_stream(body)
         };
@@ -113,17 +141,23 @@ impl Relay {
 fn lasts_for_ever(forwarded: &ForwardedRequest) -> bool {
     match &forwarded.what {
         ForwardedKind::Mcp(method) if *method == http::Method::GET => true,
-        ForwardedKind::Mcp(_) => forwarded.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen"),
+        ForwardedKind::Mcp(_) => forwarded
+            .headers
+            .get("mcp-method")
+            .is_some_and(|method| method == "subscriptions/listen"),
         ForwardedKind::Tools => false,
     }
 }
 
 fn is_stream(response: &Response) -> bool {
-    let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type =
+        response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     media_type.is_some_and(|media_type| media_type.starts_with("text/event-stream"))
 }
 
 fn along(headers: &HeaderMap) -> HeaderMap {
-    let wanted = headers.iter().filter(|(name, _)| ALONG.contains(name) || name.as_str().starts_with("mcp-"));
+    let wanted = headers
+        .iter()
+        .filter(|(name, _)| ALONG.contains(name) || name.as_str().starts_with("mcp-"));
     wanted.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

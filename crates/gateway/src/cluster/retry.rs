@@ -1,4 +1,5 @@
-//! What a client is told when its request was not answered where it should run, and for how long that is tried.
+//! What a client is told when its request was not answered where it should run, and for how long
+//! that is tried.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use serde_json::json;
 
 use super::forwarded::ForwardedRequest;
 
-/// How long a request waits for an owner node that does not answer, longer than it takes to notice that a node is dead.
+/// How long a request waits for an owner node that does not answer, longer than it takes to notice
+/// that a node is dead.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
@@ -34,12 +36,19 @@ pub(super) fn lost_error(forwarded: &ForwardedRequest) -> serde_json::Value {
 
 /// 503 with a JSON-RPC error for the request, which the client may repeat.
 fn retry(forwarded: &ForwardedRequest, text: &str) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], Json(retriable(forwarded, text))).into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::RETRY_AFTER, "1")],
+        Json(retriable(forwarded, text)),
+    )
+        .into_response()
 }
 
 fn retriable(forwarded: &ForwardedRequest, text: &str) -> serde_json::Value {
     let id = match wire::parse(&forwarded.body) {
-        Ok(wire::Message::Request(request)) => serde_json::from_str(request.id.raw()).unwrap_or_default(),
+        Ok(wire::Message::Request(request)) => {
+            serde_json::from_str(request.id.raw()).unwrap_or_default()
+        }
         _ => serde_json::Value::Null,
     };
     let error = json!({"code": -32000, "message": text, "data": {"retriable": true}});

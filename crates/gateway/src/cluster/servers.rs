@@ -1,5 +1,5 @@
-//! Shared servers among the nodes: each has an owner node, as users have, and orders for it go there ([`portunus_mcp::shared`] says what stands in
-//! them). [`super::listener`] takes them in.
+//! Shared servers among the nodes: each has an owner node, as users have, and orders for it go
+//! there ([`portunus_mcp::shared`] says what stands in them). [`super::listener`] takes them in.
 
 use std::{sync::Arc, time::Duration};
 
@@ -65,9 +65,19 @@ impl Owners for Neighbours {
         self.member.ask_again(&user_of(server));
     }
 
-    async fn send(&self, to: &Node, server: &ServerName, order: Bytes) -> Result<Pieces, Undelivered> {
-        let envelope = self.member.envelopes.seal_order(&to.id, server, &order).ok_or(Undelivered::Unreached)?;
-        let request = self.http.post(format!("{}{PATH}", to.url)).header(ENVELOPE, envelope).body(order);
+    async fn send(
+        &self,
+        to: &Node,
+        server: &ServerName,
+        order: Bytes,
+    ) -> Result<Pieces, Undelivered> {
+        let envelope = self
+            .member
+            .envelopes
+            .seal_order(&to.id, server, &order)
+            .ok_or(Undelivered::Unreached)?;
+        let request =
+            self.http.post(format!("{}{PATH}", to.url)).header(ENVELOPE, envelope).body(order);
         let answer = tokio::select! {
             answer = tokio::time::timeout(HEAD_WITHIN, request.send()) => answer,
             () = self.member.live_nodes.once_missing(&to.id) => return Err(Undelivered::Broken),

@@ -1,5 +1,6 @@
-//! Reads files, and finds out who else could change what was read (threat 67): permissions and owners of the file that is open, of each folder and
-//! each link on the way to it. What they mean is `portunus_core::file_access`; what is done about it, [`super::raw`] says.
+//! Reads files, and finds out who else could change what was read (threat 67): permissions and
+//! owners of the file that is open, of each folder and each link on the way to it. What they mean
+//! is `portunus_core::file_access`; what is done about it, [`super::raw`] says.
 
 use std::{
     collections::VecDeque,
@@ -54,10 +55,16 @@ pub(super) fn read(path: &Path) -> io::Result<ReadFile> {
         return Ok(ReadFile::plain(bytes));
     }
     let steps = walk(path)?;
-    // What is judged is what was read. That it is exchanged in between takes somebody who may, or a renewal that is under way.
-    let is_same = steps.last().is_some_and(|last| (last.look.dev(), last.look.ino()) == (opened.dev(), opened.ino()));
+    // What is judged is what was read. That it is exchanged in between takes somebody who may, or a
+    // renewal that is under way.
+    let is_same = steps
+        .last()
+        .is_some_and(|last| (last.look.dev(), last.look.ino()) == (opened.dev(), opened.ino()));
     if !is_same {
-        return Err(io::Error::new(io::ErrorKind::Interrupted, "it was exchanged while it was read"));
+        return Err(io::Error::new(
+            io::ErrorKind::Interrupted,
+            "it was exchanged while it was read",
+        ));
     }
     let me = rustix::process::geteuid().as_raw();
     let writable = steps.iter().find_map(|step| step.writable(me));
@@ -81,20 +88,34 @@ impl Step {
             kind if kind.is_dir() => FileKind::Folder,
             _ => FileKind::File,
         };
-        FileEntry { kind, owner: self.look.uid(), group: self.look.gid(), mode: self.look.mode() & 0o7777 }
+        FileEntry {
+            kind,
+            owner: self.look.uid(),
+            group: self.look.gid(),
+            mode: self.look.mode() & 0o7777,
+        }
     }
 
     fn writable(&self, me: u32) -> Option<Writable> {
         let entry = self.entry();
         let by = entry.stranger(me, self.is_in_shared, |group| is_private_group(group, me))?;
         let FileEntry { kind, mode, .. } = entry;
-        (!mounts::of(&self.path).excuses(by, kind)).then(|| Writable { path: self.path.clone(), kind, mode, by })
+        (!mounts::of(&self.path).excuses(by, kind)).then(|| Writable {
+            path: self.path.clone(),
+            kind,
+            mode,
+            by,
+        })
     }
 }
 
 /// Every folder and link that leads to the file, from the root on, and the file itself.
 fn walk(path: &Path) -> io::Result<Vec<Step>> {
-    let mut steps = vec![Step { path: PathBuf::from("/"), look: fs::symlink_metadata("/")?, is_in_shared: false }];
+    let mut steps = vec![Step {
+        path: PathBuf::from("/"),
+        look: fs::symlink_metadata("/")?,
+        is_in_shared: false,
+    }];
     let mut ahead: VecDeque<OsString> = names(path);
     let mut at = PathBuf::from("/");
     let mut links = 0;
@@ -104,7 +125,11 @@ fn walk(path: &Path) -> io::Result<Vec<Step>> {
             continue;
         }
         // Its folder was looked at before: each name is below the one that is looked at now.
-        let is_in_shared = steps.iter().rev().find(|step| step.path == at).is_some_and(|folder| folder.entry().is_shared());
+        let is_in_shared = steps
+            .iter()
+            .rev()
+            .find(|step| step.path == at)
+            .is_some_and(|folder| folder.entry().is_shared());
         let next = at.join(&name);
         let look = fs::symlink_metadata(&next)?;
         let is_link = look.file_type().is_symlink();
@@ -129,16 +154,20 @@ fn walk(path: &Path) -> io::Result<Vec<Step>> {
 }
 
 fn names(path: &Path) -> VecDeque<OsString> {
-    let names = path.components().filter(|component| matches!(component, Component::Normal(_) | Component::ParentDir));
+    let names = path
+        .components()
+        .filter(|component| matches!(component, Component::Normal(_) | Component::ParentDir));
     names.map(|component| component.as_os_str().to_owned()).collect()
 }
 
-/// Owner and permissions of all folders on the way to a file: what makes it another case though the file stays the same.
+/// Owner and permissions of all folders on the way to a file: what makes it another case though the
+/// file stays the same.
 pub(super) fn folders(path: &Path) -> u64 {
     let steps = walk(path).unwrap_or_default();
     let folders = steps.iter().filter(|step| step.look.is_dir());
     folders.fold(0_u64, |sum, Step { look, .. }| {
-        let facts = u64::from(look.mode()) ^ (u64::from(look.uid()) << 16) ^ (u64::from(look.gid()) << 32);
+        let facts =
+            u64::from(look.mode()) ^ (u64::from(look.uid()) << 16) ^ (u64::from(look.gid()) << 32);
         sum.rotate_left(7) ^ facts
     })
 }
@@ -158,7 +187,8 @@ mod tests {
     /// Who could change the file, and what of it.
     fn strangers(path: &Path, root: &Path) -> Option<(String, Writer)> {
         let writable = read(path).unwrap().writable?;
-        let shown = writable.path.strip_prefix(root).map_or_else(|_| writable.path.clone(), Path::to_owned);
+        let shown =
+            writable.path.strip_prefix(root).map_or_else(|_| writable.path.clone(), Path::to_owned);
         Some((shown.display().to_string(), writable.by))
     }
 
@@ -186,7 +216,8 @@ mod tests {
         assert_eq!(read(&file).unwrap().bytes, b"{}");
 
         let everyone = |what: &str| Some((what.to_owned(), Writer::Everyone));
-        // What is changed, and who notices: the file, the link to the other one, the way through a link.
+        // What is changed, and who notices: the file, the link to the other one, the way through a
+        // link.
         let cases: [(&str, u32, [bool; 3]); 7] = [
             ("a/b/mcp.json", 0o666, [true, false, false]),
             ("a/b", 0o777, [true, true, false]),
@@ -202,7 +233,12 @@ mod tests {
             let before = fs::metadata(&path).unwrap().permissions();
             chmod(&path, mode);
             for (read, is_noticed) in [&file, &link, &through].into_iter().zip(expected) {
-                assert_eq!(strangers(read, &root), is_noticed.then(|| everyone(what)).flatten(), "{what} {}", read.display());
+                assert_eq!(
+                    strangers(read, &root),
+                    is_noticed.then(|| everyone(what)).flatten(),
+                    "{what} {}",
+                    read.display()
+                );
             }
             fs::set_permissions(&path, before).unwrap();
         }
@@ -214,9 +250,12 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let file = root.join("secret");
         fs::write(&file, "x").unwrap();
-        for (folder_mode, mode, expected) in
-            [(0o755, 0o644, true), (0o755, 0o640, false), (0o755, 0o604, true), (0o700, 0o644, false)]
-        {
+        for (folder_mode, mode, expected) in [
+            (0o755, 0o644, true),
+            (0o755, 0o640, false),
+            (0o755, 0o604, true),
+            (0o700, 0o644, false),
+        ] {
             chmod(&root, folder_mode);
             chmod(&file, mode);
             assert_eq!(read(&file).unwrap().is_public, expected, "{folder_mode:o} {mode:o}");

@@ -1,8 +1,10 @@
-//! Who may sign in at a provider (threat 53): `allow` of its entry, or its variables `AUTH_{NAME}_ALLOW…`, which then count alone. What is
-//! compared with what is `portunus_core::admission`; the other settings of a provider are read in [`super::provider`].
+//! Who may sign in at a provider (threat 53): `allow` of its entry, or its variables
+//! `AUTH_{NAME}_ALLOW…`, which then count alone. What is compared with what is
+//! `portunus_core::admission`; the other settings of a provider are read in [`super::provider`].
 
 use portunus_core::admission::{
-    AccountName, Allow, Domain, DomainOf, Organisation, Rule, open_to_anyone, takes_addresses_of_anyone,
+    AccountName, Allow, Domain, DomainOf, Organisation, Rule, open_to_anyone,
+    takes_addresses_of_anyone,
 };
 use portunus_identity::settings::Preset;
 
@@ -47,14 +49,18 @@ impl Reader<'_, '_> {
         let of_file = self.named.item.as_ref().and_then(|item| item.find("allow"));
         if word.is_some() || !lists.is_empty() {
             if let Some(of_file) = of_file {
-                let text = format!("not used: the variables {}… say who may sign in", self.variable("ALLOW"));
+                let text = format!(
+                    "not used: the variables {}… say who may sign in",
+                    self.variable("ALLOW")
+                );
                 self.report.warning(of_file.at(), text);
             }
             return self.decide(word, lists);
         }
         let Some(item) = of_file else {
             // What was reported and taken out is not missed too.
-            let is_reported = self.named.item.as_ref().is_some_and(|item| item.was_taken_out("allow"));
+            let is_reported =
+                self.named.item.as_ref().is_some_and(|item| item.was_taken_out("allow"));
             if !is_reported {
                 self.check_company();
             }
@@ -67,7 +73,8 @@ impl Reader<'_, '_> {
             .iter()
             .filter_map(|&key| {
                 let list = item.find(key)?;
-                let items = list.items().into_iter().filter_map(|item| written(Some(item))).collect();
+                let items =
+                    list.items().into_iter().filter_map(|item| written(Some(item))).collect();
                 Some(List { key, items, is_empty: list.is_empty_list(), at: list.at() })
             })
             .collect();
@@ -83,11 +90,14 @@ impl Reader<'_, '_> {
         format!("{}{end}", prefix(&self.named.name))
     }
 
-    /// The variables that say it. One that is set to nothing is a mistake here: it was meant to keep people out, and would let them in. So is
-    /// one that is nearly called so.
+    /// The variables that say it. One that is set to nothing is a mistake here: it was meant to
+    /// keep people out, and would let them in. So is one that is nearly called so.
     fn of_env(&mut self) -> (Option<Written>, Vec<List>) {
         let start = self.variable("ALLOW");
-        let known: Vec<String> = KEYS.iter().map(|key| self.variable(&format!("ALLOWED_{}", key.to_ascii_uppercase()))).collect();
+        let known: Vec<String> = KEYS
+            .iter()
+            .map(|key| self.variable(&format!("ALLOWED_{}", key.to_ascii_uppercase())))
+            .collect();
         let set: Vec<(String, Variable)> = self
             .raw
             .env
@@ -101,10 +111,18 @@ impl Reader<'_, '_> {
             let text = text.trim().to_owned();
             match key {
                 _ if text.is_empty() && (key.is_some() || name == start) => {
-                    self.report.mistake(at, "nothing", format!("who may sign in; or leave {name} out"));
+                    self.report.mistake(
+                        at,
+                        "nothing",
+                        format!("who may sign in; or leave {name} out"),
+                    );
                 }
                 Some(key) => {
-                    let items = split(key, &text).map(|text| Written { text: text.to_owned(), at: at.clone(), variable: None });
+                    let items = split(key, &text).map(|text| Written {
+                        text: text.to_owned(),
+                        at: at.clone(),
+                        variable: None,
+                    });
                     let items: Vec<Written> = items.collect();
                     lists.push(List { key, is_empty: items.is_empty(), items, at: at.clone() });
                 }
@@ -125,23 +143,40 @@ impl Reader<'_, '_> {
     fn decide(&mut self, word: Option<Written>, lists: Vec<List>) -> Allow {
         let Some(Written { text, at, .. }) = word else { return self.rule(lists) };
         if !text.eq_ignore_ascii_case(ANYONE) {
-            self.report.mistake(at, format!("`{text}`"), format!("`{ANYONE}`, or {}", self.what_to_name(false)));
+            self.report.mistake(
+                at,
+                format!("`{text}`"),
+                format!("`{ANYONE}`, or {}", self.what_to_name(false)),
+            );
         } else if !lists.is_empty() {
-            self.report.mistake(at, format!("`{ANYONE}`, and a list of those who may sign in"), "one of the two");
+            self.report.mistake(
+                at,
+                format!("`{ANYONE}`, and a list of those who may sign in"),
+                "one of the two",
+            );
         }
         Allow::Anyone
     }
 
     fn rule(&mut self, lists: Vec<List>) -> Allow {
-        let domain_of = if self.is_google() { DomainOf::HostedDomain } else { DomainOf::VerifiedEmail };
+        let domain_of =
+            if self.is_google() { DomainOf::HostedDomain } else { DomainOf::VerifiedEmail };
         let mut rule = Rule { domain_of, ..Rule::default() };
         let mut spelling: Option<&str> = None;
         for List { key, items, is_empty, at } in lists {
             if key.starts_with("organi") && spelling.replace(key).is_some() {
-                self.report.mistake(at.clone(), "`organisations` in two spellings", "one of the two");
+                self.report.mistake(
+                    at.clone(),
+                    "`organisations` in two spellings",
+                    "one of the two",
+                );
             }
             if is_empty {
-                self.report.mistake(at, "an empty list", format!("{} who may sign in; or leave `{key}` out", self.example(key)));
+                self.report.mistake(
+                    at,
+                    "an empty list",
+                    format!("{} who may sign in; or leave `{key}` out", self.example(key)),
+                );
                 continue;
             }
             for item in items {
@@ -204,7 +239,8 @@ impl Reader<'_, '_> {
     fn check_scopes(&mut self, rule: &Rule) {
         let Some(scopes) = self.scopes.filter(|_| self.preset == Preset::Github) else { return };
         let has = |names: &[&str]| scopes.iter().any(|scope| names.contains(&scope.as_str()));
-        let by_email = !rule.domains.is_empty() || rule.people.iter().any(|person| matches!(person, AccountName::Email(_)));
+        let by_email = !rule.domains.is_empty()
+            || rule.people.iter().any(|person| matches!(person, AccountName::Email(_)));
         let by_groups = !rule.organisations.is_empty() || !rule.groups.is_empty();
         let needed = [
             (by_email && !has(&["user", "user:email"]), "user:email"),
@@ -220,7 +256,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// No rule: fine for a company's own provider. Where anyone can have an account, it must be said who may sign in, or that anyone may.
+    /// No rule: fine for a company's own provider. Where anyone can have an account, it must be
+    /// said who may sign in, or that anyone may.
     fn check_company(&mut self) {
         let Some(name) = self.open_name() else { return };
         let why = format!("anyone in the world can have an account at {name}");
@@ -263,7 +300,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// What to write, in the words in which the provider is configured: keys of the file, or variables.
+    /// What to write, in the words in which the provider is configured: keys of the file, or
+    /// variables.
     fn what_to_name(&self, or_anyone: bool) -> String {
         let named: Vec<String> = self
             .keys()
@@ -272,15 +310,28 @@ impl Reader<'_, '_> {
                 let example = self.example(key);
                 match &self.named.item {
                     Some(_) => format!("{key}: [{example}]"),
-                    None => format!("{}={example}", self.variable(&format!("ALLOWED_{}", key.to_ascii_uppercase()))),
+                    None => format!(
+                        "{}={example}",
+                        self.variable(&format!("ALLOWED_{}", key.to_ascii_uppercase()))
+                    ),
                 }
             })
             .collect();
         let (named, anyone) = match &self.named.item {
-            Some(_) => (format!("`allow: {{ {} }}`, with one of them or more", named.join(", ")), format!("`allow: {ANYONE}`")),
-            None => (format!("{} (one of them or more)", named.join(", ")), format!("{}={ANYONE}", self.variable("ALLOW"))),
+            Some(_) => (
+                format!("`allow: {{ {} }}`, with one of them or more", named.join(", ")),
+                format!("`allow: {ANYONE}`"),
+            ),
+            None => (
+                format!("{} (one of them or more)", named.join(", ")),
+                format!("{}={ANYONE}", self.variable("ALLOW")),
+            ),
         };
-        let internal = if self.is_google() { ", or the application is internal to your Workspace" } else { "" };
+        let internal = if self.is_google() {
+            ", or the application is internal to your Workspace"
+        } else {
+            ""
+        };
         if or_anyone { format!("{named}; or {anyone}, if anyone may{internal}") } else { named }
     }
 }
@@ -288,5 +339,7 @@ impl Reader<'_, '_> {
 /// Names of groups may hold spaces, the others not.
 fn split<'t>(key: &str, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
     let has_spaces = key == "groups";
-    text.split(move |c: char| c == ',' || (c.is_whitespace() && !has_spaces)).map(str::trim).filter(|item| !item.is_empty())
+    text.split(move |c: char| c == ',' || (c.is_whitespace() && !has_spaces))
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
 }

@@ -17,7 +17,8 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Vec<SecretText> {
     let current = raw.secret("auth_secret", report);
     let previous = raw.secret("auth_secret_previous", report);
     if current.is_none() && raw.setting("auth_secret_file", report).is_none() {
-        report.missing("AUTH_SECRET", format!("AUTH_SECRET, or auth_secret in config.yaml: {MEND}"));
+        report
+            .missing("AUTH_SECRET", format!("AUTH_SECRET, or auth_secret in config.yaml: {MEND}"));
     }
     if let (Some(current), Some(previous)) = (&current, &previous)
         && current.text == previous.text

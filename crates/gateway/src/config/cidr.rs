@@ -4,7 +4,8 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use thiserror::Error;
 
-/// A range of IP addresses (RFC 4632, RFC 4291 section 2.3). An IPv4 address mapped into IPv6 counts as its IPv4 self.
+/// A range of IP addresses (RFC 4632, RFC 4291 section 2.3). An IPv4 address mapped into IPv6
+/// counts as its IPv4 self.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cidr {
     network: IpAddr,
@@ -25,10 +26,12 @@ impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.network, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
-                masked(network.to_bits().into(), self.prefix, 32) == masked(address.to_bits().into(), self.prefix, 32)
+                masked(network.to_bits().into(), self.prefix, 32)
+                    == masked(address.to_bits().into(), self.prefix, 32)
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
-                masked(network.to_bits(), self.prefix, 128) == masked(address.to_bits(), self.prefix, 128)
+                masked(network.to_bits(), self.prefix, 128)
+                    == masked(address.to_bits(), self.prefix, 128)
             }
             _ => false,
         }
@@ -47,21 +50,32 @@ impl FromStr for Cidr {
     type Err = BadCidr;
 
     fn from_str(text: &str) -> Result<Self, BadCidr> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let network: IpAddr = address.parse().map_err(|_| BadCidr::NotAnAddress)?;
         let longest = if network.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => longest,
-            Some(digits) => digits.parse().ok().filter(|prefix| *prefix <= longest).ok_or(BadCidr::Prefix { longest })?,
+            Some(digits) => digits
+                .parse()
+                .ok()
+                .filter(|prefix| *prefix <= longest)
+                .ok_or(BadCidr::Prefix { longest })?,
         };
         let cleared = match network {
             IpAddr::V4(network) => {
                 let bits = masked(network.to_bits().into(), prefix, 32);
                 IpAddr::V4(std::net::Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()))
             }
-            IpAddr::V6(network) => IpAddr::V6(std::net::Ipv6Addr::from_bits(masked(network.to_bits(), prefix, 128))),
+            IpAddr::V6(network) => {
+                IpAddr::V6(std::net::Ipv6Addr::from_bits(masked(network.to_bits(), prefix, 128)))
+            }
         };
-        if cleared == network { Ok(Self { network, prefix }) } else { Err(BadCidr::HostBits { network: cleared, prefix }) }
+        if cleared == network {
+            Ok(Self { network, prefix })
+        } else {
+            Err(BadCidr::HostBits { network: cleared, prefix })
+        }
     }
 }
 
@@ -97,7 +111,16 @@ mod tests {
 
     #[test]
     fn bad_ranges_are_refused() {
-        for bad in ["", "localhost", "10.0.0.0/33", "::/129", "10.0.0.1/8", "10.0.0.0/", "10.0.0.0/8/8", "10/8"] {
+        for bad in [
+            "",
+            "localhost",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.1/8",
+            "10.0.0.0/",
+            "10.0.0.0/8/8",
+            "10/8",
+        ] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad:?}");
         }
     }

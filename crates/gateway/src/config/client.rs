@@ -1,4 +1,5 @@
-//! One client of the configuration (`clients.configured`): who it is, how it proves itself, what it may do.
+//! One client of the configuration (`clients.configured`): who it is, how it proves itself, what it
+//! may do.
 
 use portunus_core::{
     Timestamp,
@@ -22,7 +23,11 @@ use super::{
 const SHORTEST_SECRET: usize = 32;
 
 /// The client and where its id stands, unless something is wrong with it.
-pub(super) fn resolve_one(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Option<(Client, Where)> {
+pub(super) fn resolve_one(
+    raw: &Raw<'_>,
+    item: &Item<'_>,
+    report: &mut Report,
+) -> Option<(Client, Where)> {
     let before = report.mistakes.len();
     let resolved = Reading { raw, item, report }.client();
     resolved.filter(|_| report.mistakes.len() == before)
@@ -45,7 +50,11 @@ impl Reading<'_, '_> {
         let redirect_uris = self.redirect_uris(&grant_types);
         let trusted = flag(self.item, "trusted").unwrap_or_default();
         if trusted && auth_method == ClientAuthMethod::None {
-            self.report.mistake(self.item.at(), "a trusted client without a secret or keys", "a way for it to prove itself");
+            self.report.mistake(
+                self.item.at(),
+                "a trusted client without a secret or keys",
+                "a way for it to prove itself",
+            );
         }
         let groups = texts(self.item, "groups").into_iter().map(|written| written.text).collect();
         let client = Client {
@@ -68,21 +77,25 @@ impl Reading<'_, '_> {
         written(self.item.find(key))
     }
 
-    /// An id of the administrator's choice looks neither like a document's URL nor like one that was generated (threat 29).
+    /// An id of the administrator's choice looks neither like a document's URL nor like one that
+    /// was generated (threat 29).
     fn check_id(&mut self, Written { text, at, .. }: &Written) {
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
         if !(1..=128).contains(&text.len()) || !text.bytes().all(is_plain) {
             let expected = "1 to 128 letters, digits, `-`, `_`, `.` or `~`: no URL, which names a metadata document";
             self.report.mistake(at.clone(), format!("`{text}`"), expected);
         } else if text.starts_with(GENERATED_CLIENT) {
-            let expected = format!("an id that does not start with `{GENERATED_CLIENT}`, as those of registered clients do");
+            let expected = format!(
+                "an id that does not start with `{GENERATED_CLIENT}`, as those of registered clients do"
+            );
             self.report.mistake(at.clone(), format!("`{text}`"), expected);
         }
     }
 
     /// The hash of the secret, whichever way it is given.
     fn secret(&mut self) -> Option<TokenHash> {
-        let itself = self.raw.secret_of((self.field("secret"), self.field("secret_file")), self.report);
+        let itself =
+            self.raw.secret_of((self.field("secret"), self.field("secret_file")), self.report);
         let hash = self.field("secret_sha256");
         match (itself, hash) {
             (None, None) => None,
@@ -94,7 +107,8 @@ impl Reading<'_, '_> {
             (None, Some(Written { text, at, .. })) => {
                 let parsed = from_hex(&text);
                 if parsed.is_none() {
-                    let expected = "64 hexadecimal digits, as `printf %s \"$SECRET\" | sha256sum` prints them";
+                    let expected =
+                        "64 hexadecimal digits, as `printf %s \"$SECRET\" | sha256sum` prints them";
                     self.report.mistake(at, "[redacted]", expected);
                 }
                 parsed.map(TokenHash::from_bytes)
@@ -111,18 +125,33 @@ impl Reading<'_, '_> {
         } else {
             return Some(TokenHash::of(text.expose()));
         };
-        self.report.mistake(at, found, format!("{SHORTEST_SECRET} bytes at least, from `openssl rand -base64 33`"));
+        self.report.mistake(
+            at,
+            found,
+            format!("{SHORTEST_SECRET} bytes at least, from `openssl rand -base64 33`"),
+        );
         None
     }
 
     fn keys(&mut self) -> Option<ClientKeys> {
         let uri = self.field("jwks_uri");
-        let set = self.raw.text_of((self.field("jwks"), self.field("jwks_file")), Content::Plain, self.report);
-        let at = uri.as_ref().map(|uri| uri.at.clone()).or_else(|| set.as_ref().map(|set| set.at.clone()))?;
+        let set = self.raw.text_of(
+            (self.field("jwks"), self.field("jwks_file")),
+            Content::Plain,
+            self.report,
+        );
+        let at = uri
+            .as_ref()
+            .map(|uri| uri.at.clone())
+            .or_else(|| set.as_ref().map(|set| set.at.clone()))?;
         let set = match set.map(|set| serde_json::from_str(set.text.expose())).transpose() {
             Ok(set) => set,
             Err(error) => {
-                let found = format!("text that is no JSON at line {}, column {}", error.line(), error.column());
+                let found = format!(
+                    "text that is no JSON at line {}, column {}",
+                    error.line(),
+                    error.column()
+                );
                 self.report.mistake(at, found, "a JWK Set as JSON: {\"keys\": [...]}");
                 return None;
             }
@@ -144,22 +173,35 @@ impl Reading<'_, '_> {
         let text = given.map_or_else(|| by_proof.as_str().to_owned(), |given| given.text);
         let Some(method) = ClientAuthMethod::parse(&text) else {
             let known = ClientAuthMethod::SUPPORTED.map(ClientAuthMethod::as_str);
-            self.report.mistake(at, format!("`{text}`"), format!("one of {}", quoted(&known, ", ")));
+            self.report.mistake(
+                at,
+                format!("`{text}`"),
+                format!("one of {}", quoted(&known, ", ")),
+            );
             return by_proof;
         };
         let expected = match method {
-            ClientAuthMethod::None if has_secret || has_keys => "no secret and no keys with `auth_method: none`",
-            ClientAuthMethod::PrivateKeyJwt if has_secret => "no secret with `auth_method: private_key_jwt`",
+            ClientAuthMethod::None if has_secret || has_keys => {
+                "no secret and no keys with `auth_method: none`"
+            }
+            ClientAuthMethod::PrivateKeyJwt if has_secret => {
+                "no secret with `auth_method: private_key_jwt`"
+            }
             ClientAuthMethod::PrivateKeyJwt if !has_keys => {
                 "`jwks`, `jwks_file` or `jwks_uri` with `auth_method: private_key_jwt`"
             }
-            method if method.needs_secret() && has_keys => "no keys with an `auth_method` that uses a secret",
-            method if method.needs_secret() && !has_secret => "`secret`, `secret_file` or `secret_sha256`",
+            method if method.needs_secret() && has_keys => {
+                "no keys with an `auth_method` that uses a secret"
+            }
+            method if method.needs_secret() && !has_secret => {
+                "`secret`, `secret_file` or `secret_sha256`"
+            }
             _ => return method,
         };
         // What is wrong with a secret or key that is given was told already.
         let is_given = ["secret", "secret_file", "secret_sha256", "jwks", "jwks_file", "jwks_uri"];
-        let is_broken = !has_secret && !has_keys && is_given.iter().any(|key| self.item.find(key).is_some());
+        let is_broken =
+            !has_secret && !has_keys && is_given.iter().any(|key| self.item.find(key).is_some());
         if !is_broken {
             self.report.mistake(at, format!("`{text}`"), expected);
         }
@@ -184,7 +226,11 @@ impl Reading<'_, '_> {
                 Some(grant) => types.push(grant),
                 None => {
                     let known = GrantType::SUPPORTED.map(GrantType::as_str);
-                    self.report.mistake(at, format!("`{text}`"), format!("one of {}", quoted(&known, ", ")));
+                    self.report.mistake(
+                        at,
+                        format!("`{text}`"),
+                        format!("one of {}", quoted(&known, ", ")),
+                    );
                 }
             }
         }
@@ -204,7 +250,11 @@ impl Reading<'_, '_> {
         for Written { text, at, .. } in written {
             match RedirectUri::parse_chosen(&text) {
                 Ok(uri) => uris.push(uri),
-                Err(bad) => self.report.mistake(at, format!("`{text}`"), format!("a redirect URI that is safe: {bad}")),
+                Err(bad) => self.report.mistake(
+                    at,
+                    format!("`{text}`"),
+                    format!("a redirect URI that is safe: {bad}"),
+                ),
             }
         }
         uris

@@ -1,5 +1,5 @@
-//! Section: OAuth clients: how they may come to be, and those that stand in the configuration. One of the latter is read in
-//! [`super::client`].
+//! Section: OAuth clients: how they may come to be, and those that stand in the configuration. One
+//! of the latter is read in [`super::client`].
 
 use portunus_core::{
     client::Client,
@@ -28,13 +28,19 @@ pub struct ClientsConfig {
     pub max_unused: u64,
     /// Ids unique. Never stored.
     pub configured: Vec<Client>,
-    /// The URL of the HTTP proxy through which documents and key sets are fetched; it may hold a password.
+    /// The URL of the HTTP proxy through which documents and key sets are fetched; it may hold a
+    /// password.
     pub proxy: Option<SecretText>,
 }
 
 impl Default for ClientsConfig {
     fn default() -> Self {
-        Self { registration_policy: RegistrationPolicy::default(), max_unused: MAX_UNUSED, configured: Vec::new(), proxy: None }
+        Self {
+            registration_policy: RegistrationPolicy::default(),
+            max_unused: MAX_UNUSED,
+            configured: Vec::new(),
+            proxy: None,
+        }
     }
 }
 
@@ -48,18 +54,26 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
     }
     if let Some(documents) = root.find_path("clients.metadata_documents") {
         registration_policy.metadata_documents = flag(&documents, "enabled").unwrap_or(true);
-        registration_policy.domains = texts(&documents, "domains").into_iter().filter_map(|text| domain(text, report)).collect();
+        registration_policy.domains = texts(&documents, "domains")
+            .into_iter()
+            .filter_map(|text| domain(text, report))
+            .collect();
     }
     clients.proxy = proxy(raw, report);
     if let Some(schemes) = root.find_path("clients.redirect_schemes") {
         change_schemes(&mut registration_policy.redirect_schemes, &schemes, report);
     }
     let list = |name: &str| root.find_path(name).map(|list| list.items()).unwrap_or_default();
-    registration_policy.families = list("clients.families").iter().filter_map(|item| family(item, report)).collect();
+    registration_policy.families =
+        list("clients.families").iter().filter_map(|item| family(item, report)).collect();
     for item in list("clients.configured") {
         let Some((client, at)) = resolve_one(raw, &item, report) else { continue };
         if clients.configured.iter().any(|earlier| earlier.id == client.id) {
-            report.mistake(at, format!("`{}` a second time", client.id), "another client_id for each client");
+            report.mistake(
+                at,
+                format!("`{}` a second time", client.id),
+                "another client_id for each client",
+            );
         } else {
             clients.configured.push(client);
         }
@@ -71,16 +85,25 @@ fn max_unused(registration: &Item<'_>, report: &mut Report) -> Option<u64> {
     let Written { text, at, .. } = written(registration.find("max_unused"))?;
     let parsed = text.parse().ok().filter(|count| *count > 0);
     if parsed.is_none() {
-        report.mistake(at, format!("`{text}`"), "a whole number, 1 at least; `enabled: false` switches registration off");
+        report.mistake(
+            at,
+            format!("`{text}`"),
+            "a whole number, 1 at least; `enabled: false` switches registration off",
+        );
     }
     parsed
 }
 
 fn proxy(raw: &Raw<'_>, report: &mut Report) -> Option<SecretText> {
-    let Written { text, at, .. } =
-        raw.setting("clients.metadata_documents.proxy", report).filter(|written| !written.text.is_empty())?;
-    let is_proxy =
-        |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none();
+    let Written { text, at, .. } = raw
+        .setting("clients.metadata_documents.proxy", report)
+        .filter(|written| !written.text.is_empty())?;
+    let is_proxy = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+    };
     if !Url::parse(&text).is_ok_and(|url| is_proxy(&url)) {
         // It may hold a password.
         report.mistake(
@@ -104,10 +127,13 @@ fn domain(Written { text, at, .. }: Written, report: &mut Report) -> Option<Doma
 
 fn family(item: &Item<'_>, report: &mut Report) -> Option<Family> {
     let name = written(item.find("name"))?.text;
-    let words = |key: &str| texts(item, key).into_iter().map(|written| written.text).collect::<Vec<_>>();
+    let words =
+        |key: &str| texts(item, key).into_iter().map(|written| written.text).collect::<Vec<_>>();
     let family = Family {
         name,
-        client_name: written(item.find("client_name")).map(|written| written.text).filter(|prefix| !prefix.is_empty()),
+        client_name: written(item.find("client_name"))
+            .map(|written| written.text)
+            .filter(|prefix| !prefix.is_empty()),
         redirect_schemes: words("redirect_schemes"),
         redirect_hosts: words("redirect_hosts"),
         registration: flag(item, "registration"),
@@ -119,11 +145,19 @@ fn family(item: &Item<'_>, report: &mut Report) -> Option<Family> {
     for written in texts(item, "redirect_hosts") {
         check_host(written, report);
     }
-    if family.client_name.is_none() && family.redirect_schemes.is_empty() && family.redirect_hosts.is_empty() {
-        let expected = "something to know them by: `client_name`, `redirect_schemes` or `redirect_hosts`";
+    if family.client_name.is_none()
+        && family.redirect_schemes.is_empty()
+        && family.redirect_hosts.is_empty()
+    {
+        let expected =
+            "something to know them by: `client_name`, `redirect_schemes` or `redirect_hosts`";
         report.mistake(item.at(), "a family that no client is of", expected);
     } else if family.registration.is_none() && family.metadata_documents.is_none() {
-        report.mistake(item.at(), "a family without a switch", "`registration` or `metadata_documents`: true or false");
+        report.mistake(
+            item.at(),
+            "a family without a switch",
+            "`registration` or `metadata_documents`: true or false",
+        );
     }
     Some(family)
 }
@@ -143,14 +177,24 @@ fn change_schemes(schemes: &mut Schemes, item: &Item<'_>, report: &mut Report) {
 
 fn check_scheme(Written { text, at, .. }: Written, report: &mut Report) {
     if !is_scheme(&text) {
-        report.mistake(at, format!("`{text}`"), "a scheme in small letters and without `://`, such as cursor or com.example.app");
+        report.mistake(
+            at,
+            format!("`{text}`"),
+            "a scheme in small letters and without `://`, such as cursor or com.example.app",
+        );
     }
 }
 
 fn check_host(Written { text, at, .. }: Written, report: &mut Report) {
-    let is_host = !text.is_empty() && !text.contains(['/', '@', '*', ' ']) && text == text.to_ascii_lowercase();
+    let is_host = !text.is_empty()
+        && !text.contains(['/', '@', '*', ' '])
+        && text == text.to_ascii_lowercase();
     if !is_host {
-        report.mistake(at, format!("`{text}`"), "a host in small letters, such as claude.ai: no URL, no wildcard");
+        report.mistake(
+            at,
+            format!("`{text}`"),
+            "a host in small letters, such as claude.ai: no URL, no wildcard",
+        );
     } else if matches!(text.as_str(), "localhost" | "127.0.0.1" | "[::1]") {
         let expected = "a host of https addresses: every program on a person's computer may be at this one; use `client_name`";
         report.mistake(at, format!("`{text}`"), expected);

@@ -15,14 +15,17 @@ use super::{
 pub struct ClusterConfig {
     /// Where forwarded requests of other nodes are taken in.
     pub listen: Option<SocketAddr>,
-    /// How other nodes reach that address, if it is not simply that address. Without a slash at the end.
+    /// How other nodes reach that address, if it is not simply that address. Without a slash at the
+    /// end.
     pub url: Option<String>,
 }
 
 pub(super) fn resolve(raw: &Raw<'_>, store: &StoreConfig, report: &mut Report) -> ClusterConfig {
     let listen = raw.setting("cluster.listen", report);
     let url = raw.setting("cluster.url", report);
-    if let (StoreConfig::Sqlite { .. }, Some(Written { at, .. })) = (store, listen.as_ref().or(url.as_ref())) {
+    if let (StoreConfig::Sqlite { .. }, Some(Written { at, .. })) =
+        (store, listen.as_ref().or(url.as_ref()))
+    {
         report.mistake(
             at.clone(),
             "an address for other gateways, while the store is SQLite",

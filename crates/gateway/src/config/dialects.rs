@@ -1,5 +1,6 @@
-//! `mcp.json` as other programs write it (FB52): Cline, Cursor, Roo, Windsurf, Gemini, VS Code, Claude Desktop. What they call otherwise is given
-//! its name here, before [`super::shape`] checks the file; what has a meaning for an editor alone is noted and left out. A key that is close to
+//! `mcp.json` as other programs write it (FB52): Cline, Cursor, Roo, Windsurf, Gemini, VS Code,
+//! Claude Desktop. What they call otherwise is given its name here, before [`super::shape`] checks
+//! the file; what has a meaning for an editor alone is noted and left out. A key that is close to
 //! one of ours is left as it is: it is a mistake there.
 
 use super::{
@@ -35,7 +36,12 @@ const TYPES: [(&str, &str); 6] = [
 const SURELY_MILLISECONDS: f64 = 3600.0;
 
 /// Gives everything its name. `known` are the keys of a server.
-pub(super) fn normalize(root: &mut Node, known: &[&str], at: &dyn Fn(u32, &str) -> Where, report: &mut Report) {
+pub(super) fn normalize(
+    root: &mut Node,
+    known: &[&str],
+    at: &dyn Fn(u32, &str) -> Where,
+    report: &mut Report,
+) {
     let Value::Map(entries) = &mut root.value else { return };
     entries.retain(|entry| {
         let is_noted = entry.key == "inputs";
@@ -47,7 +53,9 @@ pub(super) fn normalize(root: &mut Node, known: &[&str], at: &dyn Fn(u32, &str) 
         }
         !is_noted
     });
-    for group in entries.iter_mut().filter(|entry| matches!(entry.key.as_str(), "mcpServers" | "servers")) {
+    for group in
+        entries.iter_mut().filter(|entry| matches!(entry.key.as_str(), "mcpServers" | "servers"))
+    {
         let key = group.key.clone();
         let Value::Map(servers) = &mut group.value.value else { continue };
         for server in servers {
@@ -59,7 +67,13 @@ pub(super) fn normalize(root: &mut Node, known: &[&str], at: &dyn Fn(u32, &str) 
     }
 }
 
-fn normalize_server(fields: &mut Vec<Entry>, known: &[&str], key: &str, at: &dyn Fn(u32, &str) -> Where, report: &mut Report) {
+fn normalize_server(
+    fields: &mut Vec<Entry>,
+    known: &[&str],
+    key: &str,
+    at: &dyn Fn(u32, &str) -> Where,
+    report: &mut Report,
+) {
     take_apart_transport(fields);
     for (other, ours) in ALIASES {
         if !fields.iter().any(|field| field.key == ours)
@@ -77,7 +91,9 @@ fn normalize_server(fields: &mut Vec<Entry>, known: &[&str], key: &str, at: &dyn
                 "disabled".clone_into(&mut field.key);
             }
             ("timeout", Value::Number(number)) => {
-                if let Some(seconds) = number.parse::<f64>().ok().filter(|seconds| *seconds > SURELY_MILLISECONDS) {
+                if let Some(seconds) =
+                    number.parse::<f64>().ok().filter(|seconds| *seconds > SURELY_MILLISECONDS)
+                {
                     *number = (seconds / 1000.0).to_string();
                 }
                 "request_timeout".clone_into(&mut field.key);
@@ -89,7 +105,10 @@ fn normalize_server(fields: &mut Vec<Entry>, known: &[&str], key: &str, at: &dyn
         let is_ours = known.contains(&&*field.key);
         let is_meant = nearest(&field.key, known.iter().copied()).is_some();
         if !is_ours && !is_meant {
-            let text = format!("`{}` has no meaning here: it is for the program that the file was written for", field.key);
+            let text = format!(
+                "`{}` has no meaning here: it is for the program that the file was written for",
+                field.key
+            );
             report.warning(at(field.line, &joined(key, &field.key)), text);
         }
         is_ours || is_meant
@@ -98,7 +117,8 @@ fn normalize_server(fields: &mut Vec<Entry>, known: &[&str], key: &str, at: &dyn
 
 /// `"transport": {"type": …, "url": …}`: what is in it stands beside it.
 fn take_apart_transport(fields: &mut Vec<Entry>) {
-    let is_group = |field: &Entry| field.key == "transport" && matches!(field.value.value, Value::Map(_));
+    let is_group =
+        |field: &Entry| field.key == "transport" && matches!(field.value.value, Value::Map(_));
     let Some(index) = fields.iter().position(is_group) else { return };
     if let Value::Map(inner) = fields.remove(index).value.value {
         for entry in inner {
@@ -110,7 +130,11 @@ fn take_apart_transport(fields: &mut Vec<Entry>) {
 }
 
 fn spell_type(text: &mut String) {
-    let plain: String = text.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect();
+    let plain: String = text
+        .chars()
+        .filter(|c| !matches!(c, '-' | '_' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect();
     if let Some((_, ours)) = TYPES.iter().find(|(other, _)| *other == plain) {
         // The specification's own word is one of ours.
         if text != "streamable-http" {

@@ -1,5 +1,5 @@
-//! `.env` files: `NAME=value` lines, as the `dotenv` of Node and of Go read them. Which of them override the environment is
-//! decided in [`super::environment`].
+//! `.env` files: `NAME=value` lines, as the `dotenv` of Node and of Go read them. Which of them
+//! override the environment is decided in [`super::environment`].
 
 /// One variable of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,7 +7,8 @@ pub(super) struct Line {
     pub(super) number: u32,
     pub(super) name: String,
     pub(super) value: String,
-    /// An unquoted value with a `#` inside, which Node's reader takes for a comment and Go's does not.
+    /// An unquoted value with a `#` inside, which Node's reader takes for a comment and Go's does
+    /// not.
     pub(super) ambiguous: bool,
 }
 
@@ -31,7 +32,10 @@ pub(super) fn parse(text: &str) -> (Vec<Line>, Vec<BadLine>) {
             match assignment(line) {
                 None => bad.push(BadLine { number, expected: "NAME=value" }),
                 Some((name, offset)) => match value(&rest[offset..]) {
-                    None => bad.push(BadLine { number, expected: "a closing quote, with nothing but a comment after it" }),
+                    None => bad.push(BadLine {
+                        number,
+                        expected: "a closing quote, with nothing but a comment after it",
+                    }),
                     Some(Value { text, ambiguous, length }) => {
                         consumed = consumed.max(offset + length);
                         lines.push(Line { number, name: name.to_owned(), value: text, ambiguous });
@@ -40,7 +44,8 @@ pub(super) fn parse(text: &str) -> (Vec<Line>, Vec<BadLine>) {
             }
         }
         let (done, remaining) = rest.split_at(consumed.min(rest.len()));
-        number = number.saturating_add(u32::try_from(done.matches('\n').count()).unwrap_or(u32::MAX));
+        number =
+            number.saturating_add(u32::try_from(done.matches('\n').count()).unwrap_or(u32::MAX));
         rest = remaining;
     }
     (lines, bad)
@@ -49,8 +54,12 @@ pub(super) fn parse(text: &str) -> (Vec<Line>, Vec<BadLine>) {
 /// The name, and where its value begins.
 fn assignment(line: &str) -> Option<(&str, usize)> {
     let start = line.len() - line.trim_start().len();
-    let start = start + line[start..].strip_prefix("export ").map_or(0, |after| line[start..].len() - after.trim_start().len());
-    let name_length = line[start..].find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))?;
+    let start = start
+        + line[start..]
+            .strip_prefix("export ")
+            .map_or(0, |after| line[start..].len() - after.trim_start().len());
+    let name_length = line[start..]
+        .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))?;
     let name = &line[start..start + name_length];
     let after = &line[start + name_length..];
     let separator = after.trim_start();
@@ -66,7 +75,8 @@ struct Value {
     length: usize,
 }
 
-/// The value at the start of `rest`, which goes on to the end of the file: quoted values may span lines.
+/// The value at the start of `rest`, which goes on to the end of the file: quoted values may span
+/// lines.
 fn value(rest: &str) -> Option<Value> {
     let line_end = |from: usize| rest[from..].find('\n').map_or(rest.len(), |at| from + at + 1);
     let trimmed = rest.trim_start_matches([' ', '\t']);
@@ -76,16 +86,24 @@ fn value(rest: &str) -> Option<Value> {
         let end = gap + 1 + end;
         let length = line_end(end);
         let tail = rest[end..length].trim();
-        return (tail.is_empty() || tail.starts_with('#')).then_some(Value { text, ambiguous: false, length });
+        return (tail.is_empty() || tail.starts_with('#')).then_some(Value {
+            text,
+            ambiguous: false,
+            length,
+        });
     }
     let length = line_end(0);
     let line = rest[..length].trim_end_matches(['\n', '\r']);
-    let comment = line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with([' ', '\t']) || *at == 0);
+    let comment = line
+        .match_indices('#')
+        .map(|(at, _)| at)
+        .find(|at| line[..*at].ends_with([' ', '\t']) || *at == 0);
     let text = line[..comment.unwrap_or(line.len())].trim().to_owned();
     Some(Value { ambiguous: text.contains('#'), text, length })
 }
 
-/// The text up to the closing quote, and the byte after it. Double quotes know `\n`, `\r`, `\t`, `\"` and `\\`.
+/// The text up to the closing quote, and the byte after it. Double quotes know `\n`, `\r`, `\t`,
+/// `\"` and `\\`.
 fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut chars = rest.char_indices();
@@ -115,7 +133,10 @@ mod tests {
                     H=\"line one\nline two\"\nI=last\r\nJ=k=v";
         let (lines, bad) = parse(text);
         assert_eq!(bad, []);
-        let found: Vec<_> = lines.iter().map(|line| (line.number, line.name.as_str(), line.value.as_str())).collect();
+        let found: Vec<_> = lines
+            .iter()
+            .map(|line| (line.number, line.name.as_str(), line.value.as_str()))
+            .collect();
         let expected = [
             (2, "A", "1"),
             (4, "B", "two words"),
@@ -129,7 +150,14 @@ mod tests {
             (13, "J", "k=v"),
         ];
         assert_eq!(found, expected);
-        assert_eq!(lines.iter().filter(|line| line.ambiguous).map(|line| line.name.as_str()).collect::<Vec<_>>(), ["F"]);
+        assert_eq!(
+            lines
+                .iter()
+                .filter(|line| line.ambiguous)
+                .map(|line| line.name.as_str())
+                .collect::<Vec<_>>(),
+            ["F"]
+        );
     }
 
     #[test]

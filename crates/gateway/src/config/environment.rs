@@ -1,4 +1,5 @@
-//! Variables: the process's environment and `.env`, merged. The lines of the file are read in [`super::dotenv`].
+//! Variables: the process's environment and `.env`, merged. The lines of the file are read in
+//! [`super::dotenv`].
 
 use std::{
     cell::RefCell,
@@ -31,11 +32,18 @@ impl Environment {
         Self { variables: variables.collect(), referred_to: RefCell::default() }
     }
 
-    /// Adds a file's variables. `overrides`: those of a file that was asked for by name win over the environment; those of the
-    /// `.env` that happens to be there do not.
-    pub(super) fn add_file(&mut self, path: &Path, text: &str, overrides: bool, report: &mut Report) {
+    /// Adds a file's variables. `overrides`: those of a file that was asked for by name win over
+    /// the environment; those of the `.env` that happens to be there do not.
+    pub(super) fn add_file(
+        &mut self,
+        path: &Path,
+        text: &str,
+        overrides: bool,
+        report: &mut Report,
+    ) {
         let (lines, bad) = dotenv::parse(text);
-        let place = |line: u32, key: &str| Where::File { path: path.to_owned(), line, key: key.to_owned() };
+        let place =
+            |line: u32, key: &str| Where::File { path: path.to_owned(), line, key: key.to_owned() };
         for line in bad {
             report.mistake(place(line.number, ""), "a line that is no variable", line.expected);
         }
@@ -48,8 +56,13 @@ impl Environment {
                     "the unquoted value holds a `#`, which is taken as part of it: put it in quotes to be sure",
                 );
             }
-            if let Some(earlier) = of_file.insert(line.name, Variable { text: line.value, at: at.clone() }) {
-                report.warning(at, format!("set before, at {}: this line, the later one, counts", earlier.at));
+            if let Some(earlier) =
+                of_file.insert(line.name, Variable { text: line.value, at: at.clone() })
+            {
+                report.warning(
+                    at,
+                    format!("set before, at {}: this line, the later one, counts", earlier.at),
+                );
             }
         }
         for (name, variable) in of_file {

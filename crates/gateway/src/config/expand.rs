@@ -18,8 +18,12 @@ pub(super) enum Piece {
 /// References to the person whose child a server is. They have a meaning in `env` alone.
 pub(super) const PERSONAL: [&str; 2] = ["user.sub", "user.email"];
 
-/// Replaces each reference by its variable. `$${` stands for a literal `${`; any other dollar sign for itself.
-pub(super) fn expand<'a>(text: &str, variable: impl Fn(&str) -> Option<&'a str>) -> Result<String, BadReference> {
+/// Replaces each reference by its variable. `$${` stands for a literal `${`; any other dollar sign
+/// for itself.
+pub(super) fn expand<'a>(
+    text: &str,
+    variable: impl Fn(&str) -> Option<&'a str>,
+) -> Result<String, BadReference> {
     let mut expanded = String::with_capacity(text.len());
     take_apart(text, variable, false, &mut |piece| {
         if let Piece::Text(text) = piece {
@@ -30,7 +34,10 @@ pub(super) fn expand<'a>(text: &str, variable: impl Fn(&str) -> Option<&'a str>)
 }
 
 /// The same for a text that may speak of a person.
-pub(super) fn pieces<'a>(text: &str, variable: impl Fn(&str) -> Option<&'a str>) -> Result<Vec<Piece>, BadReference> {
+pub(super) fn pieces<'a>(
+    text: &str,
+    variable: impl Fn(&str) -> Option<&'a str>,
+) -> Result<Vec<Piece>, BadReference> {
     let mut pieces = Vec::new();
     take_apart(text, variable, true, &mut |piece| match (pieces.last_mut(), piece) {
         (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
@@ -69,8 +76,12 @@ fn take_apart<'a>(
 }
 
 /// What a reference to a variable comes to.
-fn value<'a, 'b: 'a>(inside: &'a str, variable: &impl Fn(&str) -> Option<&'b str>) -> Result<&'a str, BadReference> {
-    let (name, default) = inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
+fn value<'a, 'b: 'a>(
+    inside: &'a str,
+    variable: &impl Fn(&str) -> Option<&'b str>,
+) -> Result<&'a str, BadReference> {
+    let (name, default) =
+        inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
     // As VS Code, Cursor and others write it (FB52).
     let name = name.strip_prefix("env:").unwrap_or(name);
     if !is_name(name) {
@@ -79,7 +90,10 @@ fn value<'a, 'b: 'a>(inside: &'a str, variable: &impl Fn(&str) -> Option<&'b str
         } else {
             "a reference to an environment variable: `${NAME}` or `${NAME:-default}`; nothing else is expanded here"
         };
-        return Err(BadReference { found: format!("`${{{name}}}`"), expected: expected.to_owned() });
+        return Err(BadReference {
+            found: format!("`${{{name}}}`"),
+            expected: expected.to_owned(),
+        });
     }
     match (variable(name), default) {
         (Some(value), None) => Ok(value),
@@ -87,7 +101,9 @@ fn value<'a, 'b: 'a>(inside: &'a str, variable: &impl Fn(&str) -> Option<&'b str
         (_, Some(default)) => Ok(default),
         (None, None) => Err(BadReference {
             found: format!("`${{{name}}}`, and no variable of that name"),
-            expected: format!("set {name} in the environment or in .env, or give a default: `${{{name}:-…}}`"),
+            expected: format!(
+                "set {name} in the environment or in .env, or give a default: `${{{name}:-…}}`"
+            ),
         }),
     }
 }
@@ -139,13 +155,20 @@ mod tests {
         let text = |text: &str| Piece::Text(text.to_owned());
         let cases = [
             ("${user.sub}", Ok(vec![text(""), Piece::Personal("user.sub"), text("")])),
-            ("${A}:${user.email}/${A}", Ok(vec![text("one:"), Piece::Personal("user.email"), text("/one")])),
+            (
+                "${A}:${user.email}/${A}",
+                Ok(vec![text("one:"), Piece::Personal("user.email"), text("/one")]),
+            ),
             ("$${user.sub}", Ok(vec![text("${user.sub}")])),
             ("${user.name}", Err("`${user.name}`")),
             ("${user.email:-nobody}", Err("`${user.email}`")),
         ];
         for (written, expected) in cases {
-            assert_eq!(pieces(written, variable).map_err(|bad| bad.found), expected.map_err(str::to_owned), "{written}");
+            assert_eq!(
+                pieces(written, variable).map_err(|bad| bad.found),
+                expected.map_err(str::to_owned),
+                "{written}"
+            );
         }
         let bad = expand("${user.sub}", variable).unwrap_err();
         assert!(bad.expected.contains("a server's `env`"), "{bad:?}");

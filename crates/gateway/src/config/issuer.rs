@@ -1,10 +1,12 @@
-//! What makes an issuer of an identity provider good, and how to mend one that is not. Whether anybody answers there is for
-//! `portunus check --online` to find out.
+//! What makes an issuer of an identity provider good, and how to mend one that is not. Whether
+//! anybody answers there is for `portunus check --online` to find out.
 
 use portunus_identity::settings::Preset;
 use url::{Host, Url};
 
-use super::{mistake::Report, placeholder::is_placeholder, raw::Written, server::without_credentials};
+use super::{
+    mistake::Report, placeholder::is_placeholder, raw::Written, server::without_credentials,
+};
 
 /// The issuer of providers that have just one.
 pub(super) const fn default_of(preset: Preset) -> Option<&'static str> {
@@ -19,9 +21,13 @@ pub(super) const fn default_of(preset: Preset) -> Option<&'static str> {
 /// What an issuer of this kind looks like.
 pub(super) const fn example_of(preset: Preset) -> &'static str {
     match preset {
-        Preset::Okta => "the issuer, such as https://acme.okta.com (the org) or https://acme.okta.com/oauth2/default",
+        Preset::Okta => {
+            "the issuer, such as https://acme.okta.com (the org) or https://acme.okta.com/oauth2/default"
+        }
         Preset::Google => "https://accounts.google.com",
-        Preset::MicrosoftEntraId => "the issuer, such as https://login.microsoftonline.com/{tenant}/v2.0",
+        Preset::MicrosoftEntraId => {
+            "the issuer, such as https://login.microsoftonline.com/{tenant}/v2.0"
+        }
         Preset::Auth0 => "the issuer, such as https://acme.eu.auth0.com/",
         Preset::Keycloak => "the issuer: https://keycloak.acme.com/realms/{realm}",
         Preset::Github => "https://github.com, or your own GitHub's URL",
@@ -55,19 +61,31 @@ fn fault(preset: Preset, text: &str) -> Option<String> {
         return Some(format!("a URL that starts with https://: {}", example_of(preset)));
     };
     if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-        return Some(format!("https: `https://{}`", text.split_once("://").map_or(text, |(_, rest)| rest)));
+        return Some(format!(
+            "https: `https://{}`",
+            text.split_once("://").map_or(text, |(_, rest)| rest)
+        ));
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Some("an issuer without user name, password, query or fragment".to_owned());
     }
     if let Some((issuer, _)) = text.split_once("/.well-known") {
-        return Some(format!("the issuer alone, which is what stands before /.well-known: `{issuer}`"));
+        return Some(format!(
+            "the issuer alone, which is what stands before /.well-known: `{issuer}`"
+        ));
     }
     match preset {
         Preset::Okta => okta_fault(&url, text),
         Preset::Keycloak if !url.path().contains("/realms/") => Some(example_of(preset).to_owned()),
         Preset::MicrosoftEntraId => {
-            let tenant = url.path_segments().and_then(|mut segments| segments.next().map(str::to_owned)).unwrap_or_default();
+            let tenant = url
+                .path_segments()
+                .and_then(|mut segments| segments.next().map(str::to_owned))
+                .unwrap_or_default();
             is_many_tenants(&tenant).then(|| ONE_TENANT.to_owned())
         }
         _ => None,
@@ -80,18 +98,29 @@ fn okta_fault(url: &Url, text: &str) -> Option<String> {
     if let Some((org, domain)) = host.split_once("-admin.")
         && domain.starts_with("okta")
     {
-        return Some(format!("your Okta domain without `-admin`: `{}`", text.replacen(host, &format!("{org}.{domain}"), 1)));
+        return Some(format!(
+            "your Okta domain without `-admin`: `{}`",
+            text.replacen(host, &format!("{org}.{domain}"), 1)
+        ));
     }
     if text.ends_with('/') {
-        return Some(format!("no slash at its end, just as Okta writes it: `{}`", text.trim_end_matches('/')));
+        return Some(format!(
+            "no slash at its end, just as Okta writes it: `{}`",
+            text.trim_end_matches('/')
+        ));
     }
-    let segments: Vec<&str> = url.path().trim_matches('/').split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> =
+        url.path().trim_matches('/').split('/').filter(|segment| !segment.is_empty()).collect();
     let origin = url.origin().ascii_serialization();
     match segments[..] {
         [] | ["oauth2", _] => None,
-        ["oauth2"] => Some(format!("`{origin}` (the org's server), or `{origin}/oauth2/default` (a custom one)")),
+        ["oauth2"] => Some(format!(
+            "`{origin}` (the org's server), or `{origin}/oauth2/default` (a custom one)"
+        )),
         ["oauth2", "v1", ..] => Some(format!("the issuer alone, not an endpoint: `{origin}`")),
-        ["oauth2", id, ..] => Some(format!("the issuer alone, not an endpoint: `{origin}/oauth2/{id}`")),
+        ["oauth2", id, ..] => {
+            Some(format!("the issuer alone, not an endpoint: `{origin}/oauth2/{id}`"))
+        }
         _ => Some(example_of(Preset::Okta).to_owned()),
     }
 }
@@ -104,7 +133,8 @@ fn is_many_tenants(tenant: &str) -> bool {
 
 /// The issuer of a Microsoft tenant.
 pub(super) fn of_tenant(Written { text, at, .. }: &Written, report: &mut Report) -> Option<String> {
-    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    let is_plain = !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
     let expected = if is_placeholder(text) || !is_plain {
         "your tenant: its ID or its domain, such as acme.onmicrosoft.com"
     } else if is_many_tenants(text) {

@@ -1,6 +1,9 @@
-//! JSON with comments and trailing commas into a [`Node`] with lines. What the keys mean is decided in [`super::shape`].
+//! JSON with comments and trailing commas into a [`Node`] with lines. What the keys mean is decided
+//! in [`super::shape`].
 
-use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged as _, errors::ParseError, parse_to_ast};
+use jsonc_parser::{
+    CollectOptions, ParseOptions, ast, common::Ranged as _, errors::ParseError, parse_to_ast,
+};
 
 use super::tree::{Entry, Node, Value};
 
@@ -18,7 +21,8 @@ const OPTIONS: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// Reads one value. The error is a line and what is wrong there, without quoting the file: it may hold secrets.
+/// Reads one value. The error is a line and what is wrong there, without quoting the file: it may
+/// hold secrets.
 pub(super) fn parse(text: &str) -> Result<Node, (u32, String)> {
     let lines = Lines(text);
     let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS)
@@ -33,14 +37,22 @@ fn node(value: ast::Value<'_>, lines: &Lines<'_>) -> Node {
         ast::Value::BooleanLit(flag) => Value::Flag(flag.value),
         ast::Value::NumberLit(number) => Value::Number(number.value.to_owned()),
         ast::Value::StringLit(text) => Value::Text(text.value.into_owned()),
-        ast::Value::Array(list) => Value::List(list.elements.into_iter().map(|item| node(item, lines)).collect()),
-        ast::Value::Object(object) => Value::Map(object.properties.into_iter().map(|entry| property(entry, lines)).collect()),
+        ast::Value::Array(list) => {
+            Value::List(list.elements.into_iter().map(|item| node(item, lines)).collect())
+        }
+        ast::Value::Object(object) => {
+            Value::Map(object.properties.into_iter().map(|entry| property(entry, lines)).collect())
+        }
     };
     Node { line, value }
 }
 
 fn property(property: ast::ObjectProp<'_>, lines: &Lines<'_>) -> Entry {
-    Entry { line: lines.of(property.start()), key: property.name.into_string(), value: node(property.value, lines) }
+    Entry {
+        line: lines.of(property.start()),
+        key: property.name.into_string(),
+        value: node(property.value, lines),
+    }
 }
 
 /// Finds the line of a byte.
@@ -49,7 +61,8 @@ struct Lines<'a>(&'a str);
 impl Lines<'_> {
     fn of(&self, offset: usize) -> u32 {
         let before = self.0.get(..offset).unwrap_or(self.0);
-        u32::try_from(before.matches('\n').count()).map_or(u32::MAX, |count| count.saturating_add(1))
+        u32::try_from(before.matches('\n').count())
+            .map_or(u32::MAX, |count| count.saturating_add(1))
     }
 }
 
@@ -71,7 +84,13 @@ mod tests {
 
     #[test]
     fn broken_json_names_a_line() {
-        let cases = [("{\n\"a\": 1\n\"b\": 2}", 2), ("{'a': 1}", 1), ("{\n\n\"a\": }", 3), ("{\"a\": 0x1}", 1), ("[", 1)];
+        let cases = [
+            ("{\n\"a\": 1\n\"b\": 2}", 2),
+            ("{'a': 1}", 1),
+            ("{\n\n\"a\": }", 3),
+            ("{\"a\": 0x1}", 1),
+            ("[", 1),
+        ];
         for (text, line) in cases {
             assert_eq!(parse(text).unwrap_err().0, line, "{text:?}");
         }

@@ -67,7 +67,14 @@ fn resolve_reuse(lifetimes: &mut Lifetimes, written: &Written, report: &mut Repo
         return;
     }
     let mut reuse = Duration::ZERO;
-    set(&mut reuse, parse_duration(&written.text), DURATION_OR_OFF, written, (SECOND, 7 * DAY), report);
+    set(
+        &mut reuse,
+        parse_duration(&written.text),
+        DURATION_OR_OFF,
+        written,
+        (SECOND, 7 * DAY),
+        report,
+    );
     lifetimes.refresh_reuse = (!reuse.is_zero()).then_some(reuse);
 }
 
@@ -82,7 +89,8 @@ fn set(
     match parsed {
         Some(parsed) if (shortest..=longest).contains(&parsed) => *value = parsed,
         Some(_) => {
-            let expected = format!("from {} to {}", show_duration(shortest), show_duration(longest));
+            let expected =
+                format!("from {} to {}", show_duration(shortest), show_duration(longest));
             report.mistake(at.clone(), format!("`{text}`"), expected);
         }
         None => report.mistake(at.clone(), format!("`{text}`"), expected),

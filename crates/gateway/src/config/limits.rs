@@ -1,4 +1,5 @@
-//! Section: how many requests one address or client may make, and what one address and one person may have at once. How much one request may bring is next door, in [`super::server`].
+//! Section: how many requests one address or client may make, and what one address and one person
+//! may have at once. How much one request may bring is next door, in [`super::server`].
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
@@ -43,7 +44,8 @@ impl fmt::Display for Rate {
     }
 }
 
-/// What one address (of IPv6: one /64) and one person may ask for, and have at once. A rate that is `None` sets no limit (threat 25).
+/// What one address (of IPv6: one /64) and one person may ask for, and have at once. A rate that is
+/// `None` sets no limit (threat 25).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Registering clients and managing them.
@@ -54,7 +56,8 @@ pub struct Limits {
     pub token: Option<Rate>,
     /// The same for one client at that address.
     pub token_client: Option<Rate>,
-    /// Requests with a wrong secret, assertion or access token. Right ones are never held up by wrong ones.
+    /// Requests with a wrong secret, assertion or access token. Right ones are never held up by
+    /// wrong ones.
     pub failures: Option<Rate>,
     /// Open connections of one address without a request yet that proved its sender (threat 62).
     pub connections_per_address: usize,
@@ -133,7 +136,9 @@ pub(super) fn resolve(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> 
         ("sign_ins_per_address", &mut limits.sign_ins_per_address),
     ];
     for (name, value) in counts {
-        let Some(Written { text, at, .. }) = raw.setting(&format!("limits.{name}"), report) else { continue };
+        let Some(Written { text, at, .. }) = raw.setting(&format!("limits.{name}"), report) else {
+            continue;
+        };
         match text.parse().ok().filter(|count| *count > 0) {
             Some(count) => *value = count,
             None => report.mistake(at, format!("`{text}`"), "a whole number, 1 at least"),
@@ -146,11 +151,14 @@ pub(super) fn resolve(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> 
 /// What is not set fits the largest body; what is set has to.
 fn bytes_per_user(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> usize {
     let default = BYTES_PER_USER.max(body_limit.saturating_mul(2));
-    let Some(Written { text, at, .. }) = raw.setting("limits.bytes_per_user", report) else { return default };
+    let Some(Written { text, at, .. }) = raw.setting("limits.bytes_per_user", report) else {
+        return default;
+    };
     match parse_size(&text) {
         Some(size) if size >= body_limit => size,
         Some(_) => {
-            let expected = format!("as much as the largest body at least: limits.body is {body_limit} bytes");
+            let expected =
+                format!("as much as the largest body at least: limits.body is {body_limit} bytes");
             report.mistake(at, format!("`{text}`"), expected);
             default
         }
@@ -162,7 +170,9 @@ fn bytes_per_user(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> usiz
 }
 
 pub(super) fn calls_per_user(raw: &Raw<'_>, report: &mut Report) -> usize {
-    let Some(Written { text, at, .. }) = raw.setting("limits.calls_per_user", report) else { return DEFAULT_CALLS_PER_USER };
+    let Some(Written { text, at, .. }) = raw.setting("limits.calls_per_user", report) else {
+        return DEFAULT_CALLS_PER_USER;
+    };
     let parsed = text.parse().ok().filter(|count| *count > 0);
     if parsed.is_none() {
         report.mistake(at, format!("`{text}`"), "a whole number, 1 at least");

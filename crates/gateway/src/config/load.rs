@@ -1,4 +1,5 @@
-//! Reads a whole configuration: every section is resolved, and every mistake of them is reported at once.
+//! Reads a whole configuration: every section is resolved, and every mistake of them is reported at
+//! once.
 
 use super::{
     auth_secret, clients, cluster, lifetimes, limits, log,
@@ -24,8 +25,8 @@ pub struct Loaded {
 /// What a configuration comes to, mistakes and all.
 #[derive(Clone, Debug)]
 pub struct Inspected {
-    /// Settings with a mistake in them have their default here, or are left out: only to be shown, never to be used, unless
-    /// there are no mistakes.
+    /// Settings with a mistake in them have their default here, or are left out: only to be shown,
+    /// never to be used, unless there are no mistakes.
     pub draft: Config,
     pub warnings: Vec<Warning>,
     pub mistakes: Mistakes,
@@ -38,11 +39,17 @@ impl Config {
         if mistakes.0.is_empty() { Ok(Loaded { config: draft, warnings }) } else { Err(mistakes) }
     }
 
-    /// The same, and from which files: whether it is one to go on with or not, they are the ones to watch.
+    /// The same, and from which files: whether it is one to go on with or not, they are the ones to
+    /// watch.
     pub fn load_with_trail(sources: &Sources<'_>) -> (WatchedFiles, Result<Loaded, Mistakes>) {
         let noting = Noting::new(sources.files);
         let Sources { args, env, cwd, .. } = sources;
-        let loaded = Self::load(&Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting });
+        let loaded = Self::load(&Sources {
+            args: args.clone(),
+            env: env.clone(),
+            cwd: cwd.clone(),
+            files: &noting,
+        });
         (noting.watched_files(), loaded)
     }
 
@@ -51,7 +58,8 @@ impl Config {
         let mut report = Report::default();
         let noting = Noting::new(sources.files);
         let Sources { args, env, cwd, .. } = sources;
-        let noted = Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting };
+        let noted =
+            Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting };
         let raw = Raw::read(&noted, &mut report);
         let server = server::resolve(&raw, &mut report);
         let servers = servers::resolve(&raw, &server, &mut report);

@@ -64,7 +64,11 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> LogSettings {
             "text" => settings.format = LogFormat::Text,
             _ => not_one_of(tables::FORMATS, written, report),
         }
-    } else if raw.env.find("LOG_ENV").is_some_and(|variable| variable.text.trim().eq_ignore_ascii_case("development")) {
+    } else if raw
+        .env
+        .find("LOG_ENV")
+        .is_some_and(|variable| variable.text.trim().eq_ignore_ascii_case("development"))
+    {
         settings.format = LogFormat::Text;
     }
     settings
@@ -84,7 +88,9 @@ pub(super) fn names(raw: &Raw<'_>, report: &mut Report) -> Names {
 }
 
 fn asks_for_us(debug: &str) -> bool {
-    debug.split([',', ' ']).any(|name| name == "*" || name.starts_with("mcp-gateway") || name.starts_with("portunus"))
+    debug
+        .split([',', ' '])
+        .any(|name| name == "*" || name.starts_with("mcp-gateway") || name.starts_with("portunus"))
 }
 
 /// Reports a choice that is none.

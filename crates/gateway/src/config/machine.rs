@@ -1,11 +1,13 @@
-//! What the configuration asks of the machine that it is read on. Which settings depend on it is said in [`super::sandbox`].
+//! What the configuration asks of the machine that it is read on. Which settings depend on it is
+//! said in [`super::sandbox`].
 
 use portunus_mcp::{
     child,
     sandbox::{Landlock, RunAs},
 };
 
-/// What the configuration asks of the machine that it is read on, so that tests need no particular one.
+/// What the configuration asks of the machine that it is read on, so that tests need no particular
+/// one.
 pub trait Machine {
     /// The user of `user[:group]`; or what is wrong with it.
     fn user(&self, text: &str) -> Result<RunAs, String>;

@@ -1,4 +1,5 @@
-//! Members of an item in a list of `config.yaml`, read leniently: what is wrong with them is told where they are checked.
+//! Members of an item in a list of `config.yaml`, read leniently: what is wrong with them is told
+//! where they are checked.
 
 use super::{
     raw::{Written, written},

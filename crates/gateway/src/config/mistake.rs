@@ -1,11 +1,13 @@
-//! Mistakes in the configuration: where each stands, what was found there, what was expected. All are reported together.
+//! Mistakes in the configuration: where each stands, what was found there, what was expected. All
+//! are reported together.
 
 use std::{fmt, path::PathBuf};
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Where {
-    /// A line of a file; `key` is the path within it, such as `proxies[0].pattern`, if there is one.
+    /// A line of a file; `key` is the path within it, such as `proxies[0].pattern`, if there is
+    /// one.
     File { path: PathBuf, line: u32, key: String },
     /// A variable of the process's environment.
     Variable { name: String },
@@ -18,7 +20,9 @@ pub enum Where {
 impl fmt::Display for Where {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line, key } if key.is_empty() => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line, key } if key.is_empty() => {
+                write!(f, "{}:{line}", path.display())
+            }
             Self::File { path, line, key } => write!(f, "{}:{line}: {key}", path.display()),
             Self::Variable { name } => write!(f, "environment: {name}"),
             Self::Flag { name } => write!(f, "command line: {name}"),
@@ -52,7 +56,11 @@ pub struct Mistakes(pub Vec<Mistake>);
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
-        writeln!(f, "{count} mistake{} in the configuration:\n", if count == 1 { "" } else { "s" })?;
+        writeln!(
+            f,
+            "{count} mistake{} in the configuration:\n",
+            if count == 1 { "" } else { "s" }
+        )?;
         for mistake in &self.0 {
             writeln!(f, "{mistake}")?;
         }
@@ -70,7 +78,12 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn mistake(&mut self, at: Where, found: impl Into<String>, expected: impl Into<String>) {
+    pub(super) fn mistake(
+        &mut self,
+        at: Where,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) {
         self.mistakes.push(Mistake { at, found: found.into(), expected: expected.into() });
     }
 
@@ -79,7 +92,8 @@ impl Report {
         self.mistake(Where::Missing { setting: setting.into() }, "nothing", expected);
     }
 
-    /// A variable that is not read, and the one that is nearly called so. Where that one is missing, this is why.
+    /// A variable that is not read, and the one that is nearly called so. Where that one is
+    /// missing, this is why.
     pub(super) fn not_read(&mut self, at: Where, name: &str, meant: &str) {
         let is_why = |mistake: &&mut Mistake| matches!(&mistake.at, Where::Missing { setting } if setting == meant);
         match self.mistakes.iter_mut().find(is_why) {

@@ -1,6 +1,6 @@
-//! The configuration: `mcp.json`, `config.yaml`, `.env` and the environment, read as written, then resolved into one typed and
-//! checked [`Config`]. Every mistake of a reading is reported at once ([`Mistakes`]). What the settings mean to a person is
-//! described in `docs/configuration.md`.
+//! The configuration: `mcp.json`, `config.yaml`, `.env` and the environment, read as written, then
+//! resolved into one typed and checked [`Config`]. Every mistake of a reading is reported at once
+//! ([`Mistakes`]). What the settings mean to a person is described in `docs/configuration.md`.
 
 mod access;
 mod allow;

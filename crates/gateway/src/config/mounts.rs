@@ -1,4 +1,5 @@
-//! What the machine says of mounts and groups, for [`super::access`]: read only when somebody else seems to be able to write.
+//! What the machine says of mounts and groups, for [`super::access`]: read only when somebody else
+//! seems to be able to write.
 
 use std::{
     env, fs,
@@ -15,21 +16,25 @@ const ROOTS_GROUP: u32 = 0;
 pub(super) fn of(path: &Path) -> Mount {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let is_container = ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
+    let is_container =
+        ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
     let is_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     judge(&mounts, &path, is_container || is_pod, is_pod)
 }
 
-/// By the lines of `/proc/self/mountinfo` (proc(5)). In a container a part of a file system that is mounted was mounted from the host; in a pod,
-/// every mount but the root is a volume.
+/// By the lines of `/proc/self/mountinfo` (proc(5)). In a container a part of a file system that is
+/// mounted was mounted from the host; in a pod, every mount but the root is a volume.
 fn judge(mounts: &str, path: &Path, is_container: bool, is_pod: bool) -> Mount {
     let found = mounts.lines().filter_map(parse).filter(|mount| path.starts_with(&mount.point));
     // Of those at one point the last hides the others.
-    let Some(mount) = found.max_by_key(|mount| mount.point.components().count()) else { return Mount::Local };
+    let Some(mount) = found.max_by_key(|mount| mount.point.components().count()) else {
+        return Mount::Local;
+    };
     if mount.is_read_only && mount.point != Path::new("/") {
         return Mount::ReadOnly;
     }
-    let is_volume = mount.point != Path::new("/") && (is_pod || (is_container && mount.root != Path::new("/")));
+    let is_volume =
+        mount.point != Path::new("/") && (is_pod || (is_container && mount.root != Path::new("/")));
     if is_volume { Mount::FromOutside { is_root: path == mount.point } } else { Mount::Local }
 }
 
@@ -63,8 +68,8 @@ fn unescaped(text: &str) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 
-/// Is the group root's, or that of the user `me` alone? A group that this machine has no name for is `me`'s if it has the same number, as groups
-/// of single users do.
+/// Is the group root's, or that of the user `me` alone? A group that this machine has no name for
+/// is `me`'s if it has the same number, as groups of single users do.
 pub(super) fn is_private_group(group: u32, me: u32) -> bool {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     group == ROOTS_GROUP || is_private(group, me, &read("/etc/passwd"), &read("/etc/group"))
@@ -81,9 +86,13 @@ fn is_private(group: u32, me: u32, users: &str, groups: &str) -> bool {
     if users.iter().any(|(_, user, primary)| *primary == group && !is_trusted(*user)) {
         return false;
     }
-    let line = groups.lines().find(|line| line.split(':').nth(2).is_some_and(|id| id.parse() == Ok(group)));
-    let is_member_of_ours = |name: &str| users.iter().any(|(known, user, _)| known == name && is_trusted(*user));
-    let is_mine = group == me || users.iter().any(|(_, user, primary)| *user == me && *primary == group);
+    let line = groups
+        .lines()
+        .find(|line| line.split(':').nth(2).is_some_and(|id| id.parse() == Ok(group)));
+    let is_member_of_ours =
+        |name: &str| users.iter().any(|(known, user, _)| known == name && is_trusted(*user));
+    let is_mine =
+        group == me || users.iter().any(|(_, user, primary)| *user == me && *primary == group);
     let members = line.and_then(|line| line.split(':').nth(3)).unwrap_or_default();
     is_mine && members.split(',').filter(|name| !name.trim().is_empty()).all(is_member_of_ours)
 }
@@ -121,7 +130,11 @@ mod tests {
             ("/usr/bin", true, true, Mount::Local),
         ];
         for (path, is_container, is_pod, expected) in cases {
-            assert_eq!(judge(DOCKER, Path::new(path), is_container, is_pod), expected, "{path} {is_container} {is_pod}");
+            assert_eq!(
+                judge(DOCKER, Path::new(path), is_container, is_pod),
+                expected,
+                "{path} {is_container} {is_pod}"
+            );
         }
         assert_eq!(judge("", Path::new("/x"), true, true), Mount::Local);
     }

@@ -1,4 +1,5 @@
-//! Section: how closely the tools of servers are watched (threat 45): `pinning` of `config.yaml` for all, of `mcp.json` for one.
+//! Section: how closely the tools of servers are watched (threat 45): `pinning` of `config.yaml`
+//! for all, of `mcp.json` for one.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,11 @@ impl PinningRules {
     }
 }
 
-pub(super) fn resolve(raw: &Raw<'_>, own: BTreeMap<ServerName, Pinning>, report: &mut Report) -> PinningRules {
+pub(super) fn resolve(
+    raw: &Raw<'_>,
+    own: BTreeMap<ServerName, Pinning>,
+    report: &mut Report,
+) -> PinningRules {
     let general = raw.setting("pinning", report).and_then(|written| parse(written, report));
     PinningRules { general: general.unwrap_or_default(), own }
 }

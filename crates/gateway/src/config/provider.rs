@@ -1,5 +1,5 @@
-//! The settings of one identity provider. Which providers there are is decided in [`super::providers`]; what makes an issuer
-//! good is in [`super::issuer`].
+//! The settings of one identity provider. Which providers there are is decided in
+//! [`super::providers`]; what makes an issuer good is in [`super::issuer`].
 
 use portunus_core::{admission::Allow, ids::ProviderName, resource::PublicUrl, secret::SecretText};
 use portunus_identity::settings::{Preset, ProviderSettings};
@@ -17,7 +17,8 @@ use super::{
     tables,
 };
 
-/// A provider, what the sign-in page calls it if not by its preset's label, and whose accounts are admitted.
+/// A provider, what the sign-in page calls it if not by its preset's label, and whose accounts are
+/// admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderConfig {
     pub settings: ProviderSettings,
@@ -105,13 +106,21 @@ impl Reading<'_, '_> {
     fn of_env(&mut self, key: &'static str) -> Option<Written> {
         let own = self.own_variable(key);
         let own = self.raw.env.find(&own).map(|variable| (own.as_str(), variable));
-        let old = if self.named.name == "okta" { self.raw.variable(old_names(key), self.report) } else { None };
+        let old = if self.named.name == "okta" {
+            self.raw.variable(old_names(key), self.report)
+        } else {
+            None
+        };
         let Some((name, variable)) = own else { return old };
         let text = variable.text.trim().to_owned();
         if let Some(Written { text: other, at, variable: Some(old), .. }) = old
             && other != text
         {
-            self.report.mistake(at, format!("another value than {name} has"), format!("set {name} or {old}, not both"));
+            self.report.mistake(
+                at,
+                format!("another value than {name} has"),
+                format!("set {name} or {old}, not both"),
+            );
         }
         Some(Written { text, at: variable.at.clone(), variable: None })
     }
@@ -125,7 +134,8 @@ impl Reading<'_, '_> {
         format!("{}{}", prefix(&self.named.name), suffix(key))
     }
 
-    /// The variable to name in what is said about a setting: of the naming that was used for others.
+    /// The variable to name in what is said about a setting: of the naming that was used for
+    /// others.
     fn variable_to_name(&self, key: &str) -> String {
         let is_set = |name: &str| self.raw.env.find(name).is_some();
         let uses_own = KEYS.iter().any(|key| is_set(&self.own_variable(key)));
@@ -140,7 +150,11 @@ impl Reading<'_, '_> {
     fn missing(&mut self, key: &str, what: &str) {
         let variable = self.variable_to_name(key);
         match &self.named.item {
-            Some(item) => self.report.mistake(item.at(), format!("no `{key}`"), format!("`{key}`, or {variable}: {what}")),
+            Some(item) => self.report.mistake(
+                item.at(),
+                format!("no `{key}`"),
+                format!("`{key}`, or {variable}: {what}"),
+            ),
             None => self.report.missing(variable, what),
         }
     }
@@ -156,7 +170,10 @@ impl Reading<'_, '_> {
 
     fn client_id(&mut self) -> Option<String> {
         let Some(Written { text, at, .. }) = self.field("client_id") else {
-            self.missing("client_id", "the client ID of the application registered at the provider");
+            self.missing(
+                "client_id",
+                "the client ID of the application registered at the provider",
+            );
             return None;
         };
         if is_placeholder(&text) {
@@ -173,11 +190,19 @@ impl Reading<'_, '_> {
     fn client_secret(&mut self, preset: Preset) -> Option<SecretText> {
         let from_env = (self.of_env("client_secret"), self.of_env("client_secret_file"));
         let from_file = (self.of_file("client_secret"), self.of_file("client_secret_file"));
-        let is_given = [&from_env.0, &from_env.1, &from_file.0, &from_file.1].into_iter().any(Option::is_some);
-        let secret = self.raw.secret_of(from_env, self.report).or_else(|| self.raw.secret_of(from_file, self.report));
+        let is_given =
+            [&from_env.0, &from_env.1, &from_file.0, &from_file.1].into_iter().any(Option::is_some);
+        let secret = self
+            .raw
+            .secret_of(from_env, self.report)
+            .or_else(|| self.raw.secret_of(from_file, self.report));
         match secret {
             Some(WrittenSecret { text, at }) if is_placeholder(text.expose()) => {
-                self.report.mistake(at, "still the example value", "the client secret of your application at the provider");
+                self.report.mistake(
+                    at,
+                    "still the example value",
+                    "the client secret of your application at the provider",
+                );
                 None
             }
             Some(WrittenSecret { text, .. }) => Some(text),
@@ -191,7 +216,10 @@ impl Reading<'_, '_> {
                 None
             }
             None => {
-                self.missing("client_secret", "the client secret of the application registered at the provider");
+                self.missing(
+                    "client_secret",
+                    "the client secret of the application registered at the provider",
+                );
                 None
             }
         }
@@ -201,7 +229,10 @@ impl Reading<'_, '_> {
         let written = self.field("issuer");
         if preset == Preset::MicrosoftEntraId && written.is_none() {
             let Some(tenant) = self.field("tenant_id") else {
-                self.missing("tenant_id", "your tenant: its ID or its domain, such as acme.onmicrosoft.com");
+                self.missing(
+                    "tenant_id",
+                    "your tenant: its ID or its domain, such as acme.onmicrosoft.com",
+                );
                 return None;
             };
             return issuer::of_tenant(&tenant, self.report);
@@ -211,9 +242,12 @@ impl Reading<'_, '_> {
             (None, Some(default)) => Some(default.to_owned()),
             (None, None) => {
                 let what = issuer::example_of(preset);
-                let what = if preset_of(&self.named.name).is_none() && self.of_file("preset").is_none() {
+                let what = if preset_of(&self.named.name).is_none()
+                    && self.of_file("preset").is_none()
+                {
                     let guess = nearest(&self.named.name, tables::PRESETS.iter().copied());
-                    let guess = guess.map(|guess| format!(": did you mean `{guess}`?")).unwrap_or_default();
+                    let guess =
+                        guess.map(|guess| format!(": did you mean `{guess}`?")).unwrap_or_default();
                     format!(
                         "{what}. `{}` is none of the known providers ({}){guess}",
                         self.named.name,
@@ -232,13 +266,22 @@ impl Reading<'_, '_> {
     fn internal_url(&mut self, preset: Preset) -> Option<Url> {
         let Written { text, at, .. } = self.field("internal_url")?;
         if preset == Preset::Github {
-            self.report.mistake(at, "an internal address of GitHub", "none: it is for providers of OpenID Connect");
+            self.report.mistake(
+                at,
+                "an internal address of GitHub",
+                "none: it is for providers of OpenID Connect",
+            );
             return None;
         }
         let is_origin = |url: &Url| {
-            let is_bare =
-                url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-            matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && is_bare
+            let is_bare = url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none();
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.path() == "/"
+                && is_bare
         };
         let url = Url::parse(&text).ok().filter(is_origin);
         if url.is_none() {
@@ -248,7 +291,8 @@ impl Reading<'_, '_> {
         url
     }
 
-    /// Without `openid` no provider of OpenID Connect sends the ID token that says who signed in (FB63).
+    /// Without `openid` no provider of OpenID Connect sends the ID token that says who signed in
+    /// (FB63).
     fn scopes(&mut self, preset: Preset) -> Option<Vec<String>> {
         let (scopes, at) = if let Some(Written { text, at, .. }) = self.of_env("scopes") {
             let words = text.split([' ', ',']).filter(|word| !word.is_empty());
@@ -258,19 +302,33 @@ impl Reading<'_, '_> {
             (list.items().into_iter().filter_map(|item| item.scalar()).collect(), list.at())
         };
         if preset != Preset::Github && !scopes.iter().any(|scope| scope == "openid") {
-            let found = if scopes.is_empty() { "no scope".to_owned() } else { format!("`{}`", scopes.join(" ")) };
-            self.report.mistake(at, found, "`openid` among the scopes: without it the provider does not say who signs in");
+            let found = if scopes.is_empty() {
+                "no scope".to_owned()
+            } else {
+                format!("`{}`", scopes.join(" "))
+            };
+            self.report.mistake(
+                at,
+                found,
+                "`openid` among the scopes: without it the provider does not say who signs in",
+            );
         }
         Some(scopes)
     }
 
-    /// Only our own two callbacks are answered; any other would end people on a page that does not exist.
+    /// Only our own two callbacks are answered; any other would end people on a page that does not
+    /// exist.
     fn redirect_uri(&mut self, public_url: &PublicUrl) -> Option<String> {
         let Written { text, at, .. } = self.field("redirect_uri")?;
-        let own = [public_url.at("/auth/callback"), public_url.at(&format!("/auth/callback/{}", self.named.name))];
+        let own = [
+            public_url.at("/auth/callback"),
+            public_url.at(&format!("/auth/callback/{}", self.named.name)),
+        ];
         if !own.contains(&text) {
-            let expected =
-                format!("`{}` or `{}`: the gateway is at {public_url} by BASE_URL and PORT, and answers there", own[0], own[1]);
+            let expected = format!(
+                "`{}` or `{}`: the gateway is at {public_url} by BASE_URL and PORT, and answers there",
+                own[0], own[1]
+            );
             self.report.mistake(at, format!("`{text}`"), expected);
         }
         Some(text)

@@ -1,5 +1,6 @@
-//! A provider by its name: what the name means by itself, and what it makes of the names of variables. Which providers there are is decided in
-//! [`super::providers`]; their settings are read in [`super::provider`] and [`super::allow`].
+//! A provider by its name: what the name means by itself, and what it makes of the names of
+//! variables. Which providers there are is decided in [`super::providers`]; their settings are read
+//! in [`super::provider`] and [`super::allow`].
 
 use portunus_identity::settings::Preset;
 

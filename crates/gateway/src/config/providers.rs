@@ -1,5 +1,5 @@
-//! Section: the identity providers people sign in at. Which ones there are is decided here; the settings of each are read in
-//! [`super::provider`].
+//! Section: the identity providers people sign in at. Which ones there are is decided here; the
+//! settings of each are read in [`super::provider`].
 
 use portunus_core::resource::PublicUrl;
 
@@ -13,7 +13,11 @@ use super::{
 };
 
 /// All providers, in the order they are offered.
-pub(super) fn resolve(raw: &Raw<'_>, public_url: &PublicUrl, report: &mut Report) -> Vec<ProviderConfig> {
+pub(super) fn resolve(
+    raw: &Raw<'_>,
+    public_url: &PublicUrl,
+    report: &mut Report,
+) -> Vec<ProviderConfig> {
     let named = named(raw, report);
     let mut providers: Vec<ProviderConfig> = Vec::new();
     for named in &named {
@@ -24,7 +28,8 @@ pub(super) fn resolve(raw: &Raw<'_>, public_url: &PublicUrl, report: &mut Report
     providers
 }
 
-/// Two providers answer at one callback only if every answer says whose it is (threat 54; RFC 9700 section 4.4.2, RFC 9207).
+/// Two providers answer at one callback only if every answer says whose it is (threat 54; RFC 9700
+/// section 4.4.2, RFC 9207).
 fn check_callback(
     provider: &ProviderConfig,
     earlier: &[ProviderConfig],
@@ -58,20 +63,34 @@ fn check_callback(
     }
 }
 
-/// `AUTH_PROVIDER` says which (with commas between several); without it those of `config.yaml`; without those the one whose
-/// variables are set.
+/// `AUTH_PROVIDER` says which (with commas between several); without it those of `config.yaml`;
+/// without those the one whose variables are set.
 fn named<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
     let from_file = named_in_file(raw, report);
     if let Some(Written { text, at, .. }) = raw.variable(&["AUTH_PROVIDER"], report) {
         let mut chosen: Vec<Named<'_>> = Vec::new();
-        for name in text.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()) {
+        for name in text
+            .split(',')
+            .map(|name| name.trim().to_ascii_lowercase())
+            .filter(|name| !name.is_empty())
+        {
             if !is_name(&name) {
-                report.mistake(at.clone(), format!("`{name}`"), "names of providers, such as okta, with commas between several");
+                report.mistake(
+                    at.clone(),
+                    format!("`{name}`"),
+                    "names of providers, such as okta, with commas between several",
+                );
             } else if let Some(meant) = misspelt(&name, &from_file, raw) {
-                let expected = format!("`{meant}`; or, for a provider of your own, {}ISSUER and the like", prefix(&name));
+                let expected = format!(
+                    "`{meant}`; or, for a provider of your own, {}ISSUER and the like",
+                    prefix(&name)
+                );
                 report.mistake(at.clone(), format!("`{name}`"), expected);
             } else if chosen.iter().all(|earlier| earlier.name != name) {
-                let item = from_file.iter().find(|named| named.name == name).and_then(|named| named.item.clone());
+                let item = from_file
+                    .iter()
+                    .find(|named| named.name == name)
+                    .and_then(|named| named.item.clone());
                 chosen.push(Named { name, at: at.clone(), item });
             }
         }
@@ -110,7 +129,11 @@ fn named_in_file<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
                 "a name of small letters, digits and `-`: it stands in /auth/callback/{name}",
             );
         } else if let Some(earlier) = found.iter().find(|earlier| earlier.name == name) {
-            report.mistake(at, format!("`{name}`, which is at {} already", earlier.at), "another name for each provider");
+            report.mistake(
+                at,
+                format!("`{name}`, which is at {} already", earlier.at),
+                "another name for each provider",
+            );
         } else {
             found.push(Named { name, at, item: Some(item) });
         }
@@ -122,9 +145,12 @@ fn named_by_variables<'a>(raw: &Raw<'_>, report: &mut Report) -> Vec<Named<'a>> 
     let presets = tables::PRESETS.iter().filter(|name| **name != "oidc");
     let is_set = |name: &str| {
         let own = ["ID", "ISSUER"].map(|suffix| format!("{}{suffix}", prefix(name)));
-        let old = ["OKTA_CLIENT_ID", "OAUTH_OKTA_CLIENT_ID", "OKTA_URL", "OAUTH_OKTA_URL"].map(str::to_owned);
+        let old = ["OKTA_CLIENT_ID", "OAUTH_OKTA_CLIENT_ID", "OKTA_URL", "OAUTH_OKTA_URL"]
+            .map(str::to_owned);
         let mut variables = own.into_iter().chain(old.into_iter().filter(|_| name == "okta"));
-        variables.find_map(|variable| raw.env.find(&variable)).map(|variable| (name.to_owned(), variable.at.clone()))
+        variables
+            .find_map(|variable| raw.env.find(&variable))
+            .map(|variable| (name.to_owned(), variable.at.clone()))
     };
     let set: Vec<(String, Where)> = presets.filter_map(|name| is_set(name)).collect();
     match set.len() {
@@ -147,5 +173,6 @@ fn named_by_variables<'a>(raw: &Raw<'_>, report: &mut Report) -> Vec<Named<'a>> 
 }
 
 fn is_name(name: &str) -> bool {
-    (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    (1..=32).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

@@ -15,7 +15,8 @@ use super::{
 pub struct ProxyRoute {
     /// Starts and ends with a slash.
     pub pattern: String,
-    /// http or https. Has no trailing slash as it was written; `Url` shows one when there is no path.
+    /// http or https. Has no trailing slash as it was written; `Url` shows one when there is no
+    /// path.
     pub target: Url,
     /// Headers of clients that go on to the target beside those that always do (threat 61).
     pub pass_headers: Vec<HeaderPattern>,
@@ -45,14 +46,22 @@ pub const OWN_PATHS: [&str; 13] = [
     "tools",
 ];
 
-/// `servers` are the names of `mcp.json`, disabled ones too; `own` is the gateway, which is no target.
-pub(super) fn resolve(raw: &Raw<'_>, servers: &[String], own: &Server, report: &mut Report) -> Vec<ProxyRoute> {
+/// `servers` are the names of `mcp.json`, disabled ones too; `own` is the gateway, which is no
+/// target.
+pub(super) fn resolve(
+    raw: &Raw<'_>,
+    servers: &[String],
+    own: &Server,
+    report: &mut Report,
+) -> Vec<ProxyRoute> {
     let items = raw.config.root().find("proxies").map(|item| item.items()).unwrap_or_default();
     let mut routes = Vec::new();
     let mut seen: Vec<(String, Where)> = Vec::new();
     for item in items {
-        let pattern = written(item.find("pattern")).and_then(|pattern| check_pattern(pattern, servers, &mut seen, report));
-        let target = written(item.find("target_url")).and_then(|target| check_target(target, own, report));
+        let pattern = written(item.find("pattern"))
+            .and_then(|pattern| check_pattern(pattern, servers, &mut seen, report));
+        let target =
+            written(item.find("target_url")).and_then(|target| check_target(target, own, report));
         let pass_headers = pass_headers(&item, report);
         if let (Some(pattern), Some(target)) = (pattern, target) {
             routes.push(ProxyRoute { pattern, target, pass_headers });
@@ -65,7 +74,9 @@ fn pass_headers(route: &Item<'_>, report: &mut Report) -> Vec<HeaderPattern> {
     let items = route.find("pass_headers").map(|item| item.items()).unwrap_or_default();
     let names = items.into_iter().filter_map(|item| written(Some(item)));
     let parsed = names.filter_map(|Written { text, at, .. }| {
-        HeaderPattern::parse(&text).map_err(|bad| report.mistake(at, format!("`{text}`"), bad.to_string())).ok()
+        HeaderPattern::parse(&text)
+            .map_err(|bad| report.mistake(at, format!("`{text}`"), bad.to_string()))
+            .ok()
     });
     parsed.collect()
 }
@@ -86,9 +97,12 @@ fn check_pattern(
         wrong(format!("a slash at its end: `{full}`"));
     }
     let segments: Vec<&str> = text.trim_matches('/').split('/').collect();
-    let plain = |segment: &&str| !matches!(*segment, "" | "." | "..") && segment.bytes().all(is_plain);
+    let plain =
+        |segment: &&str| !matches!(*segment, "" | "." | "..") && segment.bytes().all(is_plain);
     if text.trim_matches('/').is_empty() {
-        wrong("a path below the root, such as `/mcp/dice/`: the root is the gateway's own".to_owned());
+        wrong(
+            "a path below the root, such as `/mcp/dice/`: the root is the gateway's own".to_owned(),
+        );
     } else if !segments.iter().all(plain) {
         wrong("a plain path of letters, digits, `-`, `_`, `.` and `~`: no wildcards, escapes, `..` or empty segments".to_owned());
     } else if OWN_PATHS.contains(&segments[0]) {
@@ -110,13 +124,25 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
-fn check_target(Written { text, at, .. }: Written, own: &Server, report: &mut Report) -> Option<Url> {
-    let parsed = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+fn check_target(
+    Written { text, at, .. }: Written,
+    own: &Server,
+    report: &mut Report,
+) -> Option<Url> {
+    let parsed = Url::parse(&text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let expected = match &parsed {
         None => "an http or https URL, such as http://localhost:3000".to_owned(),
-        Some(url) if !url.username().is_empty() || url.password().is_some() => "a URL without user name and password".to_owned(),
-        Some(url) if url.query().is_some() || url.fragment().is_some() => "a URL without query and fragment".to_owned(),
-        Some(_) if text.ends_with('/') => format!("no slash at its end: `{}`", text.trim_end_matches('/')),
+        Some(url) if !url.username().is_empty() || url.password().is_some() => {
+            "a URL without user name and password".to_owned()
+        }
+        Some(url) if url.query().is_some() || url.fragment().is_some() => {
+            "a URL without query and fragment".to_owned()
+        }
+        Some(_) if text.ends_with('/') => {
+            format!("no slash at its end: `{}`", text.trim_end_matches('/'))
+        }
         Some(url) => {
             if own.is_at(url) {
                 report.warning(at, OURSELVES);

@@ -7,12 +7,13 @@ pub(super) const DURATION: &str = "a number with its unit, such as 30s, 60m, 12h
 /// What to write for a duration that there need not be.
 pub(super) const DURATION_OR_OFF: &str = "`off`, or a number with its unit, such as 30m, 12h or 7d";
 /// What to write for a rate.
-pub(super) const RATE: &str = "a number and a time of a day at most, such as 60/m, 5/s or 1000/10m; or unlimited";
+pub(super) const RATE: &str =
+    "a number and a time of a day at most, such as 60/m, 5/s or 1000/10m; or unlimited";
 /// What to write for a size.
 pub(super) const SIZE: &str = "a number of bytes, or one with its unit, such as 512KiB or 4MiB";
 
-/// Reads a duration: one or more numbers, each with its unit. A number without one is refused: it could mean
-/// seconds or milliseconds.
+/// Reads a duration: one or more numbers, each with its unit. A number without one is refused: it
+/// could mean seconds or milliseconds.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
@@ -42,7 +43,8 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 pub fn show_duration(duration: Duration) -> String {
     let mut millis = duration.as_millis();
     let mut parts = Vec::new();
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
+    {
         if millis / size > 0 {
             parts.push(format!("{}{unit}", millis / size));
             millis %= size;
@@ -51,14 +53,21 @@ pub fn show_duration(duration: Duration) -> String {
     if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
-/// Reads a rate: `60/m`, `1000/10m`, `5/s`. At most one in a nanosecond, for a finer clock there is none.
+/// Reads a rate: `60/m`, `1000/10m`, `5/s`. At most one in a nanosecond, for a finer clock there is
+/// none.
 pub(super) fn parse_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
     let (count, per) = text.split_once('/')?;
     let count: NonZeroU32 = count.trim().parse().ok()?;
     let per = per.trim();
-    let per =
-        if per.starts_with(|c: char| c.is_ascii_digit()) { parse_duration(per) } else { parse_duration(&format!("1{per}")) }?;
-    (!per.is_zero() && per <= Duration::from_secs(86_400) && per.as_nanos() >= u128::from(count.get())).then_some((count, per))
+    let per = if per.starts_with(|c: char| c.is_ascii_digit()) {
+        parse_duration(per)
+    } else {
+        parse_duration(&format!("1{per}"))
+    }?;
+    (!per.is_zero()
+        && per <= Duration::from_secs(86_400)
+        && per.as_nanos() >= u128::from(count.get()))
+    .then_some((count, per))
 }
 
 /// Reads a size in bytes. `kB`, `MB` are thousands, `KiB`, `MiB` are 1024s.

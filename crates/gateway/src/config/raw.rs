@@ -1,5 +1,5 @@
-//! The configuration as written: the files and the variables, and the one way to look a setting up in them. What the settings
-//! come to is resolved by one file for each section, next door.
+//! The configuration as written: the files and the variables, and the one way to look a setting up
+//! in them. What the settings come to is resolved by one file for each section, next door.
 
 use std::{
     io,
@@ -31,7 +31,8 @@ pub(super) struct Raw<'a> {
     files: Guarded<'a>,
 }
 
-/// Allows files that others can write. Of the process's environment alone: a file cannot vouch for itself.
+/// Allows files that others can write. Of the process's environment alone: a file cannot vouch for
+/// itself.
 pub(super) const ALLOW_WRITABLE_FILES: &str = "ALLOW_WRITABLE_FILES";
 
 /// What a file holds for the gateway.
@@ -42,7 +43,8 @@ pub(super) enum Content {
     Secret,
 }
 
-/// The files, as far as they are the gateway's own (threat 67): one that others could change is a mistake and is not used.
+/// The files, as far as they are the gateway's own (threat 67): one that others could change is a
+/// mistake and is not used.
 #[derive(Clone, Copy)]
 struct Guarded<'a> {
     files: &'a dyn Files,
@@ -77,7 +79,8 @@ impl<'a> Raw<'a> {
 
     /// A setting, from its variables or else from its path in `config.yaml`.
     pub(super) fn setting(&self, path: &str, report: &mut Report) -> Option<Written> {
-        self.variable(tables::variables(path), report).or_else(|| written(self.config.root().find_path(path)))
+        self.variable(tables::variables(path), report)
+            .or_else(|| written(self.config.root().find_path(path)))
     }
 
     /// The first of these variables that is set. Two that disagree are a mistake.
@@ -102,13 +105,20 @@ impl<'a> Raw<'a> {
         found
     }
 
-    /// A secret, from its variables, from the file that `{VARIABLE}_FILE` names, or the same two ways from `config.yaml`.
+    /// A secret, from its variables, from the file that `{VARIABLE}_FILE` names, or the same two
+    /// ways from `config.yaml`.
     pub(super) fn secret(&self, path: &str, report: &mut Report) -> Option<WrittenSecret> {
         let file_path = format!("{path}_file");
-        let from_env = (self.variable(tables::variables(path), report), self.variable(tables::variables(&file_path), report));
+        let from_env = (
+            self.variable(tables::variables(path), report),
+            self.variable(tables::variables(&file_path), report),
+        );
         self.secret_of(from_env, report).or_else(|| {
             let root = self.config.root();
-            self.secret_of((written(root.find_path(path)), written(root.find_path(&file_path))), report)
+            self.secret_of(
+                (written(root.find_path(path)), written(root.find_path(&file_path))),
+                report,
+            )
         })
     }
 
@@ -117,12 +127,21 @@ impl<'a> Raw<'a> {
     }
 
     /// A file that a setting names. Somebody else's is reported, and `None`.
-    pub(super) fn read_file(&self, written: &Written, content: Content, report: &mut Report) -> io::Result<Option<Vec<u8>>> {
+    pub(super) fn read_file(
+        &self,
+        written: &Written,
+        content: Content,
+        report: &mut Report,
+    ) -> io::Result<Option<Vec<u8>>> {
         self.files.read(Path::new(&written.text), content, &written.at, report)
     }
 
     /// A secret that was written itself, or by the name of its file; not both.
-    pub(super) fn secret_of(&self, ways: (Option<Written>, Option<Written>), report: &mut Report) -> Option<WrittenSecret> {
+    pub(super) fn secret_of(
+        &self,
+        ways: (Option<Written>, Option<Written>),
+        report: &mut Report,
+    ) -> Option<WrittenSecret> {
         self.text_of(ways, Content::Secret, report)
     }
 
@@ -135,7 +154,9 @@ impl<'a> Raw<'a> {
     ) -> Option<WrittenSecret> {
         match (itself, file) {
             (None, None) => None,
-            (Some(itself), None) => Some(WrittenSecret { text: SecretText::new(itself.text), at: itself.at }),
+            (Some(itself), None) => {
+                Some(WrittenSecret { text: SecretText::new(itself.text), at: itself.at })
+            }
             (Some(itself), Some(file)) => {
                 report.mistake(file.at, "a file, and the secret itself", "one of the two");
                 Some(WrittenSecret { text: SecretText::new(itself.text), at: itself.at })
@@ -143,10 +164,17 @@ impl<'a> Raw<'a> {
             (None, Some(file)) => match self.read_file(&file, content, report).and_then(as_text) {
                 Ok(text) => {
                     let text = text?;
-                    Some(WrittenSecret { text: SecretText::new(text.trim_end_matches(['\r', '\n'])), at: file.at })
+                    Some(WrittenSecret {
+                        text: SecretText::new(text.trim_end_matches(['\r', '\n'])),
+                        at: file.at,
+                    })
                 }
                 Err(error) => {
-                    report.mistake(file.at, format!("{}: {error}", file.text), "a file that holds the secret and can be read");
+                    report.mistake(
+                        file.at,
+                        format!("{}: {error}", file.text),
+                        "a file that holds the secret and can be read",
+                    );
                     None
                 }
             },
@@ -161,7 +189,13 @@ pub(super) fn written(item: Option<Item<'_>>) -> Option<Written> {
 }
 
 impl Guarded<'_> {
-    fn read(&self, path: &Path, content: Content, at: &Where, report: &mut Report) -> io::Result<Option<Vec<u8>>> {
+    fn read(
+        &self,
+        path: &Path,
+        content: Content,
+        at: &Where,
+        report: &mut Report,
+    ) -> io::Result<Option<Vec<u8>>> {
         let ReadFile { bytes, writable, is_public } = self.files.read(&self.cwd.join(path))?;
         if is_public && content == Content::Secret {
             let shown = path.display();
@@ -208,11 +242,25 @@ impl<'a> Reader<'a, '_> {
     fn read(mut self) -> Raw<'a> {
         let args = &self.sources.args;
         let mut env = Environment::of_process(&self.sources.env);
-        if let Some((path, text)) = self.file(args.envfile.as_deref(), [".env", "--envfile"], Content::Secret) {
+        if let Some((path, text)) =
+            self.file(args.envfile.as_deref(), [".env", "--envfile"], Content::Secret)
+        {
             env.add_file(&path, &text, args.envfile.is_some(), self.report);
         }
-        let config = self.document(args.config.as_deref(), ["config.yaml", "--config"], yaml::parse, &tables::CONFIG, &env);
-        let mcp = self.document(args.mcp_config.as_deref(), ["mcp.json", "--mcp-config"], json::parse, &tables::MCP, &env);
+        let config = self.document(
+            args.config.as_deref(),
+            ["config.yaml", "--config"],
+            yaml::parse,
+            &tables::CONFIG,
+            &env,
+        );
+        let mcp = self.document(
+            args.mcp_config.as_deref(),
+            ["mcp.json", "--mcp-config"],
+            json::parse,
+            &tables::MCP,
+            &env,
+        );
         Raw { env, config, mcp, cwd: &self.sources.cwd, files: self.files }
     }
 
@@ -224,27 +272,46 @@ impl<'a> Reader<'a, '_> {
         table: &'static Table,
         env: &Environment,
     ) -> Document {
-        let Some((path, text)) = self.file(asked, [default, flag], Content::Plain) else { return Document::default() };
+        let Some((path, text)) = self.file(asked, [default, flag], Content::Plain) else {
+            return Document::default();
+        };
         match parse(&text) {
             Ok(mut root) => {
                 if flag == "--mcp-config" {
-                    let at = |line, key: &str| Where::File { path: path.clone(), line, key: key.to_owned() };
+                    let at = |line, key: &str| Where::File {
+                        path: path.clone(),
+                        line,
+                        key: key.to_owned(),
+                    };
                     dialects::normalize(&mut root, &tables::server_keys(), &at, self.report);
                 }
                 shape::check(table, &mut root, &path, env, self.report);
                 Document { path, root }
             }
             Err((line, found)) => {
-                let language = if flag == "--config" { "YAML" } else { "JSON (with comments and trailing commas, if you like)" };
+                let language = if flag == "--config" {
+                    "YAML"
+                } else {
+                    "JSON (with comments and trailing commas, if you like)"
+                };
                 let at = Where::File { path: path.clone(), line, key: String::new() };
-                self.report.mistake(at, found, format!("well-formed {language}; nothing of this file was read"));
+                self.report.mistake(
+                    at,
+                    found,
+                    format!("well-formed {language}; nothing of this file was read"),
+                );
                 Document { path, root: Node::default() }
             }
         }
     }
 
     /// The file that was asked for, or the default one if it exists.
-    fn file(&mut self, asked: Option<&Path>, [default, flag]: [&'static str; 2], content: Content) -> Option<(PathBuf, String)> {
+    fn file(
+        &mut self,
+        asked: Option<&Path>,
+        [default, flag]: [&'static str; 2],
+        content: Content,
+    ) -> Option<(PathBuf, String)> {
         let path = asked.map_or_else(|| PathBuf::from(default), Path::to_owned);
         let at = Where::File { path: path.clone(), line: 1, key: String::new() };
         match self.files.read(&path, content, &at, self.report).and_then(as_text) {
@@ -256,7 +323,11 @@ impl<'a> Reader<'a, '_> {
                 } else {
                     Where::File { path: path.clone(), line: 1, key: String::new() }
                 };
-                self.report.mistake(at, format!("{}: {error}", path.display()), "a file that exists and can be read");
+                self.report.mistake(
+                    at,
+                    format!("{}: {error}", path.display()),
+                    "a file that exists and can be read",
+                );
                 None
             }
         }
@@ -266,7 +337,8 @@ impl<'a> Reader<'a, '_> {
 /// A file's text, without the byte order mark that some editors put in front.
 fn as_text(bytes: Option<Vec<u8>>) -> io::Result<Option<String>> {
     let Some(bytes) = bytes else { return Ok(None) };
-    let text = String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))?;
     Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
 }
 
@@ -276,7 +348,11 @@ fn allows_writable(sources: &Sources<'_>, report: &mut Report) -> bool {
         None | Some("" | "0" | "false") => false,
         Some(text) => {
             let at = Where::Variable { name: ALLOW_WRITABLE_FILES.to_owned() };
-            report.mistake(at, format!("`{text}`"), "1 to allow files that others can change, or 0");
+            report.mistake(
+                at,
+                format!("`{text}`"),
+                "1 to allow files that others can change, or 0",
+            );
             false
         }
     }

@@ -1,5 +1,5 @@
-//! Section: what the program of a server may do (`run_as`, `confine` and `confine_if_possible` of `mcp.json`), and whether this machine can
-//! see to it.
+//! Section: what the program of a server may do (`run_as`, `confine` and `confine_if_possible` of
+//! `mcp.json`), and whether this machine can see to it.
 
 use std::path::{Path, PathBuf};
 
@@ -24,13 +24,20 @@ pub(super) fn resolve(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Sa
         let text = "runs as root, as the gateway does, and can read the gateway's files: set `run_as`, or start the gateway as another user";
         report.warning(item.at(), text);
     }
-    Sandbox { run_as: run_as.and_then(|written| user(raw, &written, report)), confine: confine(raw, item, report) }
+    Sandbox {
+        run_as: run_as.and_then(|written| user(raw, &written, report)),
+        confine: confine(raw, item, report),
+    }
 }
 
 fn user(raw: &Raw<'_>, Written { text, at, .. }: &Written, report: &mut Report) -> Option<RunAs> {
     match raw.machine().user(text) {
         Err(found) => {
-            report.mistake(at.clone(), found, "another user of this machine than root: user or user:group, by names or numbers");
+            report.mistake(
+                at.clone(),
+                found,
+                "another user of this machine than root: user or user:group, by names or numbers",
+            );
             None
         }
         Ok(_) if !raw.machine().may_change_user() => {
@@ -77,7 +84,11 @@ fn paths(raw: &Raw<'_>, confine: &Item<'_>, key: &str, report: &mut Report) -> V
     let path = |item: &Item<'_>| {
         let text = item.scalar()?;
         if text.is_empty() || text.contains('\0') || text.starts_with('~') {
-            report.mistake(item.at(), format!("`{}`", text.escape_debug()), "the path of a file or folder, with no `~` in front");
+            report.mistake(
+                item.at(),
+                format!("`{}`", text.escape_debug()),
+                "the path of a file or folder, with no `~` in front",
+            );
             return None;
         }
         Some(raw.cwd.join(text).to_string_lossy().into_owned())
@@ -90,29 +101,44 @@ fn ports(list: &Item<'_>, report: &mut Report) -> Vec<u16> {
         let text = item.scalar()?;
         let port = text.parse().ok().filter(|port: &u16| *port != 0);
         if port.is_none() {
-            report.mistake(item.at(), format!("`{text}`"), "a TCP port: a whole number from 1 to 65535");
+            report.mistake(
+                item.at(),
+                format!("`{text}`"),
+                "a TCP port: a whole number from 1 to 65535",
+            );
         }
         port
     };
     list.items().iter().filter_map(port).collect()
 }
 
-/// A sandbox that the gateway's own files are inside of protects nothing that is in them. `own` are the files that the configuration was read
-/// from, and the database.
+/// A sandbox that the gateway's own files are inside of protects nothing that is in them. `own` are
+/// the files that the configuration was read from, and the database.
 pub(super) fn warn_of_own_files(raw: &Raw<'_>, own: &[PathBuf], report: &mut Report) {
     let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let own: Vec<(&PathBuf, PathBuf)> = own.iter().map(|path| (path, resolved(path))).collect();
     let root = raw.mcp.root();
-    let servers = ["mcpServers", "servers"].into_iter().filter_map(|key| root.find(key)).flat_map(|item| item.entries());
+    let servers = ["mcpServers", "servers"]
+        .into_iter()
+        .filter_map(|key| root.find(key))
+        .flat_map(|item| item.entries());
     for (_, server) in servers {
         let Some(confine) = server.find("confine") else { continue };
         let lists = ["read", "write"].into_iter().filter_map(|key| confine.find(key));
         for item in lists.flat_map(|list| list.items()) {
             let Some(listed) = item.scalar().map(|text| raw.cwd.join(text)) else { continue };
             let inside = resolved(&listed);
-            let covered = own.iter().find(|(path, resolved)| path.starts_with(&listed) || resolved.starts_with(&inside));
+            let covered = own.iter().find(|(path, resolved)| {
+                path.starts_with(&listed) || resolved.starts_with(&inside)
+            });
             if let Some((path, _)) = covered {
-                report.warning(item.at(), format!("the gateway's own {} is in there, so the server may read it", path.display()));
+                report.warning(
+                    item.at(),
+                    format!(
+                        "the gateway's own {} is in there, so the server may read it",
+                        path.display()
+                    ),
+                );
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Section: scopes of parts of servers (`scopes` of `config.yaml`). What they mean to a token is `portunus_core::oauth::scopes`.
+//! Section: scopes of parts of servers (`scopes` of `config.yaml`). What they mean to a token is
+//! `portunus_core::oauth::scopes`.
 
 use std::collections::BTreeMap;
 
@@ -49,11 +50,14 @@ impl Reading<'_> {
     fn note_name(&mut self, item: &Item<'_>) {
         let Some(Written { text, at, .. }) = written(item.find("name")) else { return };
         let expected = if Scope::parse(&text).is_err() {
-            "visible characters without spaces, quotes and backslashes, such as `github:read`".to_owned()
+            "visible characters without spaces, quotes and backslashes, such as `github:read`"
+                .to_owned()
         } else if [MCP, OFFLINE_ACCESS].contains(&text.as_str()) {
             "another name: this one is a scope of the gateway's own".to_owned()
         } else if self.servers.contains(&text) {
-            format!("another name: this one is the scope of the whole server; `{text}:read`, for example")
+            format!(
+                "another name: this one is the scope of the whole server; `{text}:read`, for example"
+            )
         } else if let Some(first) = self.names.get(&text) {
             format!("another name: this one is already at {first}")
         } else {
@@ -66,21 +70,39 @@ impl Reading<'_> {
     fn rule(&mut self, item: &Item<'_>) -> Option<ScopeRule> {
         let name = written(item.find("name")).and_then(|name| Scope::parse(&name.text).ok());
         let server = written(item.find("server")).map(|server| self.server(server));
-        let [tools, prompts, resources] = ["tools", "prompts", "resources"].map(|key| self.patterns(item, key, server.is_some()));
+        let [tools, prompts, resources] =
+            ["tools", "prompts", "resources"].map(|key| self.patterns(item, key, server.is_some()));
         let includes = self.includes(item);
-        let is_empty = |key: &&str| !item.was_taken_out(key) && item.find(key).is_none_or(|list| list.items().is_empty());
+        let is_empty = |key: &&str| {
+            !item.was_taken_out(key) && item.find(key).is_none_or(|list| list.items().is_empty())
+        };
         if ["tools", "prompts", "resources", "includes"].iter().all(is_empty) {
             let expected = "`tools`, `prompts` or `resources` of a `server`, or `includes`: what the scope lets its holder use";
             self.report.mistake(item.at(), "a scope of nothing", expected);
         }
-        let description = written(item.find("description")).map(|description| description.text).unwrap_or_default();
+        let description = written(item.find("description"))
+            .map(|description| description.text)
+            .unwrap_or_default();
         let ask_first = written(item.find("ask_first")).is_some_and(|flag| flag.text == "true");
-        Some(ScopeRule { name: name?, description, server: server.flatten(), tools, prompts, resources, includes, ask_first })
+        Some(ScopeRule {
+            name: name?,
+            description,
+            server: server.flatten(),
+            tools,
+            prompts,
+            resources,
+            includes,
+            ask_first,
+        })
     }
 
     fn server(&mut self, Written { text, at, .. }: Written) -> Option<ServerName> {
         if !self.servers.contains(&text) {
-            self.report.mistake(at, format!("`{text}`"), format!("a server of mcp.json{}", meant(&text, self.servers.iter())));
+            self.report.mistake(
+                at,
+                format!("`{text}`"),
+                format!("a server of mcp.json{}", meant(&text, self.servers.iter())),
+            );
             return None;
         }
         // If it is no name of a server, that was said where it stands.
@@ -90,7 +112,11 @@ impl Reading<'_> {
     fn patterns(&mut self, item: &Item<'_>, key: &str, has_server: bool) -> Vec<Pattern> {
         let Some(list) = item.find(key) else { return Vec::new() };
         if !has_server {
-            self.report.mistake(list.at(), "no `server`", "`server`: the server of mcp.json whose they are");
+            self.report.mistake(
+                list.at(),
+                "no `server`",
+                "`server`: the server of mcp.json whose they are",
+            );
         }
         let parsed = list.items().into_iter().filter_map(|item| {
             let Written { text, at, .. } = written(Some(item))?;
@@ -123,10 +149,13 @@ impl Reading<'_> {
 }
 
 fn meant<'a>(text: &str, known: impl Iterator<Item = &'a String>) -> String {
-    nearest(text, known.map(String::as_str)).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    nearest(text, known.map(String::as_str))
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
 }
 
-/// The way from a scope back to itself by `includes`, told at the scope of the circle that stands first.
+/// The way from a scope back to itself by `includes`, told at the scope of the circle that stands
+/// first.
 fn circle(start: &Scope, rules: &[(&Item<'_>, ScopeRule)]) -> Option<String> {
     let mut ways = vec![vec![start]];
     let mut seen: Vec<&Scope> = Vec::new();
@@ -135,9 +164,11 @@ fn circle(start: &Scope, rules: &[(&Item<'_>, ScopeRule)]) -> Option<String> {
         let Some((_, rule)) = rules.iter().find(|(_, rule)| rule.name == **last) else { continue };
         for next in &rule.includes {
             if next == start {
-                let position = |scope: &Scope| rules.iter().position(|(_, rule)| rule.name == *scope);
+                let position =
+                    |scope: &Scope| rules.iter().position(|(_, rule)| rule.name == *scope);
                 let is_first = way.iter().all(|scope| position(scope) >= position(start));
-                let words: Vec<_> = way.iter().chain([&start]).map(|scope| scope.as_str()).collect();
+                let words: Vec<_> =
+                    way.iter().chain([&start]).map(|scope| scope.as_str()).collect();
                 return is_first.then(|| quoted(&words, " includes "));
             }
             if !seen.contains(&next) {

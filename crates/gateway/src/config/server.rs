@@ -31,34 +31,48 @@ pub(super) struct Server {
 
 pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Server {
     let listen = listen(raw, report);
-    let production = raw.env.find("NODE_ENV").is_some_and(|variable| variable.text.trim() == "production");
+    let production =
+        raw.env.find("NODE_ENV").is_some_and(|variable| variable.text.trim() == "production");
     Server {
         public_url: public_url(raw, listen.port(), production, report),
         listen,
         production,
-        allowed_origins: list(raw, "allowed_origins").iter().filter_map(|text| origin(text, report)).collect(),
-        allowed_hosts: list(raw, "allowed_hosts").iter().filter_map(|text| host(text, report)).collect(),
-        trusted_proxies: list(raw, "trusted_proxies").iter().filter_map(|text| range(text, report)).collect(),
+        allowed_origins: list(raw, "allowed_origins")
+            .iter()
+            .filter_map(|text| origin(text, report))
+            .collect(),
+        allowed_hosts: list(raw, "allowed_hosts")
+            .iter()
+            .filter_map(|text| host(text, report))
+            .collect(),
+        trusted_proxies: list(raw, "trusted_proxies")
+            .iter()
+            .filter_map(|text| range(text, report))
+            .collect(),
         body_limit: body_limit(raw, report),
     }
 }
 
 impl Server {
-    /// Does this URL lead back to the gateway? Its own port is its own; behind its public name something may stand in front that sends other paths
-    /// elsewhere.
+    /// Does this URL lead back to the gateway? Its own port is its own; behind its public name
+    /// something may stand in front that sends other paths elsewhere.
     pub(super) fn is_at(&self, url: &Url) -> bool {
         let is_public = url.origin().ascii_serialization() == self.public_url.origin();
-        is_public && (matches!(url.path(), "/" | "/mcp") || url.path().starts_with("/mcp/")) || self.listens_at(url)
+        is_public && (matches!(url.path(), "/" | "/mcp") || url.path().starts_with("/mcp/"))
+            || self.listens_at(url)
     }
 
     fn listens_at(&self, url: &Url) -> bool {
         let own = self.listen.ip();
-        let is_own = |address: IpAddr| address == own || address.is_loopback() && (own.is_unspecified() || own.is_loopback());
+        let is_own = |address: IpAddr| {
+            address == own || address.is_loopback() && (own.is_unspecified() || own.is_loopback())
+        };
         let host = match url.host() {
             Some(Host::Ipv4(address)) => is_own(address.into()),
             Some(Host::Ipv6(address)) => is_own(address.into()),
             Some(Host::Domain(name)) => {
-                (name == "localhost" || name.ends_with(".localhost")) && is_own(Ipv4Addr::LOCALHOST.into())
+                (name == "localhost" || name.ends_with(".localhost"))
+                    && is_own(Ipv4Addr::LOCALHOST.into())
             }
             None => false,
         };
@@ -66,14 +80,16 @@ impl Server {
     }
 }
 
-/// Of a URL that leads back to the gateway. Who moves from elsewhere may have another port than is ours by default, so it is no mistake.
-pub(super) const OURSELVES: &str =
-    "leads back to the gateway itself, by BASE_URL, HOST and PORT: the address of another program belongs here";
+/// Of a URL that leads back to the gateway. Who moves from elsewhere may have another port than is
+/// ours by default, so it is no mistake.
+pub(super) const OURSELVES: &str = "leads back to the gateway itself, by BASE_URL, HOST and PORT: the address of another program belongs here";
 
 fn listen(raw: &Raw<'_>, report: &mut Report) -> SocketAddr {
     let mut listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
     if let Some(Written { text, at, .. }) = raw.setting("listen", report) {
-        let parts = text.rsplit_once(':').and_then(|(host, port)| Some(SocketAddr::new(address(host)?, parse_port(port)?)));
+        let parts = text
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some(SocketAddr::new(address(host)?, parse_port(port)?)));
         match parts {
             Some(parsed) => listen = parsed,
             None => report.mistake(
@@ -86,7 +102,11 @@ fn listen(raw: &Raw<'_>, report: &mut Report) -> SocketAddr {
     if let Some(Written { text, at, .. }) = raw.variable(&["HOST"], report) {
         match address(&text) {
             Some(address) => listen.set_ip(address),
-            None => report.mistake(at, format!("`{text}`"), "an IP address to listen on, such as 127.0.0.1 or 0.0.0.0"),
+            None => report.mistake(
+                at,
+                format!("`{text}`"),
+                "an IP address to listen on, such as 127.0.0.1 or 0.0.0.0",
+            ),
         }
     }
     if let Some(Written { text, at, .. }) = raw.variable(&["PORT"], report) {
@@ -116,20 +136,29 @@ fn public_url(raw: &Raw<'_>, port: u16, production: bool, report: &mut Report) -
         return default();
     };
     if is_placeholder(&text) {
-        report.mistake(at, format!("`{text}`, still the example value"), "where people and clients reach this gateway");
+        report.mistake(
+            at,
+            format!("`{text}`, still the example value"),
+            "where people and clients reach this gateway",
+        );
         return default();
     }
     let url = match PublicUrl::parse(&text) {
         Ok(url) => url,
         Err(error) => {
-            let expected = format!("such as https://mcp.acme.com or http://localhost:{port}: {error}");
+            let expected =
+                format!("such as https://mcp.acme.com or http://localhost:{port}: {error}");
             report.mistake(at, format!("`{}`", without_credentials(&text)), expected);
             return default();
         }
     };
     if !url.is_https() && !url.is_loopback() {
         if production {
-            report.mistake(at, format!("`{url}` with NODE_ENV=production"), "https://…: tokens must not travel in the clear");
+            report.mistake(
+                at,
+                format!("`{url}` with NODE_ENV=production"),
+                "https://…: tokens must not travel in the clear",
+            );
         } else {
             let name = variable.unwrap_or("public_url");
             report.warning(
@@ -146,10 +175,14 @@ fn local(port: u16) -> PublicUrl {
     PublicUrl::parse(&format!("http://localhost:{port}")).expect("a URL")
 }
 
-/// A text that should have been a URL, as it may be shown: without user name, password and query, wherever these may begin.
+/// A text that should have been a URL, as it may be shown: without user name, password and query,
+/// wherever these may begin.
 pub(super) fn without_credentials(text: &str) -> String {
-    let (before, shown) = text.rsplit_once('@').map_or((None, text), |(before, shown)| (Some(before), shown));
-    let shown = shown.split_once('?').map_or_else(|| shown.to_owned(), |(shown, _)| format!("{shown}?[redacted]"));
+    let (before, shown) =
+        text.rsplit_once('@').map_or((None, text), |(before, shown)| (Some(before), shown));
+    let shown = shown
+        .split_once('?')
+        .map_or_else(|| shown.to_owned(), |(shown, _)| format!("{shown}?[redacted]"));
     match before.map(|before| before.split_once("://")) {
         None => shown,
         Some(Some((scheme, _))) => format!("{scheme}://[redacted]@{shown}"),
@@ -165,7 +198,9 @@ fn list(raw: &Raw<'_>, key: &str) -> Vec<Written> {
 fn origin(Written { text, at, .. }: &Written, report: &mut Report) -> Option<String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let origin = url.map(|url| url.origin().ascii_serialization());
-    let fits = origin.as_ref().is_some_and(|origin| origin.eq_ignore_ascii_case(text.trim_end_matches('/')));
+    let fits = origin
+        .as_ref()
+        .is_some_and(|origin| origin.eq_ignore_ascii_case(text.trim_end_matches('/')));
     if !fits {
         let expected = "an origin: scheme, host and port if it is not the default, such as https://app.acme.com; no path, no `*`";
         report.mistake(at.clone(), format!("`{}`", without_credentials(text)), expected);
@@ -178,7 +213,10 @@ fn host(Written { text, at, .. }: &Written, report: &mut Report) -> Option<Strin
     let url = Url::parse(&format!("http://{lower}/")).ok();
     let fits = url.is_some_and(|url| {
         let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-        url.path() == "/" && url.host_str().is_some_and(|host| format!("{host}{port}") == lower.trim_end_matches(":80"))
+        url.path() == "/"
+            && url
+                .host_str()
+                .is_some_and(|host| format!("{host}{port}") == lower.trim_end_matches(":80"))
     });
     if !fits {
         report.mistake(
@@ -191,16 +229,24 @@ fn host(Written { text, at, .. }: &Written, report: &mut Report) -> Option<Strin
 }
 
 fn range(Written { text, at, .. }: &Written, report: &mut Report) -> Option<Cidr> {
-    text.parse().inspect_err(|error| report.mistake(at.clone(), format!("`{text}`"), format!("{error}"))).ok()
+    text.parse()
+        .inspect_err(|error| report.mistake(at.clone(), format!("`{text}`"), format!("{error}")))
+        .ok()
 }
 
 fn body_limit(raw: &Raw<'_>, report: &mut Report) -> usize {
     const SMALLEST: usize = 1024;
-    let Some(Written { text, at, .. }) = raw.setting("limits.body", report) else { return DEFAULT_BODY_LIMIT };
+    let Some(Written { text, at, .. }) = raw.setting("limits.body", report) else {
+        return DEFAULT_BODY_LIMIT;
+    };
     match quantity::parse_size(&text) {
         Some(size) if size >= SMALLEST => size,
         Some(_) => {
-            report.mistake(at, format!("`{text}`"), "1KiB at least: nothing could be called with less");
+            report.mistake(
+                at,
+                format!("`{text}`"),
+                "1KiB at least: nothing could be called with less",
+            );
             DEFAULT_BODY_LIMIT
         }
         None => {

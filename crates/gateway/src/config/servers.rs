@@ -61,12 +61,18 @@ pub(super) struct Servers {
 pub(super) fn resolve(raw: &Raw<'_>, own: &Server, report: &mut Report) -> Servers {
     let root = raw.mcp.root();
     let mut servers = Servers::default();
-    let entries = ["mcpServers", "servers"].into_iter().filter_map(|key| root.find(key)).flat_map(|item| item.entries());
+    let entries = ["mcpServers", "servers"]
+        .into_iter()
+        .filter_map(|key| root.find(key))
+        .flat_map(|item| item.entries());
     for (name, item) in entries {
         servers.names.push(name.to_owned());
-        let pinned = written(item.find("pinning")).and_then(|written| pinning::parse(written, report));
+        let pinned =
+            written(item.find("pinning")).and_then(|written| pinning::parse(written, report));
         let spec = Reading { raw, own, item: &item, report }.server(name);
-        servers.pinning.extend(spec.as_ref().zip(pinned).map(|(spec, pinned)| (spec.name.clone(), pinned)));
+        servers
+            .pinning
+            .extend(spec.as_ref().zip(pinned).map(|(spec, pinned)| (spec.name.clone(), pinned)));
         if written(item.find("disabled")).is_some_and(|disabled| disabled.text == "true") {
             servers.disabled.push(name.to_owned());
         } else {
@@ -104,7 +110,15 @@ impl Reading<'_, '_> {
         let request_timeout = self.seconds("request_timeout", REQUEST_TIMEOUT);
         let connect_timeout = self.seconds("connect_timeout", CONNECT_TIMEOUT);
         let idle_timeout = self.seconds("idle_timeout", IDLE_TIMEOUT);
-        Some(ServerSpec { name: name?, transport: transport?, isolation, era, request_timeout, connect_timeout, idle_timeout })
+        Some(ServerSpec {
+            name: name?,
+            transport: transport?,
+            isolation,
+            era,
+            request_timeout,
+            connect_timeout,
+            idle_timeout,
+        })
     }
 
     fn name(&mut self, text: &str) -> Option<ServerName> {
@@ -118,8 +132,7 @@ impl Reading<'_, '_> {
         }
         let parsed = ServerName::parse(text);
         if parsed.is_err() {
-            let expected =
-                "a name of 1 to 64 letters, digits, `_`, `-` or `.`, not starting with a dot: it stands in /mcp/{name}";
+            let expected = "a name of 1 to 64 letters, digits, `_`, `-` or `.`, not starting with a dot: it stands in /mcp/{name}";
             self.report.mistake(self.item.at(), format!("the server name `{text}`"), expected);
         }
         parsed.ok()
@@ -133,7 +146,11 @@ impl Reading<'_, '_> {
                 if let Some((text, kind)) = kind
                     && text != "stdio"
                 {
-                    self.report.mistake(kind.at, format!("`{text}` with a command"), "`stdio`, or no `type` at all");
+                    self.report.mistake(
+                        kind.at,
+                        format!("`{text}` with a command"),
+                        "`stdio`, or no `type` at all",
+                    );
                 }
                 self.without(&["headers"], "command");
                 self.stdio(command)
@@ -142,7 +159,10 @@ impl Reading<'_, '_> {
                 self.without(&["args", "cwd"], "url");
                 self.without(&sandbox::KEYS, "url");
                 if let Some(env) = self.item.find("env").filter(|env| !env.entries().is_empty()) {
-                    self.report.warning(env.at(), "not used: a server with a url has an environment of its own");
+                    self.report.warning(
+                        env.at(),
+                        "not used: a server with a url has an environment of its own",
+                    );
                 }
                 self.remote(url, kind)
             }
@@ -165,7 +185,9 @@ impl Reading<'_, '_> {
     fn stdio(&mut self, command: Written) -> Option<Transport> {
         let args = self.item.find("args").map(|args| args.items()).unwrap_or_default();
         let args: Vec<String> = args.iter().filter_map(Item::scalar).collect();
-        if command.text.is_empty() || [&command.text].into_iter().chain(&args).any(|text| text.contains('\0')) {
+        if command.text.is_empty()
+            || [&command.text].into_iter().chain(&args).any(|text| text.contains('\0'))
+        {
             self.report.mistake(command.at, "no program", "the program to start, such as `npx`");
             return None;
         }
@@ -184,12 +206,17 @@ impl Reading<'_, '_> {
         let mut variables = BTreeMap::new();
         for (name, item) in entries {
             // What cannot be taken apart has been reported.
-            let pieces = item.scalar().and_then(|value| pieces(&value, |name| self.raw.env.text(name)).ok());
+            let pieces =
+                item.scalar().and_then(|value| pieces(&value, |name| self.raw.env.text(name)).ok());
             let Some(value) = pieces.map(env_value) else { continue };
             let is_text = |test: &dyn Fn(&str) -> bool| {
-                value.0.iter().any(|part| matches!(part, EnvPart::Text(text) if test(text.expose())))
+                value
+                    .0
+                    .iter()
+                    .any(|part| matches!(part, EnvPart::Text(text) if test(text.expose())))
             };
-            if name.is_empty() || name.contains(['=', '\0']) || is_text(&|text| text.contains('\0')) {
+            if name.is_empty() || name.contains(['=', '\0']) || is_text(&|text| text.contains('\0'))
+            {
                 self.report.mistake(
                     item.at(),
                     format!("the variable `{}`", name.escape_debug()),
@@ -209,7 +236,11 @@ impl Reading<'_, '_> {
     fn without_persons(&mut self, transport: &Transport) {
         let Transport::Stdio { env, .. } = transport else { return };
         for name in env.iter().filter(|(_, value)| value.is_personal()).map(|(name, _)| name) {
-            let at = self.item.find("env").and_then(|env| env.find(name)).map_or_else(|| self.item.at(), |item| item.at());
+            let at = self
+                .item
+                .find("env")
+                .and_then(|env| env.find(name))
+                .map_or_else(|| self.item.at(), |item| item.at());
             self.report.mistake(
                 at,
                 "a reference to a person beside `isolation: shared`",
@@ -237,11 +268,17 @@ impl Reading<'_, '_> {
             },
         };
         let url = url?;
-        Some(if kind == "sse" { Transport::Sse { url, headers } } else { Transport::Http { url, headers } })
+        Some(if kind == "sse" {
+            Transport::Sse { url, headers }
+        } else {
+            Transport::Http { url, headers }
+        })
     }
 
     fn url(&mut self, Written { text, at, .. }: Written) -> Option<Url> {
-        let parsed = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let parsed = Url::parse(&text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let expected = match &parsed {
             None => "an http or https URL, such as https://mcp.acme.com/mcp",
             Some(url) if !url.username().is_empty() || url.password().is_some() => {
@@ -260,27 +297,38 @@ impl Reading<'_, '_> {
     }
 
     fn headers(&mut self) -> Vec<(HeaderName, SecretText)> {
-        let entries = self.item.find("headers").map(|headers| headers.entries()).unwrap_or_default();
+        let entries =
+            self.item.find("headers").map(|headers| headers.entries()).unwrap_or_default();
         let mut headers = Vec::new();
         for (name, item) in entries {
             let Some(value) = item.scalar() else { continue };
             let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
             let expected = match &parsed {
                 None => "the name of a header: letters, digits and `-`",
-                Some(name) if OWN_HEADERS.contains(&name.as_str()) => "another header: the gateway sets this one itself",
-                Some(_) if HeaderValue::from_str(&value).is_err() => "a value without line breaks and control characters",
+                Some(name) if OWN_HEADERS.contains(&name.as_str()) => {
+                    "another header: the gateway sets this one itself"
+                }
+                Some(_) if HeaderValue::from_str(&value).is_err() => {
+                    "a value without line breaks and control characters"
+                }
                 Some(name) => {
                     headers.push((name.clone(), SecretText::new(value)));
                     continue;
                 }
             };
-            self.report.mistake(item.at(), format!("the header `{}`", name.escape_debug()), expected);
+            self.report.mistake(
+                item.at(),
+                format!("the header `{}`", name.escape_debug()),
+                expected,
+            );
         }
         headers
     }
 
     fn isolation(&mut self) -> Isolation {
-        let Some(written) = written(self.item.find("isolation")) else { return Isolation::default() };
+        let Some(written) = written(self.item.find("isolation")) else {
+            return Isolation::default();
+        };
         match written.text.as_str() {
             "user" => Isolation::User,
             "shared" => Isolation::Shared,
@@ -306,10 +354,15 @@ impl Reading<'_, '_> {
 
     fn seconds(&mut self, key: &str, default: Duration) -> Duration {
         let Some(Written { text, at, .. }) = written(self.item.find(key)) else { return default };
-        let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let parsed =
+            text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let fits = parsed.filter(|parsed| !parsed.is_zero() && *parsed <= LONGEST);
         if fits.is_none() {
-            self.report.mistake(at, format!("`{text}`"), "a number of seconds, more than 0 and at most 86400");
+            self.report.mistake(
+                at,
+                format!("`{text}`"),
+                "a number of seconds, more than 0 and at most 86400",
+            );
         }
         fits.unwrap_or(default)
     }

@@ -1,8 +1,11 @@
-//! The configuration as it is used: [`Config`]. The types of its sections stand in the files that read them; [`super::load`] puts it together.
+//! The configuration as it is used: [`Config`]. The types of its sections stand in the files that
+//! read them; [`super::load`] puts it together.
 
 use std::{net::SocketAddr, time::Duration};
 
-use portunus_core::{lifetimes::Lifetimes, oauth::scopes::ScopeRule, resource::PublicUrl, secret::SecretText};
+use portunus_core::{
+    lifetimes::Lifetimes, oauth::scopes::ScopeRule, resource::PublicUrl, secret::SecretText,
+};
 use portunus_mcp::spec::ServerSpec;
 
 use super::{
@@ -38,7 +41,8 @@ pub struct Config {
     /// Names of servers that are switched off with `disabled`.
     pub disabled_servers: Vec<String>,
     pub proxies: Vec<ProxyRoute>,
-    /// Scopes beside `mcp` and the servers' names. Names are unique, includes are known and without circles.
+    /// Scopes beside `mcp` and the servers' names. Names are unique, includes are known and without
+    /// circles.
     pub scopes: Vec<ScopeRule>,
     pub clients: ClientsConfig,
     pub store: StoreConfig,
@@ -51,7 +55,8 @@ pub struct Config {
     pub pinning: PinningRules,
     /// Origins, beside our own, that browsers may call from (threat 34).
     pub allowed_origins: Vec<String>,
-    /// `Host` values, beside the public URL's, that requests may carry (threat 34): `host` or `host:port`.
+    /// `Host` values, beside the public URL's, that requests may carry (threat 34): `host` or
+    /// `host:port`.
     pub allowed_hosts: Vec<String>,
     /// Peers whose `X-Forwarded-*` counts (threat 38).
     pub trusted_proxies: Vec<Cidr>,
@@ -69,8 +74,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// A gateway without providers and servers, everything else at its default: the demo and tests begin with it.
-    pub fn bare(public_url: PublicUrl, listen: SocketAddr, auth_secret: SecretText, store: StoreConfig) -> Self {
+    /// A gateway without providers and servers, everything else at its default: the demo and tests
+    /// begin with it.
+    pub fn bare(
+        public_url: PublicUrl,
+        listen: SocketAddr,
+        auth_secret: SecretText,
+        store: StoreConfig,
+    ) -> Self {
         Self {
             public_url,
             listen,

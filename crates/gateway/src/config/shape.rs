@@ -1,5 +1,6 @@
-//! What a file may hold: the types of the tables in [`super::tables`], and the walk that finds everything in a file that does
-//! not fit them. `portunus schema` prints the same tables as JSON Schema ([`super::schema`]), so the two cannot drift apart.
+//! What a file may hold: the types of the tables in [`super::tables`], and the walk that finds
+//! everything in a file that does not fit them. `portunus schema` prints the same tables as JSON
+//! Schema ([`super::schema`]), so the two cannot drift apart.
 
 use std::path::Path;
 
@@ -18,7 +19,8 @@ pub(super) enum Shape {
     Text,
     /// Text that is never printed.
     Secret,
-    /// A secret that may refer to a person. It is left as it was written: its reader expands it, with [`super::expand::pieces`].
+    /// A secret that may refer to a person. It is left as it was written: its reader expands it,
+    /// with [`super::expand::pieces`].
     Personal,
     /// `true` or `false`.
     Flag,
@@ -79,9 +81,15 @@ impl Field {
     }
 }
 
-/// Goes through a whole file, expands references to variables, and reports whatever does not fit. What was reported is taken
-/// out, so that readers of the tree see only values of the right form.
-pub(super) fn check(table: &'static Table, root: &mut Node, path: &Path, env: &Environment, report: &mut Report) {
+/// Goes through a whole file, expands references to variables, and reports whatever does not fit.
+/// What was reported is taken out, so that readers of the tree see only values of the right form.
+pub(super) fn check(
+    table: &'static Table,
+    root: &mut Node,
+    path: &Path,
+    env: &Environment,
+    report: &mut Report,
+) {
     if root.value != Value::Null {
         let mut walk = Walk { path, env, report };
         walk.table(table, root, "");
@@ -101,12 +109,19 @@ impl Walk<'_> {
 
     fn value(&mut self, shape: &'static Shape, node: &mut Node, key: &str) {
         match shape {
-            // Nothing says neither the word nor the table, and must not be taken for having said nothing.
+            // Nothing says neither the word nor the table, and must not be taken for having said
+            // nothing.
             Shape::WordOr(..) if node.value == Value::Null => {
-                self.report.mistake(self.at(node.line, key), "nothing", expected(shape, &node.value));
+                self.report.mistake(
+                    self.at(node.line, key),
+                    "nothing",
+                    expected(shape, &node.value),
+                );
             }
             _ if node.value == Value::Null => {}
-            Shape::WordOr(_, table) if matches!(node.value, Value::Map(_)) => self.table(table, node, key),
+            Shape::WordOr(_, table) if matches!(node.value, Value::Map(_)) => {
+                self.table(table, node, key);
+            }
             Shape::List(inner) => self.list(inner, node, key),
             Shape::Map(inner) => self.map(inner, node, key),
             Shape::Table(table) => self.table(table, node, key),
@@ -130,7 +145,11 @@ impl Walk<'_> {
         if let Value::Text(text) = &mut node.value {
             let is_personal = matches!(shape, Shape::Personal);
             let variable = |name: &str| self.env.text(name);
-            match if is_personal { pieces(text, variable).map(|_| text.clone()) } else { expand(text, variable) } {
+            match if is_personal {
+                pieces(text, variable).map(|_| text.clone())
+            } else {
+                expand(text, variable)
+            } {
                 Ok(expanded) => {
                     was_expanded = expanded != *text;
                     *text = expanded;
@@ -143,15 +162,22 @@ impl Walk<'_> {
             }
         }
         let fits = match shape {
-            Shape::Flag => matches!(&node.value, Value::Flag(_)) || (was_expanded && is_flag(&node.value)),
+            Shape::Flag => {
+                matches!(&node.value, Value::Flag(_)) || (was_expanded && is_flag(&node.value))
+            }
             Shape::Seconds | Shape::Count => {
-                matches!(node.value, Value::Number(_)) || (was_expanded && matches!(node.value, Value::Text(_)))
+                matches!(node.value, Value::Number(_))
+                    || (was_expanded && matches!(node.value, Value::Text(_)))
             }
             Shape::Size => matches!(node.value, Value::Number(_) | Value::Text(_)),
             _ => matches!(node.value, Value::Text(_)),
         };
         if !fits {
-            self.report.mistake(self.at(node.line, key), found(shape, &node.value), expected(shape, &node.value));
+            self.report.mistake(
+                self.at(node.line, key),
+                found(shape, &node.value),
+                expected(shape, &node.value),
+            );
             node.value = Value::Null;
         }
     }
@@ -164,7 +190,9 @@ impl Walk<'_> {
     }
 
     fn map(&mut self, inner: &'static Shape, node: &mut Node, key: &str) {
-        let Value::Map(entries) = &mut node.value else { return self.wrong(node, key, "a group of keys with values") };
+        let Value::Map(entries) = &mut node.value else {
+            return self.wrong(node, key, "a group of keys with values");
+        };
         self.drop_duplicates(entries, key);
         for entry in entries {
             self.value(inner, &mut entry.value, &joined(key, &entry.key));
@@ -187,30 +215,55 @@ impl Walk<'_> {
         }
     }
 
-    /// Fields that are needed, and fields that exclude each other. A field that was meant by a mistyped key is not missed too.
+    /// Fields that are needed, and fields that exclude each other. A field that was meant by a
+    /// mistyped key is not missed too.
     fn presence(&mut self, table: &Table, entries: &[Entry], meant: &[&str], line: u32, key: &str) {
         let is_there = |name: &str| {
-            meant.contains(&name) || entries.iter().any(|entry| entry.key == name && entry.value.value != Value::Null)
+            meant.contains(&name)
+                || entries.iter().any(|entry| entry.key == name && entry.value.value != Value::Null)
         };
         for field in table.fields.iter().filter(|field| field.required && !is_there(field.name)) {
             let found = format!("no `{}`", field.name);
-            self.report.mistake(self.at(line, key), found, format!("`{}`: {}", field.name, field.doc));
+            self.report.mistake(
+                self.at(line, key),
+                found,
+                format!("`{}`: {}", field.name, field.doc),
+            );
         }
-        let present: Vec<&str> = table.one_of.iter().copied().filter(|name| is_there(name)).collect();
+        let present: Vec<&str> =
+            table.one_of.iter().copied().filter(|name| is_there(name)).collect();
         if !table.one_of.is_empty() && present.len() != 1 {
-            let found = if present.is_empty() { "none of them".to_owned() } else { quoted(&present, " and ") };
-            self.report.mistake(self.at(line, key), found, format!("exactly one of {}", quoted(table.one_of, " and ")));
+            let found = if present.is_empty() {
+                "none of them".to_owned()
+            } else {
+                quoted(&present, " and ")
+            };
+            self.report.mistake(
+                self.at(line, key),
+                found,
+                format!("exactly one of {}", quoted(table.one_of, " and ")),
+            );
         }
     }
 
-    fn is_known(&mut self, table: &Table, entry: &Entry, key: &str, meant: &mut Vec<&'static str>) -> bool {
+    fn is_known(
+        &mut self,
+        table: &Table,
+        entry: &Entry,
+        key: &str,
+        meant: &mut Vec<&'static str>,
+    ) -> bool {
         let is_known = table.fields.iter().any(|field| field.name == entry.key);
         if !is_known {
             let guess = nearest(&entry.key, table.fields.iter().map(|field| field.name));
             meant.extend(guess);
             let guess = guess.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
             let found = format!("unknown key `{}`", entry.key);
-            self.report.mistake(self.at(entry.line, key), found, format!("{guess}Known here: {}", names(table)));
+            self.report.mistake(
+                self.at(entry.line, key),
+                found,
+                format!("{guess}Known here: {}", names(table)),
+            );
         }
         is_known
     }
@@ -221,7 +274,11 @@ impl Walk<'_> {
             let earlier = seen.iter().find(|(name, _)| *name == entry.key).map(|(_, line)| *line);
             if let Some(line) = earlier {
                 let found = format!("`{}` a second time; it stands on line {line} too", entry.key);
-                self.report.mistake(self.at(entry.line, &joined(key, &entry.key)), found, "each key once");
+                self.report.mistake(
+                    self.at(entry.line, &joined(key, &entry.key)),
+                    found,
+                    "each key once",
+                );
             } else {
                 seen.push((entry.key.clone(), entry.line));
             }
@@ -260,8 +317,12 @@ fn expected(shape: &Shape, found: &Value) -> String {
         Shape::Size => quantity::SIZE.to_owned(),
         Shape::Rate => quantity::RATE.to_owned(),
         Shape::Choice(choices) => format!("one of {}", quoted(choices, ", ")),
-        Shape::WordOr(words, table) => format!("{}, or a group of keys: {}", quoted(words, ", "), names(table)),
-        _ if matches!(found, Value::Number(_) | Value::Flag(_)) => "text: put it in quotes".to_owned(),
+        Shape::WordOr(words, table) => {
+            format!("{}, or a group of keys: {}", quoted(words, ", "), names(table))
+        }
+        _ if matches!(found, Value::Number(_) | Value::Flag(_)) => {
+            "text: put it in quotes".to_owned()
+        }
         _ => "text".to_owned(),
     }
 }

@@ -1,4 +1,5 @@
-//! Where a configuration is read from: the command line, the environment and files. What stands in them is [`super::raw`]'s.
+//! Where a configuration is read from: the command line, the environment and files. What stands in
+//! them is [`super::raw`]'s.
 
 use std::{
     collections::BTreeMap,

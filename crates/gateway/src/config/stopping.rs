@@ -9,7 +9,8 @@ use super::{
     store::StoreConfig,
 };
 
-/// With other gateways beside it: as long as a balancer that looks every second or two takes to notice.
+/// With other gateways beside it: as long as a balancer that looks every second or two takes to
+/// notice.
 const AMONG_OTHERS: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
@@ -24,7 +25,11 @@ pub(super) fn resolve(raw: &Raw<'_>, store: &StoreConfig, report: &mut Report) -
     match parse_duration(&text) {
         Some(delay) if delay <= LONGEST => delay,
         Some(_) => {
-            report.mistake(at, format!("`{text}`"), format!("from 0s to {}", show_duration(LONGEST)));
+            report.mistake(
+                at,
+                format!("`{text}`"),
+                format!("from 0s to {}", show_duration(LONGEST)),
+            );
             default
         }
         None => {

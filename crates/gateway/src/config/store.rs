@@ -1,5 +1,5 @@
-//! Section: where things are kept. What a URL of Redis may look like is read next to what dials it, in
-//! [`portunus_store::redis::RedisAddress`].
+//! Section: where things are kept. What a URL of Redis may look like is read next to what dials it,
+//! in [`portunus_store::redis::RedisAddress`].
 
 use std::path::PathBuf;
 
@@ -22,8 +22,7 @@ pub enum StoreConfig {
 }
 
 const DEFAULT_PATH: &str = "./mcp.sqlite";
-const REDIS_URL: &str =
-    "such as redis://host:6379/0, rediss://user@host:6379 (TLS), or the same with redis+cluster:// or redis+sentinel://";
+const REDIS_URL: &str = "such as redis://host:6379/0, rediss://user@host:6379 (TLS), or the same with redis+cluster:// or redis+sentinel://";
 /// More would be a mistake: a write waits for all of them.
 const MOST_REPLICAS: u32 = 9;
 const LONGEST_PREFIX: usize = 64;
@@ -40,9 +39,17 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> StoreConfig {
         Given::Mistaken => return file,
         Given::Not => {
             if let Some(WrittenSecret { at, .. }) = password {
-                report.mistake(at, "a password without an address", "KVS_ADDR=host:6379 or REDIS_URL=redis://host:6379 with it");
+                report.mistake(
+                    at,
+                    "a password without an address",
+                    "KVS_ADDR=host:6379 or REDIS_URL=redis://host:6379 with it",
+                );
             } else if let Some(item) = raw.config.root().find_path("store.redis") {
-                report.mistake(item.at(), "no `url`", format!("`url`, {REDIS_URL}; or REDIS_URL in the environment"));
+                report.mistake(
+                    item.at(),
+                    "no `url`",
+                    format!("`url`, {REDIS_URL}; or REDIS_URL in the environment"),
+                );
             }
             return file;
         }
@@ -73,13 +80,25 @@ fn address(raw: &Raw<'_>, report: &mut Report) -> Given {
     let url = raw.variable(&["REDIS_URL"], report);
     match (kvs, url) {
         (Some(kvs), Some(_)) => {
-            report.mistake(kvs.at, "an address, while REDIS_URL gives one too", "KVS_ADDR or REDIS_URL, not both");
+            report.mistake(
+                kvs.at,
+                "an address, while REDIS_URL gives one too",
+                "KVS_ADDR or REDIS_URL, not both",
+            );
             Given::Mistaken
         }
         (Some(kvs), None) => {
             let is_bare = !kvs.text.contains(['@', '/', '?', ',']);
-            let address = if is_bare { RedisAddress::parse(&format!("redis://{}", kvs.text)) } else { Err(AddressError("")) };
-            read(&kvs, address.map_err(|_| AddressError("a host and a port, such as localhost:6379")), report)
+            let address = if is_bare {
+                RedisAddress::parse(&format!("redis://{}", kvs.text))
+            } else {
+                Err(AddressError(""))
+            };
+            read(
+                &kvs,
+                address.map_err(|_| AddressError("a host and a port, such as localhost:6379")),
+                report,
+            )
         }
         (None, Some(url)) => read(&url, RedisAddress::parse(&url.text), report),
         (None, None) => match raw.setting("store.redis.url", report) {
@@ -89,7 +108,11 @@ fn address(raw: &Raw<'_>, report: &mut Report) -> Given {
     }
 }
 
-fn read(Written { text, at, .. }: &Written, address: Result<RedisAddress, AddressError>, report: &mut Report) -> Given {
+fn read(
+    Written { text, at, .. }: &Written,
+    address: Result<RedisAddress, AddressError>,
+    report: &mut Report,
+) -> Given {
     match address {
         Ok(address) => Given::Read(address),
         Err(AddressError(expected)) => {
@@ -99,8 +122,14 @@ fn read(Written { text, at, .. }: &Written, address: Result<RedisAddress, Addres
     }
 }
 
-fn with_password(mut address: RedisAddress, password: Option<WrittenSecret>, report: &mut Report) -> RedisAddress {
-    if let Some(WrittenSecret { text, at }) = password.filter(|password| !password.text.expose().is_empty()) {
+fn with_password(
+    mut address: RedisAddress,
+    password: Option<WrittenSecret>,
+    report: &mut Report,
+) -> RedisAddress {
+    if let Some(WrittenSecret { text, at }) =
+        password.filter(|password| !password.text.expose().is_empty())
+    {
         if address.password.is_some() {
             report.mistake(at, "a password, while the URL has one too", "one of the two");
         } else {
@@ -115,7 +144,11 @@ fn parse_prefix(Written { text, at, .. }: Written, report: &mut Report) -> Strin
     let fits = (1..=LONGEST_PREFIX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
     if !fits {
-        report.mistake(at, format!("`{text}`"), format!("letters, digits, `-`, `_`, `.` and `:`, {LONGEST_PREFIX} at most"));
+        report.mistake(
+            at,
+            format!("`{text}`"),
+            format!("letters, digits, `-`, `_`, `.` and `:`, {LONGEST_PREFIX} at most"),
+        );
     }
     text
 }
@@ -123,7 +156,11 @@ fn parse_prefix(Written { text, at, .. }: Written, report: &mut Report) -> Strin
 fn parse_replicas(Written { text, at, .. }: &Written, report: &mut Report) -> u32 {
     let parsed = text.parse().ok().filter(|count| (1..=MOST_REPLICAS).contains(count));
     if parsed.is_none() {
-        report.mistake(at.clone(), format!("`{text}`"), format!("a whole number from 1 to {MOST_REPLICAS}"));
+        report.mistake(
+            at.clone(),
+            format!("`{text}`"),
+            format!("a whole number from 1 to {MOST_REPLICAS}"),
+        );
     }
     parsed.unwrap_or(0)
 }

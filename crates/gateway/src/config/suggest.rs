@@ -5,7 +5,10 @@ pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -
     let written = plain(written);
     let limit = (written.chars().count() / 3).clamp(1, 3);
     let scored = known.map(|name| (distance(&written, &plain(name)), name));
-    scored.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    scored
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// Case, `_` and `-` are what people mix up first.
@@ -13,7 +16,8 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
-/// How many characters must be added, taken away, replaced or swapped with their neighbour (optimal string alignment).
+/// How many characters must be added, taken away, replaced or swapped with their neighbour (optimal
+/// string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];

@@ -1,5 +1,5 @@
-//! Every key of `config.yaml` and `mcp.json`, with the variables that set the same: the one table that the parser, the JSON
-//! Schemas and the tests of the documentation go by.
+//! Every key of `config.yaml` and `mcp.json`, with the variables that set the same: the one table
+//! that the parser, the JSON Schemas and the tests of the documentation go by.
 
 mod clients;
 
@@ -88,8 +88,17 @@ pub(super) const CONFIG: Table = Table {
 pub(super) const ANYONE: &str = "anyone";
 pub(super) const NAMES: &[&str] = &["prefixed", "plain"];
 pub(super) const PINNINGS: &[&str] = &["off", "warn", "enforce"];
-pub(super) const PRESETS: &[&str] =
-    &["okta", "google", "azure-ad", "microsoft-entra-id", "auth0", "keycloak", "github", "gitlab", "oidc"];
+pub(super) const PRESETS: &[&str] = &[
+    "okta",
+    "google",
+    "azure-ad",
+    "microsoft-entra-id",
+    "auth0",
+    "keycloak",
+    "github",
+    "gitlab",
+    "oidc",
+];
 pub(super) const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "off"];
 pub(super) const FORMATS: &[&str] = &["json", "text"];
 
@@ -97,22 +106,46 @@ const PROVIDER: Table = Table {
     doc: "An identity provider",
     one_of: &[],
     fields: &[
-        Field::new("name", Shape::Text, "Its name in /auth/callback/{name}: small letters, digits, `-`. Default: the preset's"),
-        Field::new("preset", Shape::Choice(PRESETS), "Which kind it is. Default: by its name, else oidc"),
-        Field::new("issuer", Shape::Text, "Its issuer, such as https://acme.okta.com or https://acme.okta.com/oauth2/default"),
+        Field::new(
+            "name",
+            Shape::Text,
+            "Its name in /auth/callback/{name}: small letters, digits, `-`. Default: the preset's",
+        ),
+        Field::new(
+            "preset",
+            Shape::Choice(PRESETS),
+            "Which kind it is. Default: by its name, else oidc",
+        ),
+        Field::new(
+            "issuer",
+            Shape::Text,
+            "Its issuer, such as https://acme.okta.com or https://acme.okta.com/oauth2/default",
+        ),
         Field::new(
             "internal_url",
             Shape::Text,
             "Where this gateway reaches it, if not at the issuer's address: http://keycloak:8080. Browsers and tokens keep to the issuer",
         ),
-        Field::new("tenant_id", Shape::Text, "Microsoft Entra ID: the tenant, in place of the issuer"),
+        Field::new(
+            "tenant_id",
+            Shape::Text,
+            "Microsoft Entra ID: the tenant, in place of the issuer",
+        ),
         Field::new("client_id", Shape::Text, "The client ID of the application registered there"),
         Field::new("client_secret", Shape::Secret, "Its client secret"),
         Field::new("client_secret_file", Shape::Text, "A file that holds client_secret"),
-        Field::new("scopes", Shape::List(&Shape::Text), "Scopes to ask for in place of the preset's"),
+        Field::new(
+            "scopes",
+            Shape::List(&Shape::Text),
+            "Scopes to ask for in place of the preset's",
+        ),
         Field::new("groups_claim", Shape::Text, "The claim that lists groups. Default: groups"),
         Field::new("label", Shape::Text, "What the sign-in page calls it"),
-        Field::new("redirect_uri", Shape::Text, "The callback registered there, if it is {public_url}/auth/callback"),
+        Field::new(
+            "redirect_uri",
+            Shape::Text,
+            "The callback registered there, if it is {public_url}/auth/callback",
+        ),
         Field::new(
             "allow",
             Shape::WordOr(&[ANYONE], &ALLOW),
@@ -135,7 +168,11 @@ const ALLOW: Table = Table {
             Shape::List(&Shape::Text),
             "Groups, as the provider spells them: engineering, at GitLab acme/platform",
         ),
-        Field::new("organisations", Shape::List(&Shape::Text), "GitHub: organisations and teams: acme, acme/platform"),
+        Field::new(
+            "organisations",
+            Shape::List(&Shape::Text),
+            "GitHub: organisations and teams: acme, acme/platform",
+        ),
         Field::new("organizations", Shape::List(&Shape::Text), "The same in another spelling"),
         Field::new(
             "people",
@@ -149,9 +186,18 @@ const PROXY: Table = Table {
     doc: "Requests below `pattern` go to `target_url`, the pattern stripped",
     one_of: &[],
     fields: &[
-        Field::new("pattern", Shape::Text, "A path that starts and ends with a slash, such as /mcp/dice/").required(),
-        Field::new("target_url", Shape::Text, "An http or https URL without a trailing slash, such as http://localhost:3000")
-            .required(),
+        Field::new(
+            "pattern",
+            Shape::Text,
+            "A path that starts and ends with a slash, such as /mcp/dice/",
+        )
+        .required(),
+        Field::new(
+            "target_url",
+            Shape::Text,
+            "An http or https URL without a trailing slash, such as http://localhost:3000",
+        )
+        .required(),
         Field::new(
             "pass_headers",
             Shape::List(&Shape::Text),
@@ -165,13 +211,34 @@ const SCOPE: Table = Table {
     one_of: &[],
     fields: &[
         Field::new("name", Shape::Text, "The scope, such as github:read").required(),
-        Field::new("description", Shape::Text, "What it means, in words for the person who is asked").required(),
+        Field::new(
+            "description",
+            Shape::Text,
+            "What it means, in words for the person who is asked",
+        )
+        .required(),
         Field::new("server", Shape::Text, "The server of mcp.json that the patterns are about"),
-        Field::new("tools", Shape::List(&Shape::Text), "Tools by the server's own names; * stands for any characters: get_*"),
+        Field::new(
+            "tools",
+            Shape::List(&Shape::Text),
+            "Tools by the server's own names; * stands for any characters: get_*",
+        ),
         Field::new("prompts", Shape::List(&Shape::Text), "Prompts, in the same way"),
-        Field::new("resources", Shape::List(&Shape::Text), "URIs of resources, in the same way: repo://*"),
-        Field::new("includes", Shape::List(&Shape::Text), "Other scopes and servers that this one implies"),
-        Field::new("ask_first", Shape::Flag, "Clients without a token are told to ask for this, not for the whole server"),
+        Field::new(
+            "resources",
+            Shape::List(&Shape::Text),
+            "URIs of resources, in the same way: repo://*",
+        ),
+        Field::new(
+            "includes",
+            Shape::List(&Shape::Text),
+            "Other scopes and servers that this one implies",
+        ),
+        Field::new(
+            "ask_first",
+            Shape::Flag,
+            "Clients without a token are told to ask for this, not for the whole server",
+        ),
     ],
 };
 
@@ -204,8 +271,12 @@ const TLS: Table = Table {
     doc: "The gateway's own certificate; both files are followed when they change",
     one_of: &[],
     fields: &[
-        Field::new("certificate_file", Shape::Text, "The certificate and those that vouch for it, as PEM")
-            .variables(&["TLS_CERTIFICATE_FILE"]),
+        Field::new(
+            "certificate_file",
+            Shape::Text,
+            "The certificate and those that vouch for it, as PEM",
+        )
+        .variables(&["TLS_CERTIFICATE_FILE"]),
         Field::new("key_file", Shape::Text, "Its private key, as PEM").variables(&["TLS_KEY_FILE"]),
     ],
 };
@@ -213,7 +284,9 @@ const TLS: Table = Table {
 const SQLITE: Table = Table {
     doc: "SQLite",
     one_of: &[],
-    fields: &[Field::new("path", Shape::Text, "The file. Default: ./mcp.sqlite").variables(&["DB_PATH"])],
+    fields: &[
+        Field::new("path", Shape::Text, "The file. Default: ./mcp.sqlite").variables(&["DB_PATH"])
+    ],
 };
 
 const REDIS: Table = Table {
@@ -246,7 +319,11 @@ const LIFETIMES: Table = Table {
             Shape::Duration,
             "An access token. Default: 60m (TOKEN_EXPIRATION_TIME, in milliseconds, wins)",
         ),
-        Field::new("refresh_token", Shape::Duration, "A refresh token, from each use anew. Default: 30d"),
+        Field::new(
+            "refresh_token",
+            Shape::Duration,
+            "A refresh token, from each use anew. Default: 30d",
+        ),
         Field::new(
             "refresh_grace",
             Shape::Duration,
@@ -257,12 +334,24 @@ const LIFETIMES: Table = Table {
             Shape::DurationOrOff,
             "How long it does so from the address that the pair was issued to: off, or up to 7d. Default: 24h",
         ),
-        Field::new("grant", Shape::Duration, "What a person allowed a client, whatever is refreshed in between. Default: 90d"),
+        Field::new(
+            "grant",
+            Shape::Duration,
+            "What a person allowed a client, whatever is refreshed in between. Default: 90d",
+        ),
         Field::new("authorization_code", Shape::Duration, "An authorization code. Default: 5m"),
         Field::new("sign_in", Shape::Duration, "A sign-in in flight. Default: 10m"),
         Field::new("login", Shape::Duration, "A browser's login, from its sign-in. Default: 7d"),
-        Field::new("login_idle", Shape::Duration, "A browser's login, from its last use. Default: no such limit"),
-        Field::new("unused_client", Shape::Duration, "A registered client that was never used. Default: 1d"),
+        Field::new(
+            "login_idle",
+            Shape::Duration,
+            "A browser's login, from its last use. Default: no such limit",
+        ),
+        Field::new(
+            "unused_client",
+            Shape::Duration,
+            "A registered client that was never used. Default: 1d",
+        ),
     ],
 };
 
@@ -271,7 +360,12 @@ const LOG: Table = Table {
     one_of: &[],
     fields: &[
         Field::new("level", Shape::Choice(LEVELS), "Default: info").variables(&["LOG_LEVEL"]),
-        Field::new("format", Shape::Choice(FORMATS), "JSON lines, or text for people. Default: json").variables(&["LOG_FORMAT"]),
+        Field::new(
+            "format",
+            Shape::Choice(FORMATS),
+            "JSON lines, or text for people. Default: json",
+        )
+        .variables(&["LOG_FORMAT"]),
     ],
 };
 
@@ -280,31 +374,59 @@ const LIMITS: Table = Table {
     one_of: &[],
     fields: &[
         Field::new("body", Shape::Size, "The largest request body. Default: 4MiB"),
-        Field::new("calls_per_user", Shape::Count, "Calls of one person that may be at work at once. Default: 64"),
-        Field::new("children_per_user", Shape::Count, "Server processes that one person may have at once. Default: 64"),
+        Field::new(
+            "calls_per_user",
+            Shape::Count,
+            "Calls of one person that may be at work at once. Default: 64",
+        ),
+        Field::new(
+            "children_per_user",
+            Shape::Count,
+            "Server processes that one person may have at once. Default: 64",
+        ),
         Field::new("registration", Shape::Rate, "Clients registered or managed. Default: 120/m"),
         Field::new("authorize", Shape::Rate, "Sign-ins and authorizations begun. Default: 300/m"),
-        Field::new("token", Shape::Rate, "Tokens exchanged, revoked or introspected. Default: 1200/m"),
+        Field::new(
+            "token",
+            Shape::Rate,
+            "Tokens exchanged, revoked or introspected. Default: 1200/m",
+        ),
         Field::new("token_client", Shape::Rate, "The same, by one client there. Default: 300/m"),
         Field::new(
             "connections_per_address",
             Shape::Count,
             "Open connections of one address on which nobody has signed in yet. Default: 1024",
         ),
-        Field::new("connections_per_user", Shape::Count, "Open connections of one person. Default: 512"),
+        Field::new(
+            "connections_per_user",
+            Shape::Count,
+            "Open connections of one person. Default: 512",
+        ),
         Field::new(
             "requests_per_address",
             Shape::Count,
             "Requests of one address under way that have not proven who asks. Default: 256",
         ),
-        Field::new("requests_per_user", Shape::Count, "Requests of one person under way, proxied ones included. Default: 128"),
-        Field::new("bytes_per_user", Shape::Size, "Bytes of one person's messages that are kept at once. Default: 32MiB"),
+        Field::new(
+            "requests_per_user",
+            Shape::Count,
+            "Requests of one person under way, proxied ones included. Default: 128",
+        ),
+        Field::new(
+            "bytes_per_user",
+            Shape::Size,
+            "Bytes of one person's messages that are kept at once. Default: 32MiB",
+        ),
         Field::new(
             "sign_ins_per_address",
             Shape::Count,
             "Sign-ins and authorizations that one address has begun and not finished. Default: 1000",
         ),
-        Field::new("failures", Shape::Rate, "Wrong secrets, assertions and access tokens. Default: 120/m"),
+        Field::new(
+            "failures",
+            Shape::Rate,
+            "Wrong secrets, assertions and access tokens. Default: 120/m",
+        ),
     ],
 };
 
@@ -314,7 +436,11 @@ pub(super) const MCP: Table = Table {
     one_of: &["mcpServers", "servers"],
     fields: &[
         Field::new("$schema", Shape::Text, "Where this schema is, for editors; not read"),
-        Field::new("mcpServers", Shape::Map(&Shape::Table(&SERVER)), "The servers by name: letters, digits, `_`, `-`, `.`"),
+        Field::new(
+            "mcpServers",
+            Shape::Map(&Shape::Table(&SERVER)),
+            "The servers by name: letters, digits, `_`, `-`, `.`",
+        ),
         Field::new("servers", Shape::Map(&Shape::Table(&SERVER)), "The same, as VS Code calls it"),
     ],
 };
@@ -327,7 +453,11 @@ const CONFINE: Table = Table {
     doc: "What a confined program may open and connect to",
     one_of: &[],
     fields: &[
-        Field::new("read", Shape::List(&Shape::Text), "Files and folders that it may read and execute. Default: none"),
+        Field::new(
+            "read",
+            Shape::List(&Shape::Text),
+            "Files and folders that it may read and execute. Default: none",
+        ),
         Field::new(
             "write",
             Shape::List(&Shape::Text),
@@ -378,10 +508,22 @@ const SERVER: Table = Table {
             "On a kernel that cannot do all that `confine` asks for: start it with what the kernel can do, with a warning. Default: false, an error",
         ),
         Field::new("url", Shape::Text, "The address of a server that speaks HTTP"),
-        Field::new("type", Shape::Choice(TYPES), "With url: http (Streamable HTTP, the default) or sse. With command: stdio"),
-        Field::new("headers", Shape::Map(&Shape::Secret), "Headers to send with every request to the url"),
+        Field::new(
+            "type",
+            Shape::Choice(TYPES),
+            "With url: http (Streamable HTTP, the default) or sse. With command: stdio",
+        ),
+        Field::new(
+            "headers",
+            Shape::Map(&Shape::Secret),
+            "Headers to send with every request to the url",
+        ),
         Field::new("disabled", Shape::Flag, "Leave this server out"),
-        Field::new("isolation", Shape::Choice(ISOLATIONS), "Who shares a connection to it. Default: user, one for each user"),
+        Field::new(
+            "isolation",
+            Shape::Choice(ISOLATIONS),
+            "Who shares a connection to it. Default: user, one for each user",
+        ),
         Field::new(
             "era",
             Shape::Choice(ERAS),
@@ -393,8 +535,16 @@ const SERVER: Table = Table {
             "What happens to its tools when they change. Default: that of config.yaml",
         ),
         Field::new("request_timeout", Shape::Seconds, "Seconds a request may take. Default: 300"),
-        Field::new("connect_timeout", Shape::Seconds, "Seconds that starting or connecting may take. Default: 60"),
-        Field::new("idle_timeout", Shape::Seconds, "Seconds after which an unused connection is closed. Default: 600"),
+        Field::new(
+            "connect_timeout",
+            Shape::Seconds,
+            "Seconds that starting or connecting may take. Default: 60",
+        ),
+        Field::new(
+            "idle_timeout",
+            Shape::Seconds,
+            "Seconds after which an unused connection is closed. Default: 600",
+        ),
     ],
 };
 

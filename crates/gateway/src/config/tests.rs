@@ -1,6 +1,8 @@
-//! Tests of the configuration: what they share is here; the promises of the old systems are in `mcp_s` (rows A of the
-//! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, files that others could change in `files`, how mistakes are told in `told`, what was probably meant in `meant`, files that are committed
-//! (examples, schemas, documentation) in `committed`.
+//! Tests of the configuration: what they share is here; the promises of the old systems are in
+//! `mcp_s` (rows A of the parity table) and `securemcp` (rows B), our own names in `own`, `clients`
+//! and `scopes`, files that others could change in `files`, how mistakes are told in `told`, what
+//! was probably meant in `meant`, files that are committed (examples, schemas, documentation) in
+//! `committed`.
 
 mod allow;
 mod clients;
@@ -70,7 +72,9 @@ fn okta() -> Given {
 
 impl Given {
     fn env(mut self, variables: &[(&str, &str)]) -> Self {
-        self.env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.env.extend(
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         self
     }
 
@@ -107,11 +111,18 @@ impl Given {
     /// Each mistake on a line: `where | found | expected`.
     fn mistakes(&self) -> Vec<String> {
         let mistakes = self.inspect().mistakes.0;
-        mistakes.iter().map(|mistake| format!("{} | {} | {}", mistake.at, mistake.found, mistake.expected)).collect()
+        mistakes
+            .iter()
+            .map(|mistake| format!("{} | {} | {}", mistake.at, mistake.found, mistake.expected))
+            .collect()
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.inspect().warnings.iter().map(|warning| format!("{} | {}", warning.at, warning.text)).collect()
+        self.inspect()
+            .warnings
+            .iter()
+            .map(|warning| format!("{} | {}", warning.at, warning.text))
+            .collect()
     }
 
     /// There must be exactly one mistake, and each of these parts in it.

@@ -1,4 +1,5 @@
-//! Section: the certificate that connections of browsers and clients are secured with, if nothing in front of the gateway does that.
+//! Section: the certificate that connections of browsers and clients are secured with, if nothing
+//! in front of the gateway does that.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -38,33 +39,64 @@ impl Eq for TlsConfig {}
 
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig").field("certificate_file", &self.certificate_file).finish_non_exhaustive()
+        f.debug_struct("TlsConfig")
+            .field("certificate_file", &self.certificate_file)
+            .finish_non_exhaustive()
     }
 }
 
 pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
-    let (certificate, key) = (raw.setting("tls.certificate_file", report), raw.setting("tls.key_file", report));
+    let (certificate, key) =
+        (raw.setting("tls.certificate_file", report), raw.setting("tls.key_file", report));
     let (certificate, key) = match (certificate, key) {
         (None, None) => return None,
         (Some(certificate), Some(key)) => (certificate, key),
         (Some(one), None) => {
-            report.mistake(one.at, "a certificate without its key", "`tls.key_file` (TLS_KEY_FILE) too");
+            report.mistake(
+                one.at,
+                "a certificate without its key",
+                "`tls.key_file` (TLS_KEY_FILE) too",
+            );
             return None;
         }
         (None, Some(one)) => {
-            report.mistake(one.at, "a key without its certificate", "`tls.certificate_file` (TLS_CERTIFICATE_FILE) too");
+            report.mistake(
+                one.at,
+                "a key without its certificate",
+                "`tls.certificate_file` (TLS_CERTIFICATE_FILE) too",
+            );
             return None;
         }
     };
-    let chain_pem =
-        read(raw, &certificate, Content::Plain, "a file with the certificate, and those that vouch for it, as PEM", report);
-    let key_pem = read(raw, &key, Content::Secret, "a file with the private key as PEM, which the gateway may read", report);
+    let chain_pem = read(
+        raw,
+        &certificate,
+        Content::Plain,
+        "a file with the certificate, and those that vouch for it, as PEM",
+        report,
+    );
+    let key_pem = read(
+        raw,
+        &key,
+        Content::Secret,
+        "a file with the private key as PEM, which the gateway may read",
+        report,
+    );
     let (chain_pem, key_pem) = (chain_pem?, key_pem?);
-    let contents =
-        Sha256::new().chain_update(Sha256::digest(&chain_pem)).chain_update(Sha256::digest(&key_pem)).finalize().into();
+    let contents = Sha256::new()
+        .chain_update(Sha256::digest(&chain_pem))
+        .chain_update(Sha256::digest(&key_pem))
+        .finalize()
+        .into();
     let chain = CertificateDer::pem_slice_iter(&chain_pem).collect::<Result<Vec<_>, _>>();
-    let chain = understood(chain, &certificate, "certificates as PEM: -----BEGIN CERTIFICATE-----", report);
-    let private = understood(PrivateKeyDer::from_pem_slice(&key_pem), &key, "a private key as PEM, without a password", report);
+    let chain =
+        understood(chain, &certificate, "certificates as PEM: -----BEGIN CERTIFICATE-----", report);
+    let private = understood(
+        PrivateKeyDer::from_pem_slice(&key_pem),
+        &key,
+        "a private key as PEM, without a password",
+        report,
+    );
     let (chain, private) = (chain?, private?);
     match server(chain, private) {
         Ok(server) => Some(TlsConfig {
@@ -84,7 +116,8 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
     }
 }
 
-/// Authorities that identity providers' certificates may be signed by, beside those that this machine trusts.
+/// Authorities that identity providers' certificates may be signed by, beside those that this
+/// machine trusts.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Authorities {
     /// Certificates as PEM; empty if there are none.
@@ -101,15 +134,28 @@ impl fmt::Debug for Authorities {
 pub(super) fn authorities(raw: &Raw<'_>, report: &mut Report) -> Authorities {
     let expected = "a file with the certificates of the authorities that signed your identity provider's, as PEM: -----BEGIN CERTIFICATE-----";
     let Some(file) = raw.setting("provider_ca_file", report) else { return Authorities::default() };
-    let Some(pem) = read(raw, &file, Content::Plain, expected, report) else { return Authorities::default() };
-    let found = understood(CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>(), &file, expected, report);
+    let Some(pem) = read(raw, &file, Content::Plain, expected, report) else {
+        return Authorities::default();
+    };
+    let found = understood(
+        CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>(),
+        &file,
+        expected,
+        report,
+    );
     if found.is_some_and(|found| found.is_empty()) {
         report.mistake(file.at, format!("{}: no certificate in it", file.text), expected);
     }
     Authorities { pem }
 }
 
-fn read(raw: &Raw<'_>, written: &Written, content: Content, expected: &str, report: &mut Report) -> Option<Vec<u8>> {
+fn read(
+    raw: &Raw<'_>,
+    written: &Written,
+    content: Content,
+    expected: &str,
+    report: &mut Report,
+) -> Option<Vec<u8>> {
     match raw.read_file(written, content, report) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -119,17 +165,32 @@ fn read(raw: &Raw<'_>, written: &Written, content: Content, expected: &str, repo
     }
 }
 
-fn understood<T>(parsed: Result<T, pem::Error>, written: &Written, expected: &str, report: &mut Report) -> Option<T> {
+fn understood<T>(
+    parsed: Result<T, pem::Error>,
+    written: &Written,
+    expected: &str,
+    report: &mut Report,
+) -> Option<T> {
     // Its words may hold a part of what it read, which may be a key.
-    parsed.inspect_err(|_| report.mistake(written.at.clone(), format!("{}: not that", written.text), expected)).ok()
+    parsed
+        .inspect_err(|_| {
+            report.mistake(written.at.clone(), format!("{}: not that", written.text), expected);
+        })
+        .ok()
 }
 
-fn server(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, rustls::Error> {
+fn server(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
     if chain.is_empty() {
         return Err(rustls::Error::General("there is no certificate in the file".to_owned()));
     }
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    let mut server = builder.with_safe_default_protocol_versions()?.with_no_client_auth().with_single_cert(chain, key)?;
+    let mut server = builder
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(server)
 }

@@ -1,5 +1,6 @@
-//! A configuration file as it is written: values with their lines, whatever the language. [`super::yaml`] and [`super::json`]
-//! make it, [`super::shape`] checks it, [`super::raw`] reads it.
+//! A configuration file as it is written: values with their lines, whatever the language.
+//! [`super::yaml`] and [`super::json`] make it, [`super::shape`] checks it, [`super::raw`] reads
+//! it.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,8 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Also what stands in for a value that was found to be wrong, and reported: it is not reported twice.
+    /// Also what stands in for a value that was found to be wrong, and reported: it is not reported
+    /// twice.
     #[default]
     Null,
     Flag(bool),
@@ -70,7 +72,11 @@ pub(super) struct Item<'a> {
 
 impl<'a> Item<'a> {
     pub(super) fn at(&self) -> Where {
-        Where::File { path: self.document.path.clone(), line: self.node.line, key: self.key.clone() }
+        Where::File {
+            path: self.document.path.clone(),
+            line: self.node.line,
+            key: self.key.clone(),
+        }
     }
 
     /// The value of a key, if it is there and not null.
@@ -78,7 +84,8 @@ impl<'a> Item<'a> {
         self.entries().into_iter().find_map(|(key, item)| (key == name).then_some(item))
     }
 
-    /// Was something written there that was reported and taken out? Then its absence need not be reported too.
+    /// Was something written there that was reported and taken out? Then its absence need not be
+    /// reported too.
     pub(super) fn was_taken_out(&self, name: &str) -> bool {
         let Value::Map(entries) = &self.node.value else { return false };
         entries.iter().any(|entry| entry.key == name && entry.value.value == Value::Null)
@@ -93,7 +100,11 @@ impl<'a> Item<'a> {
     pub(super) fn entries(&self) -> Vec<(&'a str, Item<'a>)> {
         let Value::Map(entries) = &self.node.value else { return Vec::new() };
         let present = entries.iter().filter(|entry| entry.value.value != Value::Null);
-        present.map(|entry| (entry.key.as_str(), self.child(&entry.value, joined(&self.key, &entry.key)))).collect()
+        present
+            .map(|entry| {
+                (entry.key.as_str(), self.child(&entry.value, joined(&self.key, &entry.key)))
+            })
+            .collect()
     }
 
     /// The values of a list; nothing for anything else.

@@ -1,4 +1,5 @@
-//! What is probably not meant: variables that look like ours and are not, a gateway with nothing behind it.
+//! What is probably not meant: variables that look like ours and are not, a gateway with nothing
+//! behind it.
 
 use super::{
     mistake::{Report, Where},
@@ -54,13 +55,21 @@ const NOT_NEEDED: [&str; 3] = ["AUTH_URL", "AUTH_TRUST_HOST", "AUTH_REDIRECT_PRO
 /// Adds its warnings to the report.
 pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
     let known = known_variables(config);
-    let is_ours =
-        |name: &str| ["AUTH_", "OKTA_", "OAUTH_OKTA_", "KVS_", "TOKEN_EXPIRATION"].iter().any(|start| name.starts_with(start));
+    let is_ours = |name: &str| {
+        ["AUTH_", "OKTA_", "OAUTH_OKTA_", "KVS_", "TOKEN_EXPIRATION"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
     let mut unread = Vec::new();
     for (name, variable) in raw.env.iter() {
         let is_of_file = matches!(variable.at, Where::File { .. });
-        let is_read = known.iter().any(|known| known == name) || NOT_NEEDED.contains(&name) || raw.env.was_referred_to(name);
-        let guess = || meant(name, &known).or_else(|| nearest(name, known.iter().map(String::as_str)).map(str::to_owned));
+        let is_read = known.iter().any(|known| known == name)
+            || NOT_NEEDED.contains(&name)
+            || raw.env.was_referred_to(name);
+        let guess = || {
+            meant(name, &known)
+                .or_else(|| nearest(name, known.iter().map(String::as_str)).map(str::to_owned))
+        };
         match (!is_read && (is_ours(name) || is_of_file)).then(guess) {
             Some(Some(guess)) => report.not_read(variable.at.clone(), name, &guess),
             Some(None) if is_of_file => unread.push((name, &variable.at)),
@@ -92,9 +101,14 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
                     another PORT behind what ends TLS";
         report.warning(Where::Missing { setting: "tls".to_owned() }, text);
     }
-    if let Some(variable) = raw.env.find(ALLOW_WRITABLE_FILES).filter(|variable| matches!(variable.at, Where::File { .. })) {
-        let text =
-            format!("{ALLOW_WRITABLE_FILES} counts in the environment of the process alone: a file cannot vouch for itself");
+    if let Some(variable) = raw
+        .env
+        .find(ALLOW_WRITABLE_FILES)
+        .filter(|variable| matches!(variable.at, Where::File { .. }))
+    {
+        let text = format!(
+            "{ALLOW_WRITABLE_FILES} counts in the environment of the process alone: a file cannot vouch for itself"
+        );
         report.warning(variable.at.clone(), text);
     }
     if config.servers.is_empty() && config.proxies.is_empty() && report.mistakes.is_empty() {
@@ -117,13 +131,16 @@ const ALIASES: [(&str, &str); 8] = [
 
 /// What the person most likely meant: a name that is read here, under another end.
 fn meant(name: &str, known: &[String]) -> Option<String> {
-    let renamed = ALIASES.iter().filter_map(|(end, ours)| name.strip_suffix(end).map(|start| format!("{start}{ours}")));
+    let renamed = ALIASES
+        .iter()
+        .filter_map(|(end, ours)| name.strip_suffix(end).map(|start| format!("{start}{ours}")));
     renamed.filter(|guess| known.contains(guess)).max_by_key(String::len)
 }
 
 fn is_quoted(value: &str) -> bool {
     let value = value.trim();
-    value.len() >= 2 && ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
+    value.len() >= 2
+        && ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
 }
 
 fn has_reference(value: &str) -> bool {
@@ -133,7 +150,10 @@ fn has_reference(value: &str) -> bool {
 /// Every variable that is read with this configuration.
 pub(super) fn known_variables(config: &Config) -> Vec<String> {
     let mut known: Vec<String> = OTHERS.iter().map(|name| (*name).to_owned()).collect();
-    known.extend(["OAUTH_OKTA_CLIENT_ID", "OAUTH_OKTA_CLIENT_SECRET", "OAUTH_OKTA_CLIENT_SECRET_FILE"].map(str::to_owned));
+    known.extend(
+        ["OAUTH_OKTA_CLIENT_ID", "OAUTH_OKTA_CLIENT_SECRET", "OAUTH_OKTA_CLIENT_SECRET_FILE"]
+            .map(str::to_owned),
+    );
     of_table(&tables::CONFIG, &mut known);
     let configured = config.providers.iter().map(|provider| provider.settings.name.as_str());
     for provider in tables::PRESETS.iter().copied().chain(configured) {

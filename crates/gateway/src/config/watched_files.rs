@@ -1,4 +1,5 @@
-//! Which files a configuration was read from, and what each of them looked like: how the gateway sees that one has changed.
+//! Which files a configuration was read from, and what each of them looked like: how the gateway
+//! sees that one has changed.
 
 use std::{
     collections::BTreeMap,
@@ -14,16 +15,24 @@ use super::{
     sources::Files,
 };
 
-/// Files, and how each looked when it was read. Those that were looked for in vain are among them: they may come.
+/// Files, and how each looked when it was read. Those that were looked for in vain are among them:
+/// they may come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchedFiles(BTreeMap<PathBuf, Look>);
 
-/// What tells one state of a file from another without reading it. A file behind a link is looked at itself, for that is how mounted
-/// secrets are exchanged.
+/// What tells one state of a file from another without reading it. A file behind a link is looked
+/// at itself, for that is how mounted secrets are exchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     Absent,
-    There { device: u64, inode: u64, length: u64, changed: (i64, i64), modified: (i64, i64), folders: u64 },
+    There {
+        device: u64,
+        inode: u64,
+        length: u64,
+        changed: (i64, i64),
+        modified: (i64, i64),
+        folders: u64,
+    },
 }
 
 impl Look {

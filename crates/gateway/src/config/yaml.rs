@@ -10,7 +10,8 @@ use serde_saphyr::{Spanned, options::DuplicateKeyPolicy};
 
 use super::tree::{Entry, Node, Value};
 
-/// Reads one document. The error is a line and what is wrong there, without quoting the file: it may hold secrets.
+/// Reads one document. The error is a line and what is wrong there, without quoting the file: it
+/// may hold secrets.
 pub(super) fn parse(text: &str) -> Result<Node, (u32, String)> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -102,16 +103,18 @@ mod tests {
 
     fn entries(text: &str) -> Vec<(String, u32, u32, Value)> {
         match parse(text).unwrap().value {
-            Value::Map(entries) => {
-                entries.into_iter().map(|entry| (entry.key, entry.line, entry.value.line, entry.value.value)).collect()
-            }
+            Value::Map(entries) => entries
+                .into_iter()
+                .map(|entry| (entry.key, entry.line, entry.value.line, entry.value.value))
+                .collect(),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn values_keep_their_lines_and_their_kinds() {
-        let text = "# comment\na: x\nb: 3000\n\nc: true\nd:\ne: \"3000\"\nf: 007\ng: yes\na: again\n";
+        let text =
+            "# comment\na: x\nb: 3000\n\nc: true\nd:\ne: \"3000\"\nf: 007\ng: yes\na: again\n";
         let expected = [
             ("a", 2, Value::Text("x".to_owned())),
             ("b", 3, Value::Number("3000".to_owned())),
@@ -125,7 +128,10 @@ mod tests {
         let (key, line, _, value) = found.remove(3);
         assert_eq!((key.as_str(), line, value), ("d", 6, Value::Null));
         for ((key, key_line, line, value), expected) in found.into_iter().zip(expected) {
-            assert_eq!((key.as_str(), key_line, line, value), (expected.0, expected.1, expected.1, expected.2));
+            assert_eq!(
+                (key.as_str(), key_line, line, value),
+                (expected.0, expected.1, expected.1, expected.2)
+            );
         }
     }
 

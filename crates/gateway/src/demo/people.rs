@@ -12,7 +12,12 @@ pub struct Person {
 
 /// Everybody.
 pub const PEOPLE: [Person; 2] = [
-    Person { subject: "alice", name: "Alice", email: "alice@example.com", groups: &["engineering", "admins"] },
+    Person {
+        subject: "alice",
+        name: "Alice",
+        email: "alice@example.com",
+        groups: &["engineering", "admins"],
+    },
     Person { subject: "bob", name: "Bob", email: "bob@example.com", groups: &["sales"] },
 ];
 

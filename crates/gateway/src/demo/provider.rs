@@ -1,5 +1,6 @@
-//! The demo's identity provider: shows [`super::people`] on a page of ours and believes whoever clicks. Everything else is as
-//! strict as a real one: single-use codes bound to redirect URI, nonce and PKCE challenge. The page is `edge::pages`'.
+//! The demo's identity provider: shows [`super::people`] on a page of ours and believes whoever
+//! clicks. Everything else is as strict as a real one: single-use codes bound to redirect URI,
+//! nonce and PKCE challenge. The page is `edge::pages`'.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +27,9 @@ use portunus_core::{
     resource::PublicUrl,
     secret::{SecretText, TokenHash},
 };
-use portunus_identity::provider::{IdentityError, Inbound, Outbound, Provider, ProviderRequestSecrets, SignedIn};
+use portunus_identity::provider::{
+    IdentityError, Inbound, Outbound, Provider, ProviderRequestSecrets, SignedIn,
+};
 use serde::Deserialize;
 use url::Url;
 
@@ -55,7 +58,8 @@ pub struct DemoProvider {
     codes: Mutex<ResponseCache<Code>>,
 }
 
-/// A browser that was sent here. It carries only the key; nothing else is read back from it (threat 8).
+/// A browser that was sent here. It carries only the key; nothing else is read back from it (threat
+/// 8).
 #[derive(Clone)]
 struct Request {
     redirect_uri: String,
@@ -72,7 +76,14 @@ struct Code {
 impl DemoProvider {
     pub fn new(public_url: PublicUrl, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let name = ProviderName::from_text("demo");
-        Self { name, public_url, clock, entropy, requests: Mutex::default(), codes: Mutex::default() }
+        Self {
+            name,
+            public_url,
+            clock,
+            entropy,
+            requests: Mutex::default(),
+            codes: Mutex::default(),
+        }
     }
 
     fn random_key(&self) -> SecretText {
@@ -99,7 +110,12 @@ impl DemoProvider {
             .append_pair("code", code.expose())
             .append_pair("state", request.state.expose())
             .append_pair("iss", ISSUER);
-        lock(&self.codes).put(TokenHash::of(code.expose()), now + CODE_LIFETIME, now, Code { request, person });
+        lock(&self.codes).put(
+            TokenHash::of(code.expose()),
+            now + CODE_LIFETIME,
+            now,
+            Code { request, person },
+        );
         Some(callback)
     }
 }
@@ -124,7 +140,10 @@ impl Provider for DemoProvider {
         iss == ISSUER
     }
 
-    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError> {
+    async fn authorization_url(
+        &self,
+        provider_request: &Outbound<'_>,
+    ) -> Result<Url, IdentityError> {
         let request = Request {
             redirect_uri: provider_request.redirect_uri.to_owned(),
             state: provider_request.state.clone(),
@@ -149,7 +168,8 @@ impl Provider for DemoProvider {
         }
         let presented = answer.code.as_ref().ok_or_else(|| self.unverified("there is no code"))?;
         let code = lock(&self.codes).take(&TokenHash::of(presented.expose()), now);
-        let Code { request, person } = code.ok_or_else(|| self.unverified("the code is unknown, used or expired"))?;
+        let Code { request, person } =
+            code.ok_or_else(|| self.unverified("the code is unknown, used or expired"))?;
         if request.redirect_uri != provider_request.redirect_uri {
             return Err(self.unverified("the code was made for another redirect URI"));
         }
@@ -173,7 +193,12 @@ impl Provider for DemoProvider {
         })
     }
 
-    async fn sign_out_url(&self, _: Option<&SecretText>, _: &str, _: &str) -> Result<Option<Url>, IdentityError> {
+    async fn sign_out_url(
+        &self,
+        _: Option<&SecretText>,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<Url>, IdentityError> {
         Ok(None)
     }
 
@@ -203,7 +228,9 @@ async fn get(
     Query(asked): Query<Asked>,
     id: Option<Extension<RequestId>>,
 ) -> Response {
-    let Some(key) = asked.request.filter(|key| provider.knows(key)) else { return start_again(id.as_deref()) };
+    let Some(key) = asked.request.filter(|key| provider.knows(key)) else {
+        return start_again(id.as_deref());
+    };
     let person = |person: &Person| DemoPerson {
         name: person.name.into(),
         email: person.email.into(),
@@ -254,7 +281,9 @@ fn start_again(id: Option<&RequestId>) -> Response {
     pages::respond(StatusCode::BAD_REQUEST, &page)
 }
 
-fn lock<T>(response_cache: &Mutex<ResponseCache<T>>) -> std::sync::MutexGuard<'_, ResponseCache<T>> {
+fn lock<T>(
+    response_cache: &Mutex<ResponseCache<T>>,
+) -> std::sync::MutexGuard<'_, ResponseCache<T>> {
     response_cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -281,7 +310,8 @@ impl<T> ResponseCache<T> {
     }
 
     fn take(&mut self, key: &TokenHash, now: Timestamp) -> Option<T> {
-        let at = self.0.iter().position(|(held, expires_at, _)| held == key && *expires_at > now)?;
+        let at =
+            self.0.iter().position(|(held, expires_at, _)| held == key && *expires_at > now)?;
         self.0.remove(at).map(|(_, _, thing)| thing)
     }
 }

@@ -1,5 +1,6 @@
-//! The application: everything the endpoints need. It has the [`ProcessState`], which stays, and is made anew for each configuration by
-//! `gateway::build`. Each endpoint's state takes only what it uses of it; [`super::router`] hands it out.
+//! The application: everything the endpoints need. It has the [`ProcessState`], which stays, and is
+//! made anew for each configuration by `gateway::build`. Each endpoint's state takes only what it
+//! uses of it; [`super::router`] hands it out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,8 +45,8 @@ pub struct ProcessState {
     pub connections: Connections,
     /// Tokens that were looked up a while ago.
     pub tokens: TokenCache,
-    /// Who is admitted by the configuration of now: requests and streams that began under an earlier one are judged by it too. `None` until
-    /// the gateway runs.
+    /// Who is admitted by the configuration of now: requests and streams that began under an
+    /// earlier one are judged by it too. `None` until the gateway runs.
     pub admission: watch::Sender<Option<Providers>>,
     /// The other gateways on the same store.
     pub cluster: Cluster,
@@ -127,6 +128,11 @@ impl AppState {
     /// What checks clients' signatures.
     pub fn assertions(&self) -> Assertions {
         let ProcessState { fetcher, stores, clock, .. } = &self.process;
-        Assertions::new(Arc::clone(fetcher), Arc::clone(&stores.assertions), Arc::clone(clock), self.resources.public_url())
+        Assertions::new(
+            Arc::clone(fetcher),
+            Arc::clone(&stores.assertions),
+            Arc::clone(clock),
+            self.resources.public_url(),
+        )
     }
 }

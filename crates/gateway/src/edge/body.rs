@@ -1,4 +1,5 @@
-//! Reading a request's body within its bounds, of size and of time (threats 23, 46). Bodies that stream through are `proxy`'s.
+//! Reading a request's body within its bounds, of size and of time (threats 23, 46). Bodies that
+//! stream through are `proxy`'s.
 
 use std::{hash::Hash, time::Duration};
 
@@ -23,17 +24,21 @@ use super::{
 /// How long reading a body may take altogether.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The whole body, of at most `limit` bytes; or the answer for one that is too large, too slow, or breaks off.
+/// The whole body, of at most `limit` bytes; or the answer for one that is too large, too slow, or
+/// breaks off.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Box<Response>> {
     check_declared(&body, limit)?;
     match tokio::time::timeout(TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) => Err(Box::new(broken(&error))),
-        Err(_) => Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))),
+        Err(_) => {
+            Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")))
+        }
     }
 }
 
-/// A declared length past the limit is answered before anything is read: a client that expects `100 Continue` would wait for it in vain.
+/// A declared length past the limit is answered before anything is read: a client that expects `100
+/// Continue` would wait for it in vain.
 fn check_declared(body: &Body, limit: usize) -> Result<(), Box<Response>> {
     if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length <= limit) {
         Ok(())
@@ -43,7 +48,8 @@ fn check_declared(body: &Body, limit: usize) -> Result<(), Box<Response>> {
 }
 
 fn too_large() -> Response {
-    let why = "the body is larger than is accepted here (limits.body in config.yaml for MCP messages)";
+    let why =
+        "the body is larger than is accepted here (limits.body in config.yaml for MCP messages)";
     refuse(StatusCode::PAYLOAD_TOO_LARGE, why)
 }
 
@@ -65,15 +71,22 @@ pub struct ByteBudget<'a, K> {
     pub most: usize,
 }
 
-/// The whole body of a request whose sender is known. Each byte counts for the sender as soon as it has come, and for as long as any part of
-/// the body is kept anywhere; past the budget the answer is 429.
-pub async fn read_within<K>(body: Body, limit: usize, budget: &ByteBudget<'_, K>) -> Result<Bytes, Box<Response>>
+/// The whole body of a request whose sender is known. Each byte counts for the sender as soon as it
+/// has come, and for as long as any part of the body is kept anywhere; past the budget the answer
+/// is 429.
+pub async fn read_within<K>(
+    body: Body,
+    limit: usize,
+    budget: &ByteBudget<'_, K>,
+) -> Result<Bytes, Box<Response>>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
 {
     check_declared(&body, limit)?;
     let reading = async {
-        let Some(mut permit) = budget.held.acquire(budget.whose, 0, budget.most) else { return Ok(Err(Box::new(over_budget()))) };
+        let Some(mut permit) = budget.held.acquire(budget.whose, 0, budget.most) else {
+            return Ok(Err(Box::new(over_budget())));
+        };
         let mut body = std::pin::pin!(Limited::new(body, limit));
         let mut whole = Whole::default();
         while let Some(frame) = body.frame().await {
@@ -89,7 +102,9 @@ where
     match tokio::time::timeout(TIMEOUT, reading).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => Err(Box::new(broken(&error))),
-        Err(_) => Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))),
+        Err(_) => {
+            Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")))
+        }
     }
 }
 
@@ -110,7 +125,11 @@ impl Whole {
     }
 
     fn into_bytes(self) -> Bytes {
-        if self.more.is_empty() { self.first } else { Bytes::from([&self.first[..], &self.more].concat()) }
+        if self.more.is_empty() {
+            self.first
+        } else {
+            Bytes::from([&self.first[..], &self.more].concat())
+        }
     }
 }
 
@@ -163,7 +182,10 @@ mod tests {
         type Data = Bytes;
         type Error = std::io::Error;
 
-        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
             Poll::Pending
         }
 
@@ -197,7 +219,9 @@ mod tests {
         assert_eq!(held.held(&1), 60, "a piece keeps the whole in memory");
         drop(piece);
         assert_eq!(held.held(&1), 0);
-        let chunks = futures::stream::iter((0..5).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789"))));
+        let chunks = futures::stream::iter(
+            (0..5).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789"))),
+        );
         let endless = futures::stream::pending::<Result<Bytes, std::io::Error>>();
         let budget = ByteBudget { held: &held, whose: &1, most: 100 };
         let body = Body::from_stream(futures::StreamExt::chain(chunks, endless));
@@ -208,7 +232,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn t23_t46_bodies_have_an_end_or_are_given_up() {
         assert_eq!(status(Body::from("x=1")).await, StatusCode::OK);
-        assert_eq!(status(Body::from(vec![b'x'; limits::FORM + 1])).await, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            status(Body::from(vec![b'x'; limits::FORM + 1])).await,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
         let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
         assert_eq!(status(Body::from_stream(never)).await, StatusCode::REQUEST_TIMEOUT);
         assert_eq!(
@@ -216,7 +243,10 @@ mod tests {
             StatusCode::PAYLOAD_TOO_LARGE,
             "not a byte was read"
         );
-        assert_eq!(status(Body::new(Declared(limits::FORM as u64))).await, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(
+            status(Body::new(Declared(limits::FORM as u64))).await,
+            StatusCode::REQUEST_TIMEOUT
+        );
         let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
         assert_eq!(status(Body::from_stream(broken)).await, StatusCode::BAD_REQUEST);
     }

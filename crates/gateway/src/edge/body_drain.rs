@@ -1,6 +1,7 @@
-//! Bodies of requests that no endpoint read. A request is often refused by its head alone, while its body is still on the way. hyper
-//! then closes an HTTP/1 connection as soon as the answer is out, without a word to the client, whose next request on that
-//! connection is lost. So what an endpoint leaves is read here, within bounds; past them the answer says that the connection
+//! Bodies of requests that no endpoint read. A request is often refused by its head alone, while
+//! its body is still on the way. hyper then closes an HTTP/1 connection as soon as the answer is
+//! out, without a word to the client, whose next request on that connection is lost. So what an
+//! endpoint leaves is read here, within bounds; past them the answer says that the connection
 //! closes. Bodies that are read have their own bounds where they are read.
 
 use std::{
@@ -15,13 +16,14 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 
-/// How much of such a body is read: many clients send all of a body before they look at the answer, and lose it when the connection
-/// closes under them (FB50). Nothing of it is kept.
+/// How much of such a body is read: many clients send all of a body before they look at the answer,
+/// and lose it when the connection closes under them (FB50). Nothing of it is kept.
 const MOST: u64 = 8 * 1024 * 1024;
 /// And for how long.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The body that an endpoint reads: dropped before its end, the rest of it goes to its [`BodyDrain`].
+/// The body that an endpoint reads: dropped before its end, the rest of it goes to its
+/// [`BodyDrain`].
 pub struct DrainedBody<B> {
     body: Option<B>,
     rest: Option<oneshot::Sender<B>>,
@@ -30,18 +32,23 @@ pub struct DrainedBody<B> {
 /// Gets what was not read of a body.
 pub struct BodyDrain<B> {
     returned: oneshot::Receiver<B>,
-    /// The client waits for our word before it sends the body (RFC 9110 section 10.1.1); reading would be that word.
+    /// The client waits for our word before it sends the body (RFC 9110 section 10.1.1); reading
+    /// would be that word.
     asks_first: bool,
 }
 
 /// The body of a request with these headers, and what reads the rest of it.
 pub fn drained<B>(body: B, headers: &HeaderMap) -> (DrainedBody<B>, BodyDrain<B>) {
     let (rest, returned) = oneshot::channel();
-    (DrainedBody { body: Some(body), rest: Some(rest) }, BodyDrain { returned, asks_first: headers.contains_key(header::EXPECT) })
+    (
+        DrainedBody { body: Some(body), rest: Some(rest) },
+        BodyDrain { returned, asks_first: headers.contains_key(header::EXPECT) },
+    )
 }
 
 impl<B: Body<Data = Bytes> + Unpin> BodyDrain<B> {
-    /// To be called with the answer's headers, before it is sent. A body that is still in use is left alone.
+    /// To be called with the answer's headers, before it is sent. A body that is still in use is
+    /// left alone.
     pub async fn finish(mut self, answer: &mut HeaderMap) {
         let Ok(rest) = self.returned.try_recv() else { return };
         if rest.is_end_stream() {
@@ -73,7 +80,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for DrainedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match &mut self.get_mut().body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
@@ -139,7 +149,10 @@ mod tests {
         type Data = Bytes;
         type Error = Infallible;
 
-        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1024])))))
         }
     }
@@ -172,10 +185,20 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let router = Router::new().route("/", routing::post(async || StatusCode::UNAUTHORIZED));
         let connections = Connections::new(Rules::new(&Limits::default(), &[], None));
-        let serving = tokio::spawn(server::run(listener, Secure::default(), connections, router, future::pending(), async {}));
+        let serving = tokio::spawn(server::run(
+            listener,
+            Secure::default(),
+            connections,
+            router,
+            future::pending(),
+            async {},
+        ));
 
         for _ in 0..3 {
-            client.write_all(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n").await.unwrap();
+            client
+                .write_all(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n")
+                .await
+                .unwrap();
             // The refusal needs nothing more; let it be made before the body goes out.
             tokio::time::sleep(Duration::from_millis(50)).await;
             client.write_all(b"{}").await.unwrap();
@@ -194,14 +217,25 @@ mod tests {
     async fn fb50_a_client_that_sends_all_of_its_body_first_reads_the_refusal() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let router = Router::new().route("/", routing::post(async || StatusCode::PAYLOAD_TOO_LARGE));
+        let router =
+            Router::new().route("/", routing::post(async || StatusCode::PAYLOAD_TOO_LARGE));
         let connections = Connections::new(Rules::new(&Limits::default(), &[], None));
-        let serving = tokio::spawn(server::run(listener, Secure::default(), connections, router, future::pending(), async {}));
+        let serving = tokio::spawn(server::run(
+            listener,
+            Secure::default(),
+            connections,
+            router,
+            future::pending(),
+            async {},
+        ));
 
         for length in [1024 * 1024, 100_000, 3 * 1024 * 1024] {
             let head = format!("POST / HTTP/1.1\r\nhost: here\r\ncontent-length: {length}\r\n\r\n");
             client.write_all(head.as_bytes()).await.unwrap();
-            client.write_all(&vec![b'x'; length]).await.expect("the connection is there until all is sent");
+            client
+                .write_all(&vec![b'x'; length])
+                .await
+                .expect("the connection is there until all is sent");
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(client.read_u8().await.unwrap());

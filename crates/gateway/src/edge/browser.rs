@@ -1,5 +1,6 @@
-//! What every page is served with ([`PageContext`]): which browser is this, who is signed in, is the form our own, and how an error
-//! looks. Endpoints of `edge::oauth` and the front page share it and nothing else.
+//! What every page is served with ([`PageContext`]): which browser is this, who is signed in, is
+//! the form our own, and how an error looks. Endpoints of `edge::oauth` and the front page share it
+//! and nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,8 +52,9 @@ pub struct PageContext {
 
 /// A browser, known by a random cookie: forms and sign-ins are bound to it (threats 2, 14).
 ///
-/// One that opens several tabs at once, before it has the cookie, is given one with each answer, and keeps the last. So each comes in a second
-/// cookie too, under a name of its own, for as long as a sign-in may take: every tab can finish (FB01).
+/// One that opens several tabs at once, before it has the cookie, is given one with each answer,
+/// and keeps the last. So each comes in a second cookie too, under a name of its own, for as long
+/// as a sign-in may take: every tab can finish (FB01).
 pub struct Browser {
     secret: TokenSecret,
     /// Others that it was given.
@@ -68,7 +70,8 @@ impl Browser {
 
     /// The transaction, if this browser began it (threat 8).
     pub fn own(&self, transaction: Transaction) -> Option<BrowserTransaction> {
-        let hash = self.secrets().map(TokenSecret::hash).find(|hash| *hash == transaction.browser)?;
+        let hash =
+            self.secrets().map(TokenSecret::hash).find(|hash| *hash == transaction.browser)?;
         transaction.of_browser(&hash)
     }
 
@@ -109,14 +112,18 @@ impl PageContext {
         Some(Browser { secret, others: secrets.collect(), set_cookies: Vec::new() })
     }
 
-    /// Who is signed in with this browser, and is still admitted: a login from before a rule was made stricter counts as none, so its person
-    /// signs in again and is judged by what the provider says of them then (threat 53).
+    /// Who is signed in with this browser, and is still admitted: a login from before a rule was
+    /// made stricter counts as none, so its person signs in again and is judged by what the
+    /// provider says of them then (threat 53).
     pub async fn login(&self, headers: &HeaderMap) -> Result<Option<(Login, User)>, StoreError> {
         Ok(self.any_login(headers).await?.filter(|(_, user)| self.providers.admit(user)))
     }
 
     /// The login of this browser, admitted or not.
-    pub async fn any_login(&self, headers: &HeaderMap) -> Result<Option<(Login, User)>, StoreError> {
+    pub async fn any_login(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Login, User)>, StoreError> {
         let Some(value) = self.cookies.find(headers, LOGIN) else { return Ok(None) };
         let Some(secret) = TokenSecret::parse(TokenKind::Login, &value) else { return Ok(None) };
         let now = self.clock.now();
@@ -144,8 +151,12 @@ impl PageContext {
 
     /// Was the form served to this very browser? Compared in constant time.
     pub fn is_own_form(&self, browser: &Browser, presented: Option<&str>) -> bool {
-        let Some(bytes) = presented.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return false };
-        let is_of = |secret: &TokenSecret| self.keys.any_csrf().any(|key| csrf_mac(key, secret).verify_slice(&bytes).is_ok());
+        let Some(bytes) = presented.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else {
+            return false;
+        };
+        let is_of = |secret: &TokenSecret| {
+            self.keys.any_csrf().any(|key| csrf_mac(key, secret).verify_slice(&bytes).is_ok())
+        };
         browser.secrets().any(is_of)
     }
 
@@ -173,7 +184,10 @@ impl PageContext {
 
     /// The page for a no that the client must not be told of (threat 59).
     pub fn not_told(&self, client_name: &str) -> Response {
-        pages::respond(StatusCode::OK, &NotToldPage { frame: self.frame(None), client_name: Label::from(client_name) })
+        pages::respond(
+            StatusCode::OK,
+            &NotToldPage { frame: self.frame(None), client_name: Label::from(client_name) },
+        )
     }
 
     /// The page for a store that cannot be reached: nothing was accepted, nothing is lost.
@@ -223,8 +237,8 @@ impl PageError {
         self
     }
 
-    /// A link that tells the client what happened (threat 11: only after the person has seen this page). Without an address to tell it
-    /// at (threat 59) the person is told what to do.
+    /// A link that tells the client what happened (threat 11: only after the person has seen this
+    /// page). Without an address to tell it at (threat 59) the person is told what to do.
     #[must_use]
     pub fn telling(mut self, client: Option<String>) -> Self {
         match client {

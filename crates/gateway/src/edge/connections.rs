@@ -1,9 +1,12 @@
-//! Connections, by whose they are (threat 62). One belongs to the address it came from until a request on it has proven who asks; then it is
-//! that person's. An address, and a person, has so many and no more: one more closes the longest idle of theirs, and is refused only when
-//! none of them is idle. A flood takes descriptors of its own address alone. Connections of trusted proxies carry requests of many addresses and are not
-//! counted: their requests are, by the address that is forwarded.
+//! Connections, by whose they are (threat 62). One belongs to the address it came from until a
+//! request on it has proven who asks; then it is that person's. An address, and a person, has so
+//! many and no more: one more closes the longest idle of theirs, and is refused only when none of
+//! them is idle. A flood takes descriptors of its own address alone. Connections of trusted proxies
+//! carry requests of many addresses and are not counted: their requests are, by the address that is
+//! forwarded.
 //!
-//! The server opens and closes them ([`super::server`]); the resource server says whose they are ([`super::resource_server::endpoint`]).
+//! The server opens and closes them ([`super::server`]); the resource server says whose they are
+//! ([`super::resource_server::endpoint`]).
 
 use std::{
     collections::HashMap,
@@ -85,7 +88,12 @@ pub struct Busy(Arc<Connection>);
 
 impl Connections {
     pub fn new(rules: Rules) -> Self {
-        let inner = Inner { rules: RwLock::new(rules), held: Mutex::default(), next: AtomicU64::new(0), began: Instant::now() };
+        let inner = Inner {
+            rules: RwLock::new(rules),
+            held: Mutex::default(),
+            next: AtomicU64::new(0),
+            began: Instant::now(),
+        };
         Self(Arc::new(inner))
     }
 
@@ -113,10 +121,16 @@ impl Connections {
         {
             return None;
         }
-        Some(Arc::new(Connection { connections: self.clone(), id, state, holder: Mutex::new(holder) }))
+        Some(Arc::new(Connection {
+            connections: self.clone(),
+            id,
+            state,
+            holder: Mutex::new(holder),
+        }))
     }
 
-    /// Closes the longest idle connection of the holder with most connections: for when descriptors run out. `false` if none of them is idle.
+    /// Closes the longest idle connection of the holder with most connections: for when descriptors
+    /// run out. `false` if none of them is idle.
     pub fn shed(&self) -> bool {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.values_mut().max_by_key(|connections| connections.len()).is_some_and(end_longest_idle)
@@ -159,7 +173,10 @@ impl Connections {
 /// Takes the longest idle one out of the count and tells it to end.
 fn end_longest_idle(connections: &mut HashMap<u64, Arc<State>>) -> bool {
     let idle = connections.iter().filter(|(_, state)| state.busy.load(Ordering::Acquire) == 0);
-    let Some(id) = idle.min_by_key(|(id, state)| (state.last_used.load(Ordering::Relaxed), **id)).map(|(id, _)| *id) else {
+    let Some(id) = idle
+        .min_by_key(|(id, state)| (state.last_used.load(Ordering::Relaxed), **id))
+        .map(|(id, _)| *id)
+    else {
         return false;
     };
     if let Some(state) = connections.remove(&id) {
@@ -176,8 +193,9 @@ impl Connection {
         Busy(Arc::clone(self))
     }
 
-    /// A request on it has proven who asks: from now on it counts as theirs, if it counted as their address's. If they have as many as they
-    /// may, all of them in use, it goes on to count for the address.
+    /// A request on it has proven who asks: from now on it counts as theirs, if it counted as their
+    /// address's. If they have as many as they may, all of them in use, it goes on to count for the
+    /// address.
     pub fn proven(&self, user: &UserId) {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(address @ Holder::Address(_)) = holder.as_ref() else { return };
@@ -197,20 +215,24 @@ impl Connection {
         }
     }
 
-    /// Resolves when it is to end: nothing was asked within `first`, or after that for as long as `idle`, or another needs its place. Frames
-    /// that are no request, such as pings of HTTP/2, do not count.
+    /// Resolves when it is to end: nothing was asked within `first`, or after that for as long as
+    /// `idle`, or another needs its place. Frames that are no request, such as pings of HTTP/2, do
+    /// not count.
     pub async fn over(&self, first: Duration, idle: Duration) -> &'static str {
         let idling = async {
             loop {
-                let patience = if self.state.has_asked.load(Ordering::Acquire) { idle } else { first };
+                let patience =
+                    if self.state.has_asked.load(Ordering::Acquire) { idle } else { first };
                 let since = Duration::from_millis(self.state.last_used.load(Ordering::Acquire));
                 let is_busy = self.state.busy.load(Ordering::Acquire) > 0;
-                let left = patience.saturating_sub(self.connections.0.began.elapsed().saturating_sub(since));
+                let left = patience
+                    .saturating_sub(self.connections.0.began.elapsed().saturating_sub(since));
                 if left.is_zero() && !is_busy {
                     return "a connection was idle for too long";
                 }
                 // One that is busy may be so for hours; when it no longer is, it has `idle` left.
-                tokio::time::sleep(if is_busy { idle } else { left.max(Duration::from_millis(1)) }).await;
+                tokio::time::sleep(if is_busy { idle } else { left.max(Duration::from_millis(1)) })
+                    .await;
             }
         };
         tokio::select! {

@@ -1,10 +1,12 @@
-//! The keys that the tokens of forms are made with (threat 14). What is made with them, and compared, is [`super::browser`]'s.
+//! The keys that the tokens of forms are made with (threat 14). What is made with them, and
+//! compared, is [`super::browser`]'s.
 
 use hkdf::Hkdf;
 use portunus_core::secret::SecretText;
 use sha2::Sha256;
 
-/// Keys of the edge, derived from `AUTH_SECRET`, each for one use. Pages that were served under an earlier secret still count.
+/// Keys of the edge, derived from `AUTH_SECRET`, each for one use. Pages that were served under an
+/// earlier secret still count.
 #[derive(Clone)]
 pub struct EdgeKeys {
     csrf: CsrfKey,

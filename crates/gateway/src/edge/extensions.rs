@@ -1,5 +1,6 @@
-//! What the edge attaches to requests and answers as they pass: [`super::layers`] and [`super::server`] attach to requests, endpoints to
-//! answers. The types stand here, so that who reads one need not know who attaches it.
+//! What the edge attaches to requests and answers as they pass: [`super::layers`] and
+//! [`super::server`] attach to requests, endpoints to answers. The types stand here, so that who
+//! reads one need not know who attaches it.
 
 use std::{
     net::IpAddr,
@@ -36,8 +37,8 @@ pub struct Peer(pub IpAddr);
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectedFrom(pub IpAddr);
 
-/// A request counts among those of its address that are under way, until it is answered or has proven who asks: then it is released, and counts
-/// as theirs (threat 62).
+/// A request counts among those of its address that are under way, until it is answered or has
+/// proven who asks: then it is released, and counts as theirs (threat 62).
 #[derive(Clone)]
 pub struct AddressPermit(Arc<Mutex<Option<Permit<AddressBlock>>>>);
 

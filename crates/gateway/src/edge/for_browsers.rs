@@ -1,5 +1,6 @@
-//! Refusals that a person sees (FB09): somebody opens an address of applications in a browser, or one where nothing is. What is JSON for
-//! programs is a page for them, with the same status and the same headers, that says what this is and leads to the front page.
+//! Refusals that a person sees (FB09): somebody opens an address of applications in a browser, or
+//! one where nothing is. What is JSON for programs is a page for them, with the same status and the
+//! same headers, that says what this is and leads to the front page.
 
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -12,15 +13,23 @@ use super::{
 /// Documents for programs, and their checks: never pages.
 const DATA: [&str; 4] = ["/.well-known/", "/health", "/healthz", "/ready"];
 
-/// Does a browser ask, to show what it gets as a page? Programs that take anything (`*/*`), or name another media type, do not.
+/// Does a browser ask, to show what it gets as a page? Programs that take anything (`*/*`), or name
+/// another media type, do not.
 pub fn wants_page(method: &Method, headers: &HeaderMap, path: &str) -> bool {
     let accepts_html = headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|line| line.split(','))
-        .any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case("text/html")));
-    let is_data = DATA.iter().any(|data| if data.ends_with('/') { path.starts_with(data) } else { path == *data });
+        .any(|range| {
+            range
+                .split(';')
+                .next()
+                .is_some_and(|range| range.trim().eq_ignore_ascii_case("text/html"))
+        });
+    let is_data = DATA
+        .iter()
+        .any(|data| if data.ends_with('/') { path.starts_with(data) } else { path == *data });
     accepts_html && matches!(*method, Method::GET | Method::HEAD) && !is_data
 }
 
@@ -28,7 +37,10 @@ pub fn wants_page(method: &Method, headers: &HeaderMap, path: &str) -> bool {
 pub fn as_page(response: Response, path: &str, id: &RequestId, demo: bool) -> Response {
     let status = response.status();
     let is_ours = response.extensions().get::<FromAnotherServer>().is_none();
-    let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let is_page = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     if !(status.is_client_error() || status.is_server_error()) || !is_ours || is_page {
         return response;
     }
@@ -45,7 +57,9 @@ pub fn as_page(response: Response, path: &str, id: &RequestId, demo: bool) -> Re
     let mut page = pages::respond(status, &page);
     // Challenges, `Retry-After`, `Allow`, cookies: whatever the refusal says beside its body.
     for (name, value) in response.headers() {
-        if !page.headers().contains_key(name) && !matches!(*name, header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
+        if !page.headers().contains_key(name)
+            && !matches!(*name, header::CONTENT_LENGTH | header::TRANSFER_ENCODING)
+        {
             page.headers_mut().append(name, value.clone());
         }
     }
@@ -68,21 +82,31 @@ fn texts(status: StatusCode, path: &str) -> (&'static str, &'static str, Link) {
             "An application that speaks MCP connects here, and signs you in by itself. The front page shows which address to give it.",
             FRONT_PAGE,
         ),
-        StatusCode::NOT_FOUND => ("There is nothing here", "This gateway has no page at that address.", FRONT_PAGE),
-        StatusCode::TOO_MANY_REQUESTS => {
-            ("Too many requests", "More requests came from you than are taken at a time.", FRONT_PAGE)
+        StatusCode::NOT_FOUND => {
+            ("There is nothing here", "This gateway has no page at that address.", FRONT_PAGE)
         }
+        StatusCode::TOO_MANY_REQUESTS => (
+            "Too many requests",
+            "More requests came from you than are taken at a time.",
+            FRONT_PAGE,
+        ),
         status if status.is_server_error() => {
             ("Not available just now", "The gateway could not answer this request.", FRONT_PAGE)
         }
-        _ => ("This request cannot be used", "The gateway did not accept what the browser sent.", FRONT_PAGE),
+        _ => (
+            "This request cannot be used",
+            "The gateway did not accept what the browser sent.",
+            FRONT_PAGE,
+        ),
     }
 }
 
 fn hint(status: StatusCode) -> Option<&'static str> {
     match status {
         StatusCode::TOO_MANY_REQUESTS => Some("Wait a moment, and try again."),
-        status if status.is_server_error() => Some("Nothing was lost. Please try again in a minute."),
+        status if status.is_server_error() => {
+            Some("Nothing was lost. Please try again in a minute.")
+        }
         _ => None,
     }
 }

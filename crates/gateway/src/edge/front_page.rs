@@ -15,7 +15,10 @@ use super::{
     browser::PageContext,
     extensions::RequestId,
     oauth::{disconnect, support::client_directory::ClientDirectory},
-    pages::{ConnectHelp, FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser, Label, UrlText, when},
+    pages::{
+        ConnectHelp, FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser, Label, UrlText,
+        when,
+    },
 };
 
 /// Grants shown at most.
@@ -35,7 +38,11 @@ pub fn routes(state: FrontPageState) -> Router {
     Router::new().route("/", routing::get(get)).with_state(state)
 }
 
-async fn get(State(state): State<FrontPageState>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
+async fn get(
+    State(state): State<FrontPageState>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
     let outcome = async {
         let user = state.page_context.login(&headers).await?.map(|(_, user)| user);
         let browser = state.page_context.browser(&headers);
@@ -45,7 +52,11 @@ async fn get(State(state): State<FrontPageState>, Extension(id): Extension<Reque
     outcome.await.unwrap_or_else(|error| state.page_context.store_down(&id, &error))
 }
 
-async fn page(state: &FrontPageState, user: Option<&User>, csrf: String) -> Result<FrontPage, StoreError> {
+async fn page(
+    state: &FrontPageState,
+    user: Option<&User>,
+    csrf: String,
+) -> Result<FrontPage, StoreError> {
     Ok(FrontPage {
         frame: state.page_context.frame(user),
         user: user.map(|user| FrontPageUser {

@@ -1,5 +1,6 @@
-//! `/health`, `/healthz` (parity A9, B1): the process is up. `/ready`: it can do its work, so send it traffic. Part by part: the store answers, the
-//! other nodes can tell that this one is alive, and the process was not told to stop ([`Stopping`]).
+//! `/health`, `/healthz` (parity A9, B1): the process is up. `/ready`: it can do its work, so send
+//! it traffic. Part by part: the store answers, the other nodes can tell that this one is alive,
+//! and the process was not told to stop ([`Stopping`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,7 +56,8 @@ async fn health() -> Response {
 /// A process that stops says so at once, whatever else may be wrong with it.
 async fn ready(State(state): State<HealthState>) -> Response {
     if state.stopping.has_begun() {
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stopping"}))).into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stopping"})))
+            .into_response();
     }
     let store = match tokio::time::timeout(PATIENCE, state.upkeep.ping()).await {
         Ok(Ok(())) => true,
@@ -83,8 +85,8 @@ fn verdict(store: bool, node: Option<bool>) -> (StatusCode, Value) {
     (if fine { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body)
 }
 
-/// While the process stops, each answer over HTTP/1.1 is its connection's last: a balancer that keeps connections then has none left when they
-/// close, and no request is on its way into one.
+/// While the process stops, each answer over HTTP/1.1 is its connection's last: a balancer that
+/// keeps connections then has none left when they close, and no request is on its way into one.
 pub fn last_answer(stopping: &Stopping, version: Version, response: &mut Response) {
     if version < Version::HTTP_2 && stopping.has_begun() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -103,8 +105,18 @@ mod tests {
             (true, None, ok, json!({"status": "ok", "store": "ok"})),
             (true, Some(true), ok, json!({"status": "ok", "store": "ok", "node": "ok"})),
             (false, None, down, json!({"status": "unavailable", "store": "unavailable"})),
-            (false, Some(true), down, json!({"status": "unavailable", "store": "unavailable", "node": "ok"})),
-            (true, Some(false), down, json!({"status": "unavailable", "store": "ok", "node": "unavailable"})),
+            (
+                false,
+                Some(true),
+                down,
+                json!({"status": "unavailable", "store": "unavailable", "node": "ok"}),
+            ),
+            (
+                true,
+                Some(false),
+                down,
+                json!({"status": "unavailable", "store": "ok", "node": "unavailable"}),
+            ),
         ];
         for (store, node, status, body) in cases {
             assert_eq!(verdict(store, node), (status, body), "store {store}, node {node:?}");

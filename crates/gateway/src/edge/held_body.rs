@@ -1,5 +1,5 @@
-//! The body of an answer that holds something until it is sent, or its client is gone: a permit, or the connection's being in use. Bytes,
-//! trailers and length pass as they are.
+//! The body of an answer that holds something until it is sent, or its client is gone: a permit, or
+//! the connection's being in use. Bytes, trailers and length pass as they are.
 
 use std::{
     pin::Pin,
@@ -24,7 +24,10 @@ impl<T: Unpin> HttpBody for HeldBody<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -1,5 +1,6 @@
-//! How much each address, or each person, may have of something at once: requests under way, bytes of bodies (threats 47, 56, 62). What one
-//! uses up, no other lacks: there is no common count. Connections have a table of their own, in [`super::connections`].
+//! How much each address, or each person, may have of something at once: requests under way, bytes
+//! of bodies (threats 47, 56, 62). What one uses up, no other lacks: there is no common count.
+//! Connections have a table of their own, in [`super::connections`].
 
 use std::{
     hash::{BuildHasher as _, Hash, RandomState},
@@ -11,13 +12,15 @@ use hashbrown::{HashTable, hash_table::Entry};
 /// So many locks that requests of different people seldom meet at one.
 const SHARDS: usize = 16;
 
-/// Counts what each key holds. A key that holds nothing takes no memory, so the table is as large as what is held.
+/// Counts what each key holds. A key that holds nothing takes no memory, so the table is as large
+/// as what is held.
 pub struct KeyedLimit<K> {
     shards: Arc<[Mutex<HashTable<Held<K>>>; SHARDS]>,
     hasher: RandomState,
 }
 
-/// What one key holds. Its hash stands beside it, so that a key is hashed once for all that is done with it.
+/// What one key holds. Its hash stands beside it, so that a key is hashed once for all that is done
+/// with it.
 struct Held<K> {
     hash: u64,
     key: K,
@@ -40,7 +43,10 @@ impl<K> Clone for KeyedLimit<K> {
 
 impl<K> Default for KeyedLimit<K> {
     fn default() -> Self {
-        Self { shards: Arc::new(std::array::from_fn(|_| Mutex::default())), hasher: RandomState::new() }
+        Self {
+            shards: Arc::new(std::array::from_fn(|_| Mutex::default())),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -48,7 +54,12 @@ impl<K: Eq + Hash + Clone> KeyedLimit<K> {
     /// `None` if the key would then hold more than `most`, which may be another number each time.
     pub fn acquire(&self, key: &K, amount: usize, most: usize) -> Option<Permit<K>> {
         let hash = self.hasher.hash_one(key);
-        self.add(hash, key, amount, most).then(|| Permit { limit: self.clone(), hash, key: key.clone(), amount })
+        self.add(hash, key, amount, most).then(|| Permit {
+            limit: self.clone(),
+            hash,
+            key: key.clone(),
+            amount,
+        })
     }
 
     /// What the key holds.
@@ -62,10 +73,15 @@ impl<K: Eq + Hash + Clone> KeyedLimit<K> {
         match shard.entry(hash, |held| held.key == *key, |held| held.hash) {
             Entry::Occupied(mut entry) => {
                 let held = entry.get_mut();
-                let Some(wanted) = held.amount.checked_add(amount).filter(|wanted| *wanted <= most) else { return false };
+                let Some(wanted) = held.amount.checked_add(amount).filter(|wanted| *wanted <= most)
+                else {
+                    return false;
+                };
                 held.amount = wanted;
             }
-            Entry::Vacant(entry) if amount <= most => drop(entry.insert(Held { hash, key: key.clone(), amount })),
+            Entry::Vacant(entry) if amount <= most => {
+                entry.insert(Held { hash, key: key.clone(), amount });
+            }
             Entry::Vacant(_) => return false,
         }
         true

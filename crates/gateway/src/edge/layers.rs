@@ -1,9 +1,10 @@
-//! The layers round every endpoint, outermost first: a request id and one line in the log; panics become 500; a path with one reading and
-//! one host (threats 60, 65); `Host` and `Origin` (threat 34); headers that every answer carries; requests under way are counted by
-//! address (threat 62), and so are failed authentications. [`super::router`] puts them on.
+//! The layers round every endpoint, outermost first: a request id and one line in the log; panics
+//! become 500; a path with one reading and one host (threats 60, 65); `Host` and `Origin` (threat
+//! 34); headers that every answer carries; requests under way are counted by address (threat 62),
+//! and so are failed authentications. [`super::router`] puts them on.
 //!
-//! They are plain functions, one inside the other. As layers of tower each request would clone and box all that is inside of each of
-//! them, which took more time than what they do.
+//! They are plain functions, one inside the other. As layers of tower each request would clone and
+//! box all that is inside of each of them, which took more time than what they do.
 
 use std::{
     any::Any,
@@ -70,7 +71,8 @@ pub struct EdgeState {
     pub endpoints: Router,
 }
 
-/// Paths a browser of any origin may call: they use no cookie, and browser-based clients need them before they have a token.
+/// Paths a browser of any origin may call: they use no cookie, and browser-based clients need them
+/// before they have a token.
 const OPEN_TO_ALL_ORIGINS: [&str; 8] = [
     "/.well-known/",
     "/auth/register",
@@ -85,16 +87,17 @@ const OPEN_TO_ALL_ORIGINS: [&str; 8] = [
 const ANY_HOST: [&str; 3] = ["/health", "/healthz", "/ready"];
 const TWO_READINGS: &str = "the path could be read as another one: it must not have dot segments, empty segments, ';', '\\', encoded \
                             separators, nor encoded letters, digits, '-', '.', '_' or '~'";
-const ONE_HOST: &str = "the request must name one host: in one Host header, or in its target, the same in both";
+const ONE_HOST: &str =
+    "the request must name one host: in one Host header, or in its target, the same in both";
 const CORS_METHODS: &str = "GET, POST, PUT, DELETE, OPTIONS";
-const CORS_HEADERS: &str =
-    "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
+const CORS_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
 /// So many header names of a preflight are answered.
 const CORS_WANTED: usize = 64;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
-/// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
+/// Every request comes through here. It gets its id, and a line in the log when it has ended. The
+/// query is never logged (threat 48).
 pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
     let id = RequestId::generate(&*state.entropy);
     let connection = request.extensions().get::<ConnectedFrom>().map(|connection| connection.0);
@@ -122,7 +125,14 @@ pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
-        tracing::info!(method = method.as_str(), path, status, ms, peer = peer.map(tracing::field::display), "request");
+        tracing::info!(
+            method = method.as_str(),
+            path,
+            status,
+            ms,
+            peer = peer.map(tracing::field::display),
+            "request"
+        );
         in_span(response, Span::current())
     }
     .instrument(span)
@@ -131,12 +141,17 @@ pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
 
 /// The right-most address that is not a trusted proxy; what stands left of it could be made up.
 fn peer(connection: IpAddr, headers: &HeaderMap, admission: &Admission) -> IpAddr {
-    let is_trusted = |address: IpAddr| admission.trusted_proxies.iter().any(|cidr| cidr.contains(address));
+    let is_trusted =
+        |address: IpAddr| admission.trusted_proxies.iter().any(|cidr| cidr.contains(address));
     if !is_trusted(connection) {
         return connection;
     }
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<_> = forwarded.flat_map(|line| line.split(',')).map(|hop| hop.trim().parse::<IpAddr>()).collect();
+    let forwarded =
+        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<_> = forwarded
+        .flat_map(|line| line.split(','))
+        .map(|hop| hop.trim().parse::<IpAddr>())
+        .collect();
     let mut peer = connection;
     for hop in hops.into_iter().rev() {
         match hop {
@@ -151,13 +166,17 @@ fn peer(connection: IpAddr, headers: &HeaderMap, admission: &Admission) -> IpAdd
 /// A panic in a handler is the gateway's fault: 500, and the process goes on.
 #[expect(clippy::needless_pass_by_value, reason = "a caught panic is owned")]
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let detail = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let detail = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(detail, "a request panicked");
     (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "server_error"}))).into_response()
 }
 
-/// The request must have one meaning: a path that every server reads in the same way (threats 39, 60) and one host (threat 65). That
-/// host must be ours, `Origin` must be ours or allowed (threat 34: DNS rebinding, cross-site requests).
+/// The request must have one meaning: a path that every server reads in the same way (threats 39,
+/// 60) and one host (threat 65). That host must be ours, `Origin` must be ours or allowed (threat
+/// 34: DNS rebinding, cross-site requests).
 async fn admit(state: &EdgeState, request: Request) -> Response {
     let path = match PlainPath::parse(request.uri().path()) {
         Ok(path) => path.as_str(),
@@ -176,9 +195,14 @@ async fn admit(state: &EdgeState, request: Request) -> Response {
     let is_any_fine = ANY_HOST.contains(&path);
     match host {
         // HTTP/1.1 must have one (RFC 9112 section 3.2).
-        None if request.version() == Version::HTTP_11 || !is_any_fine => return malformed("there is no Host header"),
+        None if request.version() == Version::HTTP_11 || !is_any_fine => {
+            return malformed("there is no Host header");
+        }
         Some(host) if !is_any_fine && !is_our_host(state, host) => {
-            tracing::warn!(host = host.host(), "Host is not ours: BASE_URL names it, or allowed_hosts");
+            tracing::warn!(
+                host = host.host(),
+                "Host is not ours: BASE_URL names it, or allowed_hosts"
+            );
             return refuse("this gateway is not reached by that host name");
         }
         _ => {}
@@ -187,15 +211,22 @@ async fn admit(state: &EdgeState, request: Request) -> Response {
     let sharing = match &origin {
         None => None,
         Some(_) if is_open(path) => Some(HeaderValue::from_static("*")),
-        Some(origin) if is_own_origin(state, origin) || is_hidden_own_origin(&request, origin) => None,
+        Some(origin) if is_own_origin(state, origin) || is_hidden_own_origin(&request, origin) => {
+            None
+        }
         Some(origin) if is_allowed_origin(state, path, origin) => Some(origin.clone()),
         Some(origin) => {
             tracing::warn!(?origin, path, "Origin is not ours, nor in allowed_origins");
             return refuse("requests from that origin are not allowed");
         }
     };
-    let is_preflight = request.method() == Method::OPTIONS && request.headers().contains_key("access-control-request-method");
-    let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned().filter(|_| is_preflight);
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key("access-control-request-method");
+    let wanted = request
+        .headers()
+        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .cloned()
+        .filter(|_| is_preflight);
     let mut response = match &sharing {
         Some(_) if is_preflight => StatusCode::NO_CONTENT.into_response(),
         _ => harden(state, request).await,
@@ -207,15 +238,19 @@ async fn admit(state: &EdgeState, request: Request) -> Response {
 }
 
 fn refuse(why: &str) -> Response {
-    (StatusCode::FORBIDDEN, Json(json!({"error": "forbidden", "error_description": why}))).into_response()
+    (StatusCode::FORBIDDEN, Json(json!({"error": "forbidden", "error_description": why})))
+        .into_response()
 }
 
 fn malformed(why: &str) -> Response {
-    (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_request", "error_description": why}))).into_response()
+    (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_request", "error_description": why})))
+        .into_response()
 }
 
 fn is_open(path: &str) -> bool {
-    OPEN_TO_ALL_ORIGINS.iter().any(|open| if open.ends_with('/') { path.starts_with(open) } else { path == *open })
+    OPEN_TO_ALL_ORIGINS
+        .iter()
+        .any(|open| if open.ends_with('/') { path.starts_with(open) } else { path == *open })
 }
 
 /// The host that the request names.
@@ -228,14 +263,22 @@ fn host_of<'a>(state: &EdgeState, request: &'a Request) -> Result<Option<Authori
 
 fn is_our_host(state: &EdgeState, host: Authority<'_>) -> bool {
     let is_https = state.public_url.is_https();
-    let is_named = Authority::parse(state.public_url.authority()).is_some_and(|ours| host.is(ours, is_https))
+    let is_named = Authority::parse(state.public_url.authority())
+        .is_some_and(|ours| host.is(ours, is_https))
         || state
             .admission
             .allowed_hosts
             .iter()
             .filter_map(|allowed| Authority::parse(allowed))
-            .any(|allowed| if allowed.port().is_some() { host.is(allowed, is_https) } else { host.is_host(allowed) });
-    // A loopback gateway is reached by any name of this machine: none of them can be rebound to another one.
+            .any(|allowed| {
+                if allowed.port().is_some() {
+                    host.is(allowed, is_https)
+                } else {
+                    host.is_host(allowed)
+                }
+            });
+    // A loopback gateway is reached by any name of this machine: none of them can be rebound to
+    // another one.
     is_named || (state.public_url.is_loopback() && is_loopback_name(host.host()))
 }
 
@@ -247,14 +290,18 @@ fn is_own_origin(state: &EdgeState, origin: &HeaderValue) -> bool {
     origin.as_bytes().eq_ignore_ascii_case(state.public_url.origin().as_bytes())
 }
 
-/// A proxy in front may add `Referrer-Policy: no-referrer`, and then browsers send `Origin: null` with our own forms. They say all the same
-/// that it is one of ours (`Sec-Fetch-Site`, which no page can set); the form's own token is looked at as ever.
+/// A proxy in front may add `Referrer-Policy: no-referrer`, and then browsers send `Origin: null`
+/// with our own forms. They say all the same that it is one of ours (`Sec-Fetch-Site`, which no
+/// page can set); the form's own token is looked at as ever.
 fn is_hidden_own_origin(request: &Request, origin: &HeaderValue) -> bool {
     let mut sites = request.headers().get_all("sec-fetch-site").iter();
-    origin == "null" && sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none()
+    origin == "null"
+        && sites.next().is_some_and(|site| site == "same-origin")
+        && sites.next().is_none()
 }
 
-/// Other origins: those that are configured; and on a developer's machine every loopback origin, but for the pages with cookies.
+/// Other origins: those that are configured; and on a developer's machine every loopback origin,
+/// but for the pages with cookies.
 fn is_allowed_origin(state: &EdgeState, path: &str, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     if state.admission.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
@@ -265,18 +312,31 @@ fn is_allowed_origin(state: &EdgeState, path: &str, origin: &HeaderValue) -> boo
     !has_cookies && state.public_url.is_loopback() && is_local
 }
 
-/// A preflight is told that it may send the headers of our revisions of MCP, and those that it `wanted`: the mirrors of parameters
-/// (`Mcp-Param-…`) have names of their own, and pages trace their requests. Nothing is given away by it: an origin that is told may read the answer anyway.
-fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool, wanted: Option<&HeaderValue>) {
+/// A preflight is told that it may send the headers of our revisions of MCP, and those that it
+/// `wanted`: the mirrors of parameters (`Mcp-Param-…`) have names of their own, and pages trace
+/// their requests. Nothing is given away by it: an origin that is told may read the answer anyway.
+fn share(
+    headers: &mut HeaderMap,
+    origin: HeaderValue,
+    is_preflight: bool,
+    wanted: Option<&HeaderValue>,
+) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_EXPOSED));
     if is_preflight {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(CORS_METHODS));
-        let wanted = wanted.map(HeaderValue::as_bytes).unwrap_or_default().split(|byte| *byte == b',');
-        let wanted = wanted.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).take(CORS_WANTED);
-        let allowed: Vec<String> = std::iter::once(CORS_HEADERS.to_owned()).chain(wanted.map(|name| name.to_string())).collect();
-        let allowed = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static(CORS_HEADERS));
+        headers
+            .insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(CORS_METHODS));
+        let wanted =
+            wanted.map(HeaderValue::as_bytes).unwrap_or_default().split(|byte| *byte == b',');
+        let wanted = wanted
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .take(CORS_WANTED);
+        let allowed: Vec<String> = std::iter::once(CORS_HEADERS.to_owned())
+            .chain(wanted.map(|name| name.to_string()))
+            .collect();
+        let allowed = HeaderValue::from_str(&allowed.join(", "))
+            .unwrap_or(HeaderValue::from_static(CORS_HEADERS));
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         headers.append(header::VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
@@ -295,12 +355,15 @@ async fn harden(state: &EdgeState, request: Request) -> Response {
     response
 }
 
-/// The endpoint's answer, unless as many requests of its address as may be are under way, or too many before it failed to prove themselves.
+/// The endpoint's answer, unless as many requests of its address as may be are under way, or too
+/// many before it failed to prove themselves.
 async fn ask(state: &EdgeState, mut request: Request) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
     let block = AddressBlock::of(peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address));
     let Some(permit) = state.requests.acquire(&block, 1, state.requests_per_address) else {
-        tracing::info!("as many requests of one address as may be are under way: limits.requests_per_address");
+        tracing::info!(
+            "as many requests of one address as may be are under way: limits.requests_per_address"
+        );
         return answers::too_many(TooMany(Duration::from_secs(1)));
     };
     let permit = AddressPermit::new(permit);
@@ -336,7 +399,9 @@ mod tests {
             throttle: Throttle::new(&Limits::UNLIMITED),
             requests: KeyedLimit::default(),
             requests_per_address: 1,
-            endpoints: Router::new().route("/panics", routing::get(panics)).route("/", routing::get(async || "here")),
+            endpoints: Router::new()
+                .route("/panics", routing::get(panics))
+                .route("/", routing::get(async || "here")),
         }
     }
 
@@ -345,14 +410,17 @@ mod tests {
     }
 
     async fn answered(host: &str, path: &str) -> (StatusCode, HeaderMap) {
-        let request = Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
+        let request =
+            Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
         let response = observe(Arc::new(state("https://gw.example")), request).await;
         (response.status(), response.headers().clone())
     }
 
     #[tokio::test]
     async fn a_panic_is_an_answer_and_every_answer_has_an_id() {
-        for (host, path, expected) in [("gw.example", "/", 200), ("gw.example", "/panics", 500), ("evil.example", "/", 403)] {
+        for (host, path, expected) in
+            [("gw.example", "/", 200), ("gw.example", "/panics", 500), ("evil.example", "/", 403)]
+        {
             let (status, headers) = answered(host, path).await;
             assert_eq!(status.as_u16(), expected, "{path}");
             assert_eq!(headers["x-request-id"].len(), 16, "{path}");
@@ -384,7 +452,11 @@ mod tests {
             ("http://localhost:3000", "localhost.evil:3000", false),
         ];
         for (url, host, expected) in cases {
-            assert_eq!(is_our_host(&state(url), Authority::parse(host).unwrap()), expected, "{url} {host}");
+            assert_eq!(
+                is_our_host(&state(url), Authority::parse(host).unwrap()),
+                expected,
+                "{url} {host}"
+            );
         }
     }
 
@@ -455,7 +527,11 @@ mod tests {
         for (connection, forwarded, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
-            assert_eq!(peer(address(connection), &headers, &admission), address(expected), "{connection} {forwarded}");
+            assert_eq!(
+                peer(address(connection), &headers, &admission),
+                address(expected),
+                "{connection} {forwarded}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The edge: everything that speaks HTTP to browsers and clients. [`router`] puts it together; [`oauth`] is the authorization server,
-//! [`resource_server`] lets requests with an access token through, to [`mcp`] or [`proxy`]; [`pages`] are what people see, and [`throttle`]
-//! counts.
+//! The edge: everything that speaks HTTP to browsers and clients. [`router`] puts it together;
+//! [`oauth`] is the authorization server, [`resource_server`] lets requests with an access token
+//! through, to [`mcp`] or [`proxy`]; [`pages`] are what people see, and [`throttle`] counts.
 
 pub mod app_state;
 pub mod body;

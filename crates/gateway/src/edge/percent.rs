@@ -1,6 +1,7 @@
 //! Percent-encoding (RFC 3986 section 2.1) of whatever must not stand as it is.
 
-const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+const HEX: [char; 16] =
+    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
 
 /// Encodes every byte of `text` that `keep` does not keep. `keep` must hold for ASCII only.
 pub(crate) fn encode(text: &str, keep: impl Fn(u8) -> bool) -> String {

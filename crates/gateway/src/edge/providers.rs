@@ -1,5 +1,5 @@
-//! The identity providers of the configuration in force, and whom they admit (threat 53). The rule is `portunus_core::admission`; signing in
-//! at one is `edge::oauth`'s.
+//! The identity providers of the configuration in force, and whom they admit (threat 53). The rule
+//! is `portunus_core::admission`; signing in at one is `edge::oauth`'s.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub struct ProviderEntry {
 }
 
 impl ProviderEntry {
-    /// Can an answer with this `iss` be from this provider (RFC 9207)? Where two answer at one redirect URI it must have one
-    /// (threat 54, RFC 9700 section 4.4.2).
+    /// Can an answer with this `iss` be from this provider (RFC 9207)? Where two answer at one
+    /// redirect URI it must have one (threat 54, RFC 9700 section 4.4.2).
     pub fn admits_issuer(&self, iss: Option<&str>) -> bool {
         iss.map_or(!self.is_shared, |iss| self.provider.is_issuer(iss))
     }
@@ -46,7 +46,8 @@ pub enum Standing {
     Admitted,
     /// The provider's rule does not fit them.
     NotAdmitted(NotAdmitted),
-    /// The provider they signed in at is not configured any more, or is another one under the same name.
+    /// The provider they signed in at is not configured any more, or is another one under the same
+    /// name.
     NoProvider,
 }
 
@@ -67,7 +68,9 @@ impl Providers {
         }
         match self.find(&user.provider).filter(|entry| entry.provider.is_issuer(&user.issuer)) {
             None => Standing::NoProvider,
-            Some(entry) => entry.allow.decide(user).map_or_else(Standing::NotAdmitted, |_| Standing::Admitted),
+            Some(entry) => {
+                entry.allow.decide(user).map_or_else(Standing::NotAdmitted, |_| Standing::Admitted)
+            }
         }
     }
 

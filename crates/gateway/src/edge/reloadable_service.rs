@@ -1,5 +1,6 @@
-//! Where requests come in, whatever the endpoints behind it are right now: a new configuration brings new ones ([`ReloadableService::change`]).
-//! Each request is answered by those that it met. They are put together in [`super::router`].
+//! Where requests come in, whatever the endpoints behind it are right now: a new configuration
+//! brings new ones ([`ReloadableService::change`]). Each request is answered by those that it met.
+//! They are put together in [`super::router`].
 
 use std::sync::Arc;
 

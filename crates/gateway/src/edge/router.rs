@@ -1,5 +1,5 @@
-//! The only file where endpoints and layers are put together, and each endpoint gets its state. [`super::reloadable_service`] is what requests
-//! come to.
+//! The only file where endpoints and layers are put together, and each endpoint gets its state.
+//! [`super::reloadable_service`] is what requests come to.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use super::{
     layers::EdgeState,
     mcp::tools::{self, ToolsState},
     oauth::{
-        authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout,
+        authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke,
+        signin, signout,
         support::{client_gate::ClientGate, transactions::Transactions},
         token,
     },
@@ -48,7 +49,8 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
     };
     let throttle = &app.throttle;
     let at = |gate, page_context: Option<&PageContext>| {
-        let state = ThrottleState { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
+        let state =
+            ThrottleState { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
         middleware::from_fn_with_state(state, layer::by_address)
     };
     let bearer = Bearer {
@@ -59,7 +61,8 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         admission: app.process.admission.subscribe(),
         clock: Arc::clone(&app.process.clock),
     };
-    // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
+    // A request that is refused for its address is not read first; all others are read whole before
+    // their endpoint sees them.
     let forms = Router::new()
         .merge(oauth(app, &page_context).layer(at(Gate::Authorize, Some(&page_context))))
         .merge(clients(app).layer(at(Gate::Registration, None)))
@@ -172,7 +175,11 @@ fn clients(app: &AppState) -> Router {
 /// Where clients exchange, end and look at tokens: all behind one gate.
 fn tokens(app: &AppState) -> Router {
     let stores = &app.process.stores;
-    let gate = ClientGate { directory: app.directory(), assertions: app.assertions(), throttle: app.throttle.clone() };
+    let gate = ClientGate {
+        directory: app.directory(),
+        assertions: app.assertions(),
+        throttle: app.throttle.clone(),
+    };
     Router::new()
         .merge(token::routes(token::TokenState {
             gate: gate.clone(),
@@ -239,5 +246,10 @@ fn people(app: &AppState, page_context: &PageContext, bearer: &Bearer) -> Router
 
 /// Everything behind a token.
 fn guarded(app: &AppState, bearer: Bearer) -> ResourceServerState {
-    ResourceServerState { bearer, resources: Arc::clone(&app.resources), mcp: app.mcp_state(), proxy: app.proxy.clone() }
+    ResourceServerState {
+        bearer,
+        resources: Arc::clone(&app.resources),
+        mcp: app.mcp_state(),
+        proxy: app.proxy.clone(),
+    }
 }

@@ -1,5 +1,6 @@
-//! How connections are secured right now: by the certificate of the configuration, or not at all, because something in front of the gateway
-//! does it. A new certificate is for connections that come from then on.
+//! How connections are secured right now: by the certificate of the configuration, or not at all,
+//! because something in front of the gateway does it. A new certificate is for connections that
+//! come from then on.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Accepts connections and serves them until told to stop; then no new ones, those under way to their end, within a bound.
+//! Accepts connections and serves them until told to stop; then no new ones, those under way to
+//! their end, within a bound.
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -35,20 +36,32 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest head of a request, and what is read ahead of a connection or written ahead to it.
 const BUFFER: usize = 64 * 1024;
-/// Bytes of bodies that may be on their way in on one connection of HTTP/2, and on one stream of it, before anything reads them.
+/// Bytes of bodies that may be on their way in on one connection of HTTP/2, and on one stream of
+/// it, before anything reads them.
 const H2_CONNECTION_WINDOW: u32 = 256 * 1024;
 const H2_STREAM_WINDOW: u32 = 64 * 1024;
 /// Requests that may be under way on one connection of HTTP/2.
 const H2_STREAMS: u32 = 256;
-/// Answers of which so much is known to be all are sent and done with; larger ones keep their connection from being idle until they are sent.
+/// Answers of which so much is known to be all are sent and done with; larger ones keep their
+/// connection from being idle until they are sent.
 const SENT_AT_ONCE: u64 = 64 * 1024;
 /// How long requests under way may take to end once we are told to stop (F11).
 pub const DRAIN: Duration = Duration::from_secs(25);
 
 /// What answers requests.
-pub trait Answering: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {}
+pub trait Answering:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
 
-impl<S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static> Answering for S {}
+impl<
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+> Answering for S
+{
+}
 
 /// Serves until `stop` resolves. `ending` then ends what would never end by itself: open streams.
 pub async fn run(
@@ -61,7 +74,11 @@ pub async fn run(
 ) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -85,7 +102,8 @@ pub async fn run(
                     }
                 }
                 Err(error) => {
-                    // Out of descriptors, or a peer that left already: neither is a reason to stop, both pass.
+                    // Out of descriptors, or a peer that left already: neither is a reason to stop,
+                    // both pass.
                     let made_room = connections.shed();
                     tracing::warn!(%error, made_room, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -124,12 +142,15 @@ impl Visitor {
     async fn secure(self, stream: TcpStream, tls: Arc<ServerConfig>, endpoints: impl Answering) {
         match tokio::time::timeout(HEADER_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream, endpoints).await,
-            Ok(Err(error)) => tracing::debug!(%error, peer = %self.address, "a connection could not be secured"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, peer = %self.address, "a connection could not be secured");
+            }
             Err(_) => tracing::debug!(peer = %self.address, "a connection was not secured in time"),
         }
     }
 
-    /// No `async fn`: what is only needed to make the connection would take memory as long as it lives.
+    /// No `async fn`: what is only needed to make the connection would take memory as long as it
+    /// lives.
     fn serve(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -137,8 +158,9 @@ impl Visitor {
     ) -> impl Future<Output = ()> + Send {
         let Self { address, connection, builder, watcher } = self;
         let counted = Arc::clone(&connection);
-        let service =
-            service_fn(move |request: hyper::Request<Incoming>| call(endpoints.clone(), request, address, counted.begin()));
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            call(endpoints.clone(), request, address, counted.begin())
+        });
         let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let watched = watcher.watch(serving.into_owned());
         async move {
@@ -146,8 +168,8 @@ impl Visitor {
                 ended = watched => if let Err(error) = ended {
                     tracing::debug!(%error, peer = %address, "a connection ended early");
                 },
-                // hyper's own timer starts with the first line of a request, and HTTP/2's with its handshake: a connection that says nothing
-                // at all has neither (threat 46).
+                // hyper's own timer starts with the first line of a request, and HTTP/2's with its
+                // handshake: a connection that says nothing at all has neither (threat 46).
                 why = connection.over(HEADER_TIMEOUT, IDLE_TIMEOUT) => tracing::debug!(peer = %address, "{why}"),
             }
         }

@@ -1,4 +1,5 @@
-//! The body of an answer in its request's span: what is logged while a stream goes on carries the request's id, as what was logged before it does.
+//! The body of an answer in its request's span: what is logged while a stream goes on carries the
+//! request's id, as what was logged before it does.
 
 use std::{
     pin::Pin,
@@ -24,7 +25,10 @@ impl HttpBody for SpannedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Self { body, span } = self.get_mut();
         let _in = span.enter();
         Pin::new(body).poll_frame(cx)

@@ -38,7 +38,8 @@ impl From<Arc<dyn Provider>> for ConnectedProvider {
     }
 }
 
-/// What endpoints need, as this configuration has it. `throttle` is made of its limits, or goes on counting by the same ones.
+/// What endpoints need, as this configuration has it. `throttle` is made of its limits, or goes on
+/// counting by the same ones.
 pub(super) fn app(
     process: ProcessState,
     config: &Config,
@@ -48,7 +49,8 @@ pub(super) fn app(
 ) -> AppState {
     let names = server_names(config);
     let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
-    let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
+    let resources = Resources::new(config.public_url.clone(), &names, &patterns)
+        .with_scopes(config.scopes.clone());
     let proxy = config.clients.proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok());
     if let Err(error) = process.fetcher.use_proxy(proxy.as_ref()) {
         tracing::error!(%error, "clients' documents are not fetched through the proxy that is configured for it");
@@ -60,7 +62,11 @@ pub(super) fn app(
         providers: meet(config, providers),
         keys: EdgeKeys::derive(&config.auth_secrets),
         proxy: ProxyRoutes::new(&config.proxies, forwarding, config.public_url.clone(), limits),
-        server_kinds: config.servers.iter().map(|server| (server.name.clone(), kind(&server.transport))).collect(),
+        server_kinds: config
+            .servers
+            .iter()
+            .map(|server| (server.name.clone(), kind(&server.transport)))
+            .collect(),
         admission: Admission {
             allowed_hosts: config.allowed_hosts.clone(),
             allowed_origins: config.allowed_origins.clone(),
@@ -117,7 +123,11 @@ pub(super) const fn names(config: &Config) -> hub::Names {
 
 /// Of each server, what becomes of tools that change.
 pub(super) fn pinning(config: &Config) -> Vec<(ServerName, Pinning)> {
-    config.servers.iter().map(|server| (server.name.clone(), config.pinning.of(&server.name))).collect()
+    config
+        .servers
+        .iter()
+        .map(|server| (server.name.clone(), config.pinning.of(&server.name)))
+        .collect()
 }
 
 /// The servers' names, in the order of the configuration.

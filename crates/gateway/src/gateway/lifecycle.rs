@@ -1,4 +1,5 @@
-//! A gateway from start to stop. What it is built of is made in [`super::build`], and anew for each configuration in [`super::reload`].
+//! A gateway from start to stop. What it is built of is made in [`super::build`], and anew for each
+//! configuration in [`super::reload`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -78,13 +79,18 @@ pub struct Orders {
 }
 
 impl Gateway {
-    /// Opens the store, meets the providers and servers (none of them is contacted yet), and makes ready what stays while configurations
-    /// come and go.
-    pub async fn build(config: &Config, providers: Vec<ConnectedProvider>, demo: bool) -> anyhow::Result<Self> {
+    /// Opens the store, meets the providers and servers (none of them is contacted yet), and makes
+    /// ready what stays while configurations come and go.
+    pub async fn build(
+        config: &Config,
+        providers: Vec<ConnectedProvider>,
+        demo: bool,
+    ) -> anyhow::Result<Self> {
         Self::build_with(config, providers, demo, Arc::new(SystemClock), Arc::new(OsEntropy)).await
     }
 
     /// The same with a clock and a source of chance of the caller's: for tests.
+    // long: each part is made once, from those before it.
     pub async fn build_with(
         config: &Config,
         providers: Vec<ConnectedProvider>,
@@ -92,7 +98,8 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> anyhow::Result<Self> {
-        let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy)).context("AUTH_SECRET is missing")?;
+        let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy))
+            .context("AUTH_SECRET is missing")?;
         let stores = open_store(&config.store, &sealer).await?;
         let clients = Arc::new(hub::Clients::default());
         let records = Arc::new(StoredSessions {
@@ -108,8 +115,13 @@ impl Gateway {
         };
         let upstream_client = net::upstream_client(NetSettings::upstream())?;
         let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
-        let pins = Arc::new(PinBook::new(build::pinning(config), Arc::clone(&stores.pins), Arc::clone(&clock)));
-        let task_records = Arc::new(StoredTasks { store: Arc::clone(&stores.tasks), clock: Arc::clone(&clock) });
+        let pins = Arc::new(PinBook::new(
+            build::pinning(config),
+            Arc::clone(&stores.pins),
+            Arc::clone(&clock),
+        ));
+        let task_records =
+            Arc::new(StoredTasks { store: Arc::clone(&stores.tasks), clock: Arc::clone(&clock) });
         let settings = HubSettings {
             names: build::names(config),
             max_in_flight_per_user: config.calls_per_user,
@@ -120,10 +132,21 @@ impl Gateway {
         };
         let seal = Arc::new(records::RequestStates(sealer.clone()));
         let shared = Arc::new(SharedServers::new(Arc::clone(&upstreams)));
-        let hub = Hub::new(settings, config.servers.clone(), Arc::clone(&shared) as _, Arc::clone(&entropy), seal);
+        let hub = Hub::new(
+            settings,
+            config.servers.clone(),
+            Arc::clone(&shared) as _,
+            Arc::clone(&entropy),
+            seal,
+        );
         clients.meet(&hub);
-        let reloadable =
-            Reloadable { upstreams, shared, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
+        let reloadable = Reloadable {
+            upstreams,
+            shared,
+            pins,
+            sealer,
+            forwarding: net::forwarding_client(NetSettings::upstream())?,
+        };
         let process = ProcessState {
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
             stores,
@@ -131,21 +154,40 @@ impl Gateway {
             entropy,
             hub,
             counts: Counts::default(),
-            connections: Connections::new(Rules::new(&config.limits, &config.trusted_proxies, descriptors())),
+            connections: Connections::new(Rules::new(
+                &config.limits,
+                &config.trusted_proxies,
+                descriptors(),
+            )),
             tokens: TokenCache::new(),
             admission: watch::Sender::default(),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
             demo,
         };
-        Ok(Self { process, reloadable, config: config.clone(), providers, node: None, elsewhere: watch::Sender::new(0) })
+        Ok(Self {
+            process,
+            reloadable,
+            config: config.clone(),
+            providers,
+            node: None,
+            elsewhere: watch::Sender::new(0),
+        })
     }
 
-    /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is not simply the listener's address.
-    pub async fn join(mut self, listener: TcpListener, url: Option<String>) -> anyhow::Result<Self> {
+    /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is
+    /// not simply the listener's address.
+    pub async fn join(
+        mut self,
+        listener: TcpListener,
+        url: Option<String>,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let (clock, entropy) = (Arc::clone(&self.process.clock), Arc::clone(&self.process.entropy));
-        let me = Node { id: NodeId::generate(&*entropy), url: url.unwrap_or_else(|| format!("http://{address}")) };
+        let me = Node {
+            id: NodeId::generate(&*entropy),
+            url: url.unwrap_or_else(|| format!("http://{address}")),
+        };
         let parts = MemberParts {
             me,
             nodes: Arc::clone(&self.process.stores.nodes),
@@ -165,14 +207,16 @@ impl Gateway {
         Ok(self)
     }
 
-    /// The same gateway in another world: what clients' URLs lead to is made up. For tests; no setting leads here.
+    /// The same gateway in another world: what clients' URLs lead to is made up. For tests; no
+    /// setting leads here.
     pub fn with_outside(mut self, outside: Arc<dyn Outside>) -> anyhow::Result<Self> {
-        self.process.fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&self.process.clock))?);
+        self.process.fetcher =
+            Arc::new(GuardedFetcher::new(outside, Arc::clone(&self.process.clock))?);
         Ok(self)
     }
 
-    /// The same gateway with another trust in what it looked up. For tests, which would see no difference to the true one in time; no setting
-    /// leads here.
+    /// The same gateway with another trust in what it looked up. For tests, which would see no
+    /// difference to the true one in time; no setting leads here.
     #[must_use]
     pub fn that_trusts_for(mut self, look_ups: Duration) -> Self {
         self.process.tokens = TokenCache::that_trusts_for(look_ups);
@@ -186,8 +230,8 @@ impl Gateway {
         self
     }
 
-    /// Changes when another gateway on the store goes on with a new configuration, or may have done so: whoever reads this one's files had
-    /// better read them again.
+    /// Changes when another gateway on the store goes on with a new configuration, or may have done
+    /// so: whoever reads this one's files had better read them again.
     pub fn new_elsewhere(&self) -> watch::Receiver<u64> {
         self.elsewhere.subscribe()
     }
@@ -197,13 +241,22 @@ impl Gateway {
         &self.process.stores
     }
 
-    /// Serves until a signal says to stop; then ends streams, requests and child processes, in this order. `extra` are routes of the demo.
-    pub async fn run(self, listener: TcpListener, extra: Router, orders: Orders) -> anyhow::Result<()> {
+    /// Serves until a signal says to stop; then ends streams, requests and child processes, in this
+    /// order. `extra` are routes of the demo.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        extra: Router,
+        orders: Orders,
+    ) -> anyhow::Result<()> {
         let Self { mut process, reloadable, config, providers, node, elsewhere } = self;
         process.stores = invalidations::forgetting(process.stores, &process.tokens);
         let Orders { stop: mut signals, configurations } = orders;
-        let (hub, upstreams, shared) =
-            (Arc::clone(&process.hub), Arc::clone(&reloadable.upstreams), Arc::clone(&reloadable.shared));
+        let (hub, upstreams, shared) = (
+            Arc::clone(&process.hub),
+            Arc::clone(&reloadable.upstreams),
+            Arc::clone(&reloadable.shared),
+        );
         let me = node.as_ref().map(|node| node.member.id().clone());
         let listening = Invalidations::begin(
             Arc::clone(&process.stores.invalidations),
@@ -211,7 +264,8 @@ impl Gateway {
             me.clone(),
             elsewhere,
         );
-        let live = Arc::new(reload::Live::open(process.clone(), reloadable, &config, providers, extra));
+        let live =
+            Arc::new(reload::Live::open(process.clone(), reloadable, &config, providers, extra));
         removed_clients::end_their_grants(live.current(), &[]).await;
         let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live), shared));
         let following = tokio::spawn(Arc::clone(&live).follow(me, config, configurations));
@@ -227,9 +281,15 @@ impl Gateway {
             until = Instant::now() + server::DRAIN;
         };
         let ending = async { hub.shutdown().await };
-        let served =
-            server::run(listener, live.secure.clone(), process.connections.clone(), live.service.endpoints(), stopping, ending)
-                .await;
+        let served = server::run(
+            listener,
+            live.secure.clone(),
+            process.connections.clone(),
+            live.service.endpoints(),
+            stopping,
+            ending,
+        )
+        .await;
         following.abort();
         purge.abort();
         drop(listening);
@@ -242,14 +302,16 @@ impl Gateway {
     }
 }
 
-/// Deletes expired records every now and then, well after they expired: to another gateway on the store, whose clock is behind this one's,
-/// they may be alive, and an assertion that was used once must be remembered until no gateway takes it any more (F7).
+/// Deletes expired records every now and then, well after they expired: to another gateway on the
+/// store, whose clock is behind this one's, they may be alive, and an assertion that was used once
+/// must be remembered until no gateway takes it any more (F7).
 async fn purge(live: Arc<reload::Live>) {
     let mut tick = tokio::time::interval(PURGE_EVERY);
     loop {
         tick.tick().await;
         let app = live.app();
-        let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&app.process.stores.upkeep, app.process.clock.now());
+        let (upkeep, now): (&Arc<dyn Upkeep>, _) =
+            (&app.process.stores.upkeep, app.process.clock.now());
         match upkeep.purge(now - PURGE_LATE, now - app.lifetimes.unused_client).await {
             Ok(deleted) => tracing::debug!(deleted, "expired records deleted"),
             Err(error) => tracing::warn!(%error, "expired records could not be deleted"),

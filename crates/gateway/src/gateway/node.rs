@@ -1,4 +1,5 @@
-//! What makes a gateway one of several: its listener for the others' forwarded requests, from the first of them to the last.
+//! What makes a gateway one of several: its listener for the others' forwarded requests, from the
+//! first of them to the last.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -23,7 +24,11 @@ pub(super) struct NodeAtWork {
 }
 
 impl NodeAtWork {
-    pub(super) fn begin(RunningNode { member, listener }: RunningNode, live: Arc<Live>, shared: Arc<SharedServers>) -> Self {
+    pub(super) fn begin(
+        RunningNode { member, listener }: RunningNode,
+        live: Arc<Live>,
+        shared: Arc<SharedServers>,
+    ) -> Self {
         let stop = CancellationToken::new();
         let mcp = Arc::new(move || live.app().local_mcp());
         let state = ListenerState { member: Arc::clone(&member), mcp, shared };

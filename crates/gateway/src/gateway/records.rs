@@ -22,7 +22,11 @@ use crate::{
 /// Opens the records of a gateway from beside it; they must be there.
 pub async fn open_records(config: &Config) -> anyhow::Result<Stores> {
     if let StoreConfig::Sqlite { path } = &config.store {
-        ensure!(path.exists(), "there are no records at {}: is this the gateway's folder and configuration?", path.display());
+        ensure!(
+            path.exists(),
+            "there are no records at {}: is this the gateway's folder and configuration?",
+            path.display()
+        );
     }
     open_store(&config.store, &Sealer::new(&config.auth_secrets, Arc::new(OsEntropy))?).await
 }
@@ -38,8 +42,8 @@ pub async fn open_store(store: &StoreConfig, sealer: &Sealer) -> anyhow::Result<
     }
 }
 
-/// The gateway that many move from has the same default for `DB_PATH`: its file is left alone, ours stands beside it
-/// (`docs/decisions/0010-database-of-the-old-gateway.md`).
+/// The gateway that many move from has the same default for `DB_PATH`: its file is left alone, ours
+/// stands beside it (`docs/decisions/0010-database-of-the-old-gateway.md`).
 pub fn beside(path: &Path) -> PathBuf {
     let beside = path.with_extension("portunus.sqlite");
     tracing::warn!(

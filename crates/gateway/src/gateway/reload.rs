@@ -1,6 +1,7 @@
-//! A new configuration for a gateway that runs: compared with the one in force ([`Changes`]), refused as a whole if it asks for what only
-//! a restart can give, else in force at once. Requests under way end as they began; servers, sessions, streams and counts that it does not
-//! concern notice nothing (fault F10). Who reads the files, and when, is `cli::reload`.
+//! A new configuration for a gateway that runs: compared with the one in force ([`Changes`]),
+//! refused as a whole if it asks for what only a restart can give, else in force at once. Requests
+//! under way end as they began; servers, sessions, streams and counts that it does not concern
+//! notice nothing (fault F10). Who reads the files, and when, is `cli::reload`.
 
 use std::{fmt, sync::Arc};
 
@@ -70,6 +71,7 @@ pub enum Refused {
 
 impl Changes {
     /// From `old` to `new`; an error if a running gateway cannot follow.
+    // long: one line for each setting.
     pub fn between(old: &Config, new: &Config) -> Result<Self, Refused> {
         // Every setting is named here, so that none that is new can be forgotten.
         let Config {
@@ -114,12 +116,18 @@ impl Changes {
         if !auth_secrets.first().is_some_and(|sealing| new.auth_secrets.contains(sealing)) {
             return Err(Refused::SecretLost);
         }
-        let find =
-            |servers: &[_], name: &ServerName| servers.iter().position(|one: &portunus_mcp::spec::ServerSpec| one.name == *name);
-        let names_of = |servers: &[portunus_mcp::spec::ServerSpec],
-                        is_wanted: &dyn Fn(&portunus_mcp::spec::ServerSpec) -> bool| {
-            servers.iter().filter(|server| is_wanted(server)).map(|server| server.name.clone()).collect::<Vec<_>>()
+        let find = |servers: &[_], name: &ServerName| {
+            servers.iter().position(|one: &portunus_mcp::spec::ServerSpec| one.name == *name)
         };
+        let names_of =
+            |servers: &[portunus_mcp::spec::ServerSpec],
+             is_wanted: &dyn Fn(&portunus_mcp::spec::ServerSpec) -> bool| {
+                servers
+                    .iter()
+                    .filter(|server| is_wanted(server))
+                    .map(|server| server.name.clone())
+                    .collect::<Vec<_>>()
+            };
         let settings = [
             ("public_url", *public_url != new.public_url),
             ("tls", *tls != new.tls),
@@ -146,7 +154,9 @@ impl Changes {
             changed_servers: names_of(&new.servers, &|server| {
                 find(servers, &server.name).is_some_and(|at| servers[at] != *server)
             }),
-            removed_servers: names_of(servers, &|server| find(&new.servers, &server.name).is_none()),
+            removed_servers: names_of(servers, &|server| {
+                find(&new.servers, &server.name).is_none()
+            }),
             settings: differing(&settings),
         })
     }
@@ -156,10 +166,25 @@ impl Changes {
     }
 }
 
-/// The same for gateways that are configured alike. What each has of its own does not count, and secrets are left out.
+/// The same for gateways that are configured alike. What each has of its own does not count, and
+/// secrets are left out.
 fn fingerprint(config: &Config) -> String {
-    let Config { public_url, providers, servers, proxies, scopes, clients, lifetimes, names, pinning, .. } = config;
-    let common = format!("{:?}", (public_url, providers, servers, proxies, scopes, clients, lifetimes, names, pinning));
+    let Config {
+        public_url,
+        providers,
+        servers,
+        proxies,
+        scopes,
+        clients,
+        lifetimes,
+        names,
+        pinning,
+        ..
+    } = config;
+    let common = format!(
+        "{:?}",
+        (public_url, providers, servers, proxies, scopes, clients, lifetimes, names, pinning)
+    );
     TokenHash::of(&common).to_string().chars().take(12).collect()
 }
 
@@ -170,9 +195,11 @@ fn differing(settings: &[(&'static str, bool)]) -> Vec<&'static str> {
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        for (what, servers) in
-            [("new", &self.new_servers), ("changed", &self.changed_servers), ("removed", &self.removed_servers)]
-        {
+        for (what, servers) in [
+            ("new", &self.new_servers),
+            ("changed", &self.changed_servers),
+            ("removed", &self.removed_servers),
+        ] {
             if !servers.is_empty() {
                 let names: Vec<_> = servers.iter().map(ServerName::as_str).collect();
                 parts.push(format!("{what}: {}", names.join(", ")));
@@ -203,7 +230,13 @@ impl Live {
         providers: Vec<ConnectedProvider>,
         extra: Router,
     ) -> Self {
-        let app = build::app(process, config, providers, reloadable.forwarding.clone(), Throttle::new(&config.limits));
+        let app = build::app(
+            process,
+            config,
+            providers,
+            reloadable.forwarding.clone(),
+            Throttle::new(&config.limits),
+        );
         app.process.admission.send_replace(Some(app.providers.clone()));
         let service = ReloadableService::new(router::build(&app, extra.clone()));
         let secure = Secure::by(config.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
@@ -215,19 +248,24 @@ impl Live {
     }
 
     /// The gateway as it is configured then; `None` when it is gone.
-    pub(super) fn current(self: &Arc<Self>) -> impl Fn() -> Option<Arc<AppState>> + Send + Sync + 'static + use<> {
+    pub(super) fn current(
+        self: &Arc<Self>,
+    ) -> impl Fn() -> Option<Arc<AppState>> + Send + Sync + 'static + use<> {
         let live = Arc::downgrade(self);
         move || live.upgrade().map(|live| live.app())
     }
 
-    /// Takes one configuration after the other, and tells other gateways of it. Ends when there can be no more.
+    /// Takes one configuration after the other, and tells other gateways of it. Ends when there can
+    /// be no more.
     pub(super) async fn follow(
         self: Arc<Self>,
         me: Option<NodeId>,
         mut config: Config,
         mut configurations: mpsc::Receiver<NewConfiguration>,
     ) {
-        while let Some(NewConfiguration { config: new, providers, answer }) = configurations.recv().await {
+        while let Some(NewConfiguration { config: new, providers, answer }) =
+            configurations.recv().await
+        {
             let outcome = match Changes::between(&config, &new) {
                 Ok(changes) => self.sealed_for(&config, &new).await.and_then(|()| {
                     self.take(&config, &new, providers)?;
@@ -241,10 +279,15 @@ impl Live {
                 }
                 let before = std::mem::replace(&mut config, new);
                 if changes.settings.contains(&"clients") {
-                    removed_clients::end_their_grants(self.current(), &before.clients.configured).await;
+                    removed_clients::end_their_grants(self.current(), &before.clients.configured)
+                        .await;
                 }
                 if let Some(node) = me.as_ref().filter(|_| !changes.is_empty()) {
-                    self.announce(Generation { node: node.clone(), fingerprint: fingerprint(&config) }).await;
+                    self.announce(Generation {
+                        node: node.clone(),
+                        fingerprint: fingerprint(&config),
+                    })
+                    .await;
                 }
             }
             // A caller that does not wait for the answer does not need it.
@@ -253,22 +296,38 @@ impl Live {
     }
 
     /// From the first line that changes anything, nothing can fail.
-    fn take(&self, old: &Config, new: &Config, providers: Vec<ConnectedProvider>) -> Result<(), Refused> {
+    fn take(
+        &self,
+        old: &Config,
+        new: &Config,
+        providers: Vec<ConnectedProvider>,
+    ) -> Result<(), Refused> {
         let Reloadable { upstreams, shared: _, pins, sealer, forwarding } = &self.reloadable;
         let before = self.app.load();
-        let throttle = if old.limits == new.limits { before.throttle.clone() } else { Throttle::new(&new.limits) };
+        let throttle = if old.limits == new.limits {
+            before.throttle.clone()
+        } else {
+            Throttle::new(&new.limits)
+        };
         let app = build::app(before.process.clone(), new, providers, forwarding.clone(), throttle);
         let service = router::build(&app, self.extra.clone());
-        sealer.change_secrets(&new.auth_secrets).map_err(|error| Refused::Unusable(error.to_string()))?;
+        sealer
+            .change_secrets(&new.auth_secrets)
+            .map_err(|error| Refused::Unusable(error.to_string()))?;
         // Servers that are gone go last: until no request can name them any more.
-        let going = old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
+        let going =
+            old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
         upstreams.limit_children_per_user(new.children_per_user);
         before.process.hub.limit_calls_per_user(new.calls_per_user);
         upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
         pins.reconfigure(build::pinning(new));
         before.process.hub.reconfigure(build::names(new), new.servers.clone());
         self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
-        before.process.connections.change(Rules::new(&new.limits, &new.trusted_proxies, os::descriptors()));
+        before.process.connections.change(Rules::new(
+            &new.limits,
+            &new.trusted_proxies,
+            os::descriptors(),
+        ));
         self.service.change(service);
         before.process.admission.send_replace(Some(app.providers.clone()));
         self.app.store(Arc::new(app));
@@ -278,7 +337,13 @@ impl Live {
     }
 
     async fn announce(&self, generation: Generation) {
-        let posted = self.app().process.stores.invalidations.post(&Invalidation::Configuration(generation)).await;
+        let posted = self
+            .app()
+            .process
+            .stores
+            .invalidations
+            .post(&Invalidation::Configuration(generation))
+            .await;
         if let Err(error) = posted {
             tracing::warn!(%error, "other gateways are not told of the new configuration: they notice when they look at their files");
         }

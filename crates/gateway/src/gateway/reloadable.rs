@@ -1,4 +1,5 @@
-//! The parts of a gateway that stay when its configuration changes, and are told of the new one by [`super::reload`].
+//! The parts of a gateway that stay when its configuration changes, and are told of the new one by
+//! [`super::reload`].
 
 use std::sync::Arc;
 

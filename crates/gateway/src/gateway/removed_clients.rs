@@ -1,5 +1,6 @@
-//! Clients that were taken out of the configuration: what they were given ends, without a command. At a reload, and at start for those that went
-//! while no gateway ran. The store remembers which there were.
+//! Clients that were taken out of the configuration: what they were given ends, without a command.
+//! At a reload, and at start for those that went while no gateway ran. The store remembers which
+//! there were.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -13,12 +14,17 @@ use crate::edge::app_state::AppState;
 
 /// After a failure.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
-/// Longer than a request for a token takes: one that began with the configuration before may keep its grant after the first round.
+/// Longer than a request for a token takes: one that began with the configuration before may keep
+/// its grant after the first round.
 const SECOND_ROUND: Duration = Duration::from_secs(60);
 
-/// Ends the grants of clients that were configured and are not any more. `before`: those of the configuration until now; `current`: the gateway
-/// as it is configured then, `None` when it is gone. What fails is tried again until it is done, or the gateway is gone.
-pub(super) async fn end_their_grants(current: impl Fn() -> Option<Arc<AppState>> + Send + Sync + 'static, before: &[Client]) {
+/// Ends the grants of clients that were configured and are not any more. `before`: those of the
+/// configuration until now; `current`: the gateway as it is configured then, `None` when it is
+/// gone. What fails is tried again until it is done, or the gateway is gone.
+pub(super) async fn end_their_grants(
+    current: impl Fn() -> Option<Arc<AppState>> + Send + Sync + 'static,
+    before: &[Client],
+) {
     let known: BTreeSet<_> = before.iter().map(|client| client.id.clone()).collect();
     let Some(app) = current() else { return };
     let is_any_removed = known.difference(&configured(&app)).next().is_some();
@@ -31,7 +37,11 @@ pub(super) async fn end_their_grants(current: impl Fn() -> Option<Arc<AppState>>
     }
 }
 
-async fn later(current: impl Fn() -> Option<Arc<AppState>> + Send + Sync, known: BTreeSet<ClientId>, mut has_failed: bool) {
+async fn later(
+    current: impl Fn() -> Option<Arc<AppState>> + Send + Sync,
+    known: BTreeSet<ClientId>,
+    mut has_failed: bool,
+) {
     while has_failed {
         tokio::time::sleep(RETRY_EVERY).await;
         let Some(app) = current() else { return };
@@ -44,7 +54,8 @@ async fn later(current: impl Fn() -> Option<Arc<AppState>> + Send + Sync, known:
     }
 }
 
-/// The store forgets which clients there were only when their grants have ended: what breaks off in between is done again.
+/// The store forgets which clients there were only when their grants have ended: what breaks off in
+/// between is done again.
 async fn end(app: &AppState, known: &BTreeSet<ClientId>) -> Result<(), StoreError> {
     let (stores, present) = (&app.process.stores, configured(app));
     let remembered = stores.clients.configured_clients().await?;

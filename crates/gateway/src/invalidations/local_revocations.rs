@@ -1,5 +1,6 @@
-//! Revocations by this node itself: what they concern is forgotten here at once, for look-ups under way too (threats 19, 41). The ports that
-//! revoke are decorated, so that no caller can leave it out. What other nodes revoke is heard by [`super::Invalidations`].
+//! Revocations by this node itself: what they concern is forgotten here at once, for look-ups under
+//! way too (threats 19, 41). The ports that revoke are decorated, so that no caller can leave it
+//! out. What other nodes revoke is heard by [`super::Invalidations`].
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,7 +13,10 @@ use portunus_core::{
     invalidation::Invalidation,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
-    store::{ClientDeletion, ClientStore, FamilyChange, GrantStore, GrantsOf, Redeemed, StoreError, Stores},
+    store::{
+        ClientDeletion, ClientStore, FamilyChange, GrantStore, GrantsOf, Redeemed, StoreError,
+        Stores,
+    },
     token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
 };
 
@@ -35,7 +39,8 @@ struct ForgettingClientStore {
     cache: TokenCache,
 }
 
-/// Sees a revocation in the store through, and then forgets what it concerns if `is_of_concern` says so.
+/// Sees a revocation in the store through, and then forgets what it concerns if `is_of_concern`
+/// says so.
 ///
 /// The task goes on when the request that wants it is given up meanwhile.
 async fn see_through<T: Send + 'static>(
@@ -52,7 +57,9 @@ async fn see_through<T: Send + 'static>(
         }
         outcome
     });
-    work.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a revocation panicked or was stopped".to_owned())))
+    work.await.unwrap_or_else(|_| {
+        Err(StoreError::Unavailable("a revocation panicked or was stopped".to_owned()))
+    })
 }
 
 /// Also when the store fails, since it may have revoked before it did.
@@ -65,29 +72,43 @@ impl GrantStore for ForgettingGrantStore {
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
         let (store, id) = (Arc::clone(&self.store), id.clone());
         let what = Invalidation::Grant(id.clone());
-        see_through(&self.cache, what, async move { store.revoke_grant(&id, now).await }, always).await
+        see_through(&self.cache, what, async move { store.revoke_grant(&id, now).await }, always)
+            .await
     }
 
     async fn revoke_grants(&self, of: &GrantsOf, now: Timestamp) -> Result<u64, StoreError> {
         let (store, of) = (Arc::clone(&self.store), of.clone());
         let what = Invalidation::Grants(of.clone());
-        see_through(&self.cache, what, async move { store.revoke_grants(&of, now).await }, always).await
+        see_through(&self.cache, what, async move { store.revoke_grants(&of, now).await }, always)
+            .await
     }
 
-    /// A token that neither the store nor the cache knows is nothing to forget: what was made up must not push out what matters. One that the
-    /// cache alone knows may have been ended by an attempt that told no gateway.
+    /// A token that neither the store nor the cache knows is nothing to forget: what was made up
+    /// must not push out what matters. One that the cache alone knows may have been ended by an
+    /// attempt that told no gateway.
     async fn revoke_access(&self, hash: &TokenHash) -> Result<bool, StoreError> {
         let (store, hash) = (Arc::clone(&self.store), *hash);
-        let is_known =
-            move |cache: &TokenCache, outcome: &Result<bool, StoreError>| !matches!(outcome, Ok(false)) || cache.remembers(&hash);
-        see_through(&self.cache, Invalidation::Access(hash), async move { store.revoke_access(&hash).await }, is_known).await
+        let is_known = move |cache: &TokenCache, outcome: &Result<bool, StoreError>| {
+            !matches!(outcome, Ok(false)) || cache.remembers(&hash)
+        };
+        see_through(
+            &self.cache,
+            Invalidation::Access(hash),
+            async move { store.revoke_access(&hash).await },
+            is_known,
+        )
+        .await
     }
 
     async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError> {
         self.store.insert_code(code).await
     }
 
-    async fn find_code(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundCode>, StoreError> {
+    async fn find_code(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<FoundCode>, StoreError> {
         self.store.find_code(hash, now).await
     }
 
@@ -106,11 +127,19 @@ impl GrantStore for ForgettingGrantStore {
         self.store.insert_grant(grant, access).await
     }
 
-    async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError> {
+    async fn find_access(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<FoundAccess>, StoreError> {
         self.store.find_access(hash, now).await
     }
 
-    async fn find_refresh(&self, key: &RefreshKey, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
+    async fn find_refresh(
+        &self,
+        key: &RefreshKey,
+        now: Timestamp,
+    ) -> Result<Option<FoundRefresh>, StoreError> {
         self.store.find_refresh(key, now).await
     }
 
@@ -133,10 +162,15 @@ impl GrantStore for ForgettingGrantStore {
 
 #[async_trait]
 impl ClientStore for ForgettingClientStore {
-    async fn delete_client(&self, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
+    async fn delete_client(
+        &self,
+        id: &ClientId,
+        now: Timestamp,
+    ) -> Result<ClientDeletion, StoreError> {
         let (store, id) = (Arc::clone(&self.store), id.clone());
         let what = Invalidation::Grants(GrantsOf::Client(id.clone()));
-        see_through(&self.cache, what, async move { store.delete_client(&id, now).await }, always).await
+        see_through(&self.cache, what, async move { store.delete_client(&id, now).await }, always)
+            .await
     }
 
     async fn insert_client(&self, client: &Client) -> Result<(), StoreError> {

@@ -1,11 +1,13 @@
-//! Invalidations of the gateways on one store, as this one hears them: what was revoked elsewhere reaches the cache of tokens at once. Messages may
-//! get lost, so revisions are compared several times a second as well: [`revision_log`] knows whether something was missed, and then everything that is
-//! remembered is forgotten. What is believed while that is not known is said in [`crate::edge::resource_server::invalidation_log`].
+//! Invalidations of the gateways on one store, as this one hears them: what was revoked elsewhere
+//! reaches the cache of tokens at once. Messages may get lost, so revisions are compared several
+//! times a second as well: [`revision_log`] knows whether something was missed, and then everything
+//! that is remembered is forgotten. What is believed while that is not known is said in
+//! [`crate::edge::resource_server::invalidation_log`].
 //!
 //! What this node revokes itself it forgets by itself ([`forgetting`]).
 //!
-//! A new configuration is told in the same way: a node that has taken one up posts that, and the others are woken to read their own files again
-//! (`gateway::reload`).
+//! A new configuration is told in the same way: a node that has taken one up posts that, and the
+//! others are woken to read their own files again (`gateway::reload`).
 
 mod local_revocations;
 mod revision_log;
@@ -60,8 +62,9 @@ struct InvalidationListener {
 }
 
 impl Invalidations {
-    /// `configurations` changes when another node has announced a new configuration, or may have: a message may be lost, so it also changes
-    /// when anything was missed. Reading the same files once more must do no harm.
+    /// `configurations` changes when another node has announced a new configuration, or may have: a
+    /// message may be lost, so it also changes when anything was missed. Reading the same files
+    /// once more must do no harm.
     pub fn begin(
         store: Arc<dyn InvalidationStore>,
         invalidation_log: Arc<InvalidationLog>,
@@ -104,9 +107,12 @@ impl InvalidationListener {
                 Err(error) if pause == PAUSE => {
                     tracing::warn!(%error, "invalidations of other gateways are not received: what is revoked elsewhere is noticed by comparing revisions");
                 }
-                Err(error) => tracing::debug!(%error, "invalidations of other gateways are still not received"),
+                Err(error) => {
+                    tracing::debug!(%error, "invalidations of other gateways are still not received");
+                }
             }
-            pause = if began.elapsed() > LONGEST_PAUSE { PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
+            pause =
+                if began.elapsed() > LONGEST_PAUSE { PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
             sleep(pause).await;
         }
     }
@@ -165,13 +171,18 @@ impl InvalidationListener {
                     self.reach(revision).await;
                     self.invalidation_log.compared(asked_at);
                 }
-                Ok(Err(error)) => tracing::debug!(%error, "the revision of invalidations is not known"),
-                Err(_) => tracing::debug!("the store takes too long to tell the revision of invalidations"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "the revision of invalidations is not known");
+                }
+                Err(_) => tracing::debug!(
+                    "the store takes too long to tell the revision of invalidations"
+                ),
             }
         }
     }
 
-    /// When it answers, everything before the store's revision was heard, or all that is remembered is forgotten.
+    /// When it answers, everything before the store's revision was heard, or all that is remembered
+    /// is forgotten.
     async fn reach(&self, revision: Revision) {
         let is_listening = *self.is_listening.borrow();
         if is_listening {

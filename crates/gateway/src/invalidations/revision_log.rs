@@ -1,4 +1,5 @@
-//! Marks as they were heard, one after the other: is the next one next, and is the store's among them?
+//! Marks as they were heard, one after the other: is the next one next, and is the store's among
+//! them?
 
 use std::collections::VecDeque;
 
@@ -79,9 +80,17 @@ mod tests {
         assert_eq!(revision_log.hear(&revision("a"), revision("b")), Step::Next);
         assert_eq!(revision_log.hear(&revision("b"), revision("c")), Step::Next);
         for told in ["c", "b", "a"] {
-            assert_eq!(revision_log.compare(revision(told)), Step::Known, "the store said so a moment ago: {told}");
+            assert_eq!(
+                revision_log.compare(revision(told)),
+                Step::Known,
+                "the store said so a moment ago: {told}"
+            );
         }
-        assert_eq!(revision_log.hear(&revision("c"), revision("d")), Step::Next, "a revision of before leads nowhere back");
+        assert_eq!(
+            revision_log.hear(&revision("c"), revision("d")),
+            Step::Next,
+            "a revision of before leads nowhere back"
+        );
     }
 
     #[test]
@@ -118,7 +127,10 @@ mod tests {
         let mut revision_log = RevisionLog::default();
         revision_log.compare(revision("0"));
         for n in 0..2 * MOST {
-            assert_eq!(revision_log.hear(&revision(&n.to_string()), revision(&(n + 1).to_string())), Step::Next);
+            assert_eq!(
+                revision_log.hear(&revision(&n.to_string()), revision(&(n + 1).to_string())),
+                Step::Next
+            );
         }
         assert_eq!(revision_log.revisions.len(), MOST);
         assert!(!revision_log.is_known(&revision("0")));

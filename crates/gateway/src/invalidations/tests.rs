@@ -1,4 +1,5 @@
-//! Revocations at another gateway, over a store that loses messages, forgets, hangs and fails when it is told to.
+//! Revocations at another gateway, over a store that loses messages, forgets, hangs and fails when
+//! it is told to.
 
 use std::sync::{
     Arc, Mutex,
@@ -37,7 +38,11 @@ impl Board {
         while self.hangs.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(10)).await;
         }
-        if self.is_down.load(Ordering::SeqCst) { Err(StoreError::Unavailable("down".to_owned())) } else { Ok(()) }
+        if self.is_down.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("down".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Another gateway posts it.
@@ -103,8 +108,12 @@ impl World {
         let (board, cache) = (Arc::new(Board::default()), TokenCache::that_trusts_for(HOUR));
         let store: Arc<dyn InvalidationStore> = Arc::clone(&board) as _;
         let (tell, told) = watch::channel(0);
-        let invalidations =
-            Invalidations::begin(store, Arc::clone(cache.invalidation_log()), Some(NodeId::from_text("me")), tell);
+        let invalidations = Invalidations::begin(
+            store,
+            Arc::clone(cache.invalidation_log()),
+            Some(NodeId::from_text("me")),
+            tell,
+        );
         let world = Self { board, cache, told, _invalidations: invalidations };
         world.passes(1000).await;
         for name in ["one", "other"] {
@@ -206,7 +215,11 @@ async fn f2_a_store_that_fails_or_hangs_vouches_for_nothing() {
         assert_eq!(world.knows().await, [false, false], "hangs: {hangs}");
         trouble.store(false, Ordering::SeqCst);
         world.passes(1000).await;
-        assert_eq!(world.knows().await, [false, false], "what was revoked meanwhile may have been lost, hangs: {hangs}");
+        assert_eq!(
+            world.knows().await,
+            [false, false],
+            "what was revoked meanwhile may have been lost, hangs: {hangs}"
+        );
         look_up(&world.cache, "one").await;
         world.passes(60_000).await;
         assert!(knows(&world.cache, "one").await, "it is vouched for again, hangs: {hangs}");
@@ -217,7 +230,8 @@ async fn f2_a_store_that_fails_or_hangs_vouches_for_nothing() {
 async fn new_configurations_of_others_are_told() {
     let world = World::start().await;
     let count = || *world.told.borrow();
-    let of = |node: &str| Generation { node: NodeId::from_text(node), fingerprint: "abc".to_owned() };
+    let of =
+        |node: &str| Generation { node: NodeId::from_text(node), fingerprint: "abc".to_owned() };
     let begun = count();
     world.board.post(&Invalidation::Configuration(of("me"))).await.unwrap();
     world.passes(1000).await;

@@ -1,6 +1,7 @@
-//! Budgets of the guarded fetcher (threat 55). An asker is counted by address: so many fetches in a minute, fewer of one host, and so many at
-//! once. What one address uses up, no other lacks. Documents of clients with grants are no asker's: they have a limit of their own, and only
-//! their URL's own pace.
+//! Budgets of the guarded fetcher (threat 55). An asker is counted by address: so many fetches in a
+//! minute, fewer of one host, and so many at once. What one address uses up, no other lacks.
+//! Documents of clients with grants are no asker's: they have a limit of their own, and only their
+//! URL's own pace.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -59,7 +60,8 @@ impl Budgets {
     }
 
     fn count(&self, key: (AddressBlock, Option<String>), most: u32, now: Timestamp) -> bool {
-        let count = self.counts.get_with(key, || Arc::new(Mutex::new(Count { since: now, fetches: 0 })));
+        let count =
+            self.counts.get_with(key, || Arc::new(Mutex::new(Count { since: now, fetches: 0 })));
         let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
         if now < count.since || count.since + WINDOW <= now {
             *count = Count { since: now, fetches: 0 };
@@ -92,7 +94,8 @@ impl FetchLimit {
         }
     }
 
-    /// Waits for a permit: the caller has a deadline. `None` never comes, for the semaphores are never closed.
+    /// Waits for a permit: the caller has a deadline. `None` never comes, for the semaphores are
+    /// never closed.
     pub(super) async fn take(&self, asker: Asker) -> Option<FetchPermit> {
         if asker.in_use {
             let of_all = Arc::clone(&self.in_use).acquire_owned().await.ok()?;
@@ -133,16 +136,22 @@ mod tests {
         assert!(budgets.admit(asker(1), "other.example", NOW), "another host");
         assert!(budgets.admit(asker(1), "app.example", later(60)));
         let in_use = Asker { in_use: true, ..asker(1) };
-        assert!((0..1000).all(|_| budgets.admit(in_use, "app.example", NOW)), "what is in use has its URL's own pace");
+        assert!(
+            (0..1000).all(|_| budgets.admit(in_use, "app.example", NOW)),
+            "what is in use has its URL's own pace"
+        );
         // Many hosts: the address has a budget too.
-        let admitted = (0..100).filter(|n| budgets.admit(asker(3), &format!("h{n}.example"), NOW)).count();
+        let admitted =
+            (0..100).filter(|n| budgets.admit(asker(3), &format!("h{n}.example"), NOW)).count();
         assert_eq!(admitted, FETCHES_PER_ADDRESS as usize);
     }
 
     #[tokio::test(start_paused = true)]
     async fn t55_places_are_each_askers_own() {
         let limit = FetchLimit::new();
-        let take = async |asker| tokio::time::timeout(Duration::from_secs(5), limit.take(asker)).await.ok().flatten();
+        let take = async |asker| {
+            tokio::time::timeout(Duration::from_secs(5), limit.take(asker)).await.ok().flatten()
+        };
         let mut taken = Vec::new();
         for _ in 0..AT_ONCE_PER_ADDRESS {
             taken.push(take(asker(1)).await.unwrap());

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 /// How long a fetch may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
-/// Why there is nothing. The detail is for the log: a stranger must not learn from us what is in our network.
+/// Why there is nothing. The detail is for the log: a stranger must not learn from us what is in
+/// our network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FetchError {
     #[error("too many fetches are under way")]
@@ -40,9 +41,15 @@ impl FetchError {
     /// May the same URL work in a while, without anybody changing what stands there?
     pub const fn is_passing(&self) -> bool {
         match self {
-            Self::Busy | Self::TooOften | Self::Timeout | Self::Unresolved(_) | Self::Transport(_) => true,
+            Self::Busy
+            | Self::TooOften
+            | Self::Timeout
+            | Self::Unresolved(_)
+            | Self::Transport(_) => true,
             Self::Status(status) => *status >= 500 || *status == 429,
-            Self::SpecialAddress { .. } | Self::NotJson | Self::Encoded | Self::TooLarge { .. } => false,
+            Self::SpecialAddress { .. } | Self::NotJson | Self::Encoded | Self::TooLarge { .. } => {
+                false
+            }
         }
     }
 }

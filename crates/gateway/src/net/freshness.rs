@@ -1,10 +1,12 @@
-//! How long an answer may be kept (RFC 9111 sections 4.2 and 5.2, for a cache that serves many). Where it is kept: [`super::response_cache`].
+//! How long an answer may be kept (RFC 9111 sections 4.2 and 5.2, for a cache that serves many).
+//! Where it is kept: [`super::response_cache`].
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, header};
 
-/// Bounds: a document that must not be kept is kept for a minute all the same, or each step of a sign-in would fetch it anew.
+/// Bounds: a document that must not be kept is kept for a minute all the same, or each step of a
+/// sign-in would fetch it anew.
 const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// If nothing is said.
@@ -12,20 +14,26 @@ const UNSAID: Duration = Duration::from_secs(10 * 60);
 
 /// How long an answer that came just now may be kept.
 pub(super) fn lifetime(headers: &HeaderMap) -> Duration {
-    let age = text(headers, header::AGE).and_then(|age| age.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
+    let age = text(headers, header::AGE)
+        .and_then(|age| age.parse().ok())
+        .map_or(Duration::ZERO, Duration::from_secs);
     said(headers).map_or(UNSAID, |lifetime| lifetime.saturating_sub(age)).clamp(SHORTEST, LONGEST)
 }
 
 /// What the server says of an answer that is new.
 fn said(headers: &HeaderMap) -> Option<Duration> {
-    let control = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let control =
+        headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let control = control.collect::<Vec<_>>().join(",").to_ascii_lowercase();
     let directives = || control.split(',').map(str::trim);
-    if directives().any(|word| word == "no-store" || word == "private" || word.split('=').next() == Some("no-cache")) {
+    if directives().any(|word| {
+        word == "no-store" || word == "private" || word.split('=').next() == Some("no-cache")
+    }) {
         return Some(Duration::ZERO);
     }
     let seconds = |name: &str| {
-        let value = directives().find_map(|word| word.strip_prefix(name)?.trim_start().strip_prefix('='))?;
+        let value = directives()
+            .find_map(|word| word.strip_prefix(name)?.trim_start().strip_prefix('='))?;
         // What cannot be read counts as stale (section 4.2.1).
         Some(Duration::from_secs(value.trim().trim_matches('"').parse().unwrap_or(0)))
     };
@@ -67,7 +75,14 @@ mod tests {
             (&[("cache-control", "max-age=300, no-store")], 60),
             (&[("cache-control", "public"), ("cache-control", "no-cache=\"x\", max-age=300")], 60),
             (&[("expires", "Tue, 15 Nov 1994 12:30:00 GMT"), ("date", DATE)], 1800),
-            (&[("expires", "Tue, 15 Nov 1994 12:30:00 GMT"), ("date", DATE), ("cache-control", "max-age=120")], 120),
+            (
+                &[
+                    ("expires", "Tue, 15 Nov 1994 12:30:00 GMT"),
+                    ("date", DATE),
+                    ("cache-control", "max-age=120"),
+                ],
+                120,
+            ),
             (&[("expires", "0"), ("date", DATE)], 60),
             (&[("expires", "Tue, 15 Nov 2094 12:30:00 GMT")], 60),
         ];

@@ -1,7 +1,7 @@
-//! The guarded fetcher: the one way to URLs that we did not configure, which are clients' metadata documents and key sets (threats
-//! 26, 27; `docs/decisions/0012-urls-of-strangers.md`). Which URLs and addresses will do are rules of
-//! `portunus_core::{outside_url, net_address}`; what is kept is next door in
-//! [`super::response_cache`], who may have how much fetched in [`super::askers`].
+//! The guarded fetcher: the one way to URLs that we did not configure, which are clients' metadata
+//! documents and key sets (threats 26, 27; `docs/decisions/0012-urls-of-strangers.md`). Which URLs
+//! and addresses will do are rules of `portunus_core::{outside_url, net_address}`; what is kept is
+//! next door in [`super::response_cache`], who may have how much fetched in [`super::askers`].
 
 use std::{
     error::Error as _,
@@ -36,7 +36,8 @@ use super::{
     response_cache::{ResponseCache, Slot, State},
 };
 
-/// How long a fetch may wait before it begins: for permits of its asker, and for another fetch of the same URL.
+/// How long a fetch may wait before it begins: for permits of its asker, and for another fetch of
+/// the same URL.
 const WAIT: Duration = Duration::from_secs(5);
 /// A name with more addresses than these is not looked at any further.
 const MAX_ADDRESSES: usize = 32;
@@ -58,7 +59,8 @@ impl Content {
         }
     }
 
-    /// How long it is still used when it is fresh no longer and cannot be fetched. Keys for an hour alone: one may have been given up.
+    /// How long it is still used when it is fresh no longer and cannot be fetched. Keys for an hour
+    /// alone: one may have been given up.
     const fn stale_for(self) -> Duration {
         match self {
             Self::ClientDocument => Duration::from_secs(24 * 60 * 60),
@@ -137,14 +139,18 @@ impl GuardedFetcher {
         })
     }
 
-    /// Asks through this proxy from now on, or directly. Whether a name leads to the public Internet is then for the proxy to say; what a URL
-    /// must look like is not.
+    /// Asks through this proxy from now on, or directly. Whether a name leads to the public
+    /// Internet is then for the proxy to say; what a URL must look like is not.
     pub fn use_proxy(&self, proxy: Option<&Url>) -> Result<(), NetError> {
         if self.proxied.load().as_ref().map(|kept| &kept.0) == proxy {
             return Ok(());
         }
-        let client =
-            proxy.map(|proxy| Ok::<_, NetError>((proxy.clone(), super::proxied_client(proxy, self.roots.clone(), DEADLINE)?)));
+        let client = proxy.map(|proxy| {
+            Ok::<_, NetError>((
+                proxy.clone(),
+                super::proxied_client(proxy, self.roots.clone(), DEADLINE)?,
+            ))
+        });
         self.proxied.store(client.transpose()?.map(Arc::new));
         self.reach.found();
         Ok(())
@@ -155,18 +161,35 @@ impl GuardedFetcher {
         self.cache.peek(&key(url, content), self.clock.now()).await
     }
 
-    /// What the URL holds: from memory while it is fresh, and for a while after if it cannot be fetched.
-    pub async fn load(&self, url: &OutsideUrl, content: Content, asker: Asker) -> Result<Bytes, FetchError> {
+    /// What the URL holds: from memory while it is fresh, and for a while after if it cannot be
+    /// fetched.
+    pub async fn load(
+        &self,
+        url: &OutsideUrl,
+        content: Content,
+        asker: Asker,
+    ) -> Result<Bytes, FetchError> {
         self.fetch(url, content, asker, false).await
     }
 
-    /// What the URL holds by now, for somebody who did not find what they look for in what [`Self::load`] gave. At most one fetch in
-    /// ten seconds, however many ask (threat 21).
-    pub async fn reload(&self, url: &OutsideUrl, content: Content, asker: Asker) -> Result<Bytes, FetchError> {
+    /// What the URL holds by now, for somebody who did not find what they look for in what
+    /// [`Self::load`] gave. At most one fetch in ten seconds, however many ask (threat 21).
+    pub async fn reload(
+        &self,
+        url: &OutsideUrl,
+        content: Content,
+        asker: Asker,
+    ) -> Result<Bytes, FetchError> {
         self.fetch(url, content, asker, true).await
     }
 
-    async fn fetch(&self, url: &OutsideUrl, content: Content, asker: Asker, anew: bool) -> Result<Bytes, FetchError> {
+    async fn fetch(
+        &self,
+        url: &OutsideUrl,
+        content: Content,
+        asker: Asker,
+        anew: bool,
+    ) -> Result<Bytes, FetchError> {
         let patience = Instant::now() + WAIT;
         let slot = self.cache.slot(&key(url, content), asker.in_use).await;
         if let Ok(state) = slot.try_lock()
@@ -174,11 +197,14 @@ impl GuardedFetcher {
         {
             return known;
         }
-        // Permits come first: an asker without one must not keep the URL from others while it waits (threat 55).
+        // Permits come first: an asker without one must not keep the URL from others while it waits
+        // (threat 55).
         let permit = timeout_at(patience, self.fetches.take(asker)).await.ok().flatten();
         let lookup = timeout_at(patience, self.lookups.take(asker)).await.ok().flatten();
         let locked = timeout_at(patience, slot.lock()).await;
-        let (Some(_permit), Some(lookup), Ok(mut state)) = (permit, lookup, locked) else { return self.busy(&slot, content) };
+        let (Some(_permit), Some(lookup), Ok(mut state)) = (permit, lookup, locked) else {
+            return self.busy(&slot, content);
+        };
         if let Some(known) = self.known(&state, content, anew) {
             return known;
         }
@@ -187,7 +213,8 @@ impl GuardedFetcher {
             return self.stale_or(FetchError::TooOften, &state, content);
         }
         let asking = LOOKUP.scope(Mutex::new(Some(lookup)), self.ask(url, content));
-        let outcome = tokio::time::timeout(DEADLINE, asking).await.unwrap_or(Err(FetchError::Timeout));
+        let outcome =
+            tokio::time::timeout(DEADLINE, asking).await.unwrap_or(Err(FetchError::Timeout));
         state.note(&outcome, self.clock.now());
         match &outcome {
             Ok((body, lifetime)) => tracing::debug!(%url, bytes = body.len(), ?lifetime, "fetched"),
@@ -197,14 +224,27 @@ impl GuardedFetcher {
     }
 
     /// What needs no fetch: an answer that is fresh, or the failure of a moment ago.
-    fn known(&self, state: &State, content: Content, anew: bool) -> Option<Result<Bytes, FetchError>> {
+    fn known(
+        &self,
+        state: &State,
+        content: Content,
+        anew: bool,
+    ) -> Option<Result<Bytes, FetchError>> {
         let now = self.clock.now();
         let found = if anew { state.newest(now) } else { state.fresh(now) };
-        found.map(Ok).or_else(|| state.failure(now).map(|error| self.stale_or(error, state, content)))
+        found
+            .map(Ok)
+            .or_else(|| state.failure(now).map(|error| self.stale_or(error, state, content)))
     }
 
-    /// An old copy does until a fetch works again: keeping the URL's host busy, or the fetcher, locks no user of the client out.
-    fn stale_or(&self, error: FetchError, state: &State, content: Content) -> Result<Bytes, FetchError> {
+    /// An old copy does until a fetch works again: keeping the URL's host busy, or the fetcher,
+    /// locks no user of the client out.
+    fn stale_or(
+        &self,
+        error: FetchError,
+        state: &State,
+        content: Content,
+    ) -> Result<Bytes, FetchError> {
         match state.stale(self.clock.now(), content.stale_for()) {
             Some(body) if error.is_passing() => Ok(body),
             _ => Err(error),
@@ -220,8 +260,13 @@ impl GuardedFetcher {
     }
 
     /// One request, and an answer that is what it must be.
-    async fn ask(&self, url: &OutsideUrl, content: Content) -> Result<(Bytes, Duration), FetchError> {
-        let client = self.proxied.load().as_ref().map_or_else(|| self.direct.clone(), |kept| kept.1.clone());
+    async fn ask(
+        &self,
+        url: &OutsideUrl,
+        content: Content,
+    ) -> Result<(Bytes, Duration), FetchError> {
+        let client =
+            self.proxied.load().as_ref().map_or_else(|| self.direct.clone(), |kept| kept.1.clone());
         let request = client.get(url.url().clone()).header(header::ACCEPT, "application/json");
         let mut response = request.send().await.map_err(|error| trouble(&error))?;
         if response.status() != StatusCode::OK {
@@ -248,7 +293,8 @@ fn key(url: &OutsideUrl, content: Content) -> String {
     format!("{content:?} {url}")
 }
 
-/// Exactly one `Content-Type`, and it is JSON or a kind of it; nothing encoded, for a small bomb is a large body.
+/// Exactly one `Content-Type`, and it is JSON or a kind of it; nothing encoded, for a small bomb is
+/// a large body.
 fn check_headers(headers: &HeaderMap) -> Result<(), FetchError> {
     let encoded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(header::CONTENT_ENCODING).iter().any(encoded) {
@@ -256,12 +302,22 @@ fn check_headers(headers: &HeaderMap) -> Result<(), FetchError> {
     }
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return Err(FetchError::NotJson) };
-    let essence = only.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"));
+    let essence = only
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_json = essence
+        .strip_prefix("application/")
+        .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"));
     if is_json { Ok(()) } else { Err(FetchError::NotJson) }
 }
 
-/// What became of a request that has no answer. What [`PublicOnly`] said is at the end of the chain of causes.
+/// What became of a request that has no answer. What [`PublicOnly`] said is at the end of the chain
+/// of causes.
 fn trouble(error: &reqwest::Error) -> FetchError {
     let causes = || iter::successors(error.source(), |&cause| cause.source());
     if let Some(refused) = causes().find_map(|cause| cause.downcast_ref::<FetchError>()) {
@@ -270,31 +326,42 @@ fn trouble(error: &reqwest::Error) -> FetchError {
     if error.is_timeout() {
         return FetchError::Timeout;
     }
-    FetchError::Transport(causes().last().map_or_else(|| "the request failed".to_owned(), ToString::to_string))
+    FetchError::Transport(
+        causes().last().map_or_else(|| "the request failed".to_owned(), ToString::to_string),
+    )
 }
 
-/// The only resolver of the client: gives addresses if all of a name's are public, and those are what it connects to.
+/// The only resolver of the client: gives addresses if all of a name's are public, and those are
+/// what it connects to.
 struct PublicOnly {
     outside: Arc<dyn Outside>,
 }
 
 task_local! {
-    /// The permit of the one look-up of the fetch under way: the client hands nothing on to its resolver.
+    /// The permit of the one look-up of the fetch under way: the client hands nothing on to its
+    /// resolver.
     static LOOKUP: Mutex<Option<FetchPermit>>;
 }
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let outside = Arc::clone(&self.outside);
-        let permit = LOOKUP.try_with(|permit| permit.lock().unwrap_or_else(PoisonError::into_inner).take()).ok().flatten();
+        let permit = LOOKUP
+            .try_with(|permit| permit.lock().unwrap_or_else(PoisonError::into_inner).take())
+            .ok()
+            .flatten();
         Box::pin(async move {
             let permit = permit.ok_or(FetchError::Busy)?;
-            // A task of its own: a look-up that no request waits for any more occupies a thread until it is over, and counts as long.
+            // A task of its own: a look-up that no request waits for any more occupies a thread
+            // until it is over, and counts as long.
             let lookup = tokio::spawn(async move {
                 let _permit = permit;
                 let found = outside.lookup(name.as_str()).await;
                 let found = found.map_err(|error| FetchError::Unresolved(error.to_string()))?;
-                let routed: Vec<_> = check_addresses(&found)?.iter().map(|&address| outside.route(address)).collect();
+                let routed: Vec<_> = check_addresses(&found)?
+                    .iter()
+                    .map(|&address| outside.route(address))
+                    .collect();
                 Ok::<_, FetchError>(routed)
             });
             let addresses: Addrs = Box::new(lookup.await??.into_iter());

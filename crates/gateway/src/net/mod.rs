@@ -1,6 +1,6 @@
-//! The only constructor of HTTP clients. What is sent with them lives next to its meaning: `portunus-identity` talks to
-//! identity providers, `portunus-mcp` to MCP servers, `edge/proxy` to the targets of `proxies`. URLs that are not in our
-//! configuration are asked by [`guarded`] alone.
+//! The only constructor of HTTP clients. What is sent with them lives next to its meaning:
+//! `portunus-identity` talks to identity providers, `portunus-mcp` to MCP servers, `edge/proxy` to
+//! the targets of `proxies`. URLs that are not in our configuration are asked by [`guarded`] alone.
 
 pub mod askers;
 pub mod fetch_error;
@@ -27,7 +27,8 @@ use url::Url;
 pub struct NetSettings {
     /// How long a connection, TLS included, may take to stand.
     pub connect_timeout: Duration,
-    /// How long a whole exchange may take, the body's last byte included; `None` for answers that stream.
+    /// How long a whole exchange may take, the body's last byte included; `None` for answers that
+    /// stream.
     pub overall_timeout: Option<Duration>,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
@@ -36,7 +37,8 @@ pub struct NetSettings {
 }
 
 impl NetSettings {
-    /// For identity providers: short exchanges. A person waits for them, and a sign-in must fail within 5 seconds (F3).
+    /// For identity providers: short exchanges. A person waits for them, and a sign-in must fail
+    /// within 5 seconds (F3).
     pub const fn identity() -> Self {
         Self {
             connect_timeout: Duration::from_secs(3),
@@ -46,7 +48,8 @@ impl NetSettings {
         }
     }
 
-    /// For other gateways on the same store: near, and either there or not. Answers may stream for hours.
+    /// For other gateways on the same store: near, and either there or not. Answers may stream for
+    /// hours.
     pub const fn node() -> Self {
         Self {
             connect_timeout: Duration::from_secs(1),
@@ -56,7 +59,8 @@ impl NetSettings {
         }
     }
 
-    /// For MCP servers and proxied targets: answers may stream for hours, so the caller limits the time.
+    /// For MCP servers and proxied targets: answers may stream for hours, so the caller limits the
+    /// time.
     pub const fn upstream() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
@@ -73,14 +77,16 @@ impl NetSettings {
 pub struct NetError(#[from] reqwest::Error);
 
 /// Makes an HTTP client: rustls with the machine's trusted roots, no cookies, and
-/// - no redirects: an answer that points elsewhere is an answer, not a forwarded request (threat 26);
-/// - no proxies: `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` are not honoured, so that where a secret is sent stands in our
-///   own configuration only.
+/// - no redirects: an answer that points elsewhere is an answer, not a forwarded request (threat
+///   26);
+/// - no proxies: `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` are not honoured, so that where a
+///   secret is sent stands in our own configuration only.
 pub fn client(settings: NetSettings) -> Result<Client, NetError> {
     Ok(builder(settings).build()?)
 }
 
-/// Makes the client that identity providers are asked with: it trusts these authorities too, which are certificates as PEM.
+/// Makes the client that identity providers are asked with: it trusts these authorities too, which
+/// are certificates as PEM.
 pub fn identity_client(authorities: &[u8]) -> Result<Client, NetError> {
     let mut builder = builder(NetSettings::identity());
     if !authorities.is_empty() {
@@ -89,8 +95,8 @@ pub fn identity_client(authorities: &[u8]) -> Result<Client, NetError> {
     Ok(builder.build()?)
 }
 
-/// The same for a gateway on this machine, asked by its address: its certificate, which is for its name, is not looked at. Nothing secret
-/// is sent with it.
+/// The same for a gateway on this machine, asked by its address: its certificate, which is for its
+/// name, is not looked at. Nothing secret is sent with it.
 pub fn client_of_this_machine() -> Result<Client, NetError> {
     Ok(builder(NetSettings::identity()).tls_danger_accept_invalid_certs(true).build()?)
 }
@@ -112,20 +118,42 @@ fn builder(settings: NetSettings) -> ClientBuilder {
     builder
 }
 
-/// Makes the client of [`guarded`]: names are resolved by `resolver` alone, and each request opens a connection of its own, so that
-/// what it is sent to was looked at just then. https and HTTP/1.1 only; no redirects, proxies, cookies or decompression.
+/// Makes the client of [`guarded`]: names are resolved by `resolver` alone, and each request opens
+/// a connection of its own, so that what it is sent to was looked at just then. https and HTTP/1.1
+/// only; no redirects, proxies, cookies or decompression.
 #[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
-fn guarded_client(resolver: Arc<dyn Resolve>, roots: Vec<Certificate>, timeout: Duration) -> Result<Client, NetError> {
-    strangers_client(ClientBuilder::no_proxy(Client::builder()).dns_resolver(resolver).https_only(true), roots, timeout)
+fn guarded_client(
+    resolver: Arc<dyn Resolve>,
+    roots: Vec<Certificate>,
+    timeout: Duration,
+) -> Result<Client, NetError> {
+    strangers_client(
+        ClientBuilder::no_proxy(Client::builder()).dns_resolver(resolver).https_only(true),
+        roots,
+        timeout,
+    )
 }
 
-/// The same through a proxy that is configured for this alone: it resolves the names, and what it lets through is its affair.
+/// The same through a proxy that is configured for this alone: it resolves the names, and what it
+/// lets through is its affair.
 #[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
-fn proxied_client(proxy: &Url, roots: Vec<Certificate>, timeout: Duration) -> Result<Client, NetError> {
-    strangers_client(Client::builder().no_proxy().proxy(Proxy::https(proxy.clone())?), roots, timeout)
+fn proxied_client(
+    proxy: &Url,
+    roots: Vec<Certificate>,
+    timeout: Duration,
+) -> Result<Client, NetError> {
+    strangers_client(
+        Client::builder().no_proxy().proxy(Proxy::https(proxy.clone())?),
+        roots,
+        timeout,
+    )
 }
 
-fn strangers_client(builder: ClientBuilder, roots: Vec<Certificate>, timeout: Duration) -> Result<Client, NetError> {
+fn strangers_client(
+    builder: ClientBuilder,
+    roots: Vec<Certificate>,
+    timeout: Duration,
+) -> Result<Client, NetError> {
     let builder = builder
         .user_agent(concat!("portunus/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
@@ -140,10 +168,12 @@ fn strangers_client(builder: ClientBuilder, roots: Vec<Certificate>, timeout: Du
     Ok(if roots.is_empty() { builder } else { builder.tls_certs_merge(roots) }.build()?)
 }
 
-/// Sends requests exactly as they are given: `reqwest` would respell paths and queries (`'` becomes `%27`), and a proxy must not.
+/// Sends requests exactly as they are given: `reqwest` would respell paths and queries (`'` becomes
+/// `%27`), and a proxy must not.
 pub type ForwardingClient = LegacyClient<HttpsConnector<HttpConnector>, Body>;
 
-/// Makes the client of the reverse proxy, HTTP/1.1 only; `settings.overall_timeout` is the caller's to apply. Otherwise as
+/// Makes the client of the reverse proxy, HTTP/1.1 only; `settings.overall_timeout` is the caller's
+/// to apply. Otherwise as
 /// [`client`]: the machine's trusted roots, no redirects, no proxies.
 pub fn forwarding_client(settings: NetSettings) -> Result<ForwardingClient, TrustError> {
     let connector = trusting()?.https_or_http().enable_http1().wrap_connector(tcp(settings));
@@ -173,7 +203,9 @@ fn tcp(settings: NetSettings) -> HttpConnector {
 #[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
 fn pool(settings: NetSettings) -> legacy::Builder {
     let mut pool = LegacyClient::builder(TokioExecutor::new());
-    pool.pool_timer(TokioTimer::new()).pool_idle_timeout(settings.idle_timeout).pool_max_idle_per_host(settings.idle_per_host);
+    pool.pool_timer(TokioTimer::new())
+        .pool_idle_timeout(settings.idle_timeout)
+        .pool_max_idle_per_host(settings.idle_per_host);
     pool
 }
 
@@ -199,17 +231,25 @@ mod tests {
     async fn provider() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/", listener.local_addr().unwrap());
-        let chain = CertificateDer::pem_slice_iter(CERTIFICATE).collect::<Result<Vec<_>, _>>().unwrap();
+        let chain =
+            CertificateDer::pem_slice_iter(CERTIFICATE).collect::<Result<Vec<_>, _>>().unwrap();
         let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
-        let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-        let server = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth().with_single_cert(chain, key);
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ));
+        let server = builder
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key);
         let acceptor = TlsAcceptor::from(Arc::new(server.unwrap()));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
                     if let Ok(mut stream) = acceptor.accept(stream).await {
-                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                        let answer =
+                            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
                         tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
                         let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
                     }
@@ -225,6 +265,17 @@ mod tests {
         let error = identity_client(&[]).unwrap().get(&url).send().await.unwrap_err();
         let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
         assert!(causes.any(|cause| cause.to_string().contains("UnknownIssuer")), "{error:?}");
-        assert_eq!(identity_client(CERTIFICATE).unwrap().get(&url).send().await.unwrap().text().await.unwrap(), "ok");
+        assert_eq!(
+            identity_client(CERTIFICATE)
+                .unwrap()
+                .get(&url)
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap(),
+            "ok"
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! Is there a way to where clients' metadata documents stand? A gateway without one must not advertise them: its clients would come with nothing
-//! else (FB17). What tells is whether documents that there are can be fetched; the fetching is [`super::guarded`]'s. Nothing is asked for
-//! this alone, but for the one document that could not be had last, now and then, while that is so.
+//! Is there a way to where clients' metadata documents stand? A gateway without one must not
+//! advertise them: its clients would come with nothing else (FB17). What tells is whether documents
+//! that there are can be fetched; the fetching is [`super::guarded`]'s. Nothing is asked for this
+//! alone, but for the one document that could not be had last, now and then, while that is so.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
@@ -29,8 +30,8 @@ enum State {
 }
 
 impl Reach {
-    /// As far as the machine itself can tell, without a packet sent: to send one to an address that no host has (RFC 5737, RFC 3849), it would need
-    /// a route.
+    /// As far as the machine itself can tell, without a packet sent: to send one to an address that
+    /// no host has (RFC 5737, RFC 3849), it would need a route.
     pub fn of_this_machine() -> Self {
         Self(Mutex::new(if has_route() { State::There } else { State::NoRoute }))
     }
@@ -52,7 +53,8 @@ impl Reach {
         *state = State::There;
     }
 
-    /// A document that there is, as far as we know, could not be reached. `true`: that is invalidation_log.
+    /// A document that there is, as far as we know, could not be reached. `true`: that is
+    /// invalidation_log.
     pub fn lost(&self, url: &OutsideUrl, now: Timestamp) -> bool {
         let mut state = self.state();
         let is_news = matches!(*state, State::There);
@@ -77,10 +79,14 @@ impl Reach {
 }
 
 fn has_route() -> bool {
-    let routed =
-        |local: IpAddr, nobody: IpAddr| UdpSocket::bind((local, 0)).and_then(|socket| socket.connect((nobody, 443))).is_ok();
+    let routed = |local: IpAddr, nobody: IpAddr| {
+        UdpSocket::bind((local, 0)).and_then(|socket| socket.connect((nobody, 443))).is_ok()
+    };
     routed(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into())
-        || routed(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
+        || routed(
+            Ipv6Addr::UNSPECIFIED.into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        )
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! What the guarded fetcher keeps: answers while they are fresh and for a while after, failures for a moment. All of it bounded, for the URLs
-//! are chosen by strangers. How long an answer is fresh is decided in [`super::freshness`], who may ask how often in [`super::askers`].
+//! What the guarded fetcher keeps: answers while they are fresh and for a while after, failures for
+//! a moment. All of it bounded, for the URLs are chosen by strangers. How long an answer is fresh
+//! is decided in [`super::freshness`], who may ask how often in [`super::askers`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +11,8 @@ use tokio::sync::Mutex;
 
 use super::fetch_error::FetchError;
 
-/// How many URLs are remembered of what is in use, and as many of all else; with the largest bodies they come to 32 MB each.
+/// How many URLs are remembered of what is in use, and as many of all else; with the largest bodies
+/// they come to 32 MB each.
 pub const MAX_URLS: u64 = 512;
 /// How long after a failure a URL is not asked again.
 const BACK_OFF: Duration = Duration::from_secs(2);
@@ -36,17 +38,26 @@ struct Held {
 impl State {
     /// The answer, while it is fresh. A clock that was set back makes it stale.
     pub(super) fn fresh(&self, now: Timestamp) -> Option<Bytes> {
-        self.held.as_ref().filter(|held| held.fetched_at <= now && now < held.fresh_until).map(|held| held.body.clone())
+        self.held
+            .as_ref()
+            .filter(|held| held.fetched_at <= now && now < held.fresh_until)
+            .map(|held| held.body.clone())
     }
 
     /// The answer, if it is so new that another one is not to be had yet.
     pub(super) fn newest(&self, now: Timestamp) -> Option<Bytes> {
-        self.held.as_ref().filter(|held| held.fetched_at <= now && now < held.fetched_at + NEWEST).map(|held| held.body.clone())
+        self.held
+            .as_ref()
+            .filter(|held| held.fetched_at <= now && now < held.fetched_at + NEWEST)
+            .map(|held| held.body.clone())
     }
 
     /// The failure of a moment ago.
     pub(super) fn failure(&self, now: Timestamp) -> Option<FetchError> {
-        self.failed.as_ref().filter(|(at, _)| *at <= now && now < *at + BACK_OFF).map(|(_, error)| error.clone())
+        self.failed
+            .as_ref()
+            .filter(|(at, _)| *at <= now && now < *at + BACK_OFF)
+            .map(|(_, error)| error.clone())
     }
 
     /// The answer, though it is fresh no longer: for a fetch that fails.
@@ -57,13 +68,18 @@ impl State {
             .map(|held| held.body.clone())
     }
 
-    /// Notes how a fetch went. A failure that may pass takes nothing away from the answer before it; one that says that there is no such
-    /// answer any more does, unless the answer is fresh still.
+    /// Notes how a fetch went. A failure that may pass takes nothing away from the answer before
+    /// it; one that says that there is no such answer any more does, unless the answer is fresh
+    /// still.
     pub(super) fn note(&mut self, outcome: &Result<(Bytes, Duration), FetchError>, now: Timestamp) {
         match outcome {
             Ok((body, lifetime)) => {
                 self.failed = None;
-                self.held = Some(Held { body: body.clone(), fetched_at: now, fresh_until: now + *lifetime });
+                self.held = Some(Held {
+                    body: body.clone(),
+                    fetched_at: now,
+                    fresh_until: now + *lifetime,
+                });
             }
             Err(error) => {
                 if !error.is_passing() && self.fresh(now).is_none() {
@@ -145,8 +161,14 @@ mod tests {
             state.note(&Err(failure), after(61));
         }
         assert!(state.fresh(after(61)).is_none());
-        assert!(state.stale(after(60 + 3599), STALE).is_some() && state.stale(after(60 + 3600), STALE).is_none());
-        assert!(state.stale(NOW - Duration::from_secs(1), STALE).is_none(), "the clock was set back");
+        assert!(
+            state.stale(after(60 + 3599), STALE).is_some()
+                && state.stale(after(60 + 3600), STALE).is_none()
+        );
+        assert!(
+            state.stale(NOW - Duration::from_secs(1), STALE).is_none(),
+            "the clock was set back"
+        );
         // What its host says of it counts: it is gone.
         state.note(&Err(FetchError::Status(404)), after(70));
         assert!(state.stale(after(71), STALE).is_none());
@@ -159,12 +181,17 @@ mod tests {
         let cache = ResponseCache::new();
         let slot = cache.slot("in use", false).await;
         slot.lock().await.note(&Ok((Bytes::from_static(b"{}"), Duration::from_secs(60))), NOW);
-        assert!(cache.slot("in use", true).await.lock().await.fresh(NOW).is_some(), "what was fetched before is kept");
+        assert!(
+            cache.slot("in use", true).await.lock().await.fresh(NOW).is_some(),
+            "what was fetched before is kept"
+        );
         for n in 0..4 * MAX_URLS {
             cache.slot(&format!("stranger {n}"), false).await;
         }
         cache.others.run_pending_tasks().await;
         assert!(cache.others.entry_count() <= MAX_URLS);
-        assert!(cache.peek("in use", NOW).await.is_some() && cache.peek("unknown", NOW).await.is_none());
+        assert!(
+            cache.peek("in use", NOW).await.is_some() && cache.peek("unknown", NOW).await.is_none()
+        );
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use portunus_core::{
-    Timestamp, clock::FixedClock, entropy::SeededEntropy, pins::ToolFingerprint, secret::SecretText, store::PinRecord,
+    Timestamp, clock::FixedClock, entropy::SeededEntropy, pins::ToolFingerprint,
+    secret::SecretText, store::PinRecord,
 };
 use portunus_store::{seal::Sealer, sqlite};
 use serde_json::json;
@@ -23,15 +24,24 @@ struct Shop {
 impl Shop {
     fn open() -> Arc<Self> {
         let directory = TempDir::new().unwrap();
-        let sealer = Sealer::new(&[SecretText::new("a secret of the tests")], Arc::new(SeededEntropy::new(1))).unwrap();
+        let sealer = Sealer::new(
+            &[SecretText::new("a secret of the tests")],
+            Arc::new(SeededEntropy::new(1)),
+        )
+        .unwrap();
         let inner = sqlite::open(&directory.path().join("pins.sqlite"), sealer).unwrap().pins;
-        let (reads, writes, is_down) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        let (reads, writes, is_down) =
+            (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         Arc::new(Self { inner, reads, writes, is_down, _directory: directory })
     }
 
     fn check(&self, counter: &AtomicUsize) -> Result<(), StoreError> {
         counter.fetch_add(1, Ordering::SeqCst);
-        if self.is_down.load(Ordering::SeqCst) { Err(StoreError::Unavailable("on purpose".to_owned())) } else { Ok(()) }
+        if self.is_down.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("on purpose".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -41,7 +51,12 @@ impl PinStore for Shop {
         self.check(&self.reads)?;
         self.inner.find_pins(server).await
     }
-    async fn pin_tools(&self, server: &ServerName, tools: &[SeenTool], now: Timestamp) -> Result<(), StoreError> {
+    async fn pin_tools(
+        &self,
+        server: &ServerName,
+        tools: &[SeenTool],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.check(&self.writes)?;
         self.inner.pin_tools(server, tools, now).await
     }
@@ -55,7 +70,12 @@ impl PinStore for Shop {
         self.check(&self.writes)?;
         self.inner.quarantine(server, tools, keep, now).await
     }
-    async fn approve(&self, server: &ServerName, fingerprint: &ToolFingerprint, now: Timestamp) -> Result<bool, StoreError> {
+    async fn approve(
+        &self,
+        server: &ServerName,
+        fingerprint: &ToolFingerprint,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.inner.approve(server, fingerprint, now).await
     }
     async fn forget(&self, server: &ServerName, tool: Option<&str>) -> Result<u64, StoreError> {
@@ -69,7 +89,11 @@ impl PinStore for Shop {
 const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
 
 fn book(shop: &Arc<Shop>, pinning: Pinning) -> PinBook {
-    PinBook::new([(dice(), pinning)], Arc::clone(shop) as Arc<dyn PinStore>, Arc::new(FixedClock::at(NOW)))
+    PinBook::new(
+        [(dice(), pinning)],
+        Arc::clone(shop) as Arc<dyn PinStore>,
+        Arc::new(FixedClock::at(NOW)),
+    )
 }
 
 fn dice() -> ServerName {
@@ -94,7 +118,11 @@ async fn t45_the_first_sight_is_trusted_and_a_change_is_not() {
     assert_eq!(book.judge(&dice(), &[good.clone(), flip.clone()]).await, [Pass, Pass]);
     assert_eq!(book.judge(&dice(), &[]).await, [], "a tool that is gone keeps its pin");
     assert_eq!(book.judge(&dice(), &[evil.clone(), flip]).await, [Hold, Pass]);
-    assert_eq!(other.judge(&dice(), &[evil.clone(), good.clone()]).await, [Hold, Pass], "another gateway on the same store");
+    assert_eq!(
+        other.judge(&dice(), &[evil.clone(), good.clone()]).await,
+        [Hold, Pass],
+        "another gateway on the same store"
+    );
     assert_eq!(book.judge(&dice(), &[good, evil]).await, [Pass, Hold], "back to what it was");
     let both = [tool("deal", "deals"), tool("deal", "evil")];
     assert_eq!(book.judge(&dice(), &both).await, [Pass, Hold], "of two in one list the first");
@@ -151,7 +179,8 @@ async fn t45_without_the_store_only_what_is_known_passes() {
 #[tokio::test]
 async fn t45_what_cannot_be_pinned_is_held() {
     let shop = Shop::open();
-    let tools = [r#"{"name":"a","x":{"k":1,"k":2}}"#, r#"{"description":"nameless"}"#, r#"{"name":"a"}"#];
+    let tools =
+        [r#"{"name":"a","x":{"k":1,"k":2}}"#, r#"{"description":"nameless"}"#, r#"{"name":"a"}"#];
     let tools = tools.map(|text| Payload::from_json(text).unwrap());
     assert_eq!(book(&shop, Pinning::Enforce).judge(&dice(), &tools).await, [Hold, Hold, Pass]);
 }
@@ -184,7 +213,10 @@ async fn settings_decide_what_follows() {
     assert_eq!(warned.judge(&dice(), std::slice::from_ref(&good)).await, [Pass]);
     assert_eq!(warned.judge(&dice(), std::slice::from_ref(&evil)).await, [Pass]);
     let pins = shop.inner.find_pins(&dice()).await.unwrap();
-    assert_eq!((&pins[0].approved, &pins[0].quarantined), (&vec![fingerprint(&good)], &vec![fingerprint(&evil)]));
+    assert_eq!(
+        (&pins[0].approved, &pins[0].quarantined),
+        (&vec![fingerprint(&good)], &vec![fingerprint(&evil)])
+    );
     assert!(!warned.holds(&dice()) && !off.holds(&dice()));
 }
 
@@ -200,12 +232,14 @@ async fn t45_the_order_of_a_set_is_no_change_and_another_set_is() {
     let shop = Shop::open();
     let (first, other) = (book(&shop, Pinning::Enforce), book(&shop, Pinning::Enforce));
     let tool = |required: &[&str], description: &str| {
-        let schema =
-            json!({"type": "object", "properties": {"of": {"type": "object", "required": required}}, "required": required});
-        Payload::from_value(&json!({"name": "log", "description": description, "inputSchema": schema}))
+        let schema = json!({"type": "object", "properties": {"of": {"type": "object", "required": required}}, "required": required});
+        Payload::from_value(
+            &json!({"name": "log", "description": description, "inputSchema": schema}),
+        )
     };
-    let judge =
-        async |book: &PinBook, required: &[&str], description: &str| book.judge(&dice(), &[tool(required, description)]).await;
+    let judge = async |book: &PinBook, required: &[&str], description: &str| {
+        book.judge(&dice(), &[tool(required, description)]).await
+    };
     assert_eq!(judge(&first, &["a", "b", "c"], "logs").await, [Pass]);
     for order in [&["c", "b", "a"], &["b", "a", "c"], &["a", "b", "c"]] {
         assert_eq!(judge(&first, order, "logs").await, [Pass], "{order:?}");
@@ -216,11 +250,21 @@ async fn t45_the_order_of_a_set_is_no_change_and_another_set_is() {
         1,
         "nothing waits for anybody, and nothing more is kept"
     );
-    for (required, description) in [(&["c", "b"][..], "logs"), (&["c", "b", "a", "d"], "logs"), (&["c", "b", "a"], "evil")] {
-        assert_eq!(judge(&first, required, description).await, [Hold], "{required:?} {description}");
+    for (required, description) in
+        [(&["c", "b"][..], "logs"), (&["c", "b", "a", "d"], "logs"), (&["c", "b", "a"], "evil")]
+    {
+        assert_eq!(
+            judge(&first, required, description).await,
+            [Hold],
+            "{required:?} {description}"
+        );
     }
     shop.inner.forget(&dice(), None).await.unwrap();
     tokio::time::sleep(TRUSTED_FOR).await;
     assert_eq!(judge(&first, &["b"], "logs").await, [Pass], "pinned anew");
-    assert_eq!(judge(&first, &["c", "b", "a"], "logs").await, [Hold], "what was forgotten means nothing any more");
+    assert_eq!(
+        judge(&first, &["c", "b", "a"], "logs").await,
+        [Hold],
+        "what was forgotten means nothing any more"
+    );
 }

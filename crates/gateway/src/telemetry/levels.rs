@@ -1,5 +1,6 @@
-//! How much of what happens is logged: ours at the level that is set, what libraries say at `warn` at most, unless everything is asked for
-//! with `trace`. The level can be changed while the gateway runs; asking for it takes no lock.
+//! How much of what happens is logged: ours at the level that is set, what libraries say at `warn`
+//! at most, unless everything is asked for with `trace`. The level can be changed while the gateway
+//! runs; asking for it takes no lock.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,8 +11,14 @@ use tracing_subscriber::{
 };
 
 /// By number, quietest first.
-const LEVELS: [LevelFilter; 6] =
-    [LevelFilter::OFF, LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
+const LEVELS: [LevelFilter; 6] = [
+    LevelFilter::OFF,
+    LevelFilter::ERROR,
+    LevelFilter::WARN,
+    LevelFilter::INFO,
+    LevelFilter::DEBUG,
+    LevelFilter::TRACE,
+];
 
 /// The number of the level in force.
 static OURS: AtomicUsize = AtomicUsize::new(0);
@@ -33,7 +40,11 @@ pub(super) struct Levels;
 
 impl<S: Subscriber> Layer<S> for Levels {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if passes(ours(), metadata.target(), *metadata.level()) { Interest::always() } else { Interest::never() }
+        if passes(ours(), metadata.target(), *metadata.level()) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
@@ -46,7 +57,9 @@ impl<S: Subscriber> Layer<S> for Levels {
 }
 
 fn passes(ours: LevelFilter, target: &str, level: Level) -> bool {
-    let is_own = target.strip_prefix("portunus").is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '_']));
+    let is_own = target
+        .strip_prefix("portunus")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '_']));
     level <= if is_own { ours } else { of_others(ours) }
 }
 

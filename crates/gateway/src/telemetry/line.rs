@@ -1,5 +1,6 @@
-//! One event as one line of JSON. tracing-subscriber's own form of the same line reads the span's fields anew for each event, and writes
-//! every value by way of a serializer: that was a tenth of what a call cost. What the lines mean is in `docs/LOGGING.md`.
+//! One event as one line of JSON. tracing-subscriber's own form of the same line reads the span's
+//! fields anew for each event, and writes every value by way of a serializer: that was a tenth of
+//! what a call cost. What the lines mean is in `docs/LOGGING.md`.
 
 use std::fmt::{self, Write as _};
 
@@ -20,10 +21,12 @@ use tracing_subscriber::{
 
 use super::cut::Cut;
 
-/// `{"timestamp":…,"level":…,` the event's fields `,"target":…,"span":{` the innermost span's fields `,"name":…}}`.
+/// `{"timestamp":…,"level":…,` the event's fields `,"target":…,"span":{` the innermost span's
+/// fields `,"name":…}}`.
 pub(super) struct JsonLine;
 
-/// The fields of a span, as members of an object that [`JsonLine`] writes: each with a comma before it.
+/// The fields of a span, as members of an object that [`JsonLine`] writes: each with a comma before
+/// it.
 pub(super) struct SpanMembers;
 
 impl<'writer> FormatFields<'writer> for SpanMembers {
@@ -33,7 +36,11 @@ impl<'writer> FormatFields<'writer> for SpanMembers {
         members.written
     }
 
-    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
         self.format_fields(current.as_writer(), fields)
     }
 }
@@ -42,7 +49,12 @@ impl<S> FormatEvent<S, SpanMembers> for JsonLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, SpanMembers>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, SpanMembers>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         out.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut out)?;
         out.write_str("\",\"level\":\"")?;
@@ -53,11 +65,14 @@ where
         members.written?;
         out.write_str(",\"target\":")?;
         quoted(&mut out, event.metadata().target())?;
-        let span = event.parent().and_then(|id| context.span(id)).or_else(|| context.lookup_current());
+        let span =
+            event.parent().and_then(|id| context.span(id)).or_else(|| context.lookup_current());
         if let Some(span) = span {
             out.write_str(",\"span\":{")?;
             let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<SpanMembers>>().map_or("", |fields| fields.fields.as_str());
+            let fields = extensions
+                .get::<FormattedFields<SpanMembers>>()
+                .map_or("", |fields| fields.fields.as_str());
             if let Some(fields) = fields.strip_prefix(',') {
                 out.write_str(fields)?;
                 out.write_char(',')?;
@@ -148,7 +163,9 @@ struct Escaped<'a, 'w>(&'a mut Writer<'w>);
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        while let Some(at) =
+            rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+        {
             let (plain, special) = (&rest[..at], rest.as_bytes()[at]);
             self.0.write_str(plain)?;
             match special {
@@ -209,8 +226,17 @@ mod tests {
     fn say_all_kinds_of_things() {
         let error = io::Error::other("said \"no\"\nand left");
         tracing::info!("nothing else");
-        tracing::warn!(count = 7_u64, less = -7_i64, share = 0.5, whole = 2.0, broken = f64::NAN, yes = true, "numbers");
-        let span = tracing::info_span!("request", request_id = "a\"b", user = tracing::field::Empty);
+        tracing::warn!(
+            count = 7_u64,
+            less = -7_i64,
+            share = 0.5,
+            whole = 2.0,
+            broken = f64::NAN,
+            yes = true,
+            "numbers"
+        );
+        let span =
+            tracing::info_span!("request", request_id = "a\"b", user = tracing::field::Empty);
         span.in_scope(|| {
             tracing::info!(path = "/x\\y\u{7f}\u{1}\u{8}\u{c}\t\r\nä€😀", method = %"GET", peer = ?Some("::1"), "words {}", "in it");
             span.record("user", "alice");
@@ -227,7 +253,11 @@ mod tests {
     fn t63_a_long_value_is_no_long_line() {
         let page = Page::default();
         let out = page.clone();
-        let subscriber = fmt().with_writer(move || out.clone()).fmt_fields(SpanMembers).event_format(JsonLine).finish();
+        let subscriber = fmt()
+            .with_writer(move || out.clone())
+            .fmt_fields(SpanMembers)
+            .event_format(JsonLine)
+            .finish();
         tracing::subscriber::with_default(subscriber, || {
             let long = "/x".repeat(30_000);
             let span = tracing::info_span!("request", request_id = long.as_str());
@@ -244,10 +274,15 @@ mod tests {
     fn the_lines_are_those_of_tracing_subscriber() {
         let (ours, theirs) = (Page::default(), Page::default());
         let (page, other) = (ours.clone(), theirs.clone());
-        let subscriber = fmt().with_writer(move || page.clone()).fmt_fields(SpanMembers).event_format(JsonLine).finish();
+        let subscriber = fmt()
+            .with_writer(move || page.clone())
+            .fmt_fields(SpanMembers)
+            .event_format(JsonLine)
+            .finish();
         tracing::subscriber::with_default(subscriber, say_all_kinds_of_things);
         let builder = fmt().with_writer(move || other.clone()).json();
-        let subscriber = builder.flatten_event(true).with_current_span(true).with_span_list(false).finish();
+        let subscriber =
+            builder.flatten_event(true).with_current_span(true).with_span_list(false).finish();
         tracing::subscriber::with_default(subscriber, say_all_kinds_of_things);
         assert_eq!(ours.lines().len(), 8);
         assert_eq!(ours.lines(), theirs.lines());

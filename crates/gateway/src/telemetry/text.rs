@@ -1,5 +1,5 @@
-//! Fields in lines for people: as tracing-subscriber writes them, each value within its bound and on one line. The lines for machines are in
-//! [`super::line`].
+//! Fields in lines for people: as tracing-subscriber writes them, each value within its bound and
+//! on one line. The lines for machines are in [`super::line`].
 
 use std::fmt::{self, Write};
 
@@ -33,7 +33,9 @@ impl Write for OneLine<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for piece in text.split_inclusive(char::is_control) {
             match piece.char_indices().next_back().filter(|(_, last)| last.is_control()) {
-                Some((at, control)) => write!(self.0, "{}{}", &piece[..at], control.escape_default())?,
+                Some((at, control)) => {
+                    write!(self.0, "{}{}", &piece[..at], control.escape_default())?;
+                }
                 None => self.0.write_str(piece)?,
             }
         }

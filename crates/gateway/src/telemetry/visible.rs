@@ -1,5 +1,6 @@
-//! The last step of a log line: characters that cannot be seen, or that turn the direction of what follows, are written as their codes
-//! (threat 64). What a line looks like otherwise is [`super::line`]'s and tracing-subscriber's affair.
+//! The last step of a log line: characters that cannot be seen, or that turn the direction of what
+//! follows, are written as their codes (threat 64). What a line looks like otherwise is
+//! [`super::line`]'s and tracing-subscriber's affair.
 
 use std::{
     borrow::Cow,
@@ -43,11 +44,14 @@ impl<W: Write> Write for VisibleWriter<W> {
     }
 }
 
-/// The escapes are those of JSON, so that a line of JSON means what it meant. ASCII is left alone: the log escapes that itself, and colours
-/// its own words with it.
+/// The escapes are those of JSON, so that a line of JSON means what it meant. ASCII is left alone:
+/// the log escapes that itself, and colours its own words with it.
 fn escaped(line: &[u8]) -> Cow<'_, str> {
-    let hides = |c: char| !c.is_ascii() && (c.is_control() || is_invisible(c) || is_line_separator(c));
-    let Ok(text) = str::from_utf8(line) else { return String::from_utf8_lossy(line).into_owned().into() };
+    let hides =
+        |c: char| !c.is_ascii() && (c.is_control() || is_invisible(c) || is_line_separator(c));
+    let Ok(text) = str::from_utf8(line) else {
+        return String::from_utf8_lossy(line).into_owned().into();
+    };
     if text.is_ascii() || !text.contains(hides) {
         return Cow::Borrowed(text);
     }
@@ -75,17 +79,25 @@ mod tests {
         VisibleWriter(&mut out).write_all(hostile.as_bytes()).unwrap();
         let line = String::from_utf8(out).unwrap();
         assert_eq!(
-            line, "{\"client_name\":\"Cur\\u200bsor\\u202egpj\\u2028\\u009b31m\\udb40\\udc41Z\u{fc}rich\"}\n",
+            line,
+            "{\"client_name\":\"Cur\\u200bsor\\u202egpj\\u2028\\u009b31m\\udb40\\udc41Z\u{fc}rich\"}\n",
             "one line, and nothing hidden"
         );
         let meant: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(meant, serde_json::from_str::<serde_json::Value>(hostile).unwrap(), "it means what it meant");
+        assert_eq!(
+            meant,
+            serde_json::from_str::<serde_json::Value>(hostile).unwrap(),
+            "it means what it meant"
+        );
     }
 
     #[test]
     fn other_lines_are_written_as_they_are() {
         for line in ["", "plain\n", "\u{1b}[32mINFO\u{1b}[0m Z\u{fc}rich \u{6771}\u{4eac}\n"] {
-            assert!(matches!(escaped(line.as_bytes()), Cow::Borrowed(same) if same == line), "{line:?}");
+            assert!(
+                matches!(escaped(line.as_bytes()), Cow::Borrowed(same) if same == line),
+                "{line:?}"
+            );
         }
         assert_eq!(escaped(b"broken \xff\n"), "broken \u{fffd}\n");
     }

@@ -1,4 +1,5 @@
-//! Chance that can be had again: everything random in these tests follows from one number, which is printed.
+//! Chance that can be had again: everything random in these tests follows from one number, which is
+//! printed.
 
 use portunus_core::{Entropy as _, entropy::SeededEntropy};
 

@@ -1,11 +1,14 @@
-//! One person with a browser and MCP clients, who does everything that clients do, as fast as it goes, and writes each step into the
-//! [`History`]. An answer that does not come is no reason to stop.
+//! One person with a browser and MCP clients, who does everything that clients do, as fast as it
+//! goes, and writes each step into the [`History`]. An answer that does not come is no reason to
+//! stop.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use http::Method;
-use portunus_testkit::agent::{Agent, Authorization, Discovery, Landing, NoAnswer, OAuthClient, Page, Request};
+use portunus_testkit::agent::{
+    Agent, Authorization, Discovery, Landing, NoAnswer, OAuthClient, Page, Request,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -47,7 +50,16 @@ impl Client {
         let discovery = Discovery::of(&browser, url).await;
         let (history, chance) = (Arc::clone(history), Chance::new(seed));
         let (grants, ended) = (Vec::new(), VecDeque::new());
-        Self { url: url.to_owned(), discovery, history, chance, browser, registered: None, grants, ended }
+        Self {
+            url: url.to_owned(),
+            discovery,
+            history,
+            chance,
+            browser,
+            registered: None,
+            grants,
+            ended,
+        }
     }
 
     /// Does one thing or another.
@@ -75,7 +87,8 @@ impl Client {
         }
     }
 
-    /// The same, and a refresh of each grant: when all is over, all that was not ended is there, and nothing else.
+    /// The same, and a refresh of each grant: when all is over, all that was not ended is there,
+    /// and nothing else.
     pub(crate) async fn take_stock(&mut self) {
         self.use_everything().await;
         for _ in 0..self.ended.len() {
@@ -104,7 +117,8 @@ impl Client {
         });
         let endpoint = self.endpoint("registration_endpoint");
         let began = self.history.begin();
-        let answer = self.browser.try_send(Request::json(&endpoint, &metadata).without_cookies()).await;
+        let answer =
+            self.browser.try_send(Request::json(&endpoint, &metadata).without_cookies()).await;
         let outcome = outcome_of(answer, |page| {
             let id = page.json()["client_id"].as_str().map(str::to_owned)?;
             Some(Outcome::Registered { client: id })
@@ -139,13 +153,19 @@ impl Client {
             Err(_) => Outcome::Unknown,
             Ok(Landing::Page(page)) if page.status == 503 => Outcome::Unavailable,
             // The page that an unknown client gets.
-            Ok(Landing::Page(page)) if page.text().contains("not registered") => Outcome::Refused("invalid_client".to_owned()),
+            Ok(Landing::Page(page)) if page.text().contains("not registered") => {
+                Outcome::Refused("invalid_client".to_owned())
+            }
             Ok(Landing::Page(page)) => Outcome::Refused(format!("{page:?}")),
-            Ok(Landing::Client(returned)) => match (returned.find("code"), returned.find("error")) {
-                (Some(code), _) => Outcome::Code(code),
-                (None, Some(error)) if error == "temporarily_unavailable" => Outcome::Unavailable,
-                (None, error) => Outcome::Refused(error.unwrap_or_default()),
-            },
+            Ok(Landing::Client(returned)) => {
+                match (returned.find("code"), returned.find("error")) {
+                    (Some(code), _) => Outcome::Code(code),
+                    (None, Some(error)) if error == "temporarily_unavailable" => {
+                        Outcome::Unavailable
+                    }
+                    (None, error) => Outcome::Refused(error.unwrap_or_default()),
+                }
+            }
         };
         self.history.end(began, Operation::Authorize { client: client.id.clone() }, &outcome);
         if let Outcome::Code(code) = outcome {
@@ -159,7 +179,9 @@ impl Client {
         let landing = self.browser.try_visit(Request::get(authorization.url().as_str())).await?;
         match landing {
             Landing::Page(page) if page.has_form("/auth/consent") => {
-                self.browser.try_visit(page.form("/auth/consent").request([("decision", "allow")])).await
+                self.browser
+                    .try_visit(page.form("/auth/consent").request([("decision", "allow")]))
+                    .await
             }
             landing => Ok(landing),
         }
@@ -168,7 +190,8 @@ impl Client {
     async fn connect(&mut self) {
         let Some(client) = self.register().await else { return };
         let Some((authorization, code)) = self.authorize(&client).await else { return };
-        // Whoever hears nothing tries again, once: it is served now, or was before and has lost what came of it.
+        // Whoever hears nothing tries again, once: it is served now, or was before and has lost
+        // what came of it.
         for _ in 0..2 {
             let outcome = self.redeem(&client, &authorization, &code).await;
             if let Outcome::Tokens { access, refresh } = outcome {
@@ -190,7 +213,10 @@ impl Client {
             let first = self.redeem(&client, &authorization, &code).await;
             [first, self.redeem(&client, &authorization, &code).await]
         } else {
-            let both = [self.redeem(&client, &authorization, &code), self.redeem(&client, &authorization, &code)];
+            let both = [
+                self.redeem(&client, &authorization, &code),
+                self.redeem(&client, &authorization, &code),
+            ];
             join_all(both).await.try_into().unwrap()
         };
         for outcome in outcomes {
@@ -200,7 +226,12 @@ impl Client {
         }
     }
 
-    async fn redeem(&self, client: &OAuthClient, authorization: &Authorization, code: &str) -> Outcome {
+    async fn redeem(
+        &self,
+        client: &OAuthClient,
+        authorization: &Authorization,
+        code: &str,
+    ) -> Outcome {
         let resource = authorization.find("resource").unwrap_or_default();
         let fields = [
             ("grant_type", "authorization_code"),
@@ -217,18 +248,25 @@ impl Client {
         if self.grants.is_empty() {
             return self.connect().await;
         }
-        let (n, at_once) = (self.chance.index(self.grants.len()), [1, 1, 1, 2, 4][self.chance.index(5)]);
+        let (n, at_once) =
+            (self.chance.index(self.grants.len()), [1, 1, 1, 2, 4][self.chance.index(5)]);
         self.refresh_one(n, at_once).await;
     }
 
-    /// Exchanges the refresh token of a grant, several times at once; whoever hears nothing tries again.
+    /// Exchanges the refresh token of a grant, several times at once; whoever hears nothing tries
+    /// again.
     async fn refresh_one(&mut self, n: usize, at_once: usize) {
         let (client, token) = (self.grants[n].client.clone(), self.grants[n].refresh.clone());
-        let fields = [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", &client.id)];
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.as_str()),
+            ("client_id", &client.id),
+        ];
         let mut refused = 0;
         // A gateway that is not back by then never comes back.
         for _ in 0..1000 {
-            let asked = (0..at_once).map(|_| self.ask_for_tokens(Operation::Refresh { token: token.clone() }, &fields));
+            let asked = (0..at_once)
+                .map(|_| self.ask_for_tokens(Operation::Refresh { token: token.clone() }, &fields));
             let outcomes = join_all(asked).await;
             let grant = &mut self.grants[n];
             for outcome in &outcomes {
@@ -238,7 +276,8 @@ impl Client {
                     grant.access.truncate(3);
                 }
             }
-            refused += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
+            refused +=
+                outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
             if refused > 0 || outcomes.iter().any(Outcome::is_acknowledged) {
                 return;
             }
@@ -249,7 +288,8 @@ impl Client {
 
     async fn ask_for_tokens(&self, operation: Operation, fields: &[(&str, &str)]) -> Outcome {
         let endpoint = self.endpoint("token_endpoint");
-        let request = Request::form(Method::POST, &endpoint, fields.iter().copied()).without_cookies();
+        let request =
+            Request::form(Method::POST, &endpoint, fields.iter().copied()).without_cookies();
         let began = self.history.begin();
         let outcome = outcome_of(self.browser.try_send(request).await, |page| {
             let tokens = page.json();
@@ -261,7 +301,8 @@ impl Client {
     }
 
     async fn use_a_token(&mut self) {
-        let tokens: Vec<String> = self.grants.iter().flat_map(|grant| grant.access.clone()).collect();
+        let tokens: Vec<String> =
+            self.grants.iter().flat_map(|grant| grant.access.clone()).collect();
         if !tokens.is_empty() {
             self.call(&tokens[self.chance.index(tokens.len())]).await;
         }
@@ -269,7 +310,8 @@ impl Client {
 
     async fn call(&self, token: &str) {
         let began = self.history.begin();
-        let answer = self.browser.try_send(Request::get(&self.url).without_cookies().bearer(token)).await;
+        let answer =
+            self.browser.try_send(Request::get(&self.url).without_cookies().bearer(token)).await;
         let outcome = outcome_of(answer, |_| Some(Outcome::Done));
         self.history.end(began, Operation::Use { token: token.to_owned() }, &outcome);
         if outcome.is_unclear() {
@@ -306,28 +348,42 @@ impl Client {
         for token in &grant.access {
             self.call(token).await;
         }
-        let fields = [("grant_type", "refresh_token"), ("refresh_token", &*grant.refresh), ("client_id", &*grant.client.id)];
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &*grant.refresh),
+            ("client_id", &*grant.client.id),
+        ];
         self.ask_for_tokens(Operation::Refresh { token: grant.refresh.clone() }, &fields).await;
     }
 
     async fn end(&self, operation: Operation, token: &str, client: &str) {
-        let request =
-            Request::form(Method::POST, &self.endpoint("revocation_endpoint"), [("token", token), ("client_id", client)]);
+        let request = Request::form(
+            Method::POST,
+            &self.endpoint("revocation_endpoint"),
+            [("token", token), ("client_id", client)],
+        );
         let began = self.history.begin();
-        let outcome = outcome_of(self.browser.try_send(request.without_cookies()).await, |_| Some(Outcome::Done));
+        let outcome = outcome_of(self.browser.try_send(request.without_cookies()).await, |_| {
+            Some(Outcome::Done)
+        });
         self.history.end(began, operation, &outcome);
     }
 }
 
 /// What an answer says; `done` reads a success.
-fn outcome_of(answer: Result<Page, NoAnswer>, done: impl FnOnce(&Page) -> Option<Outcome>) -> Outcome {
+fn outcome_of(
+    answer: Result<Page, NoAnswer>,
+    done: impl FnOnce(&Page) -> Option<Outcome>,
+) -> Outcome {
     let Ok(page) = answer else { return Outcome::Unknown };
     match page.status.as_u16() {
         200..300 => done(&page).unwrap_or_else(|| Outcome::Refused(format!("{page:?}"))),
         503 => Outcome::Unavailable,
         400 | 401 => {
             let body: Value = serde_json::from_str(&page.body).unwrap_or_default();
-            Outcome::Refused(body["error"].as_str().map_or_else(|| format!("{page:?}"), str::to_owned))
+            Outcome::Refused(
+                body["error"].as_str().map_or_else(|| format!("{page:?}"), str::to_owned),
+            )
         }
         _ => Outcome::Refused(format!("{page:?}")),
     }

@@ -1,5 +1,5 @@
-//! A gateway under load: several clients use it at once while something is done to it; in the end their history is judged, and what they
-//! should have is looked for.
+//! A gateway under load: several clients use it at once while something is done to it; in the end
+//! their history is judged, and what they should have is looked for.
 
 use std::{
     sync::{
@@ -31,9 +31,11 @@ use super::{
 const CLIENTS: usize = 4;
 /// How long it may take until a gateway is ready again (F1), on an idle machine.
 const READY: Duration = Duration::from_secs(2);
-/// A revocation at one gateway counts at every other within a second once it was acknowledged, and otherwise when the last look-up before it
-/// is no longer trusted (`docs/decisions/0038-invalidations.md`). A little more, for a busy machine.
-const SETTLED: Settled = Settled { acknowledged: Duration::from_secs(2), noticed: Duration::from_secs(32) };
+/// A revocation at one gateway counts at every other within a second once it was acknowledged, and
+/// otherwise when the last look-up before it is no longer trusted
+/// (`docs/decisions/0038-invalidations.md`). A little more, for a busy machine.
+const SETTLED: Settled =
+    Settled { acknowledged: Duration::from_secs(2), noticed: Duration::from_secs(32) };
 
 /// A gateway under load.
 pub(crate) struct LoadFixture {
@@ -72,12 +74,22 @@ impl LoadFixture {
         let history = Arc::new(History::new());
         let mut clients = Vec::new();
         for _ in 0..CLIENTS {
-            clients.push(Client::meet(&surroundings.at("/guarded/"), &history, chance.seed()).await);
+            clients
+                .push(Client::meet(&surroundings.at("/guarded/"), &history, chance.seed()).await);
         }
-        Self { surroundings, programs, chance, history, load: Load::begin(clients), ready: Vec::new(), controls: Vec::new() }
+        Self {
+            surroundings,
+            programs,
+            chance,
+            history,
+            load: Load::begin(clients),
+            ready: Vec::new(),
+            controls: Vec::new(),
+        }
     }
 
-    /// Lets them work for a while, no shorter than it takes each of them to see what the last harm has left.
+    /// Lets them work for a while, no shorter than it takes each of them to see what the last harm
+    /// has left.
     pub(crate) async fn work(&self) {
         let began = Instant::now();
         let harms = self.load.harms.load(Ordering::SeqCst);
@@ -129,8 +141,8 @@ impl LoadFixture {
         self.harmed(ready);
     }
 
-    /// How often a harm was done is a figure of this name. Ends the load, looks at all that should be there, through the gateway and at the
-    /// records themselves, and judges the history.
+    /// How often a harm was done is a figure of this name. Ends the load, looks at all that should
+    /// be there, through the gateway and at the records themselves, and judges the history.
     pub(crate) async fn judge(self, row: &'static str, store: &str, done: &str, harm: &str) {
         let Self { surroundings, mut programs, history, load, ready, controls, .. } = self;
         for program in &programs {
@@ -144,7 +156,12 @@ impl LoadFixture {
         let settled = if programs.len() > 1 { SETTLED } else { Settled::AT_ONCE };
         let violations = checker::check(&records, settled);
         let first: Vec<_> = violations.iter().take(5).collect();
-        assert!(first.is_empty(), "{} violations in {} operations, among them {first:#?}", violations.len(), records.len());
+        assert!(
+            first.is_empty(),
+            "{} violations in {} operations, among them {first:#?}",
+            violations.len(),
+            records.len()
+        );
         let alive = checker::alive(&records);
         let found = count_in_records(&surroundings, &alive).await;
         let counts = Counts::of(&records);
@@ -166,7 +183,8 @@ impl Load {
         let (enough, harms) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut load = Self { tasks: Vec::new(), enough, harms, seen: Vec::new() };
         for mut client in clients {
-            let (enough, harms, seen) = (Arc::clone(&load.enough), Arc::clone(&load.harms), Arc::new(AtomicU64::new(0)));
+            let (enough, harms, seen) =
+                (Arc::clone(&load.enough), Arc::clone(&load.harms), Arc::new(AtomicU64::new(0)));
             load.seen.push(Arc::clone(&seen));
             load.tasks.push(tokio::spawn(async move {
                 // bounded: by `end`, which waits for it no longer than it may take.
@@ -186,21 +204,31 @@ impl Load {
 
     async fn end(self) -> Vec<Client> {
         self.enough.store(true, Ordering::SeqCst);
-        let ended = tokio::time::timeout(PATIENCE, join_all(self.tasks)).await.expect("the clients end");
+        let ended =
+            tokio::time::timeout(PATIENCE, join_all(self.tasks)).await.expect("the clients end");
         ended.into_iter().map(Result::unwrap).collect()
     }
 }
 
-/// Each of these access tokens is in the records, and its grant is listed as its person's. Gives how many they are.
+/// Each of these access tokens is in the records, and its grant is listed as its person's. Gives
+/// how many they are.
 async fn count_in_records(surroundings: &Surroundings, alive: &[String]) -> usize {
     let stores = surroundings.stores().await;
     let user = UserId::of(&surroundings.okta.custom_issuer("default"), "00u1alice");
     let listed = stores.grants.list_grants(&GrantsOf::User(user), u32::MAX).await.unwrap();
     for token in alive {
         let hash = TokenSecret::parse(TokenKind::Access, token).unwrap().hash();
-        let found = stores.grants.find_access(&hash, SystemClock.now()).await.unwrap().expect("a token is in the records");
+        let found = stores
+            .grants
+            .find_access(&hash, SystemClock.now())
+            .await
+            .unwrap()
+            .expect("a token is in the records");
         assert!(listed.contains(&found.grant), "its grant is listed");
-        assert_eq!(stores.grants.find_grant(&found.grant.id).await.unwrap().as_ref(), Some(&found.grant));
+        assert_eq!(
+            stores.grants.find_grant(&found.grant.id).await.unwrap().as_ref(),
+            Some(&found.grant)
+        );
     }
     alive.len()
 }

@@ -1,8 +1,10 @@
-//! F6: there is no room for what would be written. Whatever needs a write is answered with 503, whoever has a token goes on, nothing is
-//! corrupt, and all goes on by itself when there is room again.
+//! F6: there is no room for what would be written. Whatever needs a write is answered with 503,
+//! whoever has a token goes on, nothing is corrupt, and all goes on by itself when there is room
+//! again.
 //!
-//! A full disk is played by a limit to the size of files, which the kernel keeps (`RLIMIT_FSIZE`): it works everywhere and needs no rights.
-//! The program is told of it by the write that fails, as of a full disk, only by another name.
+//! A full disk is played by a limit to the size of files, which the kernel keeps (`RLIMIT_FSIZE`):
+//! it works everywhere and needs no rights. The program is told of it by the write that fails, as
+//! of a full disk, only by another name.
 
 use std::time::{Duration, Instant};
 
@@ -44,14 +46,17 @@ impl Guest {
     }
 
     async fn calls_with(&self, token: &str, surroundings: &Surroundings) -> Page {
-        self.browser.send(Request::get(&surroundings.at("/guarded/")).without_cookies().bearer(token)).await
+        self.browser
+            .send(Request::get(&surroundings.at("/guarded/")).without_cookies().bearer(token))
+            .await
     }
 
     async fn status(&self, surroundings: &Surroundings, path: &str) -> u16 {
         self.browser.send(Request::get(&surroundings.at(path))).await.status.as_u16()
     }
 
-    /// What needs a write is refused for now, and only that. The token was used by nobody yet, so that it has to be looked up.
+    /// What needs a write is refused for now, and only that. The token was used by nobody yet, so
+    /// that it has to be looked up.
     async fn meets_no_room(&self, surroundings: &Surroundings) {
         // What is under way may still find a place.
         let began = Instant::now();
@@ -61,13 +66,15 @@ impl Guest {
         }
         let refused = self.client.refresh(self.tokens.refresh()).await.expect(503);
         assert_eq!(refused.error(), "temporarily_unavailable");
-        // Where deleting needs no room this may be done. If it is said to be, it is; if not, it may be all the same.
+        // Where deleting needs no room this may be done. If it is said to be, it is; if not, it may
+        // be all the same.
         let ended = self.end_spare().await;
         assert!(matches!(ended.status.as_u16(), 200 | 503), "{ended:?}");
         if ended.status == 200 {
             self.calls_with(&self.spare, surroundings).await.expect(401);
         }
-        let metadata = json!({"client_name": "Too late", "redirect_uris": ["http://127.0.0.1:7777/callback"]});
+        let metadata =
+            json!({"client_name": "Too late", "redirect_uris": ["http://127.0.0.1:7777/callback"]});
         let register = self.client.discovery.server["registration_endpoint"].as_str().unwrap();
         self.browser.send(Request::json(register, &metadata).without_cookies()).await.expect(503);
         // The browser is signed in, and a code would be made at once.
@@ -117,7 +124,12 @@ async fn f6_a_full_disk_under_sqlite_refuses_writes_serves_reads_and_heals() {
         assert_eq!(fixture.surroundings.integrity(), "ok");
     }
     fixture
-        .judge("F6", "sqlite", "no room in any file, every other time with a kill; integrity_check each time", "times full")
+        .judge(
+            "F6",
+            "sqlite",
+            "no room in any file, every other time with a kill; integrity_check each time",
+            "times full",
+        )
         .await;
 }
 
@@ -126,18 +138,22 @@ async fn f6_a_full_disk_under_redis_refuses_writes_serves_reads_and_heals() {
     // With `always` Redis ends itself when it cannot write, which is another fault: F2.
     let server = Server::start(&["--appendfsync", "everysec"]);
     let limit = |full: bool| server.limit_files(full.then_some(NO_ROOM));
-    over_redis(&server, limit, "no room in any file of Redis, appendfsync everysec (MISCONF)").await;
+    over_redis(&server, limit, "no room in any file of Redis, appendfsync everysec (MISCONF)")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f6_a_redis_without_memory_refuses_writes_serves_reads_and_heals() {
     let server = Server::start(&["--maxmemory-policy", "noeviction"]);
-    let limit = |full: bool| server.ask::<()>(&["CONFIG", "SET", "maxmemory", if full { "1" } else { "0" }]);
+    let limit = |full: bool| {
+        server.ask::<()>(&["CONFIG", "SET", "maxmemory", if full { "1" } else { "0" }]);
+    };
     over_redis(&server, limit, "no memory for Redis, noeviction (OOM)").await;
 }
 
 async fn over_redis(server: &Server, limit: impl Fn(bool), done: &str) {
-    let mut fixture = LoadFixture::of(Records::Redis { address: server.address(), replicas: 0 }).await;
+    let mut fixture =
+        LoadFixture::of(Records::Redis { address: server.address(), replicas: 0 }).await;
     for _ in 0..times().min(10) {
         fixture.work().await;
         let guest = Guest::arrive(&fixture.surroundings).await;

@@ -1,5 +1,5 @@
-//! What clients asked and what came of it, in the order of a clock that ticks with every beginning and every end: [`History`]. What may
-//! be concluded from it is next door, in [`super::checker`].
+//! What clients asked and what came of it, in the order of a clock that ticks with every beginning
+//! and every end: [`History`]. What may be concluded from it is next door, in [`super::checker`].
 
 use std::{
     sync::{
@@ -88,7 +88,12 @@ impl History {
     }
 
     /// It has ended.
-    pub(crate) fn end(&self, Beginning { tick, at }: Beginning, operation: Operation, outcome: &Outcome) {
+    pub(crate) fn end(
+        &self,
+        Beginning { tick, at }: Beginning,
+        operation: Operation,
+        outcome: &Outcome,
+    ) {
         // Either clock says no less than it took: the end was before now.
         let (ended_at, ended) = (self.since.elapsed(), self.clock.fetch_add(1, Ordering::SeqCst));
         let outcome = outcome.clone();

@@ -1,5 +1,6 @@
-//! F1: a gateway that is used by several clients at once is killed, or loses its records' server, again and again at moments of chance;
-//! nothing that it acknowledged is lost, and nothing works twice.
+//! F1: a gateway that is used by several clients at once is killed, or loses its records' server,
+//! again and again at moments of chance; nothing that it acknowledged is lost, and nothing works
+//! twice.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use super::{
     program::{PATIENCE, Records},
 };
 
-/// How often each harm is done: `./test faults` and `just faults` say how often, and a plain `cargo test` only looks whether it works.
+/// How often each harm is done: `./test faults` and `just faults` say how often, and a plain `cargo
+/// test` only looks whether it works.
 pub(crate) fn times() -> usize {
     std::env::var("PORTUNUS_KILLS").ok().map_or(3, |text| text.parse().unwrap())
 }
@@ -35,7 +37,14 @@ async fn f1_a_gateway_on_sqlite_is_killed_at_any_moment_and_loses_nothing() {
         assert_eq!(fixture.surroundings.integrity(), "ok");
         fixture.start_again().await;
     }
-    fixture.judge("F1", "sqlite", "kill -9 of the gateway under load, integrity_check each time", "kills").await;
+    fixture
+        .judge(
+            "F1",
+            "sqlite",
+            "kill -9 of the gateway under load, integrity_check each time",
+            "kills",
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +61,8 @@ async fn f1_a_gateway_on_redis_is_killed_at_any_moment_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_one_of_three_gateways_on_redis_is_killed_at_any_moment_and_nothing_is_lost() {
     let server = Server::start(&[]);
-    let mut fixture = LoadFixture::of_several(Records::Redis { address: server.address(), replicas: 0 }, 3).await;
+    let mut fixture =
+        LoadFixture::of_several(Records::Redis { address: server.address(), replicas: 0 }, 3).await;
     for _ in 0..times() {
         fixture.work().await;
         let n = fixture.chance.index(3);
@@ -61,7 +71,9 @@ async fn f1_one_of_three_gateways_on_redis_is_killed_at_any_moment_and_nothing_i
         fixture.work().await;
         fixture.start_one_again(n).await;
     }
-    fixture.judge("F1", "redis", "kill -9 of one of three gateways under load, round robin", "kills").await;
+    fixture
+        .judge("F1", "redis", "kill -9 of one of three gateways under load, round robin", "kills")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +87,14 @@ async fn f1_a_redis_is_killed_under_a_gateway_and_nothing_is_lost() {
         let ready = fixture.until_ready().await;
         fixture.harmed(ready);
     }
-    fixture.judge("F1", "redis", "kill -9 of Redis under load, appendfsync always; ready from its return on", "kills").await;
+    fixture
+        .judge(
+            "F1",
+            "redis",
+            "kill -9 of Redis under load, appendfsync always; ready from its return on",
+            "kills",
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +121,8 @@ async fn f1_the_way_to_redis_is_cut_at_any_moment_and_nothing_is_lost() {
         let ready = fixture.until_ready().await;
         fixture.harmed(ready);
     }
-    let done = format!("connections cut, {} of them in the middle of an answer", proxy.replies_cut());
+    let done =
+        format!("connections cut, {} of them in the middle of an answer", proxy.replies_cut());
     fixture.judge("F1", "redis", &done, "cuts").await;
 }
 
@@ -132,7 +152,8 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
             assert!(began.elapsed() < PATIENCE, "nobody takes over");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // How long Sentinel takes for that, and Redis to make another its replica, is theirs; from then on a write can be acknowledged.
+        // How long Sentinel takes for that, and Redis to make another its replica, is theirs; from
+        // then on a write can be acknowledged.
         let moved = fixture.until_ready_since(has_replica(&servers, master_of(&sentinel))).await;
         fixture.work().await;
         // It believes itself to be the master until it is told otherwise.
@@ -141,11 +162,22 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
         paused.until(&["INFO", "replication"], "role:slave");
         paused.until(&["INFO", "replication"], "master_link_status:up");
         let master = master_of(&sentinel);
-        servers.iter().find(|server| server.port == master).unwrap().until(&["INFO", "replication"], "connected_slaves:2");
+        servers
+            .iter()
+            .find(|server| server.port == master)
+            .unwrap()
+            .until(&["INFO", "replication"], "connected_slaves:2");
         let ready = fixture.until_ready().await;
         fixture.harmed(moved.max(ready));
     }
-    fixture.judge("F1", "redis", "the master paused until Sentinel moves on, then resumed; replicas: 1", "fail-overs").await;
+    fixture
+        .judge(
+            "F1",
+            "redis",
+            "the master paused until Sentinel moves on, then resumed; replicas: 1",
+            "fail-overs",
+        )
+        .await;
 }
 
 /// Ends when the server of this port sends what it is told to a replica.

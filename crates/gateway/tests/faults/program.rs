@@ -1,5 +1,5 @@
-//! The program `portunus serve` as a process of its own, that may be killed and started again on the same records; with the provider and the
-//! upstream server around it.
+//! The program `portunus serve` as a process of its own, that may be killed and started again on
+//! the same records; with the provider and the upstream server around it.
 
 use std::{
     fs,
@@ -39,8 +39,9 @@ pub(crate) enum Records {
     Redis { address: String, replicas: u32 },
 }
 
-/// What gateways share: provider, upstream server, records, and the name they are called by: the only one's address, or that of a proxy in
-/// front of several, which knows nothing but whose turn it is.
+/// What gateways share: provider, upstream server, records, and the name they are called by: the
+/// only one's address, or that of a proxy in front of several, which knows nothing but whose turn
+/// it is.
 pub(crate) struct Surroundings {
     pub(crate) url: String,
     _front: Option<FaultProxy>,
@@ -56,7 +57,10 @@ impl Surroundings {
         let ports: Vec<_> = (0..gateways).map(|_| ReservedPort::any()).collect();
         let all = ports.iter().map(ReservedPort::address).collect();
         let front = if gateways > 1 { Some(FaultProxy::before(all).await) } else { None };
-        let url = format!("http://localhost:{}", front.as_ref().map_or(ports[0].port(), |front| front.address().port()));
+        let url = format!(
+            "http://localhost:{}",
+            front.as_ref().map_or(ports[0].port(), |front| front.address().port())
+        );
         let okta = FakeOkta::start(Options::default()).await;
         okta.register_redirect(format!("{url}/auth/callback/okta"));
         okta.sign_in_as("alice");
@@ -66,9 +70,12 @@ impl Surroundings {
         let store = match &records {
             Records::Sqlite => String::from("sqlite: {path: ./records.sqlite}"),
             Records::Redis { address, replicas: 0 } => format!("redis: {{url: '{address}'}}"),
-            Records::Redis { address, replicas } => format!("redis: {{url: '{address}', replicas: {replicas}}}"),
+            Records::Redis { address, replicas } => {
+                format!("redis: {{url: '{address}', replicas: {replicas}}}")
+            }
         };
-        // The grace window is the longest there is, and nothing else expires while a test runs or is counted against an address.
+        // The grace window is the longest there is, and nothing else expires while a test runs or
+        // is counted against an address.
         let hosts: Vec<_> = ports.iter().map(|port| format!("'{}'", port.address())).collect();
         let config = format!(
             "allowed_hosts: [{}]\n\
@@ -92,7 +99,9 @@ impl Surroundings {
         match &self.records {
             Records::Sqlite => sqlite::open(&self.database(), sealer).unwrap(),
             Records::Redis { address, .. } => {
-                redis::open(RedisOptions::new(RedisAddress::parse(address).unwrap()), sealer).await.unwrap()
+                redis::open(RedisOptions::new(RedisAddress::parse(address).unwrap()), sealer)
+                    .await
+                    .unwrap()
             }
         }
     }
@@ -101,7 +110,8 @@ impl Surroundings {
         self.folder.path().join("records.sqlite")
     }
 
-    /// What SQLite says of the file and its journal, both copied, for nobody but the gateway may repair them.
+    /// What SQLite says of the file and its journal, both copied, for nobody but the gateway may
+    /// repair them.
     pub(crate) fn integrity(&self) -> String {
         let copy = tempfile::tempdir().unwrap();
         let name = |end: &str| format!("records.sqlite{end}");
@@ -136,10 +146,21 @@ impl Program {
         let port = surroundings.ports[n].port();
         let path = surroundings.folder.path().join("gateway.log");
         let log = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        // A file that may not grow is an error to it, as a full disk is; by itself such a signal is the end of a process.
+        // A file that may not grow is an error to it, as a full disk is; by itself such a signal is
+        // the end of a process.
         let mut command = Command::new("sh");
-        command.arg("-c").arg(r#"trap '' XFSZ; exec "$@""#).arg("sh").arg(env!("CARGO_BIN_EXE_portunus")).arg("serve");
-        command.current_dir(surroundings.folder.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .arg("-c")
+            .arg(r#"trap '' XFSZ; exec "$@""#)
+            .arg("sh")
+            .arg(env!("CARGO_BIN_EXE_portunus"))
+            .arg("serve");
+        command
+            .current_dir(surroundings.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         command.envs([
             ("AUTH_SECRET", SECRET),
             ("AUTH_PROVIDER", "okta"),
@@ -152,7 +173,8 @@ impl Program {
             ("STOP_DELAY", "0s"),
             ("LOG_LEVEL", "warn"),
         ]);
-        let child = command.spawn().unwrap_or_else(|error| panic!("the program does not start: {error}"));
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("the program does not start: {error}"));
         Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child, log: path }
     }
 
@@ -177,11 +199,15 @@ impl Program {
         self.child.wait().unwrap();
     }
 
-    /// Lets none of its files grow beyond so many bytes, as if the disk were full; `None` makes room again.
+    /// Lets none of its files grow beyond so many bytes, as if the disk were full; `None` makes
+    /// room again.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
         let soft = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
         let limit = [format!("--fsize={soft}:"), format!("--pid={}", self.child.id())];
-        assert!(Command::new("prlimit").args(limit).status().unwrap().success(), "the limit of its files stays");
+        assert!(
+            Command::new("prlimit").args(limit).status().unwrap().success(),
+            "the limit of its files stays"
+        );
     }
 }
 

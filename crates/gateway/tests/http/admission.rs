@@ -1,4 +1,5 @@
-//! Who may sign in at all: accounts that no rule names, look-alikes of those that one names, and people who are named no longer.
+//! Who may sign in at all: accounts that no rule names, look-alikes of those that one names, and
+//! people who are named no longer.
 
 use std::time::Duration;
 
@@ -20,15 +21,24 @@ use crate::fixture::{GatewayFixture, Setup};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn domains(names: &[&str]) -> Allow {
-    Allow::Only(Rule { domains: names.iter().map(|name| Domain::parse(name).unwrap()).collect(), ..Rule::default() })
+    Allow::Only(Rule {
+        domains: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
+        ..Rule::default()
+    })
 }
 
 fn groups(names: &[&str]) -> Allow {
-    Allow::Only(Rule { groups: names.iter().map(|&name| name.to_owned()).collect(), ..Rule::default() })
+    Allow::Only(Rule {
+        groups: names.iter().map(|&name| name.to_owned()).collect(),
+        ..Rule::default()
+    })
 }
 
 fn people(names: &[&str]) -> Allow {
-    Allow::Only(Rule { people: names.iter().map(|name| AccountName::parse(name).unwrap()).collect(), ..Rule::default() })
+    Allow::Only(Rule {
+        people: names.iter().map(|name| AccountName::parse(name).unwrap()).collect(),
+        ..Rule::default()
+    })
 }
 
 fn organisations(names: &[&str]) -> Allow {
@@ -36,7 +46,8 @@ fn organisations(names: &[&str]) -> Allow {
     Allow::Only(Rule { organisations, ..Rule::default() })
 }
 
-/// Has a new client ask for access in a new browser, with the person's consent, and gives where that ends.
+/// Has a new client ask for access in a new browser, with the person's consent, and gives where
+/// that ends.
 async fn try_to_sign_in(fixture: &GatewayFixture) -> (Landing, Agent) {
     let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let consent = client.begin(&browser, &client.authorization()).await.page();
@@ -49,7 +60,11 @@ async fn refused(fixture: &GatewayFixture, user: &UserId, status: u16) -> Page {
     let page = landing.page().expect(status);
     assert!(browser.cookie("_login").is_none(), "{page:?}");
     assert!(page.text().contains(page.header("x-request-id")), "{page:?}");
-    assert_eq!(fixture.stores().logins.find_user(user).await.unwrap(), None, "no record of a stranger");
+    assert_eq!(
+        fixture.stores().logins.find_user(user).await.unwrap(),
+        None,
+        "no record of a stranger"
+    );
     assert!(!browser.open(&fixture.at("/")).await.page().text().contains("Sign out"));
     page
 }
@@ -66,7 +81,12 @@ fn account(username: &str, email: &str) -> Person {
 
 #[tokio::test]
 async fn t53_a_domain_is_that_of_a_verified_address_and_nothing_like_it() {
-    let fixture = GatewayFixture::of(Setup { preset: Preset::Oidc, allow: domains(&["acme.example"]), ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup {
+        preset: Preset::Oidc,
+        allow: domains(&["acme.example"]),
+        ..Setup::default()
+    })
+    .await;
     let refused_addresses = [
         "eve@acme.example.evil.example",
         "eve@evilacme.example",
@@ -108,9 +128,12 @@ async fn t53_a_domain_is_that_of_a_verified_address_and_nothing_like_it() {
 async fn t53_at_google_the_signed_hosted_domain_decides_and_no_address() {
     let Allow::Only(rule) = domains(&["acme.example"]) else { unreachable!() };
     let allow = Allow::Only(Rule { domain_of: DomainOf::HostedDomain, ..rule });
-    let fixture = GatewayFixture::of(Setup { preset: Preset::Google, allow, ..Setup::default() }).await;
-    let hosted =
-        |hd: serde_json::Value| Person { more_claims: vec![("hd".to_owned(), hd)], ..account("eve", "eve@acme.example") };
+    let fixture =
+        GatewayFixture::of(Setup { preset: Preset::Google, allow, ..Setup::default() }).await;
+    let hosted = |hd: serde_json::Value| Person {
+        more_claims: vec![("hd".to_owned(), hd)],
+        ..account("eve", "eve@acme.example")
+    };
     fixture.okta.sign_in_as("eve");
     fixture.okta.put_person(account("eve", "eve@acme.example"));
     refused(&fixture, &fixture.user("eve"), 403).await;
@@ -134,10 +157,22 @@ async fn t53_at_google_the_signed_hosted_domain_decides_and_no_address() {
 #[tokio::test]
 async fn t53_groups_of_gitlab_are_whole_paths() {
     let okta = Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() };
-    let fixture =
-        GatewayFixture::of(Setup { preset: Preset::Gitlab, allow: groups(&["acme/platform"]), okta, ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup {
+        preset: Preset::Gitlab,
+        allow: groups(&["acme/platform"]),
+        okta,
+        ..Setup::default()
+    })
+    .await;
     fixture.okta.sign_in_as("eve");
-    for has in [&[][..], &["acme"], &["platform"], &["acme/platform-guests"], &["evil/acme/platform"], &["acme/platform/sub"]] {
+    for has in [
+        &[][..],
+        &["acme"],
+        &["platform"],
+        &["acme/platform-guests"],
+        &["evil/acme/platform"],
+        &["acme/platform/sub"],
+    ] {
         fixture.okta.put_person(Person::new("eve", has));
         refused(&fixture, &fixture.user("eve"), 403).await;
     }
@@ -148,7 +183,11 @@ async fn t53_groups_of_gitlab_are_whole_paths() {
 
 #[tokio::test]
 async fn t53_people_are_named_one_by_one() {
-    let fixture = GatewayFixture::of(Setup { allow: people(&["bob@acme.example", "00u1judy"]), ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup {
+        allow: people(&["bob@acme.example", "00u1judy"]),
+        ..Setup::default()
+    })
+    .await;
     fixture.okta.put_person(account("judy", "someone@else.example"));
     for (username, is_named) in [("alice", false), ("bob", true), ("judy", true)] {
         fixture.okta.sign_in_as(username);
@@ -169,7 +208,10 @@ fn octocat() -> Account {
     Account {
         id: 583_231,
         login: "octocat".to_owned(),
-        emails: vec![("cat@home.example".to_owned(), true, true), ("cat@acme.example".to_owned(), false, true)],
+        emails: vec![
+            ("cat@home.example".to_owned(), true, true),
+            ("cat@acme.example".to_owned(), false, true),
+        ],
         ..Account::default()
     }
 }
@@ -177,7 +219,12 @@ fn octocat() -> Account {
 async fn github(account: Account, allow: Allow) -> (GatewayFixture, UserId) {
     let github = FakeGithub::start(account).await;
     let user = UserId::of(github.issuer(), "583231");
-    let setup = Setup { github: Some(github), callback: "/auth/callback/github", allow, ..Setup::default() };
+    let setup = Setup {
+        github: Some(github),
+        callback: "/auth/callback/github",
+        allow,
+        ..Setup::default()
+    };
     (GatewayFixture::of(setup).await, user)
 }
 
@@ -202,7 +249,10 @@ async fn t53_organisations_and_teams_of_github() {
     }
     fixture.github.as_ref().unwrap().sign_in_as(Account { organisations: many, ..octocat() });
     admitted(&fixture).await;
-    assert!(fixture.github.as_ref().unwrap().asked().contains(&"orgs 2".to_owned()), "it is on the second page");
+    assert!(
+        fixture.github.as_ref().unwrap().asked().contains(&"orgs 2".to_owned()),
+        "it is on the second page"
+    );
 
     fixture.allow = organisations(&["acme/platform"]);
     fixture.reload().await.unwrap();
@@ -243,9 +293,14 @@ async fn t53_what_github_does_not_tell_is_not_made_up() {
         fixture.close().await;
     }
     // A list that goes on behind the last page that is read says nothing of who is not on it.
-    let (fixture, user) = github(Account { organisations: names(1200), ..octocat() }, organisations(&["acme"])).await;
+    let (fixture, user) =
+        github(Account { organisations: names(1200), ..octocat() }, organisations(&["acme"])).await;
     refused(&fixture, &user, 503).await;
-    assert!(fixture.github.as_ref().unwrap().asked().len() < 30, "{:?}", fixture.github.as_ref().unwrap().asked());
+    assert!(
+        fixture.github.as_ref().unwrap().asked().len() < 30,
+        "{:?}",
+        fixture.github.as_ref().unwrap().asked()
+    );
     fixture.close().await;
     // Where the rule does not ask for it, it does not matter.
     let (fixture, _) = github(octocat(), people(&["583231"])).await;
@@ -279,13 +334,19 @@ async fn t53_the_page_says_which_account_it_was_and_offers_another() {
     let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let authorization = client.authorization().with("login_hint", "octocat");
     let consent = client.begin(&browser, &authorization).await.page();
-    let page = consent.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(403);
+    let page =
+        consent.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(403);
     let text = page.text();
-    for shown in ["cat@home.example", "Acme github", "583231", "the administrator of this gateway", "another account"] {
+    for shown in [
+        "cat@home.example",
+        "Acme github",
+        "583231",
+        "the administrator of this gateway",
+        "another account",
+    ] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
-    let line =
-        "not among the organisations of the rule; the account has a verified address at home.example, no groups, sub 583231";
+    let line = "not among the organisations of the rule; the account has a verified address at home.example, no groups, sub 583231";
     assert!(fixture.log.text().contains(line), "the log says what was tried");
     assert!(!fixture.log.text().contains("cat@home.example"), "and no address");
 
@@ -296,7 +357,11 @@ async fn t53_the_page_says_which_account_it_was_and_offers_another() {
     assert_eq!(told.find("code"), None);
 
     // The other account finishes the same request.
-    fixture.github.as_ref().unwrap().sign_in_as(Account { organisations: vec!["acme".to_owned()], id: 7, ..octocat() });
+    fixture.github.as_ref().unwrap().sign_in_as(Account {
+        organisations: vec!["acme".to_owned()],
+        id: 7,
+        ..octocat()
+    });
     let returned = page.click("another account").await.returned();
     let asked = fixture.github.as_ref().unwrap().last_authorization();
     assert_eq!(asked.get("prompt").map(String::as_str), Some("select_account"));
@@ -308,7 +373,9 @@ async fn t53_the_page_says_which_account_it_was_and_offers_another() {
 
 /// A call with the token.
 async fn status(fixture: &GatewayFixture, browser: &Agent, access: &str) -> u16 {
-    let request = Request::post(&fixture.at("/mcp")).header("content-type", "application/json").bearer(access);
+    let request = Request::post(&fixture.at("/mcp"))
+        .header("content-type", "application/json")
+        .bearer(access);
     browser.send(request.without_cookies().body("{}")).await.status.as_u16()
 }
 
@@ -318,7 +385,8 @@ async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
     let (client, browser, tokens) = fixture.connect("/mcp").await;
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let listen = Request::get(&mcp.url).without_cookies().bearer(&tokens.access);
-    let listen = listen.header("accept", "text/event-stream").header("mcp-session-id", &mcp.session);
+    let listen =
+        listen.header("accept", "text/event-stream").header("mcp-session-id", &mcp.session);
     let listening = tokio::spawn({
         let browser = browser.clone();
         async move { browser.send(listen).await }
@@ -346,7 +414,10 @@ async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
     let silent = client.authorization().with("prompt", "none");
     let answer = client.begin(&browser, &silent).await;
     match answer {
-        Landing::Client(returned) => assert!(returned.find("code").is_none() && returned.find("error").is_some(), "{returned:?}"),
+        Landing::Client(returned) => assert!(
+            returned.find("code").is_none() && returned.find("error").is_some(),
+            "{returned:?}"
+        ),
         Landing::Page(page) => assert!(page.status.is_client_error(), "{page:?}"),
     }
     let home = browser.open(&fixture.at("/")).await.page().text();
@@ -366,19 +437,30 @@ async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
 
 #[tokio::test]
 async fn t53_who_leaves_a_group_loses_what_they_had_at_the_next_sign_in() {
-    let fixture = GatewayFixture::of(Setup { preset: Preset::Oidc, allow: groups(&["engineering"]), ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup {
+        preset: Preset::Oidc,
+        allow: groups(&["engineering"]),
+        ..Setup::default()
+    })
+    .await;
     let (client, browser, tokens) = fixture.connect("/mcp").await;
     fixture.okta.put_person(Person::new("alice", &["sales"]));
     // The gateway has not heard of it yet.
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
     let elsewhere = fixture.browser();
     let page = elsewhere.open(&fixture.at("/auth/signin")).await.page().expect(403);
-    assert!(page.links().iter().all(|(text, _)| !text.contains("Tell the application")), "no client waits: {page:?}");
+    assert!(
+        page.links().iter().all(|(text, _)| !text.contains("Tell the application")),
+        "no client waits: {page:?}"
+    );
     let user = fixture.stores().logins.find_user(&fixture.user("alice")).await.unwrap().unwrap();
     assert_eq!(user.groups, ["sales"], "the record says what the provider says");
     let answer = client.refresh(tokens.refresh()).await;
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_grant"));
-    assert!(!browser.open(&fixture.at("/")).await.page().text().contains("Sign out"), "the first browser's login counts no more");
+    assert!(
+        !browser.open(&fixture.at("/")).await.page().text().contains("Sign out"),
+        "the first browser's login counts no more"
+    );
 
     fixture.okta.put_person(Person::new("alice", &["engineering"]));
     page.click("another account").await.page().expect(200);

@@ -1,5 +1,6 @@
-//! Clients that prove themselves with a key: an assertion is good for one use, and only a sound one for any (threats 20, 21). The
-//! signatures alone are tested with more bends beside `edge::oauth::support::assertions`.
+//! Clients that prove themselves with a key: an assertion is good for one use, and only a sound one
+//! for any (threats 20, 21). The signatures alone are tested with more bends beside
+//! `edge::oauth::support::assertions`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,8 @@ use crate::fixture::{GatewayFixture, Setup};
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 async fn register(fixture: &GatewayFixture, keys: Value) -> OAuthClient {
-    let mut metadata = json!({"client_name": "Signer", "token_endpoint_auth_method": "private_key_jwt"});
+    let mut metadata =
+        json!({"client_name": "Signer", "token_endpoint_auth_method": "private_key_jwt"});
     for (name, value) in keys.as_object().unwrap() {
         metadata[name] = value.clone();
     }
@@ -30,7 +32,12 @@ fn now(fixture: &GatewayFixture) -> i64 {
 }
 
 /// Sends fields with this assertion.
-async fn with(client: &OAuthClient, endpoint: &str, assertion: &str, fields: &[(&str, &str)]) -> Page {
+async fn with(
+    client: &OAuthClient,
+    endpoint: &str,
+    assertion: &str,
+    fields: &[(&str, &str)],
+) -> Page {
     client.agent.keep_secret(assertion);
     let proof = [("client_assertion_type", JWT_BEARER), ("client_assertion", assertion)];
     client.send(endpoint, fields.iter().copied().chain(proof)).await
@@ -61,7 +68,12 @@ async fn a_client_with_a_key_does_all_that_a_client_does() {
     let client = register(&fixture, json!({"jwks": signer.jwks()})).await;
     assert_eq!(client.secret, None);
     let server = &client.discovery.server;
-    assert!(server["token_endpoint_auth_methods_supported"].as_array().unwrap().contains(&json!("private_key_jwt")));
+    assert!(
+        server["token_endpoint_auth_methods_supported"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("private_key_jwt"))
+    );
     let algorithms = json!(["RS256", "PS256", "ES256", "ES384", "EdDSA"]);
     assert_eq!(server["token_endpoint_auth_signing_alg_values_supported"], algorithms);
 
@@ -69,7 +81,9 @@ async fn a_client_with_a_key_does_all_that_a_client_does() {
     let token_endpoint = server["token_endpoint"].as_str().unwrap().to_owned();
     for audience in [fixture.url.clone(), token_endpoint] {
         let assertion = || signer.assertion(&client.id, &audience, now(&fixture));
-        let introspected = with(&client, "introspection_endpoint", &assertion(), &[("token", &tokens.access)]).await;
+        let introspected =
+            with(&client, "introspection_endpoint", &assertion(), &[("token", &tokens.access)])
+                .await;
         assert_eq!(introspected.expect(200).json()["active"], true);
     }
     // Without client_id, the assertion says who it is (RFC 7521 section 4.2).
@@ -83,12 +97,16 @@ async fn a_client_with_a_key_does_all_that_a_client_does() {
         ("client_assertion", &assertion),
     ];
     let endpoint = server["token_endpoint"].as_str().unwrap();
-    let request = portunus_testkit::agent::Request::form(http::Method::POST, endpoint, fields.to_vec()).without_cookies();
+    let request =
+        portunus_testkit::agent::Request::form(http::Method::POST, endpoint, fields.to_vec())
+            .without_cookies();
     let tokens = client.tokens(client.agent.send(request).await);
     client.agent.keep_secret(&tokens.access);
     client.agent.keep_secret(tokens.refresh());
     let assertion = signer.assertion(&client.id, &fixture.url, now(&fixture));
-    with(&client, "revocation_endpoint", &assertion, &[("token", tokens.refresh())]).await.expect(200);
+    with(&client, "revocation_endpoint", &assertion, &[("token", tokens.refresh())])
+        .await
+        .expect(200);
     assert_eq!(fixture.grants("alice").await, 0);
     fixture.close().await;
 }
@@ -113,13 +131,21 @@ async fn t20_an_assertion_is_good_for_one_use() {
 
     fixture.stop().await;
     fixture.restart().await;
-    assert_eq!(with(&client, "token_endpoint", &assertion, &refresh).await.expect(401).error(), "invalid_client");
+    assert_eq!(
+        with(&client, "token_endpoint", &assertion, &refresh).await.expect(401).error(),
+        "invalid_client"
+    );
     for endpoint in ["revocation_endpoint", "introspection_endpoint"] {
-        let answer = with(&client, endpoint, &assertion, &[("token", &tokens.access)]).await.expect(401);
+        let answer =
+            with(&client, endpoint, &assertion, &[("token", &tokens.access)]).await.expect(401);
         assert_eq!(answer.error(), "invalid_client", "{endpoint}");
     }
     fixture.clock.advance(Duration::from_secs(121));
-    assert_eq!(with(&client, "token_endpoint", &assertion, &refresh).await.expect(401).error(), "invalid_client", "too old");
+    assert_eq!(
+        with(&client, "token_endpoint", &assertion, &refresh).await.expect(401).error(),
+        "invalid_client",
+        "too old"
+    );
     fixture.close().await;
 }
 
@@ -139,7 +165,11 @@ async fn f7_a_clients_clock_may_be_a_minute_off_and_not_ten() {
     }
     fixture.close().await;
     let count = |status: u16| seen.iter().filter(|found| **found == status).count();
-    let figures = Figures::of("F7", "sqlite", "a client's clock, in its assertions, +55 s, -55 s, +600 s, -600 s");
+    let figures = Figures::of(
+        "F7",
+        "sqlite",
+        "a client's clock, in its assertions, +55 s, -55 s, +600 s, -600 s",
+    );
     figures.exactly("tolerated", count(200), 2).exactly("refused", count(401), 2).report();
 }
 
@@ -161,7 +191,10 @@ async fn t21_a_tampered_assertion_proves_nothing() {
     let cases = [
         ("none", signer.unsigned(&sound())),
         ("HS256", signer.forge_hs256(&sound(), public["n"].as_str().unwrap().as_bytes())),
-        ("HS256 with the key set", signer.forge_hs256(&sound(), signer.jwks().to_string().as_bytes())),
+        (
+            "HS256 with the key set",
+            signer.forge_hs256(&sound(), signer.jwks().to_string().as_bytes()),
+        ),
         ("another's key", stranger.sign(&json!({}), &sound())),
         ("another's assertion", stranger.assertion(&other.id, &fixture.url, now(&fixture))),
         ("jwk", stranger.sign(&json!({"jwk": stranger.jwk()}), &sound())),
@@ -180,17 +213,30 @@ async fn t21_a_tampered_assertion_proves_nothing() {
     ];
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())];
     for (what, assertion) in cases {
-        for (endpoint, fields) in [("token_endpoint", &refresh[..]), ("revocation_endpoint", &[("token", tokens.refresh())][..])]
-        {
+        for (endpoint, fields) in [
+            ("token_endpoint", &refresh[..]),
+            ("revocation_endpoint", &[("token", tokens.refresh())][..]),
+        ] {
             let answer = with(&client, endpoint, &assertion, fields).await;
-            assert_eq!((answer.status.as_u16(), answer.error()), (401, "invalid_client".to_owned()), "{what}: {endpoint}");
+            assert_eq!(
+                (answer.status.as_u16(), answer.error()),
+                (401, "invalid_client".to_owned()),
+                "{what}: {endpoint}"
+            );
         }
     }
     // A key proves nothing for whoever registered another way, and the other way round.
     let public_client = fixture.client("/mcp").await;
     let assertion = signer.assertion(&public_client.id, &fixture.url, now(&fixture));
-    assert_eq!(with(&public_client, "token_endpoint", &assertion, &refresh).await.expect(401).error(), "invalid_client");
-    assert_eq!(client.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client", "no proof at all");
+    assert_eq!(
+        with(&public_client, "token_endpoint", &assertion, &refresh).await.expect(401).error(),
+        "invalid_client"
+    );
+    assert_eq!(
+        client.refresh(tokens.refresh()).await.expect(401).error(),
+        "invalid_client",
+        "no proof at all"
+    );
     assert_eq!(fixture.grants("alice").await, 1);
     let sound = signer.assertion(&client.id, &fixture.url, now(&fixture));
     client.tokens(with(&client, "token_endpoint", &sound, &refresh).await);
@@ -200,7 +246,9 @@ async fn t21_a_tampered_assertion_proves_nothing() {
 #[tokio::test]
 async fn t21_keys_at_a_jwks_uri_may_change_and_are_not_asked_for_all_the_time() {
     let hosts = Arc::new(HostileHosts::start().await);
-    let fixture = GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
+    let fixture =
+        GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() })
+            .await;
     let keys = "https://keys.hosts.example/jwks.json";
     let (old, new) = (Signer::new("ES384", "old"), Signer::new("EdDSA", "new"));
     hosts.serve(keys, Behaviour::honest(old.jwks()));
@@ -213,19 +261,31 @@ async fn t21_keys_at_a_jwks_uri_may_change_and_are_not_asked_for_all_the_time() 
     let assertion = new.assertion(&client.id, &fixture.url, now(&fixture));
     client.tokens(with(&client, "token_endpoint", &assertion, &refresh).await);
     for n in 0..20 {
-        let flood = Signer::stranger(&format!("flood-{n}")).assertion(&client.id, &fixture.url, now(&fixture));
+        let flood = Signer::stranger(&format!("flood-{n}")).assertion(
+            &client.id,
+            &fixture.url,
+            now(&fixture),
+        );
         with(&client, "token_endpoint", &flood, &refresh).await.expect(401);
     }
     assert_eq!(hosts.requests().len(), 2);
 
     let agent = fixture.browser();
-    for uri in
-        ["http://keys.hosts.example/jwks.json", "https://127.0.0.1/jwks.json", "https://[::ffff:10.0.0.1]/k", "https://db:6379/k"]
-    {
+    for uri in [
+        "http://keys.hosts.example/jwks.json",
+        "https://127.0.0.1/jwks.json",
+        "https://[::ffff:10.0.0.1]/k",
+        "https://db:6379/k",
+    ] {
         let metadata = json!({"redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "private_key_jwt",
             "jwks_uri": uri});
-        let request = portunus_testkit::agent::Request::json(&fixture.at("/auth/register"), &metadata);
-        assert_eq!(agent.send(request).await.expect(400).error(), "invalid_client_metadata", "{uri}");
+        let request =
+            portunus_testkit::agent::Request::json(&fixture.at("/auth/register"), &metadata);
+        assert_eq!(
+            agent.send(request).await.expect(400).error(),
+            "invalid_client_metadata",
+            "{uri}"
+        );
     }
     fixture.close().await;
 }

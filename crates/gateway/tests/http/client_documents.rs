@@ -1,5 +1,5 @@
-//! Clients that live in documents on the web, and what a document, or a name, can make the gateway do (threats 26, 27, 29). The
-//! fetcher alone is tested with more behaviours of hosts, beside it.
+//! Clients that live in documents on the web, and what a document, or a name, can make the gateway
+//! do (threats 26, 27, 29). The fetcher alone is tested with more behaviours of hosts, beside it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,9 @@ fn document(id: &str) -> Value {
 
 async fn fixture() -> (GatewayFixture, Arc<HostileHosts>) {
     let hosts = Arc::new(HostileHosts::start().await);
-    let fixture = GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
+    let fixture =
+        GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() })
+            .await;
     (fixture, hosts)
 }
 
@@ -71,7 +73,11 @@ async fn a_client_in_a_document_signs_people_in() {
     let grants = fixture.grants_of("alice").await;
     assert_eq!(grants.len(), 1);
     assert_eq!(grants[0].client.as_str(), ID);
-    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 0, "it is not stored");
+    assert_eq!(
+        fixture.stores().clients.count_unused_clients().await.unwrap(),
+        0,
+        "it is not stored"
+    );
     client.send("revocation_endpoint", [("token", tokens.refresh())]).await.expect(200);
     assert_eq!(fixture.grants("alice").await, 0);
     fixture.close().await;
@@ -112,7 +118,10 @@ async fn a_document_that_is_away_is_not_a_client_that_is_gone() {
     // For a day the copy of before does (threat 55).
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
     fixture.clock.advance(Duration::from_secs(25 * 60 * 60));
-    assert_eq!(client.refresh(tokens.refresh()).await.expect(503).error(), "temporarily_unavailable");
+    assert_eq!(
+        client.refresh(tokens.refresh()).await.expect(503).error(),
+        "temporarily_unavailable"
+    );
     begin(&fixture, &client).await.expect(503);
     fixture.clock.advance(Duration::from_secs(2));
     hosts.serve(ID, Behaviour::honest(document(ID)));
@@ -160,7 +169,11 @@ async fn t26_a_client_id_is_no_errand() {
         let strange = OAuthClient { id: id.to_owned(), ..client.clone() };
         begin(&fixture, &strange).await.expect(400);
         let fields = [("grant_type", "refresh_token"), ("refresh_token", "x")];
-        assert_eq!(strange.token_request(fields).await.expect(401).error(), "invalid_client", "{id}");
+        assert_eq!(
+            strange.token_request(fields).await.expect(401).error(),
+            "invalid_client",
+            "{id}"
+        );
     }
     assert_eq!(hosts.connections(), 0, "nobody was connected to");
     assert_eq!(fixture.grants("alice").await, 0);
@@ -170,8 +183,12 @@ async fn t26_a_client_id_is_no_errand() {
 #[tokio::test]
 async fn t26_what_stands_there_must_be_a_document() {
     let (fixture, hosts) = fixture().await;
-    let says =
-        |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
+    let says = |status, content_type, body: &str| Behaviour::Response {
+        status,
+        content_type,
+        headers: vec![],
+        body: body.to_owned(),
+    };
     let mut large = document(ID);
     large["client_uri"] = json!(format!("https://app.hosts.example/{}", "x".repeat(5000)));
     let behaviours = [
@@ -181,7 +198,11 @@ async fn t26_what_stands_there_must_be_a_document() {
         says(200, "text/html", "<html>"),
         says(200, "application/json", "<html>"),
         says(200, "application/json", "[]"),
-        says(200, "application/json", &document("https://other.hosts.example/client.json").to_string()),
+        says(
+            200,
+            "application/json",
+            &document("https://other.hosts.example/client.json").to_string(),
+        ),
         Behaviour::CompressionBomb("gzip"),
         Behaviour::EndlessBody,
         Behaviour::WrongLength { declared: 1 << 30, body: "{}".to_owned() },
@@ -247,7 +268,9 @@ async fn t27_ipv4_in_ipv6_leads_nowhere() {
     for (n, address) in hidden.into_iter().enumerate() {
         let host = format!("case-{n}.hosts.example");
         hosts.resolve(&host, [&[address]]);
-        for id in [format!("https://{host}/client.json"), format!("https://[{address}]/client.json")] {
+        for id in
+            [format!("https://{host}/client.json"), format!("https://[{address}]/client.json")]
+        {
             begin(&fixture, &OAuthClient { id, ..client.clone() }).await.expect(400);
         }
     }
@@ -259,16 +282,26 @@ async fn t27_ipv4_in_ipv6_leads_nowhere() {
 async fn t29_no_id_we_make_is_a_url_and_no_url_is_a_stored_client() {
     let (fixture, hosts) = fixture().await;
     let registered = fixture.client("/mcp").await;
-    assert!(!registered.id.contains(':') && registered.id.starts_with("ptn_client_"), "{}", registered.id);
+    assert!(
+        !registered.id.contains(':') && registered.id.starts_with("ptn_client_"),
+        "{}",
+        registered.id
+    );
     let agent = fixture.browser();
     let asked = json!({"client_id": ID, "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
     let chosen = OAuthClient::register_as(&agent, &fixture.at("/mcp"), asked).await;
     assert_ne!(chosen.id, ID, "nobody chooses an id");
 
     // Even if one were in the store, the document would be the client.
-    let stored =
-        fixture.stores().clients.find_client(&portunus_core::ids::ClientId::from_text(chosen.id)).await.unwrap().unwrap();
-    let planted = portunus_core::client::Client { id: portunus_core::ids::ClientId::from_text(ID), ..stored };
+    let stored = fixture
+        .stores()
+        .clients
+        .find_client(&portunus_core::ids::ClientId::from_text(chosen.id))
+        .await
+        .unwrap()
+        .unwrap();
+    let planted =
+        portunus_core::client::Client { id: portunus_core::ids::ClientId::from_text(ID), ..stored };
     fixture.stores().clients.insert_client(&planted).await.unwrap();
     let client = client(&fixture, ID).await;
     begin(&fixture, &client).await.expect(400);

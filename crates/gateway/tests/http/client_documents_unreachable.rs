@@ -1,5 +1,5 @@
-//! Clients whose id is the URL of a document, where the gateway cannot reach it (FB17). Documents that it reaches are next door, in
-//! [`super::client_documents`].
+//! Clients whose id is the URL of a document, where the gateway cannot reach it (FB17). Documents
+//! that it reaches are next door, in [`super::client_documents`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,12 @@ async fn fixture(domains: &[&str]) -> (GatewayFixture, Arc<HostileHosts>) {
         registration_policy: RegistrationPolicy { domains, ..RegistrationPolicy::default() },
         ..ClientsConfig::default()
     };
-    let fixture = GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), clients, ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup {
+        hostile_hosts: Some(Arc::clone(&hosts)),
+        clients,
+        ..Setup::default()
+    })
+    .await;
     (fixture, hosts)
 }
 
@@ -52,17 +57,23 @@ async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
     hosts.resolve("app.hosts.example", [&[]]);
     assert!(is_advertised(&fixture).await);
     let told = page(&fixture).await.expect(503).text();
-    for part in ["app.hosts.example", "clients.metadata_documents.proxy", "clients.metadata_documents.enabled: false"] {
+    for part in [
+        "app.hosts.example",
+        "clients.metadata_documents.proxy",
+        "clients.metadata_documents.enabled: false",
+    ] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     let log = fixture.log.text();
     let line = log.lines().find(|line| line.contains("are not advertised")).expect("the log tells");
-    assert!(line.contains("METADATA_DOCUMENTS_PROXY") && line.contains("app.hosts.example"), "{line}");
+    assert!(
+        line.contains("METADATA_DOCUMENTS_PROXY") && line.contains("app.hosts.example"),
+        "{line}"
+    );
     assert!(!is_advertised(&fixture).await, "clients register instead");
     // Once it works again, it is found out without anybody who tries.
     hosts.resolve("app.hosts.example", [&["93.184.216.34"]]);
-    let document =
-        json!({"client_id": ID, "client_name": "Keeper", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
+    let document = json!({"client_id": ID, "client_name": "Keeper", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
     hosts.serve(ID, Behaviour::honest(document));
     assert!(!is_advertised(&fixture).await);
     fixture.clock.advance(Duration::from_secs(61));
@@ -91,10 +102,17 @@ async fn fb18_an_application_with_a_registration_that_is_gone_is_told_how_to_for
     let fixture = GatewayFixture::start().await;
     let mut client = fixture.client("/mcp").await;
     "ptn_client_of-another-gateway".clone_into(&mut client.id);
-    let Landing::Page(page) = client.begin(&fixture.browser(), &client.authorization()).await else { panic!("no page") };
+    let Landing::Page(page) = client.begin(&fixture.browser(), &client.authorization()).await
+    else {
+        panic!("no page")
+    };
     let told = page.expect(400).text();
-    for part in ["not registered here any more", "Clear authentication", "Remove Dynamic Authentication Providers", "~/.mcp-auth"]
-    {
+    for part in [
+        "not registered here any more",
+        "Clear authentication",
+        "Remove Dynamic Authentication Providers",
+        "~/.mcp-auth",
+    ] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     fixture.close().await;

@@ -1,5 +1,5 @@
-//! Client registration and its management (RFC 7591, RFC 7592), and the settings that close it. What a registration may contain is next
-//! door, in [`super::registration`].
+//! Client registration and its management (RFC 7591, RFC 7592), and the settings that close it.
+//! What a registration may contain is next door, in [`super::registration`].
 
 use http::Method;
 use portunus::config::ClientsConfig;
@@ -23,7 +23,11 @@ struct Registration {
 impl Registration {
     async fn of(fixture: &GatewayFixture, metadata: Value) -> Self {
         let agent = fixture.browser();
-        let told = agent.send(Request::json(&fixture.at("/auth/register"), &metadata)).await.expect(201).json();
+        let told = agent
+            .send(Request::json(&fixture.at("/auth/register"), &metadata))
+            .await
+            .expect(201)
+            .json();
         let text = |name: &str| told[name].as_str().unwrap().to_owned();
         let (token, uri) = (text("registration_access_token"), text("registration_client_uri"));
         for secret in ["registration_access_token", "client_secret"] {
@@ -70,17 +74,25 @@ async fn a_registration_is_read_and_changed() {
     });
     let changed = registration.send(Method::PUT, Some(&new)).await.expect(200).json();
     assert_eq!(changed["client_name"], "Wiki 2");
-    assert_eq!((changed.get("scope"), &changed["grant_types"]), (None, &json!(["authorization_code"])), "left out is taken away");
+    assert_eq!(
+        (changed.get("scope"), &changed["grant_types"]),
+        (None, &json!(["authorization_code"])),
+        "left out is taken away"
+    );
     assert_eq!(changed["client_secret"], registration.told["client_secret"]);
     let mut read = registration.send(Method::GET, None).await.expect(200).json();
-    for (name, value) in [("client_secret", &changed["client_secret"]), ("client_secret_expires_at", &json!(0))] {
+    for (name, value) in
+        [("client_secret", &changed["client_secret"]), ("client_secret_expires_at", &json!(0))]
+    {
         read[name] = value.clone();
     }
     assert_eq!(read, changed);
 
     let refused = registration.send(Method::PUT, Some(&metadata())).await.expect(400);
     assert_eq!(refused.error(), "invalid_client_metadata");
-    let request = Request::new(Method::PUT, &registration.uri).bearer(&registration.token).body(new.to_string());
+    let request = Request::new(Method::PUT, &registration.uri)
+        .bearer(&registration.token)
+        .body(new.to_string());
     registration.agent.send(request).await.expect(415);
     fixture.close().await;
 }
@@ -116,9 +128,13 @@ async fn a_deleted_client_is_gone_with_all_it_was_given() {
 #[tokio::test]
 async fn t22_a_registration_opens_to_its_own_token_only() {
     let fixture = GatewayFixture::start().await;
-    let (own, other) = (Registration::of(&fixture, metadata()).await, Registration::of(&fixture, metadata()).await);
+    let (own, other) = (
+        Registration::of(&fixture, metadata()).await,
+        Registration::of(&fixture, metadata()).await,
+    );
     let (_, _, tokens) = fixture.connect("/mcp").await;
-    let unknown = fixture.at("/auth/register/ptn_client_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let unknown =
+        fixture.at("/auth/register/ptn_client_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     let secret = own.told["client_secret"].as_str().unwrap();
     let cut = &own.token[..own.token.len() - 1];
     let cases = [
@@ -135,7 +151,9 @@ async fn t22_a_registration_opens_to_its_own_token_only() {
     let mut answers = Vec::new();
     for (uri, value) in cases {
         for method in [Method::GET, Method::PUT, Method::DELETE] {
-            let mut request = Request::new(method, uri).header("content-type", "application/json").body(metadata().to_string());
+            let mut request = Request::new(method, uri)
+                .header("content-type", "application/json")
+                .body(metadata().to_string());
             if !value.is_empty() {
                 request = request.header("authorization", &value);
             }
@@ -152,11 +170,19 @@ async fn t22_a_registration_opens_to_its_own_token_only() {
 }
 
 fn fixture_with(registration_policy: RegistrationPolicy) -> Setup {
-    Setup { clients: ClientsConfig { registration_policy, ..ClientsConfig::default() }, ..Setup::default() }
+    Setup {
+        clients: ClientsConfig { registration_policy, ..ClientsConfig::default() },
+        ..Setup::default()
+    }
 }
 
 async fn server_metadata(fixture: &GatewayFixture) -> Value {
-    fixture.browser().send(Request::get(&fixture.at("/.well-known/oauth-authorization-server"))).await.expect(200).json()
+    fixture
+        .browser()
+        .send(Request::get(&fixture.at("/.well-known/oauth-authorization-server")))
+        .await
+        .expect(200)
+        .json()
 }
 
 #[tokio::test]
@@ -164,20 +190,27 @@ async fn registration_can_be_switched_off() {
     let mut fixture = GatewayFixture::start().await;
     let (client, browser, _) = fixture.connect("/mcp").await;
     let registration = Registration::of(&fixture, metadata()).await;
-    assert_eq!(server_metadata(&fixture).await["registration_endpoint"], fixture.at("/auth/register"));
+    assert_eq!(
+        server_metadata(&fixture).await["registration_endpoint"],
+        fixture.at("/auth/register")
+    );
     fixture.stop().await;
     fixture.config.clients.registration_policy.registration = false;
     fixture.restart().await;
 
     assert!(server_metadata(&fixture).await.get("registration_endpoint").is_none());
     for path in ["/auth/register", "/register"] {
-        let refused = fixture.browser().send(Request::json(&fixture.at(path), &metadata())).await.expect(403);
+        let refused =
+            fixture.browser().send(Request::json(&fixture.at(path), &metadata())).await.expect(403);
         assert_eq!(refused.error(), "access_denied");
     }
     client.connect(&browser).await;
     let mut new = metadata();
     new["client_id"] = registration.told["client_id"].clone();
-    assert_eq!(registration.send(Method::PUT, Some(&new)).await.expect(403).error(), "access_denied");
+    assert_eq!(
+        registration.send(Method::PUT, Some(&new)).await.expect(403).error(),
+        "access_denied"
+    );
     registration.send(Method::GET, None).await.expect(200);
     registration.send(Method::DELETE, None).await.expect(204);
     fixture.close().await;
@@ -192,16 +225,29 @@ async fn a_family_can_be_kept_out_or_let_in() {
         registration: Some(registration),
         ..Family::default()
     };
-    let of_cursor = json!({"client_name": "Cursor", "redirect_uris": ["cursor://anysphere.cursor-mcp/cb"]});
+    let of_cursor =
+        json!({"client_name": "Cursor", "redirect_uris": ["cursor://anysphere.cursor-mcp/cb"]});
     let mut pretended = metadata();
     pretended["client_name"] = json!("Cursor");
-    let kept_out = RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
-    let alone = RegistrationPolicy { registration: false, families: vec![cursor(true)], ..RegistrationPolicy::default() };
+    let kept_out =
+        RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
+    let alone = RegistrationPolicy {
+        registration: false,
+        families: vec![cursor(true)],
+        ..RegistrationPolicy::default()
+    };
     for (ways, statuses) in [(kept_out, [403, 201, 403]), (alone, [201, 403, 403])] {
         let fixture = GatewayFixture::of(fixture_with(ways)).await;
-        assert_eq!(server_metadata(&fixture).await["registration_endpoint"], fixture.at("/auth/register"));
+        assert_eq!(
+            server_metadata(&fixture).await["registration_endpoint"],
+            fixture.at("/auth/register")
+        );
         for (metadata, status) in [&of_cursor, &metadata(), &pretended].into_iter().zip(statuses) {
-            fixture.browser().send(Request::json(&fixture.at("/auth/register"), metadata)).await.expect(status);
+            fixture
+                .browser()
+                .send(Request::json(&fixture.at("/auth/register"), metadata))
+                .await
+                .expect(status);
         }
         fixture.close().await;
     }
@@ -220,20 +266,34 @@ async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
     for uri in ["windsurf://codeium.windsurf/callback", "other-editor://cb"] {
         let refused = register(&fixture, uri).await.expect(400);
         assert_eq!(refused.error(), "invalid_redirect_uri");
-        assert!(refused.text().contains("clients.redirect_schemes"), "the setting is named: {}", refused.text());
+        assert!(
+            refused.text().contains("clients.redirect_schemes"),
+            "the setting is named: {}",
+            refused.text()
+        );
     }
     let mut registered = Vec::new();
     for scheme in ["warp", "kiro", "acme-editor"] {
         let (agent, browser) = (fixture.browser(), fixture.browser());
-        let metadata = json!({"client_name": "Editor", "redirect_uris": [format!("{scheme}://mcp/callback")]});
+        let metadata =
+            json!({"client_name": "Editor", "redirect_uris": [format!("{scheme}://mcp/callback")]});
         let client = OAuthClient::register_as(&agent, &fixture.at("/mcp"), metadata).await;
         let authorization = client.authorization();
         let asked = browser.open(authorization.url().as_str()).await.page();
-        assert!(asked.text().contains(&format!("{scheme}:")), "shown as what it is: {}", asked.text());
-        let page = asked.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
+        assert!(
+            asked.text().contains(&format!("{scheme}:")),
+            "shown as what it is: {}",
+            asked.text()
+        );
+        let page =
+            asked.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
         let links = page.links();
-        let (_, href) = links.iter().find(|(_, href)| href.starts_with(&format!("{scheme}://mcp/callback?"))).expect("a link");
-        let code = href.split_once("code=").and_then(|(_, rest)| rest.split('&').next()).expect("a code");
+        let (_, href) = links
+            .iter()
+            .find(|(_, href)| href.starts_with(&format!("{scheme}://mcp/callback?")))
+            .expect("a link");
+        let code =
+            href.split_once("code=").and_then(|(_, rest)| rest.split('&').next()).expect("a code");
         agent.keep_secret(code);
         client.tokens(client.redeem(&authorization, code).await);
         registered.push((client, browser));
@@ -263,11 +323,22 @@ async fn t25_clients_that_are_never_used_are_few_and_go() {
     // One more is let in, and the oldest of them goes.
     register().await.expect(201);
     assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 3);
-    let later = fixture.clock.now() + fixture.config.lifetimes.unused_client + std::time::Duration::from_secs(1);
-    fixture.stores().upkeep.purge(later, later - fixture.config.lifetimes.unused_client).await.unwrap();
+    let later = fixture.clock.now()
+        + fixture.config.lifetimes.unused_client
+        + std::time::Duration::from_secs(1);
+    fixture
+        .stores()
+        .upkeep
+        .purge(later, later - fixture.config.lifetimes.unused_client)
+        .await
+        .unwrap();
     assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 0);
     let kept = fixture.stores().clients.list_clients(10).await.unwrap();
-    assert_eq!(kept.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(), [client.id.as_str()], "the used one stays");
+    assert_eq!(
+        kept.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(),
+        [client.id.as_str()],
+        "the used one stays"
+    );
     register().await.expect(201);
     fixture.close().await;
 }

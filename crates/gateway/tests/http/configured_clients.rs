@@ -37,7 +37,10 @@ async fn fixture(grant_types: &[GrantType]) -> (GatewayFixture, OAuthClient) {
 }
 
 async fn fixture_of(nodes: usize, grant_types: &[GrantType]) -> (GatewayFixture, OAuthClient) {
-    let clients = ClientsConfig { configured: vec![configured("wiki", grant_types)], ..ClientsConfig::default() };
+    let clients = ClientsConfig {
+        configured: vec![configured("wiki", grant_types)],
+        ..ClientsConfig::default()
+    };
     let fixture = GatewayFixture::of(Setup { clients, nodes, ..Setup::default() }).await;
     let other = fixture.client("/mcp").await;
     fixture.browser().keep_secret(SECRET);
@@ -53,7 +56,8 @@ async fn fixture_of(nodes: usize, grant_types: &[GrantType]) -> (GatewayFixture,
 
 #[tokio::test]
 async fn people_sign_in_to_a_configured_client() {
-    let (mut fixture, wiki) = fixture(&[GrantType::AuthorizationCode, GrantType::RefreshToken]).await;
+    let (mut fixture, wiki) =
+        fixture(&[GrantType::AuthorizationCode, GrantType::RefreshToken]).await;
     let browser = fixture.browser();
     let page = wiki.begin(&browser, &wiki.authorization()).await.page();
     assert!(page.text().contains("The wiki"), "{page:?}");
@@ -67,7 +71,11 @@ async fn people_sign_in_to_a_configured_client() {
     fixture.stop().await;
     fixture.config.clients.configured.clear();
     fixture.restart().await;
-    assert_eq!(wiki.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client", "taken out of the configuration");
+    assert_eq!(
+        wiki.refresh(tokens.refresh()).await.expect(401).error(),
+        "invalid_client",
+        "taken out of the configuration"
+    );
     fixture.close().await;
 }
 
@@ -83,7 +91,11 @@ async fn t24_a_configured_client_acts_for_itself_if_it_may() {
     let token = answer["access_token"].as_str().unwrap();
     fixture.browser().send(Request::get(&fixture.at("/tools")).bearer(token)).await.expect(200);
     // Where it is of no use, the error says what to ask for (FB81).
-    let refused = fixture.browser().send(Request::get(&fixture.at("/mcp/uuid")).bearer(token)).await.expect(401);
+    let refused = fixture
+        .browser()
+        .send(Request::get(&fixture.at("/mcp/uuid")).bearer(token))
+        .await
+        .expect(401);
     let told = refused.json()["error_description"].as_str().unwrap().to_owned();
     assert!(told.contains(&format!("resource={}", fixture.at("/mcp/uuid"))), "{told}");
     let page = service.begin(&fixture.browser(), &service.authorization()).await.page();
@@ -97,7 +109,8 @@ async fn t24_a_configured_client_acts_for_itself_if_it_may() {
     fixture.close().await;
 }
 
-const ALL_KINDS: [GrantType; 3] = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
+const ALL_KINDS: [GrantType; 3] =
+    [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
 
 async fn tools(fixture: &GatewayFixture, url: &str, token: &str) -> u16 {
     fixture.browser().send(Request::get(url).without_cookies().bearer(token)).await.status.as_u16()
@@ -105,7 +118,8 @@ async fn tools(fixture: &GatewayFixture, url: &str, token: &str) -> u16 {
 
 /// A token of the client's own.
 async fn own_token(wiki: &OAuthClient) -> String {
-    let answer = wiki.token_request([("grant_type", "client_credentials")]).await.expect(200).json();
+    let answer =
+        wiki.token_request([("grant_type", "client_credentials")]).await.expect(200).json();
     answer["access_token"].as_str().unwrap().to_owned()
 }
 
@@ -122,7 +136,10 @@ async fn a_client_that_is_taken_out_loses_what_it_was_given_at_once_and_everywhe
     let own = own_token(&wiki).await;
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let (_, others_browser, others) = fixture.connect("/mcp").await;
-    let listen = Request::get(&fixture.at("/mcp")).without_cookies().bearer(&tokens.access).header("accept", "text/event-stream");
+    let listen = Request::get(&fixture.at("/mcp"))
+        .without_cookies()
+        .bearer(&tokens.access)
+        .header("accept", "text/event-stream");
     let stream = tokio::spawn({
         let (browser, listen) = (browser.clone(), listen.header("mcp-session-id", &mcp.session));
         async move { browser.send(listen).await }
@@ -147,7 +164,10 @@ async fn a_client_that_is_taken_out_loses_what_it_was_given_at_once_and_everywhe
     let page = waiting.form("/auth/consent").submit([("decision", "allow")]).await.page();
     assert!(page.status.is_client_error(), "{page:?}");
     assert_eq!(tools(&fixture, &both[0], &others.access).await, 200, "other clients keep theirs");
-    others_browser.send(Request::get(&both[1]).without_cookies().bearer(&others.access)).await.expect(200);
+    others_browser
+        .send(Request::get(&both[1]).without_cookies().bearer(&others.access))
+        .await
+        .expect(200);
     assert!(fixture.log.text().contains("a client was taken out of the configuration"));
 
     // Put back, it begins anew: nothing comes back to life, and people are asked again.
@@ -170,7 +190,11 @@ async fn a_client_that_is_taken_out_while_no_gateway_runs_loses_it_at_the_next_s
     let (own, (_, _, others)) = (own_token(&wiki).await, fixture.connect("/mcp").await);
     fixture.stop().await;
     fixture.restart().await;
-    assert_eq!(tools(&fixture, &fixture.at("/tools"), &own).await, 200, "a restart alone ends nothing");
+    assert_eq!(
+        tools(&fixture, &fixture.at("/tools"), &own).await,
+        200,
+        "a restart alone ends nothing"
+    );
     fixture.stop().await;
     let before = std::mem::take(&mut fixture.config.clients.configured);
     fixture.restart().await;
@@ -181,7 +205,11 @@ async fn a_client_that_is_taken_out_while_no_gateway_runs_loses_it_at_the_next_s
     fixture.config.clients.configured = before;
     fixture.restart().await;
     for token in [&tokens.access, &own] {
-        assert_eq!(tools(&fixture, &fixture.at("/tools"), token).await, 401, "it was there before, not since");
+        assert_eq!(
+            tools(&fixture, &fixture.at("/tools"), token).await,
+            401,
+            "it was there before, not since"
+        );
     }
     fixture.close().await;
 }
@@ -194,7 +222,11 @@ async fn a_client_with_another_secret_keeps_what_it_was_given() {
     fixture.config.clients.configured[0].secret = Some(TokenHash::of(NEW_SECRET));
     fixture.reload().await.unwrap();
     assert_eq!(tools(&fixture, &fixture.at("/tools"), &tokens.access).await, 200);
-    assert_eq!(wiki.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client", "the old secret is none");
+    assert_eq!(
+        wiki.refresh(tokens.refresh()).await.expect(401).error(),
+        "invalid_client",
+        "the old secret is none"
+    );
     let wiki = OAuthClient { secret: Some(NEW_SECRET.to_owned()), ..wiki };
     wiki.tokens(wiki.refresh(tokens.refresh()).await);
     assert_eq!(grants_of_wiki(&fixture).await, 1);

@@ -1,4 +1,5 @@
-//! Somebody else's client, somebody else's sign-in: consent first, and every step bound to the browser that takes it.
+//! Somebody else's client, somebody else's sign-in: consent first, and every step bound to the
+//! browser that takes it.
 
 use std::time::Duration;
 
@@ -20,13 +21,24 @@ async fn t01_a_strangers_client_cannot_ride_the_sign_in_of_a_victim() {
     let asked = fixture.okta.count(Endpoint::Authorize);
 
     let metadata = json!({"client_name": "Free Prizes", "redirect_uris": ["https://attacker.example/collect?x=1"]});
-    let attacker = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
+    let attacker =
+        OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
     let page = attacker.begin(&browser, &attacker.authorization()).await.page().expect(200);
     let text = page.text();
-    for shown in ["Free Prizes", "https://attacker.example/collect?x=1", "attacker.example", "dice", "uuid", "Use every tool"] {
+    for shown in [
+        "Free Prizes",
+        "https://attacker.example/collect?x=1",
+        "attacker.example",
+        "dice",
+        "uuid",
+        "Use every tool",
+    ] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
-    assert!(page.form("/auth/consent").buttons().contains(&("decision".to_owned(), "deny".to_owned())), "one can say no");
+    assert!(
+        page.form("/auth/consent").buttons().contains(&("decision".to_owned(), "deny".to_owned())),
+        "one can say no"
+    );
 
     // Nobody is signed in here: the question still comes before the request at Okta.
     let fresh = fixture.browser();
@@ -42,8 +54,13 @@ async fn t01_the_way_to_okta_cannot_be_taken_without_consent() {
     let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let page = client.begin(&browser, &client.authorization()).await.page();
     let transaction = page.form("/auth/consent").value("transaction").to_owned();
-    for path in ["/auth/signin?transaction=", "/auth/signin?provider=okta&transaction=", "/auth/authorize?transaction="] {
-        let landed = browser.open(&fixture.at(&format!("{path}{transaction}"))).await.page().expect(200);
+    for path in [
+        "/auth/signin?transaction=",
+        "/auth/signin?provider=okta&transaction=",
+        "/auth/authorize?transaction=",
+    ] {
+        let landed =
+            browser.open(&fixture.at(&format!("{path}{transaction}"))).await.page().expect(200);
         assert!(landed.has_form("/auth/consent"), "{path} leads back to the question: {landed:?}");
     }
     assert_eq!(fixture.okta.count(Endpoint::Authorize), 0);
@@ -53,23 +70,37 @@ async fn t01_the_way_to_okta_cannot_be_taken_without_consent() {
 #[tokio::test]
 async fn t02_an_authorization_url_of_okta_is_of_no_use_in_another_browser() {
     let fixture = GatewayFixture::start().await;
-    let (client, attacker, victim) = (fixture.client("/mcp").await, fixture.browser(), fixture.browser());
+    let (client, attacker, victim) =
+        (fixture.client("/mcp").await, fixture.browser(), fixture.browser());
     attacker.stop_at(&fixture.okta_authorize());
     let authorization = client.authorization();
     let page = client.begin(&attacker, &authorization).await.page();
-    assert!(attacker.cookies().iter().all(|cookie| !cookie.name.contains("state")), "no state cookie before consent");
+    assert!(
+        attacker.cookies().iter().all(|cookie| !cookie.name.contains("state")),
+        "no state cookie before consent"
+    );
     let captured = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().url;
-    assert!(attacker.cookies().iter().any(|cookie| cookie.name.contains("state")), "it comes with the request");
+    assert!(
+        attacker.cookies().iter().any(|cookie| cookie.name.contains("state")),
+        "it comes with the request"
+    );
 
     // The victim, signed in at Okta, follows the link.
     let landed = victim.open(captured.as_str()).await.page();
     assert_eq!(landed.status, 400, "{landed:?}");
     assert!(victim.cookie("_login").is_none(), "the victim's browser was not signed in");
-    assert!(fixture.stores().logins.find_user(&fixture.user("alice")).await.unwrap().is_none(), "nobody was");
+    assert!(
+        fixture.stores().logins.find_user(&fixture.user("alice")).await.unwrap().is_none(),
+        "nobody was"
+    );
 
-    // With every other cookie of the gateway's the victim is no better off, and even the attacker's transaction leads nowhere.
+    // With every other cookie of the gateway's the victim is no better off, and even the attacker's
+    // transaction leads nowhere.
     let transaction = page.form("/auth/consent").value("transaction").to_owned();
-    let resumed = victim.open(&fixture.at(&format!("/auth/authorize?transaction={transaction}"))).await.page();
+    let resumed = victim
+        .open(&fixture.at(&format!("/auth/authorize?transaction={transaction}")))
+        .await
+        .page();
     assert_eq!(resumed.status, 400, "{resumed:?}");
     assert_eq!(fixture.grants("alice").await, 0);
     fixture.close().await;
@@ -100,9 +131,14 @@ async fn t02_state_is_good_once_and_for_ten_minutes() {
     let url = callback(&fixture, &client, &browser).await;
     let kept = browser.cookies();
     browser.send(Request::get(&url)).await.expect(303);
-    kept.into_iter().filter(|cookie| cookie.name.contains("state")).for_each(|cookie| browser.plant(cookie));
+    kept.into_iter()
+        .filter(|cookie| cookie.name.contains("state"))
+        .for_each(|cookie| browser.plant(cookie));
     let again = browser.send(Request::get(&url)).await.expect(303);
-    assert!(again.location().as_str().contains("/auth/authorize?transaction="), "nothing of the answer is used again (FB02)");
+    assert!(
+        again.location().as_str().contains("/auth/authorize?transaction="),
+        "nothing of the answer is used again (FB02)"
+    );
     assert_eq!(fixture.okta.count(Endpoint::Token), 1);
 
     let late = fixture.browser();
@@ -147,7 +183,10 @@ async fn t03_signing_in_again_ends_the_earlier_login() {
     browser.plant(earlier.clone());
     browser.send(Request::get(&url)).await.expect(303);
     assert_ne!(browser.cookie("_login").unwrap().value, earlier.value);
-    assert!(!other_tab.open(&fixture.at("/")).await.page().text().contains("Alice"), "the earlier login has ended");
+    assert!(
+        !other_tab.open(&fixture.at("/")).await.page().text().contains("Alice"),
+        "the earlier login has ended"
+    );
     fixture.close().await;
 }
 
@@ -159,7 +198,10 @@ async fn t03_a_transaction_is_good_for_one_code() {
     let page = client.begin(&browser, &authorization).await.page();
     let transaction = page.form("/auth/consent").value("transaction").to_owned();
     page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
-    let again = browser.open(&fixture.at(&format!("/auth/authorize?transaction={transaction}"))).await.page();
+    let again = browser
+        .open(&fixture.at(&format!("/auth/authorize?transaction={transaction}")))
+        .await
+        .page();
     assert_eq!(again.status, 400);
     let again = page.form("/auth/consent").submit([("decision", "allow")]).await.page();
     assert_eq!(again.status, 400);
@@ -179,7 +221,15 @@ async fn t03_nonce_and_pkce_bind_oktas_code_to_the_browser_that_fetched_it() {
     }
     // The attacker's code in the victim's browser, under the victim's state.
     let (attacker, victim) = (fixture.browser(), fixture.browser());
-    let code = |url: &str| url::Url::parse(url).unwrap().query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    let code = |url: &str| {
+        url::Url::parse(url)
+            .unwrap()
+            .query_pairs()
+            .find(|(name, _)| name == "code")
+            .unwrap()
+            .1
+            .into_owned()
+    };
     let stolen = code(&callback(&fixture, &client, &attacker).await);
     let own = callback(&fixture, &client, &victim).await;
     let injected = own.replace(&code(&own), &stolen);
@@ -206,7 +256,10 @@ async fn t08_nothing_is_read_from_the_browser_on_the_way() {
     let page = client.begin(&browser, &authorization).await.page();
     let transaction = page.form("/auth/consent").value("transaction").to_owned();
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(evil).finish();
-    let page = browser.open(&fixture.at(&format!("/auth/authorize?transaction={transaction}&{query}"))).await.page();
+    let page = browser
+        .open(&fixture.at(&format!("/auth/authorize?transaction={transaction}&{query}")))
+        .await
+        .page();
     assert!(!page.text().contains("attacker"), "{page:?}");
     let answer = evil.into_iter().chain([("decision", "allow")]);
     let returned = page.form("/auth/consent").submit(answer).await.returned();
@@ -222,7 +275,8 @@ async fn t08_nothing_is_read_from_the_browser_on_the_way() {
 #[tokio::test]
 async fn t08_a_transaction_belongs_to_the_browser_that_began_it() {
     let fixture = GatewayFixture::start().await;
-    let (client, browser, thief) = (fixture.client("/mcp").await, fixture.browser(), fixture.browser());
+    let (client, browser, thief) =
+        (fixture.client("/mcp").await, fixture.browser(), fixture.browser());
     let page = client.begin(&browser, &client.authorization()).await.page();
     let transaction = page.form("/auth/consent").value("transaction").to_owned();
     fixture.sign_in(&thief).await;
@@ -233,7 +287,11 @@ async fn t08_a_transaction_belongs_to_the_browser_that_began_it() {
     }
     let own = client.begin(&thief, &client.authorization()).await.page();
     let answer = [("transaction", &*transaction), ("decision", "allow")];
-    assert_eq!(own.form("/auth/consent").submit(answer).await.page().status, 400, "the thief's own form, another's transaction");
+    assert_eq!(
+        own.form("/auth/consent").submit(answer).await.page().status,
+        400,
+        "the thief's own form, another's transaction"
+    );
     let id = portunus_core::ids::TransactionId::from_text(transaction);
     let now = portunus_core::Clock::now(&*fixture.clock);
     let kept = fixture.stores().transactions.find_transaction(&id, now).await.unwrap().unwrap();

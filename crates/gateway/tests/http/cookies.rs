@@ -15,7 +15,12 @@ async fn t14_on_https_cookies_are_locked_to_the_host() {
     page.form("/auth/consent").submit([("decision", "allow")]).await.returned();
     let signed_in = fixture.browser();
     fixture.sign_in(&signed_in).await;
-    let cookies: Vec<_> = browser.cookies().into_iter().chain(signed_in.cookies()).filter(|c| c.host == "gw.example").collect();
+    let cookies: Vec<_> = browser
+        .cookies()
+        .into_iter()
+        .chain(signed_in.cookies())
+        .filter(|c| c.host == "gw.example")
+        .collect();
     for kind in ["_browser", "_login", "_state_"] {
         assert!(cookies.iter().any(|cookie| cookie.name.contains(kind)), "{kind}: {cookies:?}");
     }
@@ -44,21 +49,29 @@ async fn t14_consent_counts_only_from_the_page_that_was_shown() {
         assert_eq!(answer.status, 400, "csrf {csrf:?}");
     }
     let fields = form.fields([("decision", "allow")]);
-    let without_cookies = Request::form(Method::POST, &fixture.at("/auth/consent"), fields.clone()).without_cookies();
+    let without_cookies =
+        Request::form(Method::POST, &fixture.at("/auth/consent"), fields.clone()).without_cookies();
     browser.send(without_cookies).await.expect(400);
-    // From another site the browser sends no Lax cookie; and if it did, its Origin would give it away.
+    // From another site the browser sends no Lax cookie; and if it did, its Origin would give it
+    // away.
     let cross_site = Request::form(Method::POST, &fixture.at("/auth/consent"), fields.clone());
     browser.send(cross_site.clone().from_site("https://evil.example")).await.expect(403);
     browser.send(cross_site.clone().header("origin", "https://evil.example")).await.expect(403);
     browser.send(cross_site.header("origin", "null")).await.expect(403);
     let as_json = Request::post(&fixture.at("/auth/consent")).header("content-type", "text/plain");
     browser
-        .send(as_json.body(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()))
+        .send(as_json.body(
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish(),
+        ))
         .await
         .expect(400);
     browser.send(Request::get(&fixture.at("/auth/consent"))).await.expect(405);
 
-    let kept = fixture.stores().transactions.find_transaction(&TransactionId::from_text(transaction), fixture.clock.now()).await;
+    let kept = fixture
+        .stores()
+        .transactions
+        .find_transaction(&TransactionId::from_text(transaction), fixture.clock.now())
+        .await;
     assert_eq!(kept.unwrap().unwrap().consented_at, None, "nothing was allowed");
     form.submit([("decision", "allow")]).await.returned().code();
     fixture.close().await;
@@ -75,11 +88,15 @@ async fn t14_nobody_can_sign_somebody_else_out() {
     assert!(still_in().await, "GET signs nobody out");
     let stranger = fixture.browser();
     fixture.sign_in(&stranger).await;
-    let others = stranger.open(&fixture.at("/")).await.page().form("/auth/signout").value("csrf").to_owned();
+    let others =
+        stranger.open(&fixture.at("/")).await.page().form("/auth/signout").value("csrf").to_owned();
     for csrf in ["", "x", &others] {
         browser.send(Request::form(Method::POST, &url, [("csrf", csrf)])).await.expect(400);
     }
-    browser.send(Request::form(Method::POST, &url, [("", "")]).from_site("https://evil.example")).await.expect(403);
+    browser
+        .send(Request::form(Method::POST, &url, [("", "")]).from_site("https://evil.example"))
+        .await
+        .expect(403);
     assert!(still_in().await);
     fixture.close().await;
 }
@@ -91,7 +108,9 @@ async fn t14_a_cookie_that_was_planted_beside_ours_voids_both() {
     fixture.sign_in(&browser).await;
     let login = browser.cookie("_login").unwrap();
     let both = format!("{}={}; {}=ptn_ln_planted", login.name, login.value, login.name);
-    let page = browser.send(Request::get(&fixture.at("/")).without_cookies().header("cookie", &both)).await;
+    let page = browser
+        .send(Request::get(&fixture.at("/")).without_cookies().header("cookie", &both))
+        .await;
     assert!(!page.text().contains("Alice"), "{page:?}");
     fixture.close().await;
 }

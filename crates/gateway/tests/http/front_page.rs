@@ -1,4 +1,5 @@
-//! `/` and `/tools`: what a person sees of their own (parity A9). Disconnecting an application is next door, in [`super::grants`].
+//! `/` and `/tools`: what a person sees of their own (parity A9). Disconnecting an application is
+//! next door, in [`super::grants`].
 
 use portunus_testkit::agent::Request;
 
@@ -13,9 +14,16 @@ async fn the_front_page_shows_me_my_servers_and_my_applications() {
     let home = welcome.click("Sign in").await.page().expect(200);
     assert_eq!(home.url.as_str(), fixture.at("/"));
     let text = home.text();
-    for expected in
-        ["Alice Example", "alice@acme.example", "engineering", "dice", &fixture.at("/mcp/dice"), "uuid", "stdio", "http"]
-    {
+    for expected in [
+        "Alice Example",
+        "alice@acme.example",
+        "engineering",
+        "dice",
+        &fixture.at("/mcp/dice"),
+        "uuid",
+        "stdio",
+        "http",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     assert!(text.contains("You have not allowed any application yet"), "{text}");
@@ -31,10 +39,16 @@ async fn my_tools_by_token_and_by_login() {
     let fixture = GatewayFixture::start().await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let by_login = browser.send(Request::get(&fixture.at("/tools"))).await.expect(200);
-    let by_token = fixture.browser().send(Request::get(&fixture.at("/tools")).bearer(&tokens.access)).await.expect(200);
+    let by_token = fixture
+        .browser()
+        .send(Request::get(&fixture.at("/tools")).bearer(&tokens.access))
+        .await
+        .expect(200);
     assert_eq!(by_login.json(), by_token.json());
     let tools = by_login.json()["tools"].as_array().unwrap().clone();
-    let has = |server: &str, name: &str| tools.iter().any(|tool| tool["server"] == server && tool["name"] == name);
+    let has = |server: &str, name: &str| {
+        tools.iter().any(|tool| tool["server"] == server && tool["name"] == name)
+    };
     assert!(has("dice", "roll") || has("dice", "dice_roll"), "{tools:?}");
     assert!(tools.iter().any(|tool| tool["server"] == "uuid"), "{tools:?}");
     let refused = fixture.browser().send(Request::get(&fixture.at("/tools"))).await.expect(401);

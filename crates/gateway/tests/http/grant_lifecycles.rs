@@ -1,7 +1,9 @@
-//! Lives of clients, codes, grants and tokens: a thousand random sequences of what clients, people, thieves and time can do, at the
-//! running gateway with its real store, checked after every step against the small model in [`model`].
+//! Lives of clients, codes, grants and tokens: a thousand random sequences of what clients, people,
+//! thieves and time can do, at the running gateway with its real store, checked after every step
+//! against the small model in [`model`].
 //!
-//! Chance is another one in each run. A failure says which, and shows the shortest sequence that fails; `PORTUNUS_SEED` has it again.
+//! Chance is another one in each run. A failure says which, and shows the shortest sequence that
+//! fails; `PORTUNUS_SEED` has it again.
 
 mod model;
 
@@ -27,7 +29,10 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
 
-use self::model::{ACCESS, Access, CODE, Code, LOGIN, Model, PATHS, REFRESH, Refresh, Registered, SCOPES, answers_at};
+use self::model::{
+    ACCESS, Access, CODE, Code, LOGIN, Model, PATHS, REFRESH, Refresh, Registered, SCOPES,
+    answers_at,
+};
 use crate::fixture::{GatewayFixture, Setup};
 
 const SEQUENCES: u32 = 1_000;
@@ -119,22 +124,41 @@ impl Life<'_> {
         match step {
             Step::Register => self.register().await,
             Step::Authorize { client, path, scope, allow } => {
-                self.authorize(client.index(self.model.clients.len()), *path, SCOPES[*path][*scope], *allow).await;
+                self.authorize(
+                    client.index(self.model.clients.len()),
+                    *path,
+                    SCOPES[*path][*scope],
+                    *allow,
+                )
+                .await;
             }
             Step::Redeem { code, how } if !self.model.codes.is_empty() => {
                 self.redeem(code.index(self.model.codes.len()), *how).await;
             }
-            Step::Refresh { token, times, narrower, by_another } if !self.model.refresh.is_empty() => {
-                self.refresh(token.index(self.model.refresh.len()), *times, *narrower, *by_another).await;
+            Step::Refresh { token, times, narrower, by_another }
+                if !self.model.refresh.is_empty() =>
+            {
+                self.refresh(token.index(self.model.refresh.len()), *times, *narrower, *by_another)
+                    .await;
             }
-            Step::Revoke { token, kind, by_another } if !self.model.refresh.is_empty() => match kind {
-                Kind::Access => self.revoke_access(token.index(self.model.access.len()), *by_another).await,
-                Kind::Refresh => self.revoke_refresh(token.index(self.model.refresh.len()), *by_another).await,
-            },
+            Step::Revoke { token, kind, by_another } if !self.model.refresh.is_empty() => {
+                match kind {
+                    Kind::Access => {
+                        self.revoke_access(token.index(self.model.access.len()), *by_another).await;
+                    }
+                    Kind::Refresh => {
+                        self.revoke_refresh(token.index(self.model.refresh.len()), *by_another)
+                            .await;
+                    }
+                }
+            }
             Step::Disconnect { grant } if !self.model.grants.is_empty() => {
                 self.disconnect(grant.index(self.model.grants.len())).await;
             }
-            Step::Redeem { .. } | Step::Refresh { .. } | Step::Revoke { .. } | Step::Disconnect { .. } => {}
+            Step::Redeem { .. }
+            | Step::Refresh { .. }
+            | Step::Revoke { .. }
+            | Step::Disconnect { .. } => {}
             Step::Wait(seconds) => {
                 self.fixture.clock.advance(Duration::from_secs(u64::try_from(*seconds).unwrap()));
                 self.model.now += seconds;
@@ -151,13 +175,16 @@ impl Life<'_> {
         self.model.clients.push(Registered { client, allowed: Default::default() });
     }
 
-    /// The client proves nothing and is on the person's computer, so a person answers each time (threat 58): the whole question exactly when
-    /// no person is signed in, or this one never allowed the client so much of this resource; else the short one.
+    /// The client proves nothing and is on the person's computer, so a person answers each time
+    /// (threat 58): the whole question exactly when no person is signed in, or this one never
+    /// allowed the client so much of this resource; else the short one.
     async fn authorize(&mut self, client: usize, path: usize, scope: &'static str, allow: bool) {
-        let must_ask = !self.model.is_signed_in() || !self.model.clients[client].is_allowed(path, scope);
+        let must_ask =
+            !self.model.is_signed_in() || !self.model.clients[client].is_allowed(path, scope);
         let oauth = self.model.clients[client].client.clone();
         let authorization = oauth.authorization().with("resource", &self.fixture.at(PATHS[path]));
-        let authorization = if scope.is_empty() { authorization } else { authorization.with("scope", scope) };
+        let authorization =
+            if scope.is_empty() { authorization } else { authorization.with("scope", scope) };
         let page = oauth.begin(&self.browser, &authorization).await.page();
         assert_eq!(page.text().contains("Continue with"), !must_ask, "{page:?}");
         let decision = if allow { "allow" } else { "deny" };
@@ -170,25 +197,47 @@ impl Life<'_> {
         self.model.allowed(client, path, scope);
         let expires = self.model.now + CODE;
         let text = returned.code();
-        self.model.codes.push(Code { client, authorization, path, scope, text, expires, grant: None });
+        self.model.codes.push(Code {
+            client,
+            authorization,
+            path,
+            scope,
+            text,
+            expires,
+            grant: None,
+        });
     }
 
     /// A sound second use ends the grant; an unsound use changes nothing (threats 15, 16, 30).
     async fn redeem(&mut self, code: usize, how: How) {
-        let Code { client, authorization, path, scope, text, expires, grant } = &self.model.codes[code];
+        let Code { client, authorization, path, scope, text, expires, grant } =
+            &self.model.codes[code];
         let other = (0..self.model.clients.len()).find(|other| other != client);
         let oauth = &self.model.clients[*client].client;
         let answer = match (how, other) {
             (How::Soundly, _) => oauth.redeem(authorization, text).await,
-            (How::ByAnotherClient, Some(other)) => self.model.clients[other].client.redeem(authorization, text).await,
+            (How::ByAnotherClient, Some(other)) => {
+                self.model.clients[other].client.redeem(authorization, text).await
+            }
             (How::ForAnotherResource, _) => {
                 let elsewhere = self.fixture.at(PATHS[(path + 1) % PATHS.len()]);
-                let answer = oauth.redeem(&authorization.clone().with("resource", &elsewhere), text).await;
+                let answer =
+                    oauth.redeem(&authorization.clone().with("resource", &elsewhere), text).await;
                 assert_eq!(answer.status, 400, "{answer:?}");
-                assert!(["invalid_grant", "invalid_target"].contains(&answer.error().as_str()), "{answer:?}");
+                assert!(
+                    ["invalid_grant", "invalid_target"].contains(&answer.error().as_str()),
+                    "{answer:?}"
+                );
                 return;
             }
-            _ => oauth.redeem(&oauth.authorization().with("resource", &self.fixture.at(PATHS[*path])), text).await,
+            _ => {
+                oauth
+                    .redeem(
+                        &oauth.authorization().with("resource", &self.fixture.at(PATHS[*path])),
+                        text,
+                    )
+                    .await
+            }
         };
         if how != How::Soundly {
             return refused(&answer);
@@ -205,8 +254,13 @@ impl Life<'_> {
         let (client, path, scope) = (*client, *path, *scope);
         let access = self.model.clients[client].client.tokens(answer.clone()).access;
         let hash = TokenSecret::parse(TokenKind::Access, &access).unwrap().hash();
-        let found =
-            self.fixture.stores().grants.find_access(&hash, portunus_core::Clock::now(&*self.fixture.clock)).await.unwrap();
+        let found = self
+            .fixture
+            .stores()
+            .grants
+            .find_access(&hash, portunus_core::Clock::now(&*self.fixture.clock))
+            .await
+            .unwrap();
         let id = found.expect("the token is in the store").grant.id;
         let grant = self.model.begin_grant(id, client, path, scope);
         self.model.codes[code].grant = Some(grant);
@@ -228,8 +282,8 @@ impl Life<'_> {
         }
     }
 
-    /// One successor, however many ask; a used token gets the current pair for a day, and ends the grant after it (threat 17, F12, FB16).
-    /// Scopes may become fewer.
+    /// One successor, however many ask; a used token gets the current pair for a day, and ends the
+    /// grant after it (threat 17, F12, FB16). Scopes may become fewer.
     async fn refresh(&mut self, token: usize, times: usize, narrower: bool, by_another: bool) {
         let Refresh { text, grant, .. } = &self.model.refresh[token];
         let (text, grant) = (text.clone(), *grant);
@@ -243,7 +297,8 @@ impl Life<'_> {
         let asked = whole.split(' ').next().filter(|first| narrower && !first.is_empty());
         let fields = [("grant_type", "refresh_token"), ("refresh_token", &text)].into_iter();
         let fields: Vec<_> = fields.chain(asked.map(|scope| ("scope", scope))).collect();
-        let answers = join_all((0..times).map(|_| oauth.token_request(fields.iter().copied()))).await;
+        let answers =
+            join_all((0..times).map(|_| oauth.token_request(fields.iter().copied()))).await;
         if !self.model.may_refresh(token) {
             answers.iter().for_each(refused);
             return;
@@ -251,7 +306,11 @@ impl Life<'_> {
         for answer in answers {
             self.keep(grant, asked.unwrap_or(whole), answer.clone());
             let current = self.model.current(grant);
-            assert_eq!(oauth.tokens(answer).refresh(), self.model.refresh[current].text, "the current one for all");
+            assert_eq!(
+                oauth.tokens(answer).refresh(),
+                self.model.refresh[current].text,
+                "the current one for all"
+            );
             assert_ne!(current, token, "never the one that was used");
         }
         self.model.refresh[token].used.get_or_insert(self.model.now);
@@ -303,18 +362,31 @@ impl Life<'_> {
         }
     }
 
-    /// Do exactly those access tokens work that should, where they should? `places` of them are looked at, from one on that differs.
+    /// Do exactly those access tokens work that should, where they should? `places` of them are
+    /// looked at, from one on that differs.
     async fn check(&self, tokens: impl Iterator<Item = usize>, places: usize) {
         for token in tokens {
             let Access { text, grant, scope, .. } = &self.model.access[token];
             let own = self.model.grants[*grant].path;
             let answers = answers_at(PATHS[own], scope, self.model.is_live(token));
             let first = text.bytes().map(usize::from).sum::<usize>() + self.model.codes.len();
-            for (place, expected) in answers.iter().copied().cycle().skip(first % answers.len()).take(places.min(answers.len())) {
-                let request = Request::post(&self.fixture.at(place)).header("content-type", "application/json").bearer(text);
+            for (place, expected) in answers
+                .iter()
+                .copied()
+                .cycle()
+                .skip(first % answers.len())
+                .take(places.min(answers.len()))
+            {
+                let request = Request::post(&self.fixture.at(place))
+                    .header("content-type", "application/json")
+                    .bearer(text);
                 let answer = self.browser.send(request.without_cookies().body("{}")).await;
                 // It is no message: 400 is what comes behind the door.
-                assert_eq!(answer.status, expected, "a token for {scope:?} on {} at {place}: {answer:?}", PATHS[own]);
+                assert_eq!(
+                    answer.status, expected,
+                    "a token for {scope:?} on {} at {place}: {answer:?}",
+                    PATHS[own]
+                );
             }
         }
     }
@@ -322,7 +394,11 @@ impl Life<'_> {
 
 #[track_caller]
 fn refused(answer: &Page) {
-    assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_grant"), "{answer:?}");
+    assert_eq!(
+        (answer.status.as_u16(), answer.error().as_str()),
+        (400, "invalid_grant"),
+        "{answer:?}"
+    );
 }
 
 /// A life of somebody who was not here before.
@@ -355,14 +431,20 @@ fn seed() -> u64 {
 fn a_thousand_lives_agree_with_the_model() {
     let seed = seed();
     eprintln!("PORTUNUS_SEED={seed}");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // All of them come from one address.
     let clients = ClientsConfig { max_unused: u64::MAX, ..ClientsConfig::default() };
     let setup = Setup { limits: Limits::UNLIMITED, clients, ..Setup::default() };
     let fixture = RefCell::new(runtime.block_on(GatewayFixture::of(setup)));
     let bytes: Vec<u8> = seed.to_be_bytes().into_iter().cycle().take(32).collect();
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let config = Config { cases: SEQUENCES, max_shrink_iters: SHORTENINGS, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: SEQUENCES,
+        max_shrink_iters: SHORTENINGS,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let lives = RefCell::new(0);
     let outcome = TestRunner::new_with_rng(config, rng).run(&vec(step(), 1..16), |steps| {
         *lives.borrow_mut() += 1;

@@ -1,4 +1,5 @@
-//! Grants are taken back: by their person on the front page, by an administrator with `portunus grants`.
+//! Grants are taken back: by their person on the front page, by an administrator with `portunus
+//! grants`.
 
 use std::{
     process::{Command, Output},
@@ -45,7 +46,10 @@ async fn t14_nobody_else_can() {
     fixture.okta.sign_in_as("bob");
     let (_, bob, bobs) = fixture.connect("/mcp").await;
     disconnect(&fixture, &bob, Some(grant.as_str())).await.page().expect(200);
-    assert!(opens(&fixture, &alices).await && opens(&fixture, &bobs).await, "another person's grant is as good as unknown");
+    assert!(
+        opens(&fixture, &alices).await && opens(&fixture, &bobs).await,
+        "another person's grant is as good as unknown"
+    );
 
     let form = alice.open(&fixture.at("/")).await.page().form("/auth/disconnect");
     for csrf in ["", "x"] {
@@ -77,10 +81,18 @@ fn portunus_says(fixture: &GatewayFixture, args: &[&str]) -> Output {
         ("DB_PATH", database.to_str().unwrap()),
     ];
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
-    command.arg("grants").args(args).current_dir(database.parent().unwrap()).env_clear().envs(env).output().unwrap()
+    command
+        .arg("grants")
+        .args(args)
+        .current_dir(database.parent().unwrap())
+        .env_clear()
+        .envs(env)
+        .output()
+        .unwrap()
 }
 
-/// A gateway notices within a second what happened elsewhere; the test waits longer, for machines that are busy.
+/// A gateway notices within a second what happened elsewhere; the test waits longer, for machines
+/// that are busy.
 async fn dies(fixture: &GatewayFixture, tokens: &Tokens) {
     for _ in 0..300 {
         if !opens(fixture, tokens).await {
@@ -98,10 +110,16 @@ async fn whoever_runs_the_gateway_can_revoke_from_another_process() {
     let (_, _, again) = fixture.connect("/mcp/uuid").await;
     fixture.okta.sign_in_as("bob");
     let (other, bobs_browser, bobs) = fixture.connect("/mcp").await;
-    assert!(opens(&fixture, &alices).await && opens(&fixture, &bobs).await, "both are in the cache now");
+    assert!(
+        opens(&fixture, &alices).await && opens(&fixture, &bobs).await,
+        "both are in the cache now"
+    );
 
     let all = portunus(&fixture, &["list"]);
-    assert!(all.contains("3 grants") && all.contains("alice@acme.example") && all.contains(&other.id), "{all}");
+    assert!(
+        all.contains("3 grants") && all.contains("alice@acme.example") && all.contains(&other.id),
+        "{all}"
+    );
     let alice = fixture.user("alice");
     let revoked = portunus(&fixture, &["revoke", "--user", alice.as_str()]);
     assert!(revoked.ends_with("\n  2 grants revoked, 2 logins ended\n"), "{revoked}");
@@ -116,11 +134,17 @@ async fn whoever_runs_the_gateway_can_revoke_from_another_process() {
 
     let login = fixture.grants_of("bob").await.remove(0).login.unwrap().to_string();
     assert!(portunus(&fixture, &["list", "--login", &login]).contains("1 grant\n"));
-    assert!(portunus(&fixture, &["revoke", "--client", &other.id]).ends_with("\n  1 grant revoked, 0 logins ended\n"));
+    assert!(
+        portunus(&fixture, &["revoke", "--client", &other.id])
+            .ends_with("\n  1 grant revoked, 0 logins ended\n")
+    );
     dies(&fixture, &bobs).await;
     let asked_again = other.begin(&bobs_browser, &other.authorization()).await.page();
     assert!(asked_again.has_form("/auth/consent"), "{asked_again:?}");
-    assert!(portunus(&fixture, &["revoke", "--login", &login]).ends_with("\n  0 grants revoked, 1 login ended\n"));
+    assert!(
+        portunus(&fixture, &["revoke", "--login", &login])
+            .ends_with("\n  0 grants revoked, 1 login ended\n")
+    );
     fixture.close().await;
 }
 
@@ -130,7 +154,10 @@ async fn people_and_clients_are_revoked_by_what_they_are_called() {
     let (client, _, alices) = fixture.connect("/mcp").await;
     fixture.okta.sign_in_as("bob");
     let (_, _, bobs) = fixture.connect("/mcp").await;
-    assert!(opens(&fixture, &alices).await && opens(&fixture, &bobs).await, "both are in the cache now");
+    assert!(
+        opens(&fixture, &alices).await && opens(&fixture, &bobs).await,
+        "both are in the cache now"
+    );
 
     assert!(portunus(&fixture, &["list", "--user", "Alice@Acme.Example"]).contains("1 grant\n"));
     for nobody in [
@@ -144,14 +171,19 @@ async fn people_and_clients_are_revoked_by_what_they_are_called() {
         let output = portunus_says(&fixture, &nobody);
         let words = String::from_utf8(output.stderr).unwrap();
         assert!(
-            output.status.code() == Some(1) && words.contains(&format!("{:?}", nobody[2])) && words.contains("list"),
+            output.status.code() == Some(1)
+                && words.contains(&format!("{:?}", nobody[2]))
+                && words.contains("list"),
             "{nobody:?}: {words}"
         );
     }
     assert!(opens(&fixture, &alices).await && opens(&fixture, &bobs).await);
 
     let revoked = portunus(&fixture, &["revoke", "--user", "ALICE@acme.example"]);
-    assert!(revoked.contains(&client.id) && revoked.ends_with("\n  1 grant revoked, 1 login ended\n"), "{revoked}");
+    assert!(
+        revoked.contains(&client.id) && revoked.ends_with("\n  1 grant revoked, 1 login ended\n"),
+        "{revoked}"
+    );
     dies(&fixture, &alices).await;
     assert!(opens(&fixture, &bobs).await, "somebody else");
 
@@ -165,7 +197,11 @@ async fn people_and_clients_are_revoked_by_what_they_are_called() {
         .display_name()
         .to_owned();
     let revoked = portunus(&fixture, &["revoke", "--client", &name.to_uppercase()]);
-    assert_eq!(revoked.matches("revoked").count(), 2, "every client that bears the name: {revoked}");
+    assert_eq!(
+        revoked.matches("revoked").count(),
+        2,
+        "every client that bears the name: {revoked}"
+    );
     dies(&fixture, &bobs).await;
     fixture.close().await;
 }

@@ -1,5 +1,5 @@
-//! What passes through to servers, and what never does: tokens, cookies, spoofed identities, strange paths. Paths with a second spelling are
-//! [`super::paths`]'.
+//! What passes through to servers, and what never does: tokens, cookies, spoofed identities,
+//! strange paths. Paths with a second spelling are [`super::paths`]'.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +27,10 @@ impl Service {
         let noted = Arc::clone(&seen);
         let router = Router::new().fallback(async move |request: Incoming| {
             noted.lock().unwrap().push((request.uri().to_string(), request.headers().clone()));
-            ([("set-cookie", "portunus_login=planted; Path=/"), ("x-portunus-user", "root")], "served")
+            (
+                [("set-cookie", "portunus_login=planted; Path=/"), ("x-portunus-user", "root")],
+                "served",
+            )
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { target, seen }
@@ -57,13 +60,19 @@ async fn t31_tokens_and_cookies_do_not_reach_mcp_servers() {
     let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/list", "params": {}});
-    let request = mcp.message(&message).header("cookie", "portunus_login=ptn_ln_x").header("x-api-key", "clients-own-key");
+    let request = mcp
+        .message(&message)
+        .header("cookie", "portunus_login=ptn_ln_x")
+        .header("x-api-key", "clients-own-key");
     browser.send(request).await.expect(200);
     mcp.call_text("echo", json!({"text": "x"})).await;
     let seen = fixture.uuid.seen();
     assert!(seen.len() >= 3);
     for request in seen {
-        assert_eq!(request.headers["authorization"], UUID_CREDENTIAL, "the server's own credential, and only that");
+        assert_eq!(
+            request.headers["authorization"], UUID_CREDENTIAL,
+            "the server's own credential, and only that"
+        );
         assert_eq!(request.headers.get_all("authorization").iter().count(), 1);
         for absent in ["cookie", "x-api-key", "origin"] {
             assert!(!request.headers.contains_key(absent), "{absent}: {:?}", request.headers);
@@ -83,8 +92,9 @@ async fn t31_tokens_and_cookies_do_not_reach_mcp_servers() {
 async fn t31_nor_proxied_services() {
     let (fixture, service, browser, tokens) = with_service().await;
     fixture.sign_in(&browser).await;
-    let request =
-        Request::get(&fixture.at("/mcp/legacy/a/b?q=1")).bearer(&tokens.access).header("proxy-authorization", "Basic eDp5");
+    let request = Request::get(&fixture.at("/mcp/legacy/a/b?q=1"))
+        .bearer(&tokens.access)
+        .header("proxy-authorization", "Basic eDp5");
     let answer = browser.send(request).await.expect(200);
     assert_eq!(answer.body, "served");
     let (uri, headers) = service.last();
@@ -92,7 +102,10 @@ async fn t31_nor_proxied_services() {
     for absent in ["authorization", "cookie", "proxy-authorization"] {
         assert!(!headers.contains_key(absent), "{absent}: {headers:?}");
     }
-    assert!(!format!("{headers:?}").contains("ptn_at_") && !format!("{headers:?}").contains("ptn_ln_"), "{headers:?}");
+    assert!(
+        !format!("{headers:?}").contains("ptn_at_") && !format!("{headers:?}").contains("ptn_ln_"),
+        "{headers:?}"
+    );
     assert!(!answer.headers.contains_key("set-cookie"), "a service sets no cookies on our origin");
     fixture.close().await;
 }
@@ -111,8 +124,10 @@ async fn t33_identity_headers_are_ours() {
         ("remote-user", "root"),
         ("x-remote-user", "root"),
     ];
-    let request = Request::get(&fixture.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access);
-    let request = spoofed.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    let request =
+        Request::get(&fixture.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access);
+    let request =
+        spoofed.into_iter().fold(request, |request, (name, value)| request.header(name, value));
     let answer = browser.send(request).await.expect(200);
     let (_, headers) = service.last();
     assert_eq!(headers["x-portunus-user"], fixture.user("alice").as_str());
@@ -122,7 +137,12 @@ async fn t33_identity_headers_are_ours() {
     assert!(!headers.contains_key("x-portunus-admin"));
     assert!(!answer.headers.contains_key("x-portunus-user"), "and services make none for clients");
     // They open nothing at our own door either.
-    browser.send(Request::get(&fixture.at("/tools")).without_cookies().header("x-portunus-user", "root")).await.expect(401);
+    browser
+        .send(
+            Request::get(&fixture.at("/tools")).without_cookies().header("x-portunus-user", "root"),
+        )
+        .await
+        .expect(401);
     fixture.close().await;
 }
 
@@ -140,20 +160,45 @@ async fn t38_forwarded_headers_of_strangers_count_for_nothing() {
         ("x-original-url", "/evil"),
         ("connection", "x-portunus-user, x-forwarded-for, keep-alive"),
     ];
-    let with_all = |request: Request| forwarded.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-    browser.send(with_all(Request::get(&fixture.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access))).await.expect(200);
+    let with_all = |request: Request| {
+        forwarded.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+    };
+    browser
+        .send(with_all(
+            Request::get(&fixture.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access),
+        ))
+        .await
+        .expect(200);
     let (_, headers) = service.last();
     assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
     assert_eq!(headers["x-forwarded-host"], fixture.url.trim_start_matches("http://"));
     assert_eq!(headers["x-forwarded-proto"], "http");
-    assert_eq!(headers["x-portunus-user"], fixture.user("alice").as_str(), "`Connection` cannot name our headers away");
-    assert!(!format!("{headers:?}").contains("evil") && !format!("{headers:?}").contains("203.0.113.7"), "{headers:?}");
+    assert_eq!(
+        headers["x-portunus-user"],
+        fixture.user("alice").as_str(),
+        "`Connection` cannot name our headers away"
+    );
+    assert!(
+        !format!("{headers:?}").contains("evil") && !format!("{headers:?}").contains("203.0.113.7"),
+        "{headers:?}"
+    );
     // What we say of ourselves is configured, never derived.
-    for path in ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/mcp", "/mcp"] {
-        let answer = browser.send(with_all(Request::get(&fixture.at(path)).without_cookies())).await;
-        assert!(!answer.body.contains("evil") && !format!("{:?}", answer.headers).contains("evil"), "{answer:?}");
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource/mcp",
+        "/mcp",
+    ] {
+        let answer =
+            browser.send(with_all(Request::get(&fixture.at(path)).without_cookies())).await;
+        assert!(
+            !answer.body.contains("evil") && !format!("{:?}", answer.headers).contains("evil"),
+            "{answer:?}"
+        );
     }
-    assert!(!fixture.log.text().contains(r#""peer":"203.0.113.7""#), "nor is it logged as the caller's address");
+    assert!(
+        !fixture.log.text().contains(r#""peer":"203.0.113.7""#),
+        "nor is it logged as the caller's address"
+    );
     fixture.close().await;
 }
 
@@ -163,7 +208,9 @@ async fn t39_paths_that_could_mean_two_things_are_refused() {
     let host = fixture.url.trim_start_matches("http://").to_owned();
     let ask = async |path: &str| {
         let token = &tokens.access;
-        let bytes = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+        let bytes = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
         raw::exchange(fixture.address, bytes.as_bytes()).await.status()
     };
     assert_eq!(ask("/mcp/legacy/fine").await, 200);
@@ -196,7 +243,8 @@ async fn t39_paths_that_could_mean_two_things_are_refused() {
     fixture.close().await;
 }
 
-/// What products that check who calls tell the applications behind them, and what else no application should get from a stranger.
+/// What products that check who calls tell the applications behind them, and what else no
+/// application should get from a stranger.
 const NOT_PASSED: &[&str] = &[
     "X-Remote-User",
     "X-Remote-Group",
@@ -257,7 +305,8 @@ const NOT_PASSED: &[&str] = &[
 #[tokio::test]
 async fn t61_a_proxied_request_carries_what_is_listed_and_no_more() {
     let (open, closed) = (Service::start().await, Service::start().await);
-    let pass_headers = ["X-Acme-*", "x-tenant"].map(|text| HeaderPattern::parse(text).unwrap()).to_vec();
+    let pass_headers =
+        ["X-Acme-*", "x-tenant"].map(|text| HeaderPattern::parse(text).unwrap()).to_vec();
     let proxies = vec![
         ProxyRoute { pass_headers, ..ProxyRoute::new("/mcp/open/", open.target.clone()) },
         ProxyRoute::new("/mcp/closed/", closed.target.clone()),
@@ -274,19 +323,30 @@ async fn t61_a_proxied_request_carries_what_is_listed_and_no_more() {
         ("last-event-id", "7"),
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ];
-    for (path, service, passes_more) in [("/mcp/open/", &open, true), ("/mcp/closed/", &closed, false)] {
+    for (path, service, passes_more) in
+        [("/mcp/open/", &open, true), ("/mcp/closed/", &closed, false)]
+    {
         let (_, browser, tokens) = fixture.connect(path).await;
-        let request = Request::get(&fixture.at(&format!("{path}x"))).without_cookies().bearer(&tokens.access);
+        let request =
+            Request::get(&fixture.at(&format!("{path}x"))).without_cookies().bearer(&tokens.access);
         let request = NOT_PASSED.iter().fold(request, |request, name| request.header(name, "root"));
-        let request = passed.iter().fold(request, |request, (name, value)| request.header(name, value));
-        let request = request.header("x-acme-tenant", "t1").header("X-Tenant", "t2").header("x-tenants", "root");
+        let request =
+            passed.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = request
+            .header("x-acme-tenant", "t1")
+            .header("X-Tenant", "t2")
+            .header("x-tenants", "root");
         browser.send(request).await.expect(200);
         let (_, headers) = service.last();
         for (name, value) in passed {
             assert_eq!(headers[name], value, "{path}");
         }
         for (name, value) in [("x-acme-tenant", "t1"), ("x-tenant", "t2")] {
-            assert_eq!(headers.get(name).map(|found| found == value), passes_more.then_some(true), "{path} {name}: {headers:?}");
+            assert_eq!(
+                headers.get(name).map(|found| found == value),
+                passes_more.then_some(true),
+                "{path} {name}: {headers:?}"
+            );
         }
         assert!(!format!("{headers:?}").contains("root"), "{path}: {headers:?}");
         assert_eq!(headers["x-portunus-user"], fixture.user("alice").as_str());

@@ -1,4 +1,5 @@
-//! What load balancers and browsers ask first: health, unknown paths, CORS. A stop is next door, in `tests/ops/shutdown.rs`.
+//! What load balancers and browsers ask first: health, unknown paths, CORS. A stop is next door, in
+//! `tests/ops/shutdown.rs`.
 
 use http::Method;
 use portunus_testkit::agent::Request;
@@ -12,18 +13,29 @@ async fn health_and_readiness() {
     let agent = fixture.browser();
     for path in ["/health", "/healthz"] {
         // Load balancers call by address.
-        let page = agent.send(Request::get(&fixture.at(path)).header("host", "10.1.2.3:8080")).await.expect(200);
+        let page = agent
+            .send(Request::get(&fixture.at(path)).header("host", "10.1.2.3:8080"))
+            .await
+            .expect(200);
         assert_eq!(page.json(), json!({"status": "ok"}), "{path}");
     }
-    assert_eq!(agent.send(Request::get(&fixture.at("/ready"))).await.expect(200).json()["status"], "ok");
+    assert_eq!(
+        agent.send(Request::get(&fixture.at("/ready"))).await.expect(200).json()["status"],
+        "ok"
+    );
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn unknown_paths_are_404_and_say_nothing_of_sign_in() {
     let fixture = GatewayFixture::start().await;
-    for path in ["/nothing", "/mcp/nobody", "/mcp/dice/more", "/auth/nothing", "/.well-known/oauth-protected-resource/mcp/nobody"]
-    {
+    for path in [
+        "/nothing",
+        "/mcp/nobody",
+        "/mcp/dice/more",
+        "/auth/nothing",
+        "/.well-known/oauth-protected-resource/mcp/nobody",
+    ] {
         let page = fixture.browser().send(Request::get(&fixture.at(path))).await.expect(404);
         assert_eq!(page.header("www-authenticate"), "", "{path}");
         assert!(!page.header("x-request-id").is_empty(), "{path}");
@@ -33,11 +45,17 @@ async fn unknown_paths_are_404_and_say_nothing_of_sign_in() {
 
 #[tokio::test]
 async fn browser_clients_of_allowed_origins_may_ask_first() {
-    let setup = Setup { https: true, allowed_origins: vec!["https://inspector.example".to_owned()], ..Setup::default() };
+    let setup = Setup {
+        https: true,
+        allowed_origins: vec!["https://inspector.example".to_owned()],
+        ..Setup::default()
+    };
     let fixture = GatewayFixture::of(setup).await;
     let preflight = |path: &str, origin: &str| {
         let request = Request::new(Method::OPTIONS, &fixture.at(path)).header("origin", origin);
-        request.header("access-control-request-method", "POST").header("access-control-request-headers", "authorization")
+        request
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization")
     };
     let agent = fixture.browser();
     let mcp = agent.send(preflight("/mcp", "https://inspector.example")).await.expect(204);

@@ -1,4 +1,5 @@
-//! Requests that name two hosts (threat 65): refused on every route, in both protocols, before anything else is looked at.
+//! Requests that name two hosts (threat 65): refused on every route, in both protocols, before
+//! anything else is looked at.
 
 use std::net::SocketAddr;
 
@@ -64,20 +65,32 @@ async fn t65_a_request_for_two_hosts_is_refused_on_every_route() {
     ];
     for route in ROUTES {
         for (target, hosts) in two_hosts {
-            let answered = status(&fixture, &format!("{target}{route}"), &format!("{hosts}{bearer}")).await;
+            let answered =
+                status(&fixture, &format!("{target}{route}"), &format!("{hosts}{bearer}")).await;
             assert_eq!(answered, 400, "{target}{route} {hosts:?}");
         }
     }
     assert_eq!(service.count(), 0, "none of them reached the service");
     // Forms of a target that name no path.
-    for line in ["OPTIONS * HTTP/1.1", "CONNECT gw.example:443 HTTP/1.1", "CONNECT evil.example:443 HTTP/1.1"] {
+    for line in [
+        "OPTIONS * HTTP/1.1",
+        "CONNECT gw.example:443 HTTP/1.1",
+        "CONNECT evil.example:443 HTTP/1.1",
+    ] {
         let bytes = format!("{line}\r\nHost: gw.example\r\nConnection: close\r\n\r\n");
         assert_eq!(raw::exchange(fixture.address, bytes.as_bytes()).await.status(), 400, "{line}");
     }
     // One host that is not ours, and one that is, however it is spelt.
-    for (target, host) in [("https://evil.example", "evil.example"), ("", "evil.example"), ("http://gw.example:80", "gw.example")]
-    {
-        assert_eq!(status(&fixture, &format!("{target}/tools"), &format!("Host: {host}\r\n")).await, 403, "{target} {host}");
+    for (target, host) in [
+        ("https://evil.example", "evil.example"),
+        ("", "evil.example"),
+        ("http://gw.example:80", "gw.example"),
+    ] {
+        assert_eq!(
+            status(&fixture, &format!("{target}/tools"), &format!("Host: {host}\r\n")).await,
+            403,
+            "{target} {host}"
+        );
     }
     let one_host = [
         ("", "gw.example"),
@@ -92,9 +105,18 @@ async fn t65_a_request_for_two_hosts_is_refused_on_every_route() {
         ("http://gw.example", "gw.example:80"),
     ];
     for (target, host) in one_host {
-        let answered = status(&fixture, &format!("{target}/mcp/legacy/x"), &format!("Host: {host}\r\n{bearer}")).await;
+        let answered = status(
+            &fixture,
+            &format!("{target}/mcp/legacy/x"),
+            &format!("Host: {host}\r\n{bearer}"),
+        )
+        .await;
         assert_eq!(answered, 200, "{target} {host}");
-        assert_eq!(service.last().1["x-forwarded-host"], "gw.example", "{target} {host}: ours as it is configured");
+        assert_eq!(
+            service.last().1["x-forwarded-host"],
+            "gw.example",
+            "{target} {host}: ours as it is configured"
+        );
     }
     assert_eq!(service.count(), one_host.len());
     fixture.close().await;
@@ -110,8 +132,11 @@ fn client(names: &[&str], address: SocketAddr) -> reqwest::ClientBuilder {
 async fn t65_over_http_2_too() {
     let fixture = GatewayFixture::start().await;
     let port = fixture.address.port();
-    let http =
-        client(&["localhost", "evil.example"], fixture.address).tls_certs_only([]).http2_prior_knowledge().build().unwrap();
+    let http = client(&["localhost", "evil.example"], fixture.address)
+        .tls_certs_only([])
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
     let ask = async |name: &str, path: &str, host: Option<&str>| {
         let mut request = http.get(format!("http://{name}:{port}{path}"));
         if let Some(host) = host {
@@ -132,14 +157,21 @@ async fn t65_over_http_2_too() {
             assert_eq!(ask(authority, route, Some(host)).await, 400, "{route} {authority} {host}");
         }
     }
-    for (host, expected) in
-        [(None, 200), (Some("localhost:PORT"), 200), (Some("LOCALHOST:PORT"), 200), (Some("x@localhost:PORT"), 400)]
-    {
+    for (host, expected) in [
+        (None, 200),
+        (Some("localhost:PORT"), 200),
+        (Some("LOCALHOST:PORT"), 200),
+        (Some("x@localhost:PORT"), 400),
+    ] {
         assert_eq!(ask("localhost", "/auth/jwks.json", host).await, expected, "{host:?}");
     }
     assert_eq!(ask("evil.example", "/auth/jwks.json", None).await, 403);
     assert_eq!(ask("evil.example", "/health", None).await, 200, "balancers know us by address");
-    assert_eq!(ask("localhost", "/mcp/%64ice", None).await, 400, "and paths have one spelling here too");
+    assert_eq!(
+        ask("localhost", "/mcp/%64ice", None).await,
+        400,
+        "and paths have one spelling here too"
+    );
     fixture.close().await;
 }
 
@@ -148,18 +180,24 @@ async fn t65_and_over_tls() {
     const CERTIFICATE: &str = include_str!("../../../testkit/fixtures/gateway-1.pem");
     const KEY: &str = include_str!("../../../testkit/fixtures/gateway-1.key.pem");
     let variables = [("TLS_CERTIFICATE_FILE", "server.pem"), ("TLS_KEY_FILE", "server.key.pem")];
-    let program = Program::start_with(&variables, &[("server.pem", CERTIFICATE), ("server.key.pem", KEY)]).await;
+    let program =
+        Program::start_with(&variables, &[("server.pem", CERTIFICATE), ("server.key.pem", KEY)])
+            .await;
     let port: u16 = program.url.rsplit_once(':').unwrap().1.parse().unwrap();
     let root = || Certificate::from_pem(CERTIFICATE.as_bytes()).unwrap();
     let builder = || client(&["localhost"], ([127, 0, 0, 1], port).into()).tls_certs_only([root()]);
-    for (http, version) in
-        [(builder().build().unwrap(), Version::HTTP_2), (builder().http1_only().build().unwrap(), Version::HTTP_11)]
-    {
+    for (http, version) in [
+        (builder().build().unwrap(), Version::HTTP_2),
+        (builder().http1_only().build().unwrap(), Version::HTTP_11),
+    ] {
         // HTTP/1.1 has no host in its target.
-        for (host, over_two, over_one) in
-            [("evil.example", 400, 403), (&*format!("LOCALHOST:{port}"), 200, 200), ("localhost", 400, 200)]
-        {
-            let answer = http.get(program.at("/auth/jwks.json")).header("host", host).send().await.unwrap();
+        for (host, over_two, over_one) in [
+            ("evil.example", 400, 403),
+            (&*format!("LOCALHOST:{port}"), 200, 200),
+            ("localhost", 400, 200),
+        ] {
+            let answer =
+                http.get(program.at("/auth/jwks.json")).header("host", host).send().await.unwrap();
             assert_eq!(answer.version(), version);
             let expected = if version == Version::HTTP_2 { over_two } else { over_one };
             assert_eq!(answer.status().as_u16(), expected, "{version:?} {host}");

@@ -1,5 +1,6 @@
-//! Bounds on what strangers can fill (threats 55, 56, 62, 63): connections, sign-ins, registrations, bytes. A flood costs its own address or
-//! person, and others are served meanwhile. Floods are bounded in count; assertions are on counts, never on times. Rates are next door, in
+//! Bounds on what strangers can fill (threats 55, 56, 62, 63): connections, sign-ins,
+//! registrations, bytes. A flood costs its own address or person, and others are served meanwhile.
+//! Floods are bounded in count; assertions are on counts, never on times. Rates are next door, in
 //! [`super::rate_limits`], bounds of one person in [`super::limits_by_person`].
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -45,21 +46,34 @@ async fn t55_a_flood_of_registrations_drives_out_only_its_own() {
     let metadata = json!({"redirect_uris": ["http://127.0.0.1/cb"]});
     let mut flood = Vec::new();
     for n in 0..40 {
-        let page = from(&agent, FLOOD, Request::json(&fixture.at("/auth/register"), &metadata)).await.expect(201);
+        let page = from(&agent, FLOOD, Request::json(&fixture.at("/auth/register"), &metadata))
+            .await
+            .expect(201);
         flood.push(page.json()["client_id"].as_str().unwrap().to_owned());
         fixture.clock.advance(Duration::from_millis(1));
         if n == 20 {
-            let late = from(&agent, GOOD, Request::json(&fixture.at("/auth/register"), &metadata)).await.expect(201);
+            let late = from(&agent, GOOD, Request::json(&fixture.at("/auth/register"), &metadata))
+                .await
+                .expect(201);
             agent.keep_secret(late.json()["registration_access_token"].as_str().unwrap());
         }
         agent.keep_secret(page.json()["registration_access_token"].as_str().unwrap());
     }
     let large = json!({"redirect_uris": ["http://127.0.0.1/cb"], "jwks": {"keys": [], "padding": "x".repeat(20_000)}});
-    let refused = from(&agent, GOOD, Request::json(&fixture.at("/auth/register"), &large)).await.expect(400);
+    let refused =
+        from(&agent, GOOD, Request::json(&fixture.at("/auth/register"), &large)).await.expect(400);
     assert_eq!(refused.error(), "invalid_client_metadata");
     let kept = fixture.stores().clients.list_clients(100).await.unwrap();
-    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 5, "the disk has a bound");
-    assert_eq!(kept.iter().filter(|client| flood.contains(&client.id.to_string())).count(), 3, "two are of other addresses");
+    assert_eq!(
+        fixture.stores().clients.count_unused_clients().await.unwrap(),
+        5,
+        "the disk has a bound"
+    );
+    assert_eq!(
+        kept.iter().filter(|client| flood.contains(&client.id.to_string())).count(),
+        3,
+        "two are of other addresses"
+    );
     assert_eq!(kept[0].id.as_str(), flood[39], "whoever comes is let in, and the oldest go");
     good.connect(&fixture.browser()).await;
     fixture.close().await;
@@ -69,8 +83,11 @@ async fn t55_a_flood_of_registrations_drives_out_only_its_own() {
 async fn t55_nobody_uses_up_the_host_of_a_document() {
     const ID: &str = "https://app.hosts.example/client.json";
     let hosts = Arc::new(HostileHosts::start().await);
-    let fixture =
-        GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..behind_a_proxy(Limits::UNLIMITED) }).await;
+    let fixture = GatewayFixture::of(Setup {
+        hostile_hosts: Some(Arc::clone(&hosts)),
+        ..behind_a_proxy(Limits::UNLIMITED)
+    })
+    .await;
     let headers = vec![("cache-control", "max-age=60".to_owned())];
     let document = json!({
         "client_id": ID, "client_name": "Metadata app", "redirect_uris": ["http://127.0.0.1:7777/callback"],
@@ -91,12 +108,21 @@ async fn t55_nobody_uses_up_the_host_of_a_document() {
 
     // Another address, which never asked before, with the same host.
     let template = fixture.client("/mcp").await;
-    let client = OAuthClient { id: ID.to_owned(), secret: None, auth_method: "none".to_owned(), ..template };
+    let client =
+        OAuthClient { id: ID.to_owned(), secret: None, auth_method: "none".to_owned(), ..template };
     let tokens = client.connect(&fixture.browser()).await;
     assert_eq!(hosts.requests().len(), 11);
 
     // Its host fails, and strangers go on: users of the client go on, with the copy of before.
-    hosts.serve(ID, Behaviour::Response { status: 503, content_type: "text/plain", headers: vec![], body: String::new() });
+    hosts.serve(
+        ID,
+        Behaviour::Response {
+            status: 503,
+            content_type: "text/plain",
+            headers: vec![],
+            body: String::new(),
+        },
+    );
     fixture.clock.advance(Duration::from_secs(120));
     for n in 0..60 {
         ask(&format!("https://app.hosts.example/again-{n}.json"), FLOOD).await;
@@ -116,7 +142,9 @@ async fn connect(source: &str, to: SocketAddr) -> TcpStream {
 async fn exchange(stream: &mut TcpStream, bytes: &str) -> String {
     stream.write_all(bytes.as_bytes()).await.unwrap();
     let head = head(stream).await;
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or_default()];
     timeout(PATIENCE, stream.read_exact(&mut body)).await.expect("a body").unwrap();
     head
@@ -136,7 +164,8 @@ async fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// Of these connections, how many has the gateway closed within a moment in which nothing more is closed?
+/// Of these connections, how many has the gateway closed within a moment in which nothing more is
+/// closed?
 async fn closed(streams: &mut [TcpStream], at_least: usize) -> usize {
     let counting = async {
         loop {
@@ -171,14 +200,23 @@ async fn t62_idle_connections_of_one_address_take_no_others() {
             _ => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x08\x06\0\0\0\0\0pingping",
         };
         if n % 4 == 1 {
-            assert!(exchange(&mut stream, &health).await.starts_with("HTTP/1.1 200"), "the newest is let in");
+            assert!(
+                exchange(&mut stream, &health).await.starts_with("HTTP/1.1 200"),
+                "the newest is let in"
+            );
         } else {
             stream.write_all(start).await.unwrap();
         }
         flood.push(stream);
     }
-    assert!(closed(&mut flood, 80).await >= 80, "so many of one address, and the longest idle ones go");
-    assert!(exchange(&mut good, &health).await.starts_with("HTTP/1.1 200"), "another address notices nothing");
+    assert!(
+        closed(&mut flood, 80).await >= 80,
+        "so many of one address, and the longest idle ones go"
+    );
+    assert!(
+        exchange(&mut good, &health).await.starts_with("HTTP/1.1 200"),
+        "another address notices nothing"
+    );
     let mut newcomer = connect("127.0.0.2", fixture.address).await;
     assert!(exchange(&mut newcomer, &health).await.starts_with("HTTP/1.1 200"));
     fixture.close().await;
@@ -195,13 +233,19 @@ async fn t62_whoever_has_a_token_is_no_stranger_at_their_address() {
         fixture.address, tokens.access
     );
     let mut colleague = connect("127.0.0.3", fixture.address).await;
-    assert!(exchange(&mut colleague, &ask).await.starts_with("HTTP/1.1 400"), "let through, and not a message");
+    assert!(
+        exchange(&mut colleague, &ask).await.starts_with("HTTP/1.1 400"),
+        "let through, and not a message"
+    );
     let mut flood = Vec::new();
     for _ in 0..30 {
         flood.push(connect("127.0.0.3", fixture.address).await);
     }
     assert!(closed(&mut flood, 25).await >= 25);
-    assert!(exchange(&mut colleague, &ask).await.starts_with("HTTP/1.1 400"), "the same connection, at the flood's own address");
+    assert!(
+        exchange(&mut colleague, &ask).await.starts_with("HTTP/1.1 400"),
+        "the same connection, at the flood's own address"
+    );
     fixture.close().await;
 }
 
@@ -216,7 +260,9 @@ async fn t62_http2_that_only_pings_is_closed() {
             if stream.write_all(b"\0\0\x08\x06\0\0\0\0\0pingping").await.is_err() {
                 return;
             }
-            if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(500), stream.read(&mut buffer)).await {
+            if let Ok(Ok(0) | Err(_)) =
+                timeout(Duration::from_millis(500), stream.read(&mut buffer)).await
+            {
                 return;
             }
         }
@@ -240,7 +286,15 @@ async fn t62_every_route_has_places_and_they_are_each_addresss_own() {
         stream.write_all(head.as_bytes()).await.unwrap();
         slow.push(stream);
     }
-    let paths = ["/", "/health", "/mcp", "/mcp/dice", "/tools", "/auth/authorize", "/.well-known/oauth-authorization-server"];
+    let paths = [
+        "/",
+        "/health",
+        "/mcp",
+        "/mcp/dice",
+        "/tools",
+        "/auth/authorize",
+        "/.well-known/oauth-authorization-server",
+    ];
     let agent = fixture.browser();
     let get = |path: &str| Request::get(&fixture.at(path)).without_cookies();
     // Until the three are under way.
@@ -275,7 +329,8 @@ async fn silent_server() -> Url {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 while head(&mut stream).await.starts_with("GET /quick ") {
-                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                    let _ =
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
                 }
                 let _ = stream.read(&mut [0; 64]).await;
             });
@@ -288,12 +343,15 @@ async fn silent_server() -> Url {
 async fn t62_proxied_requests_count_for_their_person() {
     let limits = Limits { requests_per_user: 3, ..Limits::default() };
     let target = silent_server().await;
-    let proxies = vec![ProxyRoute { pattern: "/mcp/silent/".to_owned(), target, pass_headers: Vec::new() }];
+    let proxies =
+        vec![ProxyRoute { pattern: "/mcp/silent/".to_owned(), target, pass_headers: Vec::new() }];
     let fixture = GatewayFixture::of(Setup { proxies, limits, ..Setup::default() }).await;
     let (_, browser, alice) = fixture.connect("/mcp/silent/quick").await;
     let waiting: Vec<_> = (0..3)
         .map(|n| {
-            let request = Request::get(&fixture.at(&format!("/mcp/silent/hang/{n}"))).without_cookies().bearer(&alice.access);
+            let request = Request::get(&fixture.at(&format!("/mcp/silent/hang/{n}")))
+                .without_cookies()
+                .bearer(&alice.access);
             let browser = browser.clone();
             tokio::spawn(async move {
                 // A quick one may have its place just now.
@@ -304,7 +362,9 @@ async fn t62_proxied_requests_count_for_their_person() {
             })
         })
         .collect();
-    let quick = |token: &str| Request::get(&fixture.at("/mcp/silent/quick")).without_cookies().bearer(token);
+    let quick = |token: &str| {
+        Request::get(&fixture.at("/mcp/silent/quick")).without_cookies().bearer(token)
+    };
     let full = async {
         while browser.send(quick(&alice.access)).await.status != 429 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -344,7 +404,11 @@ async fn t56_bytes_of_one_person_have_a_bound() {
         unfinished.push(stream);
     }
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"padding": "x".repeat(300)}});
-    let send = async |token: &str| browser.send(Request::json(&fixture.at("/mcp"), &ping).without_cookies().bearer(token)).await;
+    let send = async |token: &str| {
+        browser
+            .send(Request::json(&fixture.at("/mcp"), &ping).without_cookies().bearer(token))
+            .await
+    };
     let full = async {
         loop {
             let page = send(&alice.access).await;
@@ -374,15 +438,21 @@ async fn t56_sessions_keep_little_of_what_clients_say_of_themselves() {
     let limits = Limits { bytes_per_user: 3 * 1024 * 1024, ..Limits::default() };
     let fixture = GatewayFixture::of(Setup { limits, ..Setup::default() }).await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
-    // Twenty of them are kept; did a session keep its message, the fourth would find the budget used up.
+    // Twenty of them are kept; did a session keep its message, the fourth would find the budget
+    // used up.
     for n in 0..20 {
         let initialize = json!({"jsonrpc": "2.0", "id": n, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25",
             "capabilities": {"experimental": {"x": {"padding": "x".repeat(500_000)}}},
             "clientInfo": {"name": "x".repeat(500_000), "version": "1"},
         }});
-        let request = Request::json(&fixture.at("/mcp"), &initialize).without_cookies().bearer(&tokens.access);
-        let page = browser.send(request.header("accept", "application/json, text/event-stream")).await.expect(200);
+        let request = Request::json(&fixture.at("/mcp"), &initialize)
+            .without_cookies()
+            .bearer(&tokens.access);
+        let page = browser
+            .send(request.header("accept", "application/json, text/event-stream"))
+            .await
+            .expect(200);
         assert!(!page.header("mcp-session-id").is_empty());
     }
     fixture.close().await;
@@ -398,7 +468,9 @@ async fn t56_a_node_reads_no_body_before_the_seal() {
         let mut waiting = Vec::new();
         for envelope in ["", "portunus-envelope: AAAA\r\n", "portunus-envelope: \u{e9}\r\n"] {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            let request = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\n{envelope}Content-Length: 4000000\r\n\r\n");
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\n{envelope}Content-Length: 4000000\r\n\r\n"
+            );
             // Not a byte of the body is sent: a node that waits for it does not answer.
             let answer = exchange(&mut stream, &request).await;
             assert!(answer.starts_with("HTTP/1.1 403"), "{path} {envelope}: {answer}");
@@ -407,7 +479,11 @@ async fn t56_a_node_reads_no_body_before_the_seal() {
     }
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let mcp = McpClient::connect(&browser, &fixture.at_node(1, "/mcp"), &tokens.access).await;
-    assert_eq!(mcp.call_text("uuid_add", json!({"a": 1, "b": 1})).await, "2", "nodes still reach one another");
+    assert_eq!(
+        mcp.call_text("uuid_add", json!({"a": 1, "b": 1})).await,
+        "2",
+        "nodes still reach one another"
+    );
     fixture.close().await;
 }
 
@@ -417,14 +493,18 @@ async fn t63_sign_ins_that_nobody_finishes_have_a_cap_by_address() {
     let fixture = GatewayFixture::of(behind_a_proxy(limits)).await;
     let client = fixture.client("/mcp").await;
     let begin = async |browser: &Agent, address: &str| {
-        let page = from(browser, address, Request::get(client.authorization().url().as_str())).await.expect(200);
+        let page = from(browser, address, Request::get(client.authorization().url().as_str()))
+            .await
+            .expect(200);
         fixture.clock.advance(Duration::from_millis(1));
         page.form("/auth/consent").value("transaction").to_owned()
     };
     let good = begin(&fixture.browser(), GOOD).await;
     let mut flood = Vec::new();
     for n in 0..30 {
-        flood.push(begin(&fixture.browser(), if n % 2 == 0 { FLOOD } else { "::ffff:192.0.2.66" }).await);
+        flood.push(
+            begin(&fixture.browser(), if n % 2 == 0 { FLOOD } else { "::ffff:192.0.2.66" }).await,
+        );
     }
     // Those who open the sign-in page themselves have transactions too.
     for _ in 0..5 {
@@ -452,9 +532,11 @@ async fn t63_a_sign_in_is_sent_to_the_provider_so_often_and_no_more() {
     let browser = fixture.browser();
     let page = browser.send(Request::get(&fixture.at("/auth/signin"))).await.expect(303);
     assert!(!page.header("location").is_empty());
-    // It belongs to this browser; its id is nowhere on the way to Okta, so an authorization is begun to know one.
+    // It belongs to this browser; its id is nowhere on the way to Okta, so an authorization is
+    // begun to know one.
     let client = fixture.client("/mcp").await;
-    let consent = browser.send(Request::get(client.authorization().url().as_str())).await.expect(200);
+    let consent =
+        browser.send(Request::get(client.authorization().url().as_str())).await.expect(200);
     let form = consent.form("/auth/consent");
     let transaction = form.value("transaction").to_owned();
     browser.send(form.request([("decision", "allow")])).await;
@@ -479,13 +561,20 @@ async fn t63_a_long_path_is_no_long_line() {
         for request in [
             format!("GET /{path} HTTP/1.1\r\nHost: localhost:{address}\r\n\r\n"),
             format!("GET /health HTTP/1.1\r\nHost: {path}\r\n\r\n"),
-            format!("GET / HTTP/1.1\r\nHost: localhost:{address}\r\nOrigin: https://{path}\r\n\r\n"),
+            format!(
+                "GET / HTTP/1.1\r\nHost: localhost:{address}\r\nOrigin: https://{path}\r\n\r\n"
+            ),
         ] {
             let mut other = TcpStream::connect(format!("127.0.0.1:{address}")).await.unwrap();
             exchange(&mut other, &request).await;
         }
         assert!(
-            exchange(&mut stream, &format!("GET /health HTTP/1.1\r\nHost: localhost:{address}\r\n\r\n")).await.contains("200")
+            exchange(
+                &mut stream,
+                &format!("GET /health HTTP/1.1\r\nHost: localhost:{address}\r\n\r\n")
+            )
+            .await
+            .contains("200")
         );
         program.signal("TERM");
         let log = program.folder.path().join("log");

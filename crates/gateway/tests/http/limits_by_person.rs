@@ -1,5 +1,5 @@
-//! Threat 47: what one person may have under way at once, and how large a message may be. Past the bound the answer is 429 or 413, nothing
-//! reaches a server, and nobody else notices.
+//! Threat 47: what one person may have under way at once, and how large a message may be. Past the
+//! bound the answer is 429 or 413, nothing reaches a server, and nobody else notices.
 
 use std::sync::Arc;
 
@@ -47,7 +47,9 @@ async fn t47_one_person_has_so_many_streams_and_the_next_is_429() {
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let mut open = Vec::new();
     for n in 0..EACH {
-        open.push(open_stream(&fixture, &mcp).await.unwrap_or_else(|head| panic!("stream {n}: {head}")));
+        open.push(
+            open_stream(&fixture, &mcp).await.unwrap_or_else(|head| panic!("stream {n}: {head}")),
+        );
     }
     let reached = fixture.uuid.seen().len();
     for _ in 0..3 {
@@ -72,7 +74,8 @@ async fn t47_one_person_has_so_many_streams_and_the_next_is_429() {
 async fn t47_one_person_has_so_many_calls_under_way_and_the_next_is_429() {
     let fixture = GatewayFixture::start().await;
     let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
-    let mcp = Arc::new(McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await);
+    let mcp =
+        Arc::new(McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await);
     mcp.call_text("echo", json!({"text": "wakes the server"})).await;
     let before = fixture.uuid.seen().len();
     let hang = |n: usize| json!({"jsonrpc": "2.0", "id": n.to_string(), "method": "tools/call", "params": {"name": "hang"}});
@@ -82,12 +85,16 @@ async fn t47_one_person_has_so_many_calls_under_way_and_the_next_is_429() {
             tokio::spawn(async move { agent.try_send(call).await })
         })
         .collect();
-    eventually("all of them reach the server", async || fixture.uuid.seen().len() >= before + EACH).await;
+    eventually("all of them reach the server", async || fixture.uuid.seen().len() >= before + EACH)
+        .await;
     let reached = fixture.uuid.seen().len();
     let modern = json!({"jsonrpc": "2.0", "id": "modern", "method": "tools/call", "params": {"name": "hang", "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}});
-    let modern = Request::json(&fixture.at("/mcp/uuid"), &modern).without_cookies().bearer(&tokens.access);
-    let modern = modern.header("accept", "application/json, text/event-stream").header("mcp-protocol-version", "2026-07-28");
+    let modern =
+        Request::json(&fixture.at("/mcp/uuid"), &modern).without_cookies().bearer(&tokens.access);
+    let modern = modern
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2026-07-28");
     let modern = modern.header("mcp-method", "tools/call").header("mcp-name", "hang");
     // However it is asked: in the session, and without one.
     for call in [mcp.message(&hang(EACH)), modern] {
@@ -128,22 +135,32 @@ async fn t47_a_message_past_the_limit_is_413_however_it_is_framed() {
     );
     let limit = fixture.config.body_limit;
     let message = |length: usize| {
-        let (before, after) =
-            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":""#, r#""}}}"#);
+        let (before, after) = (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":""#,
+            r#""}}}"#,
+        );
         let text = "x".repeat(length - before.len() - after.len());
         format!("{before}{text}{after}")
     };
     let declared = |body: &str| format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
     let chunked = |body: &str| {
         let pieces = body.as_bytes().chunks(64 * 1024);
-        let pieces: Vec<_> =
-            pieces.map(|piece| format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap())).collect();
+        let pieces: Vec<_> = pieces
+            .map(|piece| {
+                format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap())
+            })
+            .collect();
         format!("{head}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", pieces.concat())
     };
     let reached = fixture.uuid.seen().len();
     for body in [message(limit + 1), message(2 * limit)] {
         for bytes in [declared(&body), chunked(&body)] {
-            assert_eq!(raw::exchange(fixture.address, bytes.as_bytes()).await.status(), 413, "{} bytes", body.len());
+            assert_eq!(
+                raw::exchange(fixture.address, bytes.as_bytes()).await.status(),
+                413,
+                "{} bytes",
+                body.len()
+            );
         }
     }
     assert_eq!(fixture.uuid.seen().len(), reached, "nothing reached the server");
@@ -152,8 +169,15 @@ async fn t47_a_message_past_the_limit_is_413_however_it_is_framed() {
         200,
         "the limit itself is allowed"
     );
-    assert_eq!(mcp.call_text("echo", json!({"text": "after"})).await, "after", "the session goes on");
+    assert_eq!(
+        mcp.call_text("echo", json!({"text": "after"})).await,
+        "after",
+        "the session goes on"
+    );
     assert_eq!(fixture.grants("alice").await, 1);
-    assert!(!fixture.log.text().contains("xxxxxxxxxxxxxxxx"), "the log says nothing of what was in the body");
+    assert!(
+        !fixture.log.text().contains("xxxxxxxxxxxxxxxx"),
+        "the log says nothing of what was in the body"
+    );
     fixture.close().await;
 }

@@ -1,6 +1,7 @@
-//! The gateway end to end over HTTP: the real gateway on a real socket, a fake Okta, real MCP servers, a browser and a client. One file for
-//! each route or theme: what people are promised, what attackers must not get, and what browsers and clients really do. What operators
-//! rely on is next door, in `tests/ops`; both stand on `tests/fixture`.
+//! The gateway end to end over HTTP: the real gateway on a real socket, a fake Okta, real MCP
+//! servers, a browser and a client. One file for each route or theme: what people are promised,
+//! what attackers must not get, and what browsers and clients really do. What operators rely on is
+//! next door, in `tests/ops`; both stand on `tests/fixture`.
 
 #[cfg(test)]
 mod admission;

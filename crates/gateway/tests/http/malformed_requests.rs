@@ -1,5 +1,5 @@
-//! Requests that are not quite right: tokens cut or stretched, headers and bodies that no library would send, secrets where they
-//! must not be.
+//! Requests that are not quite right: tokens cut or stretched, headers and bodies that no library
+//! would send, secrets where they must not be.
 
 use portunus_testkit::{
     agent::{Request, raw},
@@ -28,20 +28,32 @@ async fn t22_a_token_is_whole_or_nothing() {
             kind,
         ]
     };
-    for spoilt in spoil(&tokens.access).into_iter().filter(|spoilt| *spoilt != tokens.access && spoilt.is_ascii()) {
+    for spoilt in spoil(&tokens.access)
+        .into_iter()
+        .filter(|spoilt| *spoilt != tokens.access && spoilt.is_ascii())
+    {
         let Ok(value) = http::HeaderValue::from_str(&format!("Bearer {spoilt}")) else { continue };
-        let request = Request::get(&fixture.at("/tools")).without_cookies().header("authorization", value.to_str().unwrap());
+        let request = Request::get(&fixture.at("/tools"))
+            .without_cookies()
+            .header("authorization", value.to_str().unwrap());
         let answer = browser.send(request).await;
         assert_eq!(answer.status, 401, "{spoilt}: {answer:?}");
-        assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""), "{answer:?}");
+        assert!(
+            answer.header("www-authenticate").contains("error=\"invalid_token\""),
+            "{answer:?}"
+        );
     }
     for spoilt in spoil(tokens.refresh()).into_iter().filter(|spoilt| spoilt != tokens.refresh()) {
         assert_eq!(client.refresh(&spoilt).await.expect(400).error(), "invalid_grant", "{spoilt}");
     }
-    // A refresh token is no access token, nor the other way round; and the hash of a token opens nothing.
+    // A refresh token is no access token, nor the other way round; and the hash of a token opens
+    // nothing.
     let hash = portunus_core::secret::TokenHash::of(&tokens.access).to_string();
     for other in [tokens.refresh(), &hash] {
-        browser.send(Request::get(&fixture.at("/tools")).without_cookies().bearer(other)).await.expect(401);
+        browser
+            .send(Request::get(&fixture.at("/tools")).without_cookies().bearer(other))
+            .await
+            .expect(401);
     }
     assert_eq!(client.refresh(&tokens.access).await.expect(400).error(), "invalid_grant");
     assert_eq!(fixture.grants("alice").await, 1);
@@ -51,7 +63,9 @@ async fn t22_a_token_is_whole_or_nothing() {
 /// The answer to a raw request with these header lines and this body.
 async fn post(fixture: &GatewayFixture, path: &str, headers: &str, body: &[u8]) -> u16 {
     let host = fixture.url.trim_start_matches("http://");
-    let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}").into_bytes();
+    let mut bytes =
+        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}")
+            .into_bytes();
     bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
     bytes.extend_from_slice(body);
     raw::exchange(fixture.address, &bytes).await.status()
@@ -76,19 +90,28 @@ async fn t23_malformed_authorization_is_400_or_401() {
     ];
     let long = [b"Bearer ".as_slice(), &b"x".repeat(20_000)].concat();
     for value in values.into_iter().chain([long.as_slice()]) {
-        for (path, kind) in
-            [("/mcp", "application/json"), ("/auth/token", "application/x-www-form-urlencoded"), ("/tools", "text/plain")]
-        {
+        for (path, kind) in [
+            ("/mcp", "application/json"),
+            ("/auth/token", "application/x-www-form-urlencoded"),
+            ("/tools", "text/plain"),
+        ] {
             let host = fixture.url.trim_start_matches("http://");
             let method = if path == "/tools" { "GET" } else { "POST" };
-            let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n");
+            let mut bytes = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n"
+            );
             bytes.push_str("Content-Length: 0\r\nAuthorization: ");
             let bytes = [bytes.as_bytes(), value, b"\r\n\r\n"].concat();
             let status = raw::exchange(fixture.address, &bytes).await.status();
-            assert!([400, 401].contains(&status), "{path} {:?}: {status}", String::from_utf8_lossy(value));
+            assert!(
+                [400, 401].contains(&status),
+                "{path} {:?}: {status}",
+                String::from_utf8_lossy(value)
+            );
         }
     }
-    let twice = "Authorization: Bearer x\r\nAuthorization: Bearer y\r\nContent-Type: application/json\r\n";
+    let twice =
+        "Authorization: Bearer x\r\nAuthorization: Bearer y\r\nContent-Type: application/json\r\n";
     assert_eq!(post(&fixture, "/mcp", twice, b"{}").await, 400);
     fixture.close().await;
 }
@@ -108,30 +131,59 @@ async fn t23_forms_that_are_none_are_400_and_huge_ones_413() {
     for path in ["/auth/token", "/auth/consent", "/auth/signout", "/token"] {
         for body in bodies {
             let status = post(&fixture, path, form, body).await;
-            assert!([400, 401].contains(&status), "{path} {:?}: {status}", String::from_utf8_lossy(body));
+            assert!(
+                [400, 401].contains(&status),
+                "{path} {:?}: {status}",
+                String::from_utf8_lossy(body)
+            );
         }
         assert_eq!(post(&fixture, path, form, &b"a=".repeat(5 << 20)).await, 413, "{path}");
-        assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", b"{}").await, 400, "{path}");
+        assert_eq!(
+            post(&fixture, path, "Content-Type: application/json\r\n", b"{}").await,
+            400,
+            "{path}"
+        );
     }
     for path in ["/auth/register", "/register"] {
         assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", b"\xff").await, 400);
-        assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", &b"[".repeat(60_000)).await, 400, "deep nesting");
-        assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", &b"x".repeat(10 << 20)).await, 413);
+        assert_eq!(
+            post(&fixture, path, "Content-Type: application/json\r\n", &b"[".repeat(60_000)).await,
+            400,
+            "deep nesting"
+        );
+        assert_eq!(
+            post(&fixture, path, "Content-Type: application/json\r\n", &b"x".repeat(10 << 20))
+                .await,
+            413
+        );
     }
     let twice = "grant_type=refresh_token&grant_type=refresh_token&client_id=x&refresh_token=y";
-    assert_eq!(post(&fixture, "/auth/token", form, twice.as_bytes()).await, 400, "duplicates (threat 7)");
+    assert_eq!(
+        post(&fixture, "/auth/token", form, twice.as_bytes()).await,
+        400,
+        "duplicates (threat 7)"
+    );
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn t23_odd_queries_are_pages_not_crashes() {
     let fixture = GatewayFixture::start().await;
-    for path in
-        ["/auth/authorize", "/auth/signin", "/auth/callback", "/auth/callback/okta", "/auth/callback/%00", "/mcp", "/tools"]
-    {
-        for query in ["%", "%ff", "a=%zz", "&&&=", "=&=", "transaction=%00", "state=%ff", "server_name=%ff"] {
+    for path in [
+        "/auth/authorize",
+        "/auth/signin",
+        "/auth/callback",
+        "/auth/callback/okta",
+        "/auth/callback/%00",
+        "/mcp",
+        "/tools",
+    ] {
+        for query in
+            ["%", "%ff", "a=%zz", "&&&=", "=&=", "transaction=%00", "state=%ff", "server_name=%ff"]
+        {
             let host = fixture.url.trim_start_matches("http://");
-            let bytes = format!("GET {path}?{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            let bytes =
+                format!("GET {path}?{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
             let status = raw::exchange(fixture.address, bytes.as_bytes()).await.status();
             assert!(status < 500, "{path}?{query}: {status}");
         }
@@ -155,7 +207,8 @@ async fn t40_requests_that_could_be_two_are_not_answered_as_two() {
         ("Transfer-Encoding: chunked\r\n", "HTTP/1.0"),
     ];
     for (headers, version) in cases {
-        let bytes = format!("POST /auth/token {version}\r\nHost: {host}\r\n{headers}\r\n0\r\n\r\n{inner}");
+        let bytes =
+            format!("POST /auth/token {version}\r\nHost: {host}\r\n{headers}\r\n0\r\n\r\n{inner}");
         let statuses = raw::exchange(fixture.address, bytes.as_bytes()).await.statuses();
         assert_eq!(statuses, [400], "{headers:?}");
     }
@@ -180,21 +233,44 @@ async fn t48_a_token_in_the_query_is_refused_and_not_logged() {
 
 #[tokio::test]
 async fn t48_errors_do_not_repeat_what_they_were_given() {
-    let okta = Options { client_secret: "another-secret-that-nobody-may-see".to_owned(), ..Options::default() };
+    let okta = Options {
+        client_secret: "another-secret-that-nobody-may-see".to_owned(),
+        ..Options::default()
+    };
     let fixture = GatewayFixture::of(Setup { okta, ..Setup::default() }).await;
     let (client, browser, tokens) = fixture.connect("/mcp").await;
     let answers = [
         client.refresh(&format!("{}x", tokens.refresh())).await,
         client.token_request([("grant_type", tokens.refresh())]).await,
         client.token_request([(tokens.refresh(), "x"), (tokens.refresh(), "y")]).await,
-        browser.send(Request::get(&fixture.at("/mcp")).without_cookies().bearer(&format!("{}x", tokens.access))).await,
-        browser.open(&fixture.at(&format!("/auth/authorize?client_id={}", tokens.access))).await.page(),
-        browser.open(&fixture.at(&format!("/auth/callback?state={}&code={}", tokens.access, tokens.refresh()))).await.page(),
+        browser
+            .send(
+                Request::get(&fixture.at("/mcp"))
+                    .without_cookies()
+                    .bearer(&format!("{}x", tokens.access)),
+            )
+            .await,
+        browser
+            .open(&fixture.at(&format!("/auth/authorize?client_id={}", tokens.access)))
+            .await
+            .page(),
+        browser
+            .open(&fixture.at(&format!(
+                "/auth/callback?state={}&code={}",
+                tokens.access,
+                tokens.refresh()
+            )))
+            .await
+            .page(),
     ];
     for answer in answers {
         assert!(answer.status.is_client_error(), "{answer:?}");
         for token in [&tokens.access, tokens.refresh()] {
-            assert!(!answer.body.contains(&token[..24]) && !format!("{:?}", answer.headers).contains(&token[..24]), "{answer:?}");
+            assert!(
+                !answer.body.contains(&token[..24])
+                    && !format!("{:?}", answer.headers).contains(&token[..24]),
+                "{answer:?}"
+            );
         }
     }
     // A client secret that Okta refuses: the detail is in the log, the secret is not.
@@ -203,6 +279,9 @@ async fn t48_errors_do_not_repeat_what_they_were_given() {
     let page = other.begin(&fresh, &other.authorization()).await.page();
     let failed = page.form("/auth/consent").submit([("decision", "allow")]).await.page();
     assert_eq!(failed.status, 502, "{failed:?}");
-    assert!(fixture.log.text().contains("AUTH_OKTA_SECRET"), "the log says which setting to look at");
+    assert!(
+        fixture.log.text().contains("AUTH_OKTA_SECRET"),
+        "the log says which setting to look at"
+    );
     fixture.close().await;
 }

@@ -1,4 +1,5 @@
-//! MCP through the gateway: all servers together, one of them, and one of them by query (parity A8, A11).
+//! MCP through the gateway: all servers together, one of them, and one of them by query (parity A8,
+//! A11).
 
 use portunus_testkit::{agent::McpClient, mcp_servers::fixture_binary};
 use serde_json::json;
@@ -18,7 +19,10 @@ async fn all_servers_under_one_sign_in() {
     let rolled = mcp.call("dice_roll", json!({"sides": 6})).await;
     assert_eq!(rolled["result"]["isError"], false, "{rolled}");
     let unknown = mcp.call("dice_nothing", json!({})).await;
-    assert!(unknown["error"]["message"].is_string() || unknown["result"]["isError"] == true, "{unknown}");
+    assert!(
+        unknown["error"]["message"].is_string() || unknown["result"]["isError"] == true,
+        "{unknown}"
+    );
     fixture.close().await;
 }
 
@@ -28,7 +32,10 @@ async fn one_server_by_its_path() {
     let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert!(mcp.tools().await.contains(&"echo".to_owned()), "plain names");
-    assert_eq!(mcp.call_text("echo", json!({"text": "as it is: ü\u{2028}"})).await, "as it is: ü\u{2028}");
+    assert_eq!(
+        mcp.call_text("echo", json!({"text": "as it is: ü\u{2028}"})).await,
+        "as it is: ü\u{2028}"
+    );
     fixture.close().await;
 }
 
@@ -36,9 +43,11 @@ async fn one_server_by_its_path() {
 async fn one_server_by_query() {
     let fixture = GatewayFixture::start().await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &fixture.at("/mcp?server_name=uuid"), &tokens.access).await;
+    let mcp =
+        McpClient::connect(&browser, &fixture.at("/mcp?server_name=uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("echo", json!({"text": "plain"})).await, "plain");
-    let nobody = browser.send(mcp.message(&json!({})).at(&fixture.at("/mcp?server_name=nobody"))).await;
+    let nobody =
+        browser.send(mcp.message(&json!({})).at(&fixture.at("/mcp?server_name=nobody"))).await;
     assert_eq!(nobody.status, 404);
     fixture.close().await;
 }
@@ -61,7 +70,11 @@ async fn a_session_outlives_a_restart_of_the_gateway() {
     assert_eq!(mcp.call_text("uuid_add", json!({"a": 1, "b": 2})).await, "3");
     fixture.stop().await;
     fixture.restart().await;
-    assert_eq!(mcp.call_text("uuid_add", json!({"a": 20, "b": 22})).await, "42", "the client need not begin anew");
+    assert_eq!(
+        mcp.call_text("uuid_add", json!({"a": 20, "b": 22})).await,
+        "42",
+        "the client need not begin anew"
+    );
     fixture.close().await;
 }
 
@@ -76,11 +89,24 @@ async fn a_tool_shows_its_face_among_all_servers() {
         let tools = tools["result"]["tools"].as_array().unwrap();
         let clock = tools.iter().find(|tool| tool["name"] == format!("{server}_clock")).unwrap();
         let uri = format!("ui://{server}/clock.html");
-        assert_eq!(clock["_meta"], json!({"ui": {"resourceUri": uri}, "fixture": {"exact": 1.5}}), "as the server wrote it");
+        assert_eq!(
+            clock["_meta"],
+            json!({"ui": {"resourceUri": uri}, "fixture": {"exact": 1.5}}),
+            "as the server wrote it"
+        );
         let read = mcp.request("resources/read", json!({ "uri": uri })).await;
-        assert_eq!(read["result"]["contents"][0]["text"], format!("<title>The clock of {server}</title>"), "{read}");
+        assert_eq!(
+            read["result"]["contents"][0]["text"],
+            format!("<title>The clock of {server}</title>"),
+            "{read}"
+        );
     }
     let again = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
-    assert_eq!(again.server["capabilities"]["extensions"]["io.modelcontextprotocol/ui"], json!({}), "{}", again.server);
+    assert_eq!(
+        again.server["capabilities"]["extensions"]["io.modelcontextprotocol/ui"],
+        json!({}),
+        "{}",
+        again.server
+    );
     fixture.close().await;
 }

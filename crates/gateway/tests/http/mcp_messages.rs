@@ -1,5 +1,6 @@
-//! Threat 35: messages that could be read in two ways, because header and body disagree, a key comes twice or in another case, or several
-//! messages come as one. Each is refused before a server hears of it, and leaves the session as it was.
+//! Threat 35: messages that could be read in two ways, because header and body disagree, a key
+//! comes twice or in another case, or several messages come as one. Each is refused before a server
+//! hears of it, and leaves the session as it was.
 
 use portunus_testkit::agent::{McpClient, Page, Request};
 use serde_json::{Value, json};
@@ -11,11 +12,15 @@ const MODERN: &str = "2026-07-28";
 const MARKER: &str = "words-of-a-body-that-is-refused";
 
 /// The headers of a sound call of the tool `echo`.
-const SOUND: [(&str, &str); 3] = [("mcp-protocol-version", MODERN), ("mcp-method", "tools/call"), ("mcp-name", "echo")];
+const SOUND: [(&str, &str); 3] =
+    [("mcp-protocol-version", MODERN), ("mcp-method", "tools/call"), ("mcp-name", "echo")];
 
 fn call(fixture: &GatewayFixture, token: &str, headers: &[(&str, &str)], body: &str) -> Request {
-    let request = Request::post(&fixture.at("/mcp/uuid")).without_cookies().bearer(token).body(body);
-    let request = request.header("content-type", "application/json").header("accept", "application/json, text/event-stream");
+    let request =
+        Request::post(&fixture.at("/mcp/uuid")).without_cookies().bearer(token).body(body);
+    let request = request
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream");
     headers.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
@@ -69,7 +74,11 @@ async fn t35_headers_and_body_must_agree() {
     ];
     for headers in disagreeing {
         let answer = browser.send(sound(headers)).await.expect(400);
-        assert_eq!((code_of(&answer), answer.json()["id"].as_str()), (-32020, Some("one")), "{headers:?}");
+        assert_eq!(
+            (code_of(&answer), answer.json()["id"].as_str()),
+            (-32020, Some("one")),
+            "{headers:?}"
+        );
     }
     nothing_happened(&fixture, reached).await;
 
@@ -79,7 +88,11 @@ async fn t35_headers_and_body_must_agree() {
     let answer = mcp.post(&modern_call()).await.expect(400);
     assert_eq!(code_of(&answer), -32020);
     assert_eq!(fixture.uuid.seen().len(), reached, "nothing reached the server");
-    assert_eq!(mcp.call_text("echo", json!({"text": "after it"})).await, "after it", "the session goes on");
+    assert_eq!(
+        mcp.call_text("echo", json!({"text": "after it"})).await,
+        "after it",
+        "the session goes on"
+    );
     fixture.close().await;
 }
 
@@ -87,18 +100,36 @@ async fn t35_headers_and_body_must_agree() {
 fn ambiguous() -> Vec<String> {
     let arguments = format!(r#""arguments":{{"text":"{MARKER}"}}"#);
     let with = |members: &str| format!(r#"{{"jsonrpc":"2.0","id":7,{members}}}"#);
-    let params = |members: &str| with(&format!(r#""method":"tools/call","params":{{{members},{arguments}}}"#));
+    let params = |members: &str| {
+        with(&format!(r#""method":"tools/call","params":{{{members},{arguments}}}"#))
+    };
     vec![
-        with(&format!(r#""method":"tools/list","method":"tools/call","params":{{"name":"echo",{arguments}}}"#)),
-        with(&format!(r#""method":"tools/list","Method":"tools/call","params":{{"name":"echo",{arguments}}}"#)),
-        with(&format!(r#""method":"tools/list","\u006dethod":"tools/call","params":{{"name":"echo",{arguments}}}"#)),
-        with(&format!(r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"params":{{}}"#)),
-        with(&format!(r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"PARAMS":{{}}"#)),
+        with(&format!(
+            r#""method":"tools/list","method":"tools/call","params":{{"name":"echo",{arguments}}}"#
+        )),
+        with(&format!(
+            r#""method":"tools/list","Method":"tools/call","params":{{"name":"echo",{arguments}}}"#
+        )),
+        with(&format!(
+            r#""method":"tools/list","\u006dethod":"tools/call","params":{{"name":"echo",{arguments}}}"#
+        )),
+        with(&format!(
+            r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"params":{{}}"#
+        )),
+        with(&format!(
+            r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"PARAMS":{{}}"#
+        )),
         with(&format!(r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"id":8"#)),
         with(&format!(r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"Id":8"#)),
-        with(&format!(r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"JSONRPC":"1.0""#)),
-        with(&format!(r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"x":1,"x":2"#)),
-        with(&format!(r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"result":{{}}"#)),
+        with(&format!(
+            r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"JSONRPC":"1.0""#
+        )),
+        with(&format!(
+            r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"x":1,"x":2"#
+        )),
+        with(&format!(
+            r#""method":"tools/call","params":{{"name":"echo",{arguments}}},"result":{{}}"#
+        )),
         params(r#""name":"echo","name":"add""#),
         params(r#""name":"echo","Name":"add""#),
         params(r#""name":"echo","n\u0061me":"add""#),
@@ -120,17 +151,22 @@ async fn t35_a_message_that_means_two_things_reaches_no_server() {
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("echo", json!({"text": "before"})).await, "before");
     let reached = fixture.uuid.seen().len();
-    let session = [("mcp-session-id", mcp.session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+    let session =
+        [("mcp-session-id", mcp.session.as_str()), ("mcp-protocol-version", "2025-11-25")];
     for body in ambiguous() {
         for headers in [&session[..], &SOUND[..]] {
             let answer = browser.send(call(&fixture, &tokens.access, headers, &body)).await;
             let code = code_of(&answer);
             assert!([-32600, -32700, -32602].contains(&code), "{body}: {answer:?}");
             // In a session, what is wrong with parameters alone is an ordinary answer.
-            assert!(answer.status == 400 || (headers.len() == 2 && answer.status == 200), "{body}: {answer:?}");
+            assert!(
+                answer.status == 400 || (headers.len() == 2 && answer.status == 200),
+                "{body}: {answer:?}"
+            );
         }
     }
-    // What the gateway reads of a modern request's `_meta`, twice or in another case: neither may decide.
+    // What the gateway reads of a modern request's `_meta`, twice or in another case: neither may
+    // decide.
     let versions = [
         r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/protocolVersion":"2025-11-25""#,
         r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","IO.modelcontextprotocol/protocolversion":"2025-11-25""#,
@@ -144,6 +180,10 @@ async fn t35_a_message_that_means_two_things_reaches_no_server() {
         assert_eq!(code_of(&answer), -32600, "{body}");
     }
     nothing_happened(&fixture, reached).await;
-    assert_eq!(mcp.call_text("echo", json!({"text": "after"})).await, "after", "the session goes on");
+    assert_eq!(
+        mcp.call_text("echo", json!({"text": "after"})).await,
+        "after",
+        "the session goes on"
+    );
     fixture.close().await;
 }

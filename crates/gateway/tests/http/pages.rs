@@ -15,7 +15,10 @@ fn check_headers(page: &Page) {
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     assert_eq!(page.header("cache-control"), "no-store");
     let html = page.body.to_lowercase();
-    assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("style=\""), "{page:?}");
+    assert!(
+        !html.contains("<script") && !html.contains("<img") && !html.contains("style=\""),
+        "{page:?}"
+    );
 }
 
 #[tokio::test]
@@ -34,7 +37,10 @@ async fn t13_what_clients_call_themselves_stays_text() {
     check_headers(&page);
     assert!(page.text().contains("<script>alert(1)</script>"), "shown as it is: {}", page.text());
     assert!(!page.body.contains("logo.png"), "no picture from elsewhere");
-    assert!(!page.body.contains('\u{202e}') && !page.body.contains('\u{200b}'), "nothing that cannot be seen");
+    assert!(
+        !page.body.contains('\u{202e}') && !page.body.contains('\u{200b}'),
+        "nothing that cannot be seen"
+    );
     page.form("/auth/consent").submit([("decision", "allow")]).await.returned();
     let authorization = client.authorization();
     let code = client.authorize(&browser, &authorization).await.code();
@@ -45,7 +51,8 @@ async fn t13_what_clients_call_themselves_stays_text() {
 
 #[tokio::test]
 async fn t13_every_page_forbids_frames_and_scripts() {
-    let fixture = GatewayFixture::of(Setup { partner: true, https: true, ..Setup::default() }).await;
+    let fixture =
+        GatewayFixture::of(Setup { partner: true, https: true, ..Setup::default() }).await;
     let browser = fixture.browser();
     for (path, status) in [
         ("/", 200),

@@ -1,4 +1,5 @@
-//! Paths that are spelt in a second way (threat 60): none of them is matched with anything, so none crosses the border between two routes.
+//! Paths that are spelt in a second way (threat 60): none of them is matched with anything, so none
+//! crosses the border between two routes.
 
 use portunus::config::ProxyRoute;
 use portunus_testkit::agent::{McpClient, raw};
@@ -20,7 +21,9 @@ async fn t60_a_second_spelling_does_not_cross_the_border_between_routes() {
     let host = fixture.url.trim_start_matches("http://").to_owned();
     let ask = async |path: &str| {
         let token = &tokens.access;
-        let bytes = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+        let bytes = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
         raw::exchange(fixture.address, bytes.as_bytes()).await.status()
     };
     assert_eq!(ask("/api/users").await, 200);
@@ -109,11 +112,16 @@ async fn t60_nor_anything_else_that_is_known_by_its_path() {
         );
         let answer = raw::exchange(fixture.address, bytes.as_bytes()).await;
         assert_eq!(answer.status(), 400, "{method} {path}: {answer:?}");
-        assert!(answer.text.contains("could be read as another one"), "{method} {path}: {answer:?}");
+        assert!(
+            answer.text.contains("could be read as another one"),
+            "{method} {path}: {answer:?}"
+        );
     }
     // Nor is a resource known by a second spelling: no grant comes of one.
     let grants = fixture.grants("alice").await;
-    for resource in ["/mcp/%64ice", "/mcp/x/../dice", "/mcp//dice", "//mcp/dice", "/mcp\\dice", "/mcp/./dice"] {
+    for resource in
+        ["/mcp/%64ice", "/mcp/x/../dice", "/mcp//dice", "//mcp/dice", "/mcp\\dice", "/mcp/./dice"]
+    {
         let asked = client.authorization().with("resource", &fixture.at(resource));
         let page = client.begin(&browser, &asked).await.page().expect(400);
         let told = page.click("Tell the application").await.returned();

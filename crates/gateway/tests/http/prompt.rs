@@ -1,4 +1,5 @@
-//! `prompt`, `max_age`, `login_hint` (OpenID Connect Core 1.0 section 3.1.2.1): what a client may ask of the person's sign-in.
+//! `prompt`, `max_age`, `login_hint` (OpenID Connect Core 1.0 section 3.1.2.1): what a client may
+//! ask of the person's sign-in.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::fixture::GatewayFixture;
 #[tokio::test]
 async fn t11_none_shows_no_page_and_tells_only_clients_that_people_know() {
     let fixture = GatewayFixture::start().await;
-    let (browser, web, local) = (fixture.browser(), fixture.web_client("/mcp").await, fixture.client("/mcp").await);
+    let (browser, web, local) =
+        (fixture.browser(), fixture.web_client("/mcp").await, fixture.client("/mcp").await);
     let silent = |client: &OAuthClient| client.authorization().with("prompt", "none");
     let nobody = fixture.browser();
 
@@ -51,7 +53,8 @@ async fn login_has_the_person_sign_in_again() {
     let fixture = GatewayFixture::start().await;
     let (client, browser, _) = fixture.connect("/mcp").await;
     let before = browser.cookie("_login").unwrap().value;
-    let authorization = client.authorization().with("prompt", "login").with("login_hint", "bob@acme.example");
+    let authorization =
+        client.authorization().with("prompt", "login").with("login_hint", "bob@acme.example");
     let watched = fixture.browser();
     fixture.sign_in(&watched).await;
     watched.stop_at(&fixture.okta_authorize());
@@ -68,7 +71,11 @@ async fn login_has_the_person_sign_in_again() {
     let code = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
     client.tokens(client.redeem(&authorization, &code).await);
     assert_ne!(browser.cookie("_login").unwrap().value, before, "a new login");
-    assert_eq!((fixture.grants("alice").await, fixture.grants("bob").await), (1, 1), "of whoever signed in this time");
+    assert_eq!(
+        (fixture.grants("alice").await, fixture.grants("bob").await),
+        (1, 1),
+        "of whoever signed in this time"
+    );
     fixture.close().await;
 }
 
@@ -79,7 +86,10 @@ async fn an_old_login_is_not_enough_for_max_age() {
     client.connect(&browser).await;
     let authorization = client.authorization().with("max_age", "300");
     fixture.clock.advance(Duration::from_secs(300));
-    assert!(matches!(client.begin(&browser, &authorization).await, Landing::Client(_)), "young enough");
+    assert!(
+        matches!(client.begin(&browser, &authorization).await, Landing::Client(_)),
+        "young enough"
+    );
     fixture.clock.advance(Duration::from_secs(1));
     let trips = fixture.okta.count(Endpoint::Authorize);
     let page = client.begin(&browser, &authorization).await.page();
@@ -93,15 +103,27 @@ async fn an_old_login_is_not_enough_for_max_age() {
 async fn consent_asks_again_and_bad_wishes_are_named() {
     let fixture = GatewayFixture::start().await;
     let (client, browser, _) = fixture.connect("/mcp").await;
-    let page = client.begin(&browser, &client.authorization().with("prompt", "consent")).await.page();
+    let page =
+        client.begin(&browser, &client.authorization().with("prompt", "consent")).await.page();
     assert!(page.has_form("/auth/consent"), "{page:?}");
     for (name, value) in [("prompt", "none login"), ("prompt", "sometimes"), ("max_age", "soon")] {
-        let page = client.begin(&browser, &client.authorization().with(name, value)).await.page().expect(400);
+        let page = client
+            .begin(&browser, &client.authorization().with(name, value))
+            .await
+            .page()
+            .expect(400);
         assert!(page.text().contains(name), "{page:?}");
         let told = page.click("Tell the application").await.returned();
         assert_eq!(told.find("error").as_deref(), Some("invalid_request"));
     }
-    let metadata = fixture.browser().send(Request::get(&fixture.at("/.well-known/oauth-authorization-server"))).await.expect(200);
-    assert_eq!(metadata.json()["prompt_values_supported"], json!(["none", "login", "consent", "select_account"]));
+    let metadata = fixture
+        .browser()
+        .send(Request::get(&fixture.at("/.well-known/oauth-authorization-server")))
+        .await
+        .expect(200);
+    assert_eq!(
+        metadata.json()["prompt_values_supported"],
+        json!(["none", "login", "consent", "select_account"])
+    );
     fixture.close().await;
 }

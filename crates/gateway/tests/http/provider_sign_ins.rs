@@ -1,5 +1,5 @@
-//! Sign-ins at identity providers as a browser sees them: an old sign-in, a refusal, a signed-out page. A provider that is down is next door,
-//! in `tests/ops/provider_outage.rs`.
+//! Sign-ins at identity providers as a browser sees them: an old sign-in, a refusal, a signed-out
+//! page. A provider that is down is next door, in `tests/ops/provider_outage.rs`.
 
 use portunus_testkit::{
     agent::Page,
@@ -21,7 +21,8 @@ async fn page(fixture: &GatewayFixture) -> Page {
 async fn fb64_only_a_sign_in_that_is_new_enough_counts() {
     let fixture = GatewayFixture::start().await;
     let now = || portunus_core::Clock::now(&*fixture.clock).as_secs();
-    // What was asked, how old the provider's sign-in is (`None`: it does not say), and whether that does.
+    // What was asked, how old the provider's sign-in is (`None`: it does not say), and whether that
+    // does.
     for (name, value, age, fits) in [
         ("prompt", "login", Some(0), true),
         ("prompt", "login", Some(3600), false),
@@ -34,7 +35,10 @@ async fn fb64_only_a_sign_in_that_is_new_enough_counts() {
         ("login_hint", "alice", None, true),
     ] {
         let auth_time = age.map_or(json!(null), |age| json!(now() - age));
-        fixture.okta.put_person(Person { more_claims: vec![("auth_time".to_owned(), auth_time)], ..Person::new("alice", &[]) });
+        fixture.okta.put_person(Person {
+            more_claims: vec![("auth_time".to_owned(), auth_time)],
+            ..Person::new("alice", &[])
+        });
         let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
         browser.stop_at(&client.redirect_uri);
         let authorization = client.authorization().with(name, value);
@@ -59,7 +63,11 @@ async fn fb66_fb70_who_was_turned_away_may_begin_again() {
     ] {
         fixture.okta.refuse_next(error, description);
         let page = page(&fixture).await;
-        assert!(page.text().contains(words) && !page.text().contains("cannot be reached"), "{error}: {}", page.text());
+        assert!(
+            page.text().contains(words) && !page.text().contains("cannot be reached"),
+            "{error}: {}",
+            page.text()
+        );
         // With the same request, which has not ended: the application still waits for it.
         let returned = page.click("Start again").await.returned();
         assert!(returned.find("code").is_some(), "{error}: {}", returned.url);
@@ -83,14 +91,24 @@ async fn fb72_the_signed_out_page_says_what_happened() {
         (home.form("/auth/signout").submit([]).await.page().expect(200).text(), browser)
     };
     let (told, browser) = signed_out().await;
-    assert!(told.contains("Here and at Acme okta") && !told.contains("may still be signed in"), "{told}");
+    assert!(
+        told.contains("Here and at Acme okta") && !told.contains("may still be signed in"),
+        "{told}"
+    );
     // Once, to the browser that was there.
     let again = browser.open(&fixture.at("/auth/signout")).await.page().text();
     assert!(again.contains("may still be signed in"), "{again}");
-    let stranger = fixture.browser().open(&fixture.at("/auth/signout?state=ptn_st_made-up")).await.page().text();
+    let stranger = fixture
+        .browser()
+        .open(&fixture.at("/auth/signout?state=ptn_st_made-up"))
+        .await
+        .page()
+        .text();
     assert!(stranger.contains("may still be signed in"), "{stranger}");
     // A provider that could not be asked has confirmed nothing.
-    fixture.okta.fail(Endpoint::Logout, Fault::Says(200, "text/html", "<p>Do you want to sign out?</p>"));
+    fixture
+        .okta
+        .fail(Endpoint::Logout, Fault::Says(200, "text/html", "<p>Do you want to sign out?</p>"));
     let (told, _) = signed_out().await;
     assert!(!told.contains("Here and at"), "{told}");
     fixture.close().await;

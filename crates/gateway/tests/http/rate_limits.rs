@@ -1,4 +1,5 @@
-//! Floods from one address: registrations, authorizations, tokens, guesses. What one address did holds up nobody else.
+//! Floods from one address: registrations, authorizations, tokens, guesses. What one address did
+//! holds up nobody else.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -15,12 +16,22 @@ fn few(count: u32) -> Option<Rate> {
 
 async fn fixture(limits: Limits) -> GatewayFixture {
     // Every test stands behind a proxy that is trusted, so that it can come from several addresses.
-    GatewayFixture::of(Setup { limits, trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() }).await
+    GatewayFixture::of(Setup {
+        limits,
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Setup::default()
+    })
+    .await
 }
 
 async fn register(fixture: &GatewayFixture, from: &str) -> Page {
     let metadata = json!({"redirect_uris": ["http://127.0.0.1/cb"]});
-    fixture.browser().send(Request::json(&fixture.at("/auth/register"), &metadata).header("x-forwarded-for", from)).await
+    fixture
+        .browser()
+        .send(
+            Request::json(&fixture.at("/auth/register"), &metadata).header("x-forwarded-for", from),
+        )
+        .await
 }
 
 /// 429, with a time to wait, in the words of OAuth.
@@ -43,7 +54,11 @@ async fn t25_registrations_from_one_address() {
     }
     too_many(&register(&fixture, "2001:db8::ffff").await);
     register(&fixture, "2001:db8:0:1::1").await.expect(201);
-    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 8, "what was refused is not kept");
+    assert_eq!(
+        fixture.stores().clients.count_unused_clients().await.unwrap(),
+        8,
+        "what was refused is not kept"
+    );
     fixture.close().await;
 }
 
@@ -52,12 +67,18 @@ async fn t25_authorizations_from_one_address_end_on_a_page() {
     let fixture = fixture(Limits { authorize: few(2), ..Limits::default() }).await;
     let client = fixture.client("/mcp").await;
     let url = client.authorization().url();
-    let begin = async |from: &str| fixture.browser().send(Request::get(url.as_str()).header("x-forwarded-for", from)).await;
+    let begin = async |from: &str| {
+        fixture.browser().send(Request::get(url.as_str()).header("x-forwarded-for", from)).await
+    };
     for _ in 0..2 {
         begin("192.0.2.1").await.expect(200);
     }
     let page = begin("192.0.2.1").await.expect(429);
-    assert!(page.text().contains("Too many requests") && page.text().contains(page.header("x-request-id")), "{page:?}");
+    assert!(
+        page.text().contains("Too many requests")
+            && page.text().contains(page.header("x-request-id")),
+        "{page:?}"
+    );
     assert!(!page.header("retry-after").is_empty());
     begin("192.0.2.2").await.expect(200);
     fixture.close().await;
@@ -105,12 +126,21 @@ async fn t25_guesses_are_slowed_down_and_the_right_token_is_not() {
     tools(&browser, &fixture, &tokens.access, "192.0.2.1").await.expect(200);
     tools(&browser, &fixture, &guess, "192.0.2.2").await.expect(401);
     for _ in 0..4 {
-        let no_token = Request::get(&fixture.at("/mcp")).without_cookies().header("x-forwarded-for", "192.0.2.1");
-        assert_ne!(browser.send(no_token).await.status, 429, "a client that has no token yet has failed at nothing");
+        let no_token = Request::get(&fixture.at("/mcp"))
+            .without_cookies()
+            .header("x-forwarded-for", "192.0.2.1");
+        assert_ne!(
+            browser.send(no_token).await.status,
+            429,
+            "a client that has no token yet has failed at nothing"
+        );
     }
 
-    let impostor =
-        OAuthClient { secret: Some("guess".to_owned()), auth_method: "client_secret_basic".to_owned(), ..client.clone() };
+    let impostor = OAuthClient {
+        secret: Some("guess".to_owned()),
+        auth_method: "client_secret_basic".to_owned(),
+        ..client.clone()
+    };
     for _ in 0..3 {
         assert_eq!(impostor.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client");
     }

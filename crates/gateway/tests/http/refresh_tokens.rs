@@ -1,5 +1,5 @@
-//! Refresh tokens: one successor each, however often and from wherever they come, and over a restart too. A used one gets the current
-//! pair, or ends its family.
+//! Refresh tokens: one successor each, however often and from wherever they come, and over a
+//! restart too. A used one gets the current pair, or ends its family.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -38,12 +38,19 @@ async fn t17_within_the_grace_window_every_use_gives_the_same_pair() {
     fixture.clock.advance(Duration::from_millis(29_999));
     for from in [&client, &fixture.elsewhere(&client)] {
         let again = from.tokens(from.refresh(first.refresh()).await);
-        assert_eq!(again.refresh(), second.refresh(), "an answer that was lost on the way is given again");
+        assert_eq!(
+            again.refresh(),
+            second.refresh(),
+            "an answer that was lost on the way is given again"
+        );
         assert_eq!(again.access, second.access);
         assert_eq!(again.expires_in, 3570, "what is left of it");
         assert!(opens(&fixture, &client, &again.access).await);
     }
-    assert!(opens(&fixture, &client, &first.access).await, "what was handed out lives out its time");
+    assert!(
+        opens(&fixture, &client, &first.access).await,
+        "what was handed out lives out its time"
+    );
     assert!(fixture.log.text().contains("refresh token used: exchanged"));
     assert!(fixture.log.text().contains("refresh token used again within the grace window"));
     assert_eq!(fixture.grants("alice").await, 1);
@@ -63,14 +70,19 @@ async fn t17_after_it_a_used_token_from_elsewhere_ends_the_family() {
     McpClient::connect(&browser, &fixture.at("/mcp"), &second.access).await;
     refused(&fixture.elsewhere(&client), first.refresh()).await;
     assert_eq!(fixture.grants("alice").await, 0);
-    assert!(fixture.log.text().contains("refresh token used again from another address: its grant is revoked"));
+    assert!(
+        fixture
+            .log
+            .text()
+            .contains("refresh token used again from another address: its grant is revoked")
+    );
     refused(&client, second.refresh()).await;
     assert!(!opens(&fixture, &client, &second.access).await);
     fixture.close().await;
 }
 
-/// Several processes of one client share the refresh token they stored; one of them wakes up hours later with one that the others used
-/// several generations ago.
+/// Several processes of one client share the refresh token they stored; one of them wakes up hours
+/// later with one that the others used several generations ago.
 async fn a_process_comes_back(redis: Option<&Server>) {
     let mut fixture = GatewayFixture::over(redis, Setup::default()).await;
     let (client, _, first) = fixture.connect("/mcp").await;
@@ -81,7 +93,8 @@ async fn a_process_comes_back(redis: Option<&Server>) {
     }
     fixture.stop().await;
     fixture.restart().await;
-    // At once: the pair as it is. Later, when its access token has ended: another access token, and the same refresh token.
+    // At once: the pair as it is. Later, when its access token has ended: another access token, and
+    // the same refresh token.
     for (wait, is_same) in [(0, true), (3600, false), (0, false), (14 * 3600, false)] {
         fixture.clock.advance(Duration::from_secs(wait));
         let woken = client.tokens(client.refresh(first.refresh()).await);
@@ -93,7 +106,10 @@ async fn a_process_comes_back(redis: Option<&Server>) {
     }
     assert_eq!(fixture.grants("alice").await, 1);
     let told = fixture.log.text();
-    let told = told.lines().find(|line| line.contains("refresh token used again from the same address")).expect("it is logged");
+    let told = told
+        .lines()
+        .find(|line| line.contains("refresh token used again from the same address"))
+        .expect("it is logged");
     assert!(told.contains("\"generations\":5"), "{told}");
     // All that it was given goes on.
     let next = client.tokens(client.refresh(last.refresh()).await);
@@ -101,7 +117,12 @@ async fn a_process_comes_back(redis: Option<&Server>) {
     fixture.clock.advance(Duration::from_secs(3600));
     refused(&client, first.refresh()).await;
     assert_eq!(fixture.grants("alice").await, 0);
-    assert!(fixture.log.text().contains("refresh token used again after refresh_reuse: its grant is revoked"));
+    assert!(
+        fixture
+            .log
+            .text()
+            .contains("refresh token used again after refresh_reuse: its grant is revoked")
+    );
     refused(&client, next.refresh()).await;
     fixture.close().await;
 }
@@ -139,8 +160,10 @@ async fn fb16_behind_a_proxy_the_address_is_the_clients_and_a_64_of_ipv6() {
     let fixture = GatewayFixture::of(Setup { trusted_proxies: proxies, ..Setup::default() }).await;
     let client = fixture.client("/mcp").await;
     let send = async |token: &str, from: &str| {
-        let fields = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", &client.id)];
-        let request = Request::form(Method::POST, &fixture.at("/auth/token"), fields).without_cookies();
+        let fields =
+            [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", &client.id)];
+        let request =
+            Request::form(Method::POST, &fixture.at("/auth/token"), fields).without_cookies();
         let answer = client.agent.send(request.header("x-forwarded-for", from)).await;
         let text = |name: &str| answer.json()[name].as_str().map(str::to_owned);
         if let Some(token) = text("refresh_token") {
@@ -148,7 +171,8 @@ async fn fb16_behind_a_proxy_the_address_is_the_clients_and_a_64_of_ipv6() {
         }
         (answer.status.as_u16(), text("refresh_token"))
     };
-    // Where the family's latest rotation came from, from where a used token comes, and whether that is the same.
+    // Where the family's latest rotation came from, from where a used token comes, and whether that
+    // is the same.
     for (home, from, is_same) in [
         ("192.0.2.1", "192.0.2.1", true),
         ("192.0.2.1", "::ffff:192.0.2.1", true),
@@ -195,7 +219,10 @@ async fn fb16_an_access_token_that_was_revoked_is_not_handed_out_again() {
     let again = client.tokens(client.refresh(first.refresh()).await);
     assert_eq!(again.refresh(), second.refresh());
     assert_ne!(again.access, second.access);
-    assert!(opens(&fixture, &client, &again.access).await && !opens(&fixture, &client, &second.access).await);
+    assert!(
+        opens(&fixture, &client, &again.access).await
+            && !opens(&fixture, &client, &second.access).await
+    );
     fixture.close().await;
 }
 
@@ -225,7 +252,9 @@ async fn t17_a_token_that_was_made_up_ends_nothing() {
     let mut guesses = Vec::new();
     // The generation stands behind the 16 bytes of the family, and what proves it behind that.
     for generation in [0_u32, 1, 2, 3, 77, u32::MAX] {
-        guesses.push(made_up(second.refresh(), |body| body[16..20].copy_from_slice(&generation.to_be_bytes())));
+        guesses.push(made_up(second.refresh(), |body| {
+            body[16..20].copy_from_slice(&generation.to_be_bytes());
+        }));
     }
     guesses.retain(|guess| guess != second.refresh());
     for at in [0, 15, 16, 20, 33, 47] {
@@ -233,7 +262,9 @@ async fn t17_a_token_that_was_made_up_ends_nothing() {
     }
     guesses.push(made_up(first.refresh(), |body| body[20..].fill(0)));
     let other = fixture.connect("/mcp").await.2;
-    let proof = URL_SAFE_NO_PAD.decode(&other.refresh()["ptn_rt_".len()..other.refresh().len() - 6]).unwrap();
+    let proof = URL_SAFE_NO_PAD
+        .decode(&other.refresh()["ptn_rt_".len()..other.refresh().len() - 6])
+        .unwrap();
     guesses.push(made_up(first.refresh(), |body| body[20..].copy_from_slice(&proof[20..])));
     for guess in &guesses {
         refused(&thief, guess).await;
@@ -267,7 +298,11 @@ async fn fb11_t17_a_refresh_may_narrow_and_never_widen() {
     let tokens = client.tokens(client.redeem(&authorization, &code).await);
     assert_eq!(tokens.scope, "dice uuid");
     let ask = async |scope: &str| {
-        let fields = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("scope", scope)];
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", tokens.refresh()),
+            ("scope", scope),
+        ];
         client.token_request(fields).await
     };
     // Clients repeat what they asked for at first, not what they were granted (FB11).
@@ -286,7 +321,11 @@ async fn fb11_t17_a_refresh_may_narrow_and_never_widen() {
         let answer = client.tokens(ask(asked).await);
         assert_eq!(answer.scope, given, "{asked:?}");
     }
-    assert_eq!(fixture.grants_of("alice").await[0].scopes.to_string(), "dice uuid", "the grant is as it was");
+    assert_eq!(
+        fixture.grants_of("alice").await[0].scopes.to_string(),
+        "dice uuid",
+        "the grant is as it was"
+    );
     fixture.close().await;
 }
 
@@ -298,8 +337,10 @@ async fn f12_t17_a_hundred_at_once_get_one_successor() {
         let (client, token) = (client.clone(), tokens.refresh().to_owned());
         tokio::spawn(async move { client.refresh(&token).await })
     });
-    let answers: Vec<_> = join_all(tasks).await.into_iter().map(|answer| client.tokens(answer.unwrap())).collect();
-    let successors: BTreeSet<_> = answers.iter().map(|tokens| tokens.refresh().to_owned()).collect();
+    let answers: Vec<_> =
+        join_all(tasks).await.into_iter().map(|answer| client.tokens(answer.unwrap())).collect();
+    let successors: BTreeSet<_> =
+        answers.iter().map(|tokens| tokens.refresh().to_owned()).collect();
     assert_eq!(successors.len(), 1, "one rotation");
     assert_eq!(fixture.grants("alice").await, 1, "nothing was revoked");
     let access: BTreeSet<_> = answers.iter().map(|tokens| tokens.access.clone()).collect();
@@ -327,16 +368,27 @@ async fn t18_a_restart_revives_nothing_and_forgets_nothing() {
     fixture.restart().await;
 
     McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &second.access).await;
-    assert!(browser.open(&fixture.at("/")).await.page().text().contains("Alice"), "still signed in");
+    assert!(
+        browser.open(&fixture.at("/")).await.page().text().contains("Alice"),
+        "still signed in"
+    );
     client.tokens(client.redeem(&pending, &pending_code).await);
-    assert_eq!(client.tokens(client.refresh(first.refresh()).await).refresh(), second.refresh(), "within the grace window");
+    assert_eq!(
+        client.tokens(client.refresh(first.refresh()).await).refresh(),
+        second.refresh(),
+        "within the grace window"
+    );
     refused(&revoked, lost.refresh()).await;
     assert_eq!(revoked.redeem(&authorization, &code).await.expect(400).error(), "invalid_grant");
 
     fixture.clock.advance(Duration::from_secs(31));
     fixture.stop().await;
     fixture.restart().await;
-    assert_eq!(client.tokens(client.refresh(first.refresh()).await).refresh(), second.refresh(), "from the same address");
+    assert_eq!(
+        client.tokens(client.refresh(first.refresh()).await).refresh(),
+        second.refresh(),
+        "from the same address"
+    );
     refused(&fixture.elsewhere(&client), first.refresh()).await;
     refused(&client, second.refresh()).await;
     assert_eq!(fixture.grants("alice").await, 1, "the pending code's own grant is another one");

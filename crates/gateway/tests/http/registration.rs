@@ -1,5 +1,6 @@
-//! What dynamic registration accepts (RFC 7591): redirect URIs and metadata. Reading, changing and deleting a registration is next door, in
-//! [`super::client_management`], floods of them in [`super::limits`].
+//! What dynamic registration accepts (RFC 7591): redirect URIs and metadata. Reading, changing and
+//! deleting a registration is next door, in [`super::client_management`], floods of them in
+//! [`super::limits`].
 
 use portunus_testkit::agent::{Agent, Page, Request};
 use serde_json::{Value, json};
@@ -40,7 +41,11 @@ async fn t06_dangerous_addresses_are_not_registered() {
             assert_eq!(kept["redirect_uris"], json!(["https://app.example/cb"]), "{uri}");
             continue;
         }
-        assert_eq!(register(&fixture, &agent, &among_good).await.expect(400).error(), "invalid_redirect_uri", "{uri}");
+        assert_eq!(
+            register(&fixture, &agent, &among_good).await.expect(400).error(),
+            "invalid_redirect_uri",
+            "{uri}"
+        );
     }
     for member in ["client_uri", "logo_uri", "policy_uri", "tos_uri"] {
         for uri in ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd"] {
@@ -49,8 +54,17 @@ async fn t06_dangerous_addresses_are_not_registered() {
             assert_eq!(answer.error(), "invalid_client_metadata", "{member}: {uri}");
         }
     }
-    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 2, "nothing else was kept");
-    for uri in ["https://app.example/cb", "http://127.0.0.1:1/cb", "com.example.app:/cb", "cursor://anysphere.cursor-mcp/cb"] {
+    assert_eq!(
+        fixture.stores().clients.count_unused_clients().await.unwrap(),
+        2,
+        "nothing else was kept"
+    );
+    for uri in [
+        "https://app.example/cb",
+        "http://127.0.0.1:1/cb",
+        "com.example.app:/cb",
+        "cursor://anysphere.cursor-mcp/cb",
+    ] {
         register(&fixture, &agent, &json!({"redirect_uris": [uri]})).await.expect(201);
     }
     fixture.close().await;
@@ -64,9 +78,18 @@ async fn t06_nonsense_is_refused_with_its_reason() {
         (json!({}), "invalid_redirect_uri"),
         (json!({"redirect_uris": []}), "invalid_redirect_uri"),
         (json!({"redirect_uris": "https://app.example/cb"}), "invalid_client_metadata"),
-        (json!({"redirect_uris": ["https://app.example/cb"], "client_name": "x".repeat(257)}), "invalid_client_metadata"),
-        (json!({"redirect_uris": ["https://app.example/cb"], "client_name": "a\u{0}b"}), "invalid_client_metadata"),
-        (json!({"redirect_uris": ["https://app.example/cb"], "grant_types": ["password"]}), "invalid_client_metadata"),
+        (
+            json!({"redirect_uris": ["https://app.example/cb"], "client_name": "x".repeat(257)}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"redirect_uris": ["https://app.example/cb"], "client_name": "a\u{0}b"}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"redirect_uris": ["https://app.example/cb"], "grant_types": ["password"]}),
+            "invalid_client_metadata",
+        ),
         (json!({"redirect_uris": vec!["https://app.example/cb"; 21]}), "invalid_redirect_uri"),
         (json!([]), "invalid_client_metadata"),
     ];
@@ -76,11 +99,16 @@ async fn t06_nonsense_is_refused_with_its_reason() {
         assert!(!answer.json()["error_description"].as_str().unwrap().is_empty());
     }
     let twice = r#"{"redirect_uris":["https://app.example/cb"],"redirect_uris":["https://evil.example/cb"]}"#;
-    let request = Request::post(&fixture.at("/auth/register")).header("content-type", "application/json").body(twice);
+    let request = Request::post(&fixture.at("/auth/register"))
+        .header("content-type", "application/json")
+        .body(twice);
     agent.send(request).await.expect(400);
-    let form = Request::post(&fixture.at("/auth/register")).header("content-type", "text/plain").body("{}");
+    let form = Request::post(&fixture.at("/auth/register"))
+        .header("content-type", "text/plain")
+        .body("{}");
     agent.send(form).await.expect(415);
-    let huge = json!({"redirect_uris": ["https://app.example/cb"], "software_id": "x".repeat(1 << 20)});
+    let huge =
+        json!({"redirect_uris": ["https://app.example/cb"], "software_id": "x".repeat(1 << 20)});
     register(&fixture, &agent, &huge).await.expect(413);
     assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 0);
     fixture.close().await;

@@ -24,9 +24,15 @@ fn rule(name: &str, tool: &str) -> ScopeRule {
 }
 
 /// A new registration, and what the person grants it.
-async fn registered(fixture: &GatewayFixture, browser: &Agent, name: &str, scope: &str) -> (OAuthClient, Tokens) {
+async fn registered(
+    fixture: &GatewayFixture,
+    browser: &Agent,
+    name: &str,
+    scope: &str,
+) -> (OAuthClient, Tokens) {
     let metadata = json!({ "client_name": name });
-    let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp/uuid"), metadata).await;
+    let client =
+        OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp/uuid"), metadata).await;
     let authorization = client.authorization().with("scope", scope);
     let page = client.begin(browser, &authorization).await.page().expect(200);
     let code = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
@@ -40,8 +46,11 @@ fn add() -> Value {
 
 #[tokio::test]
 async fn fb77_after_a_step_up_an_application_that_registered_anew_goes_on_with_its_session() {
-    let mut fixture =
-        GatewayFixture::of(Setup { scopes: vec![rule("uuid:say", "echo"), rule("uuid:count", "add")], ..Setup::default() }).await;
+    let mut fixture = GatewayFixture::of(Setup {
+        scopes: vec![rule("uuid:say", "echo"), rule("uuid:count", "add")],
+        ..Setup::default()
+    })
+    .await;
     let browser = fixture.browser();
     let (first, tokens) = registered(&fixture, &browser, "Go client", "uuid:say").await;
     let mut mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;

@@ -1,6 +1,8 @@
-//! What goes to a client and comes back with its retry: the `requestState` of a call that waits for its client's input. It is bound to user,
-//! client, resource, method and arguments, and good once (threat 36, and MCP 2026-07-28, multi round-trip requests). Every part that it is
-//! bound to, and its ten minutes, are gone through at the hub, in `crates/mcp/tests/hub/waiting.rs`; here is the true seal, and several nodes.
+//! What goes to a client and comes back with its retry: the `requestState` of a call that waits for
+//! its client's input. It is bound to user, client, resource, method and arguments, and good once
+//! (threat 36, and MCP 2026-07-28, multi round-trip requests). Every part that it is bound to, and
+//! its ten minutes, are gone through at the hub, in `crates/mcp/tests/hub/waiting.rs`; here is the
+//! true seal, and several nodes.
 
 use portunus_testkit::{
     agent::{Agent, Page, Request},
@@ -11,7 +13,8 @@ use serde_json::{Value, json};
 use crate::fixture::{GatewayFixture, Setup, stdio};
 
 const MODERN: &str = "2026-07-28";
-/// Answers the handshake, asks for the roots in the middle of a call, and answers that with what it was told.
+/// Answers the handshake, asks for the roots in the middle of a call, and answers that with what it
+/// was told.
 const SERVER: &str = r#"
     read probe; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"?"}}'
     read hello; echo '{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}}'
@@ -31,19 +34,29 @@ async fn send(browser: &Agent, url: &str, token: &str, method: &str, mut params:
     params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {"roots": {}}});
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    let request = Request::json(url, &message).without_cookies().bearer(token).header("mcp-protocol-version", MODERN);
-    let request = request.header("accept", "application/json, text/event-stream").header("mcp-method", method);
+    let request = Request::json(url, &message)
+        .without_cookies()
+        .bearer(token)
+        .header("mcp-protocol-version", MODERN);
+    let request = request
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-method", method);
     browser.send(request.header("mcp-name", &name)).await
 }
 
 /// Calls, is asked, and gives the retry that answers.
 async fn asked(browser: &Agent, url: &str, token: &str, tool: &str) -> Value {
     let arguments = json!({"amount": 1});
-    let answer = send(browser, url, token, "tools/call", json!({"name": tool, "arguments": arguments})).await.expect(200).json();
+    let answer =
+        send(browser, url, token, "tools/call", json!({"name": tool, "arguments": arguments}))
+            .await
+            .expect(200)
+            .json();
     assert_eq!(answer["result"]["resultType"], "input_required", "{answer}");
     let state = answer["result"]["requestState"].as_str().unwrap().to_owned();
     browser.keep_secret(&state);
-    let question = answer["result"]["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
+    let question =
+        answer["result"]["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
     let answers = json!({question: {"roots": []}});
     json!({"name": tool, "arguments": arguments, "requestState": state, "inputResponses": answers})
 }
@@ -57,7 +70,10 @@ fn goes_on(answer: &Page) -> bool {
 fn is_refused(what: &str, answer: &Page) {
     let told = answer.json();
     assert_eq!(told["error"]["code"], -32602, "{what}: {answer:?}");
-    assert!(told["error"]["message"].as_str().unwrap().contains("not valid for this request"), "{what}: {answer:?}");
+    assert!(
+        told["error"]["message"].as_str().unwrap().contains("not valid for this request"),
+        "{what}: {answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -67,7 +83,8 @@ async fn t36_a_request_state_is_good_for_its_own_request_alone() {
     let url = fixture.at("/mcp");
     let retry = asked(&browser, &url, &tokens.access, "asking_where").await;
 
-    // The same client, another user; the same user, another client; both the same, another resource.
+    // The same client, another user; the same user, another client; both the same, another
+    // resource.
     fixture.okta.sign_in_as("bob");
     let bobs = client.connect(&fixture.browser()).await.access;
     fixture.okta.sign_in_as("alice");
@@ -86,14 +103,25 @@ async fn t36_a_request_state_is_good_for_its_own_request_alone() {
     }
     is_refused(
         "view",
-        &send(&browser, &fixture.at("/mcp?server_name=asking"), &tokens.access, "tools/call", retry.clone()).await,
+        &send(
+            &browser,
+            &fixture.at("/mcp?server_name=asking"),
+            &tokens.access,
+            "tools/call",
+            retry.clone(),
+        )
+        .await,
     );
     is_refused("method", &send(&browser, &url, &tokens.access, "prompts/get", retry.clone()).await);
     for (what, member, value) in [
         ("arguments", "arguments", json!({"amount": 2})),
         ("more arguments", "arguments", json!({"amount": 1, "to": "me"})),
         ("name", "name", json!("uuid_echo")),
-        ("an altered state", "requestState", json!(retry["requestState"].as_str().unwrap().to_owned() + "A")),
+        (
+            "an altered state",
+            "requestState",
+            json!(retry["requestState"].as_str().unwrap().to_owned() + "A"),
+        ),
         ("a cut state", "requestState", json!(retry["requestState"].as_str().unwrap()[..40])),
     ] {
         let mut params = retry.clone();
@@ -105,14 +133,23 @@ async fn t36_a_request_state_is_good_for_its_own_request_alone() {
     assert!(goes_on(&send(&browser, &url, &tokens.access, "tools/call", retry.clone()).await));
     is_refused("the second time", &send(&browser, &url, &tokens.access, "tools/call", retry).await);
 
-    // The process that it waited in is gone: whose it was may send the request again, and nobody else is told so.
+    // The process that it waited in is gone: whose it was may send the request again, and nobody
+    // else is told so.
     let retry = asked(&browser, &url, &tokens.access, "asking_where").await;
     fixture.stop().await;
     fixture.restart().await;
     is_refused("user", &send(&browser, &url, &bobs, "tools/call", retry.clone()).await);
     let lost = send(&browser, &url, &tokens.access, "tools/call", retry).await.json();
-    assert_eq!((&lost["error"]["code"], &lost["error"]["data"]["retriable"]), (&json!(-32603), &json!(true)), "{lost}");
-    assert_eq!((fixture.grants("alice").await, fixture.grants("bob").await), (3, 1), "nothing was revoked");
+    assert_eq!(
+        (&lost["error"]["code"], &lost["error"]["data"]["retriable"]),
+        (&json!(-32603), &json!(true)),
+        "{lost}"
+    );
+    assert_eq!(
+        (fixture.grants("alice").await, fixture.grants("bob").await),
+        (3, 1),
+        "nothing was revoked"
+    );
     fixture.close().await;
 }
 
@@ -125,7 +162,10 @@ async fn t36_a_request_state_is_good_at_any_node_and_once_among_all() {
     for turn in 0..2 {
         let retry = asked(&browser, &urls[turn], &tokens.access, "asking_where").await;
         let answers = futures::future::join_all(
-            urls.iter().cycle().take(10).map(|url| send(&browser, url, &tokens.access, "tools/call", retry.clone())),
+            urls.iter()
+                .cycle()
+                .take(10)
+                .map(|url| send(&browser, url, &tokens.access, "tools/call", retry.clone())),
         )
         .await;
         let went_on = answers.iter().filter(|answer| goes_on(answer)).count();

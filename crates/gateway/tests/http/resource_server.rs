@@ -1,5 +1,5 @@
-//! What the MCP endpoints accept (RFC 6750, RFC 8707): which token, from which origin and host, in which form. Whole and cut tokens are next
-//! door, in [`super::malformed_requests`].
+//! What the MCP endpoints accept (RFC 6750, RFC 8707): which token, from which origin and host, in
+//! which form. Whole and cut tokens are next door, in [`super::malformed_requests`].
 
 use portunus::config::ProxyRoute;
 use portunus_testkit::{
@@ -29,7 +29,12 @@ async fn t30_a_token_is_good_for_its_own_resource_alone() {
     let legacy = FixtureServer::start().await;
     let proxies = vec![ProxyRoute::new("/mcp/legacy/", legacy.url().join("/").unwrap())];
     let fixture = GatewayFixture::of(Setup { proxies, ..Setup::default() }).await;
-    let places = [("/mcp", "/mcp"), ("/mcp/dice", "/mcp/dice"), ("/mcp/uuid", "/mcp/uuid"), ("/mcp/legacy/mcp", "/mcp/legacy")];
+    let places = [
+        ("/mcp", "/mcp"),
+        ("/mcp/dice", "/mcp/dice"),
+        ("/mcp/uuid", "/mcp/uuid"),
+        ("/mcp/legacy/mcp", "/mcp/legacy"),
+    ];
     for (home, _) in places {
         let (_, _, tokens) = fixture.connect(home).await;
         for (path, resource) in places {
@@ -51,10 +56,18 @@ async fn t30_a_token_is_good_for_its_own_resource_alone() {
 async fn t30_the_authorization_server_gives_tokens_for_its_own_resources_alone() {
     let fixture = GatewayFixture::start().await;
     let (client, browser) = (fixture.client("/mcp/dice").await, fixture.browser());
-    for foreign in
-        ["https://other.example/mcp", "http://localhost.evil/mcp", &fixture.at("/mcp/nobody"), &fixture.at("/mcp/dice#x"), "mcp"]
-    {
-        let page = client.begin(&browser, &client.authorization().with("resource", foreign)).await.page().expect(400);
+    for foreign in [
+        "https://other.example/mcp",
+        "http://localhost.evil/mcp",
+        &fixture.at("/mcp/nobody"),
+        &fixture.at("/mcp/dice#x"),
+        "mcp",
+    ] {
+        let page = client
+            .begin(&browser, &client.authorization().with("resource", foreign))
+            .await
+            .page()
+            .expect(400);
         let told = page.click("Tell the application").await.returned();
         assert_eq!(told.find("error").as_deref(), Some("invalid_target"), "{foreign}");
     }
@@ -64,7 +77,11 @@ async fn t30_the_authorization_server_gives_tokens_for_its_own_resources_alone()
     assert_eq!(client.redeem(&widened, &code).await.expect(400).error(), "invalid_target");
     let tokens = client.tokens(client.redeem(&authorization, &code).await);
     let elsewhere = fixture.at("/mcp/uuid");
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("resource", &*elsewhere)];
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", tokens.refresh()),
+        ("resource", &*elsewhere),
+    ];
     assert_eq!(client.token_request(fields).await.expect(400).error(), "invalid_target");
     client.tokens(client.refresh(tokens.refresh()).await);
     fixture.close().await;
@@ -81,7 +98,10 @@ async fn t30_a_scope_that_names_a_server_reaches_that_server_alone() {
     assert!(mcp.tools().await.iter().all(|tool| tool.starts_with("dice_")), "the list is filtered");
     let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "uuid_echo", "arguments": {}}});
     let called = mcp.post(&call).await.expect(403);
-    assert!(called.json()["error"].is_object(), "and the call is refused, by the same rule: {called:?}");
+    assert!(
+        called.json()["error"].is_object(),
+        "and the call is refused, by the same rule: {called:?}"
+    );
     assert!(called.header("www-authenticate").contains("insufficient_scope"), "{called:?}");
     let refused = ping(&fixture, "/mcp?server_name=uuid", &tokens.access).await.expect(403);
     assert!(refused.header("www-authenticate").contains("insufficient_scope"), "{refused:?}");
@@ -91,12 +111,17 @@ async fn t30_a_scope_that_names_a_server_reaches_that_server_alone() {
 
 #[tokio::test]
 async fn t34_other_origins_and_hosts_are_refused() {
-    let fixture =
-        GatewayFixture::of(Setup { https: true, allowed_origins: vec!["https://ok.example".to_owned()], ..Setup::default() })
-            .await;
+    let fixture = GatewayFixture::of(Setup {
+        https: true,
+        allowed_origins: vec!["https://ok.example".to_owned()],
+        ..Setup::default()
+    })
+    .await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
-    let ask = |path: &str| Request::json(&fixture.at(path), &ping).without_cookies().bearer(&tokens.access);
+    let ask = |path: &str| {
+        Request::json(&fixture.at(path), &ping).without_cookies().bearer(&tokens.access)
+    };
     for origin in [
         "https://evil.example",
         "null",
@@ -126,10 +151,16 @@ async fn t34_other_origins_and_hosts_are_refused() {
 async fn t34_a_rebound_name_does_not_reach_a_gateway_on_loopback() {
     let fixture = GatewayFixture::start().await;
     let port = fixture.address.port();
-    for (host, is_fine) in
-        [("localhost", true), ("127.0.0.1", true), ("[::1]", true), ("evil.example", false), ("localhost.evil", false)]
-    {
-        let bytes = format!("GET /auth/jwks.json HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+    for (host, is_fine) in [
+        ("localhost", true),
+        ("127.0.0.1", true),
+        ("[::1]", true),
+        ("evil.example", false),
+        ("localhost.evil", false),
+    ] {
+        let bytes = format!(
+            "GET /auth/jwks.json HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+        );
         let status = raw::exchange(fixture.address, bytes.as_bytes()).await.status();
         assert_eq!(status, if is_fine { 200 } else { 403 }, "{host}");
     }
@@ -141,11 +172,25 @@ async fn t34_only_json_is_taken() {
     let fixture = GatewayFixture::start().await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""] {
-        let request = Request::post(&fixture.at("/mcp")).without_cookies().bearer(&tokens.access).header("content-type", kind);
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+        "",
+    ] {
+        let request = Request::post(&fixture.at("/mcp"))
+            .without_cookies()
+            .bearer(&tokens.access)
+            .header("content-type", kind);
         browser.send(request.body(ping)).await.expect(415);
     }
-    browser.send(Request::post(&fixture.at("/mcp")).without_cookies().bearer(&tokens.access).body(ping)).await.expect(415);
+    browser
+        .send(
+            Request::post(&fixture.at("/mcp")).without_cookies().bearer(&tokens.access).body(ping),
+        )
+        .await
+        .expect(415);
     fixture.close().await;
 }
 
@@ -154,7 +199,8 @@ async fn t36_a_session_belongs_to_its_user_client_and_resource() {
     let fixture = GatewayFixture::start().await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let own = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
-    // One that says it is another application: the same one, registered anew, goes on with its session (FB77).
+    // One that says it is another application: the same one, registered anew, goes on with its
+    // session (FB77).
     let other = json!({ "client_name": "Another client" });
     let other = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), other).await;
     let other_client = other.connect(&fixture.browser()).await;
@@ -162,10 +208,15 @@ async fn t36_a_session_belongs_to_its_user_client_and_resource() {
     fixture.okta.sign_in_as("bob");
     let (_, _, other_user) = fixture.connect("/mcp").await;
     let ping = json!({"jsonrpc": "2.0", "id": 9, "method": "ping"});
-    for (url, token) in
-        [(own.url.clone(), &other_client), (fixture.at("/mcp/dice"), &other_resource), (own.url.clone(), &other_user)]
-    {
-        let stolen = Request::json(&url, &ping).without_cookies().bearer(&token.access).header("mcp-session-id", &own.session);
+    for (url, token) in [
+        (own.url.clone(), &other_client),
+        (fixture.at("/mcp/dice"), &other_resource),
+        (own.url.clone(), &other_user),
+    ] {
+        let stolen = Request::json(&url, &ping)
+            .without_cookies()
+            .bearer(&token.access)
+            .header("mcp-session-id", &own.session);
         assert_eq!(browser.send(stolen).await.status, 404, "as unknown");
     }
     browser.send(own.message(&ping)).await.expect(200);

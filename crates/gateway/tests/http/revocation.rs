@@ -1,5 +1,5 @@
-//! Revocation by the client (RFC 7009), and introspection of its own tokens (RFC 7662). Revocation across nodes is next door, in
-//! `tests/ops/revocation_across_nodes.rs`.
+//! Revocation by the client (RFC 7009), and introspection of its own tokens (RFC 7662). Revocation
+//! across nodes is next door, in `tests/ops/revocation_across_nodes.rs`.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::fixture::GatewayFixture;
 
 /// A client with a secret, registered for the resource at `path`.
 async fn confidential(fixture: &GatewayFixture, path: &str) -> OAuthClient {
-    let metadata = json!({"client_name": "Confidential", "token_endpoint_auth_method": "client_secret_basic"});
+    let metadata =
+        json!({"client_name": "Confidential", "token_endpoint_auth_method": "client_secret_basic"});
     OAuthClient::register_as(&fixture.browser(), &fixture.at(path), metadata).await
 }
 
@@ -33,11 +34,18 @@ async fn introspect(client: &OAuthClient, token: &str) -> Value {
 #[tokio::test]
 async fn a_refresh_token_ends_the_grant_and_an_access_token_itself() {
     let fixture = GatewayFixture::start().await;
-    for (client, hint) in [(fixture.client("/mcp").await, None), (confidential(&fixture, "/mcp").await, Some("access_token"))] {
+    for (client, hint) in [
+        (fixture.client("/mcp").await, None),
+        (confidential(&fixture, "/mcp").await, Some("access_token")),
+    ] {
         let first = client.connect(&fixture.browser()).await;
         let second = client.tokens(client.refresh(first.refresh()).await);
         client.send("revocation_endpoint", [("token", first.access.as_str())]).await.expect(200);
-        assert_eq!((opens(&fixture, &first).await, opens(&fixture, &second).await), (false, true), "one token ends, and at once");
+        assert_eq!(
+            (opens(&fixture, &first).await, opens(&fixture, &second).await),
+            (false, true),
+            "one token ends, and at once"
+        );
 
         let hint = hint.map(|hint| ("token_type_hint", hint));
         let fields = [("token", second.refresh())].into_iter().chain(hint);
@@ -58,7 +66,10 @@ async fn t19_unknown_tokens_are_gone_already() {
     for token in ["x", "ptn_at_", cut, "ptn_rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         client.send("revocation_endpoint", [("token", token)]).await.expect(200);
     }
-    assert_eq!(client.send("revocation_endpoint", [("token", "")]).await.expect(400).error(), "invalid_request");
+    assert_eq!(
+        client.send("revocation_endpoint", [("token", "")]).await.expect(400).error(),
+        "invalid_request"
+    );
     assert!(opens(&fixture, &tokens).await);
     fixture.close().await;
 }
@@ -88,7 +99,10 @@ async fn t16_nobody_ends_or_reads_anothers_tokens() {
     let (_, _, tokens) = fixture.connect("/mcp").await;
     let thief = confidential(&fixture, "/mcp").await;
     for token in [tokens.refresh(), tokens.access.as_str()] {
-        assert_eq!(thief.send("revocation_endpoint", [("token", token)]).await.expect(400).error(), "invalid_grant");
+        assert_eq!(
+            thief.send("revocation_endpoint", [("token", token)]).await.expect(400).error(),
+            "invalid_grant"
+        );
         assert_eq!(introspect(&thief, token).await, json!({"active": false}));
     }
     let impostor = OAuthClient { secret: Some("guessed".to_owned()), ..thief.clone() };
@@ -115,15 +129,30 @@ async fn a_client_learns_what_its_own_tokens_are() {
     assert_eq!(introspect(&client, tokens.refresh()).await["active"], true);
 
     let successor = client.tokens(client.refresh(tokens.refresh()).await);
-    assert_eq!(introspect(&client, tokens.refresh()).await, json!({"active": false}), "it was exchanged");
+    assert_eq!(
+        introspect(&client, tokens.refresh()).await,
+        json!({"active": false}),
+        "it was exchanged"
+    );
     fixture.clock.advance(Duration::from_secs(3600));
-    assert_eq!(introspect(&client, &tokens.access).await, json!({"active": false}), "it has expired");
+    assert_eq!(
+        introspect(&client, &tokens.access).await,
+        json!({"active": false}),
+        "it has expired"
+    );
     assert_eq!(introspect(&client, successor.refresh()).await["active"], true);
     client.send("revocation_endpoint", [("token", successor.refresh())]).await.expect(200);
-    assert_eq!(introspect(&client, successor.refresh()).await, json!({"active": false}), "it was revoked");
+    assert_eq!(
+        introspect(&client, successor.refresh()).await,
+        json!({"active": false}),
+        "it was revoked"
+    );
     assert_eq!(introspect(&client, "ptn_at_nothing").await, json!({"active": false}));
 
     let public = fixture.client("/mcp").await;
-    assert_eq!(public.send("introspection_endpoint", [("token", "x")]).await.expect(401).error(), "invalid_client");
+    assert_eq!(
+        public.send("introspection_endpoint", [("token", "x")]).await.expect(401).error(),
+        "invalid_client"
+    );
     fixture.close().await;
 }

@@ -1,5 +1,5 @@
-//! Tokens for parts of servers, and clients that become others: what was granted is what can be used, and consent is to what was
-//! shown.
+//! Tokens for parts of servers, and clients that become others: what was granted is what can be
+//! used, and consent is to what was shown.
 
 use portunus_core::{
     ids::{ClientId, ServerName},
@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::fixture::{GatewayFixture, Setup};
 
 fn rule(name: &str, tools: &[&str], includes: &[&str]) -> ScopeRule {
-    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+    let patterns =
+        |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
     ScopeRule {
         name: Scope::parse(name).unwrap(),
         description: format!("Do what {name} says"),
@@ -28,8 +29,10 @@ fn rule(name: &str, tools: &[&str], includes: &[&str]) -> ScopeRule {
 
 /// The fixture's tools in two parts.
 async fn fixture() -> GatewayFixture {
-    let scopes =
-        vec![ScopeRule { ask_first: true, ..rule("uuid:say", &["echo", "slow"], &[]) }, rule("uuid:count", &["add"], &[])];
+    let scopes = vec![
+        ScopeRule { ask_first: true, ..rule("uuid:say", &["echo", "slow"], &[]) },
+        rule("uuid:count", &["add"], &[]),
+    ];
     GatewayFixture::of(Setup { scopes, ..Setup::default() }).await
 }
 
@@ -59,11 +62,17 @@ async fn t32_a_token_for_some_tools_lists_and_calls_those_alone() {
     for (path, prefix) in [("/mcp", "uuid_"), ("/mcp/uuid", "")] {
         let (client, browser) = (fixture.client(path).await, fixture.browser());
         let (page, tokens) = granted(&client, &browser, "uuid:say").await;
-        assert!(page.text().contains("Do what uuid:say says") && !page.text().contains("dice"), "{page:?}");
+        assert!(
+            page.text().contains("Do what uuid:say says") && !page.text().contains("dice"),
+            "{page:?}"
+        );
         assert_eq!(tokens.scope, "uuid:say");
         let mcp = McpClient::connect(&browser, &fixture.at(path), &tokens.access).await;
         assert_eq!(mcp.tools().await, [format!("{prefix}echo"), format!("{prefix}slow")]);
-        assert_eq!(mcp.call_text(&format!("{prefix}echo"), json!({"text": "hello"})).await, "hello");
+        assert_eq!(
+            mcp.call_text(&format!("{prefix}echo"), json!({"text": "hello"})).await,
+            "hello"
+        );
         let before = fixture.uuid.seen().len();
         let name = |text: &str| json!({"name": format!("{prefix}{text}"), "arguments": {}});
         let forbidden = [
@@ -72,7 +81,11 @@ async fn t32_a_token_for_some_tools_lists_and_calls_those_alone() {
             ("prompts/get", name("greet"), "uuid"),
             ("resources/read", json!({"uri": "fixture://uuid/numbers"}), "uuid"),
             ("resources/subscribe", json!({"uri": "fixture://uuid/numbers"}), "uuid"),
-            ("completion/complete", json!({"ref": {"type": "ref/resource", "uri": "fixture://uuid/items/{id}"}}), "uuid"),
+            (
+                "completion/complete",
+                json!({"ref": {"type": "ref/resource", "uri": "fixture://uuid/items/{id}"}}),
+                "uuid",
+            ),
         ];
         for (method, params, expected) in forbidden {
             let answer = mcp.post(&request(method, &params)).await;
@@ -86,12 +99,23 @@ async fn t32_a_token_for_some_tools_lists_and_calls_those_alone() {
         if path == "/mcp/uuid" {
             assert_eq!(needed(&mcp.post(&request("extension/anything", &json!({}))).await), "uuid");
         } else {
-            let answer = mcp.post(&request("tools/call", &json!({"name": "dice_roll", "arguments": {}}))).await;
+            let answer = mcp
+                .post(&request("tools/call", &json!({"name": "dice_roll", "arguments": {}})))
+                .await;
             assert_eq!(needed(&answer), "dice uuid:say");
-            let other = Request::json(&fixture.at("/mcp?server_name=dice"), &request("ping", &json!({}))).without_cookies();
-            assert_eq!(needed(&fixture.browser().send(other.bearer(&tokens.access)).await), "dice uuid:say");
-            let listed =
-                fixture.browser().send(Request::get(&fixture.at("/tools")).bearer(&tokens.access)).await.expect(200).json();
+            let other =
+                Request::json(&fixture.at("/mcp?server_name=dice"), &request("ping", &json!({})))
+                    .without_cookies();
+            assert_eq!(
+                needed(&fixture.browser().send(other.bearer(&tokens.access)).await),
+                "dice uuid:say"
+            );
+            let listed = fixture
+                .browser()
+                .send(Request::get(&fixture.at("/tools")).bearer(&tokens.access))
+                .await
+                .expect(200)
+                .json();
             assert_eq!(listed["tools"].as_array().unwrap().len(), 2, "{listed}");
         }
         let methods = fixture.uuid.seen().len() - before;
@@ -104,8 +128,15 @@ async fn t32_a_token_for_some_tools_lists_and_calls_those_alone() {
 async fn a_client_that_needs_more_steps_up() {
     let fixture = fixture().await;
     let (client, browser) = (fixture.web_client("/mcp/uuid").await, fixture.browser());
-    assert!(client.discovery.challenge.contains("scope=\"uuid:say\""), "{}", client.discovery.challenge);
-    assert_eq!(client.discovery.resource["scopes_supported"], json!(["mcp", "uuid", "uuid:count", "uuid:say"]));
+    assert!(
+        client.discovery.challenge.contains("scope=\"uuid:say\""),
+        "{}",
+        client.discovery.challenge
+    );
+    assert_eq!(
+        client.discovery.resource["scopes_supported"],
+        json!(["mcp", "uuid", "uuid:count", "uuid:say"])
+    );
     let (_, tokens) = granted(&client, &browser, "uuid:say").await;
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let call = request("tools/call", &json!({"name": "add", "arguments": {"a": 1, "b": 2}}));
@@ -119,20 +150,32 @@ async fn a_client_that_needs_more_steps_up() {
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 2})).await, "3");
     assert_eq!(mcp.call_text("echo", json!({"text": "still"})).await, "still");
 
-    // What was allowed is remembered together: either part of it is given without a question, at an address on the web.
+    // What was allowed is remembered together: either part of it is given without a question, at an
+    // address on the web.
     for scope in ["uuid:say", "uuid:count", "uuid:count uuid:say"] {
-        client.begin(&browser, &client.authorization().with("scope", scope)).await.returned().code();
+        client
+            .begin(&browser, &client.authorization().with("scope", scope))
+            .await
+            .returned()
+            .code();
     }
     // Asking for another part shows what stays allowed.
-    let page = client.begin(&browser, &client.authorization().with("scope", "uuid:say offline_access")).await.page();
-    assert!(page.text().contains("stays allowed") && page.text().contains("uuid:count"), "{page:?}");
+    let page = client
+        .begin(&browser, &client.authorization().with("scope", "uuid:say offline_access"))
+        .await
+        .page();
+    assert!(
+        page.text().contains("stays allowed") && page.text().contains("uuid:count"),
+        "{page:?}"
+    );
     fixture.close().await;
 }
 
 async fn change(fixture: &GatewayFixture, client: &OAuthClient, redirect_uris: &[&str]) {
     let clients = &fixture.stores().clients;
     let mut changed = clients.find_client(&ClientId::from_text(&client.id)).await.unwrap().unwrap();
-    changed.redirect_uris = redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
+    changed.redirect_uris =
+        redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
     assert!(clients.update_client(&changed).await.unwrap());
 }
 
@@ -146,7 +189,10 @@ async fn t28_a_client_with_other_addresses_is_asked_about_again() {
     change(&fixture, &client, &[&client.redirect_uri, "https://evil.example/collect"]).await;
     let page = client.begin(&browser, &client.authorization()).await.page().expect(200);
     assert!(page.text().contains("has changed since you allowed it"), "{page:?}");
-    let silent = client.authorization().with("prompt", "none").with("redirect_uri", "https://evil.example/collect");
+    let silent = client
+        .authorization()
+        .with("prompt", "none")
+        .with("redirect_uri", "https://evil.example/collect");
     client.begin(&browser, &silent).await.page().expect(400);
     page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
     client.begin(&browser, &client.authorization()).await.returned().code();

@@ -25,7 +25,8 @@ async fn through_a_custom_server_whose_id_token_has_groups() {
 
 #[tokio::test]
 async fn through_a_custom_server_whose_userinfo_has_groups() {
-    let okta = Options { custom_groups: GroupsClaim::Userinfo, thin_id_token: true, ..Options::default() };
+    let okta =
+        Options { custom_groups: GroupsClaim::Userinfo, thin_id_token: true, ..Options::default() };
     signs_in_with_groups(Setup { okta, ..Setup::default() }).await;
 }
 
@@ -46,7 +47,11 @@ async fn behind_a_proxy_that_ends_tls() {
 
 #[tokio::test]
 async fn at_oktas_own_sign_in_page_two_people_in_two_browsers() {
-    let fixture = GatewayFixture::of(Setup { okta: Options { form: true, ..Options::default() }, ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup {
+        okta: Options { form: true, ..Options::default() },
+        ..Setup::default()
+    })
+    .await;
     for (username, name) in [("alice", "Alice Example"), ("bob", "Bob Example")] {
         let browser = fixture.browser();
         let okta = browser.open(&fixture.at("/auth/signin")).await.page();
@@ -70,7 +75,10 @@ async fn signing_out_ends_the_login_here_and_at_okta() {
     assert!(browser.cookie("_login").is_none(), "the cookie is taken back");
     browser.plant(cookie);
     let home = browser.open(&fixture.at("/")).await.page();
-    assert!(!home.text().contains("Alice"), "the login is gone, whoever still has its cookie: {home:?}");
+    assert!(
+        !home.text().contains("Alice"),
+        "the login is gone, whoever still has its cookie: {home:?}"
+    );
     fixture.close().await;
 }
 
@@ -80,14 +88,21 @@ async fn with_two_providers_the_person_chooses() {
     let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let authorization = client.authorization();
     let consent = client.begin(&browser, &authorization).await.page();
-    let choice = consent.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
+    let choice =
+        consent.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
     let labels: Vec<_> = choice.links().into_iter().map(|(text, _)| text).collect();
     assert!(labels.iter().any(|label| label.contains("Acme okta")), "{labels:?}");
     let returned = choice.click("Acme partner").await.returned();
     authorization.check(&returned, &client.discovery);
     client.tokens(client.redeem(&authorization, &returned.code()).await);
     let alice = portunus_core::ids::UserId::of(&fixture.okta.org_issuer(), "00u1alice");
-    let alice = fixture.stores().logins.find_user(&alice).await.unwrap().expect("keyed by the issuer that was chosen");
+    let alice = fixture
+        .stores()
+        .logins
+        .find_user(&alice)
+        .await
+        .unwrap()
+        .expect("keyed by the issuer that was chosen");
     assert_eq!(alice.provider.as_str(), "partner");
     fixture.close().await;
 }

@@ -1,5 +1,5 @@
-//! Threat 46: whoever sends slowly is given up, in time by a clock that is moved, and holds nobody else up; whoever leaves abruptly ends
-//! nothing.
+//! Threat 46: whoever sends slowly is given up, in time by a clock that is moved, and holds nobody
+//! else up; whoever leaves abruptly ends nothing.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ const BODY: u64 = 30;
 /// Past that nothing is left open; in time that passes at once.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What somebody sends, and then no more; with the seconds after which they are given up, and how the answer begins, if there may be one.
+/// What somebody sends, and then no more; with the seconds after which they are given up, and how
+/// the answer begins, if there may be one.
 struct Slow {
     what: &'static str,
     bytes: Vec<u8>,
@@ -36,7 +37,8 @@ fn head(what: &'static str, bytes: &[u8]) -> Slow {
 }
 
 fn body(what: &'static str, lines: &str, rest: &str) -> Slow {
-    let bytes = format!("{lines}\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{rest}").into_bytes();
+    let bytes =
+        format!("{lines}\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{rest}").into_bytes();
     Slow { what, bytes, seconds: BODY, answer: "HTTP/1.1 408" }
 }
 
@@ -53,26 +55,38 @@ fn http2(frames: &[(u8, u8, u32, &[u8])]) -> Vec<u8> {
 }
 
 const SETTINGS: (u8, u8, u32, &[u8]) = (4, 0, 0, b"");
-/// A POST to `/auth/token`, its head in HPACK without any compression: the static table's method and scheme, the path and host as they are.
+/// A POST to `/auth/token`, its head in HPACK without any compression: the static table's method
+/// and scheme, the path and host as they are.
 const POST: &[u8] = b"\x83\x86\x04\x0b/auth/token\x01\x09localhost";
 
 fn whoever_is_slow(token: &str) -> Vec<Slow> {
     let form = "Content-Type: application/x-www-form-urlencoded";
-    let message = format!("POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}");
+    let message = format!(
+        "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}"
+    );
     vec![
         head("says nothing", b""),
         head("one letter", b"P"),
         head("half a preface of HTTP/2", b"PRI * HTTP/2.0\r\n"),
         head("a preface of HTTP/2 and no frame", &http2(&[])),
         head("a preface of HTTP/2 and settings", &http2(&[SETTINGS])),
-        head("a head that does not end", b"POST /auth/token HTTP/1.1\r\nHost: localhost\r\nX-Slow: "),
+        head(
+            "a head that does not end",
+            b"POST /auth/token HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        ),
         head("a head of HTTP/2 that does not end", &http2(&[SETTINGS, (1, 0, 1, POST)])),
         head(
             "a head of HTTP/2 that goes on with nothing",
-            &http2(&[&[SETTINGS, (1, 0, 1, POST)][..], &[(9, 0, 1, b"".as_slice()); 20][..]].concat()),
+            &http2(
+                &[&[SETTINGS, (1, 0, 1, POST)][..], &[(9, 0, 1, b"".as_slice()); 20][..]].concat(),
+            ),
         ),
         body("a form that does not end", &format!("POST /auth/token HTTP/1.1\r\n{form}"), "grant"),
-        body("a registration that does not end", "POST /auth/register HTTP/1.1\r\nContent-Type: application/json", "{"),
+        body(
+            "a registration that does not end",
+            "POST /auth/register HTTP/1.1\r\nContent-Type: application/json",
+            "{",
+        ),
         body("a message that does not end", &message, "{\"jsonrpc\""),
         body("a message that does not begin", &message, ""),
     ]
@@ -112,18 +126,29 @@ async fn f9_t46_whoever_is_slow_is_given_up_in_time_and_others_are_served() {
     // From now on nothing happens but that time passes, which it does at once.
     tokio::time::pause();
     let since = Instant::now();
-    let ended = join_all(waiting.into_iter().zip(&slow).map(|(stream, slow)| until_given_up(stream, slow, since))).await;
+    let ended = join_all(
+        waiting.into_iter().zip(&slow).map(|(stream, slow)| until_given_up(stream, slow, since)),
+    )
+    .await;
     tokio::time::resume();
     let mut longest = 0;
     for (slow, (took, answer)) in slow.iter().zip(ended) {
         // Whole seconds: a timer may be a thousandth late.
         let took = took.as_secs();
         assert!(took <= slow.seconds, "{}: given up after {took} s", slow.what);
-        assert!(answer.starts_with(slow.answer) && !answer.starts_with("HTTP/1.1 2"), "{}: {answer}", slow.what);
+        assert!(
+            answer.starts_with(slow.answer) && !answer.starts_with("HTTP/1.1 2"),
+            "{}: {answer}",
+            slow.what
+        );
         longest = longest.max(took);
     }
     fixture.browser().send(Request::get(&fixture.at("/health"))).await.expect(200);
-    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), unused, "nothing was registered");
+    assert_eq!(
+        fixture.stores().clients.count_unused_clients().await.unwrap(),
+        unused,
+        "nothing was registered"
+    );
     assert_eq!(fixture.grants("alice").await, 1);
     fixture.close().await;
     Figures::of("F9", "sqlite", "slow heads and bodies, by a clock that is moved")
@@ -144,7 +169,8 @@ async fn t46_frames_without_content_end_nothing_and_do_not_keep_a_body_open() {
     let other = fixture.browser();
     other.send(Request::get(&fixture.at("/health"))).await.expect(200);
     let sending = async {
-        // bounded: by the body's time, after which the write fails or the other half of the select ends.
+        // bounded: by the body's time, after which the write fails or the other half of the select
+        // ends.
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let frame = &http2(&[empty])[24..];
@@ -152,7 +178,8 @@ async fn t46_frames_without_content_end_nothing_and_do_not_keep_a_body_open() {
                 return;
             }
             let mut answer = [0; 4096];
-            if let Ok(Ok(read)) = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut answer)).await
+            if let Ok(Ok(read)) =
+                tokio::time::timeout(Duration::from_millis(1), stream.read(&mut answer)).await
                 && (read == 0 || answer[..read].windows(9).any(is_the_end))
             {
                 return;
@@ -168,7 +195,8 @@ async fn t46_frames_without_content_end_nothing_and_do_not_keep_a_body_open() {
     fixture.close().await;
 }
 
-/// The head of a frame that ends the stream or the connection: HEADERS of stream 1, `RST_STREAM`, GOAWAY.
+/// The head of a frame that ends the stream or the connection: HEADERS of stream 1, `RST_STREAM`,
+/// GOAWAY.
 fn is_the_end(head: &[u8]) -> bool {
     let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
     matches!((head[3], stream), (1 | 3, 1) | (7, 0)) && head[0] == 0
@@ -199,7 +227,11 @@ async fn t46_a_connection_that_ends_abruptly_ends_nothing_else() {
         drop(stream);
     }
     assert_eq!(mcp.call_text("uuid_echo", json!({"text": "after"})).await, "after");
-    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), unused, "nothing was registered");
+    assert_eq!(
+        fixture.stores().clients.count_unused_clients().await.unwrap(),
+        unused,
+        "nothing was registered"
+    );
     assert_eq!(fixture.grants("alice").await, 1);
     fixture.close().await;
 }

@@ -24,7 +24,10 @@ impl Listener {
     async fn begin(fixture: &GatewayFixture) -> Self {
         let (client, browser, tokens) = fixture.connect("/mcp").await;
         let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
-        let listen = Request::get(&mcp.url).without_cookies().bearer(&tokens.access).header("accept", "text/event-stream");
+        let listen = Request::get(&mcp.url)
+            .without_cookies()
+            .bearer(&tokens.access)
+            .header("accept", "text/event-stream");
         let stream = tokio::spawn(read(browser, listen.header("mcp-session-id", &mcp.session)));
         Self { client, tokens, stream }
     }
@@ -61,9 +64,11 @@ async fn fixture_with<const N: usize>() -> (GatewayFixture, [Listener; N]) {
 async fn fb82_a_stream_lives_as_long_as_its_grant_has_a_good_token() {
     let (fixture, [kept, left, with_grant, with_token]) = fixture_with().await;
     fixture.clock.advance(ALMOST_AN_HOUR);
-    let fresh = [kept.refreshed().await, with_grant.refreshed().await, with_token.refreshed().await];
+    let fresh =
+        [kept.refreshed().await, with_grant.refreshed().await, with_token.refreshed().await];
     fixture.clock.advance(PAST_GRACE);
-    // The tokens that the streams were begun with are over, and so is the grace of the one that has not refreshed.
+    // The tokens that the streams were begun with are over, and so is the grace of the one that has
+    // not refreshed.
     left.ends().await;
     for others in [&kept, &with_grant, &with_token] {
         assert!(!others.stream.is_finished(), "its client has a good token");
@@ -79,14 +84,18 @@ async fn fb82_a_stream_lives_as_long_as_its_grant_has_a_good_token() {
     fixture.close().await;
 }
 
-/// What a stream may carry was judged when it was begun: the token that took the place of its first one carries it on in the same configuration alone.
+/// What a stream may carry was judged when it was begun: the token that took the place of its first
+/// one carries it on in the same configuration alone.
 #[tokio::test]
 async fn fb82_a_stream_is_not_carried_on_into_another_configuration() {
     let (fixture, [before, beside]) = fixture_with().await;
     fixture.clock.advance(ALMOST_AN_HOUR);
     before.refreshed().await;
     fixture.reload().await.unwrap();
-    assert!(!before.stream.is_finished() && !beside.stream.is_finished(), "their first tokens are good");
+    assert!(
+        !before.stream.is_finished() && !beside.stream.is_finished(),
+        "their first tokens are good"
+    );
     fixture.clock.advance(PAST_GRACE);
     before.ends().await;
     beside.ends().await;

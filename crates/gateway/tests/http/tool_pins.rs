@@ -1,5 +1,5 @@
-//! Tools that are not what they were (threat 45): a server whose words change behind the back of those who trust it, and the
-//! administrator who decides about it with `portunus tools`.
+//! Tools that are not what they were (threat 45): a server whose words change behind the back of
+//! those who trust it, and the administrator who decides about it with `portunus tools`.
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
@@ -40,7 +40,10 @@ impl Clients {
 
     /// What is said of the tool `echo`, wherever it is listed.
     async fn echo_is(&self, fixture: &GatewayFixture) -> Vec<String> {
-        let page = self.browser.send(Request::get(&fixture.at("/tools")).without_cookies().bearer(&self.tokens.access)).await;
+        let page = self
+            .browser
+            .send(Request::get(&fixture.at("/tools")).without_cookies().bearer(&self.tokens.access))
+            .await;
         let lists = [
             (self.all.request("tools/list", json!({})).await["result"].take(), "uuid_echo"),
             (self.one.request("tools/list", json!({})).await["result"].take(), "echo"),
@@ -48,7 +51,10 @@ impl Clients {
         ];
         let described = lists.iter().flat_map(|(list, name)| {
             let tools = list["tools"].as_array().unwrap();
-            tools.iter().filter(move |tool| tool["name"] == *name).map(|tool| tool["description"].as_str().unwrap().to_owned())
+            tools
+                .iter()
+                .filter(move |tool| tool["name"] == *name)
+                .map(|tool| tool["description"].as_str().unwrap().to_owned())
         });
         described.collect()
     }
@@ -63,7 +69,10 @@ impl Clients {
     }
 
     async fn call_both(&self) -> [Value; 2] {
-        [self.all.call("uuid_echo", json!({"text": "x"})).await, self.one.call("echo", json!({"text": "x"})).await]
+        [
+            self.all.call("uuid_echo", json!({"text": "x"})).await,
+            self.one.call("echo", json!({"text": "x"})).await,
+        ]
     }
 
     async fn assert_refused(&self) {
@@ -102,7 +111,8 @@ fn type_in(fixture: &GatewayFixture, words: &[&str]) -> String {
 /// The line of the log that tells of this change.
 fn told(fixture: &GatewayFixture, fingerprint: &str) -> Value {
     let text = fixture.log.text();
-    let mut lines = text.lines().filter(|line| line.contains("a tool changed") && line.contains(fingerprint));
+    let mut lines =
+        text.lines().filter(|line| line.contains("a tool changed") && line.contains(fingerprint));
     let line = serde_json::from_str(lines.next().expect("the log tells")).unwrap();
     assert_eq!(lines.next(), None, "once");
     line
@@ -127,17 +137,30 @@ async fn t45_a_tool_that_changes_is_held_back_until_an_administrator_approves_it
     clients.announce().await;
     clients.sees(&fixture, &[]).await;
     clients.assert_refused().await;
-    assert_eq!(clients.all.call_text("uuid_add", json!({"a": 1, "b": 2})).await, "3", "all else goes on");
+    assert_eq!(
+        clients.all.call_text("uuid_add", json!({"a": 1, "b": 2})).await,
+        "3",
+        "all else goes on"
+    );
     let page = fixture.browser();
     fixture.sign_in(&page).await;
     assert!(!page.open(&fixture.at("/")).await.page().text().contains("id_rsa"));
 
     let line = told(&fixture, &fingerprint(&fixture).await);
-    assert_eq!((&line["level"], &line["fields"]["tool"]), (&json!("WARN"), &json!("echo")), "{line}");
+    assert_eq!(
+        (&line["level"], &line["fields"]["tool"]),
+        (&json!("WARN"), &json!("echo")),
+        "{line}"
+    );
     assert!(!line.to_string().contains("id_rsa"), "its words are not repeated: {line}");
-    let command = |field: &str| line["fields"][field].as_str().unwrap().strip_prefix("portunus ").unwrap().to_owned();
+    let command = |field: &str| {
+        line["fields"][field].as_str().unwrap().strip_prefix("portunus ").unwrap().to_owned()
+    };
     let shown = type_in(&fixture, &command("look").split(' ').collect::<Vec<_>>());
-    assert!(shown.contains(&format!("- \"Says `text` again\"\n    + \"{}\"", evil(&fixture))), "{shown}");
+    assert!(
+        shown.contains(&format!("- \"Says `text` again\"\n    + \"{}\"", evil(&fixture))),
+        "{shown}"
+    );
     type_in(&fixture, &command("approve").split(' ').collect::<Vec<_>>());
     clients.sees(&fixture, &[evil(&fixture).as_str(); 3]).await;
     clients.assert_works().await;
@@ -185,7 +208,8 @@ async fn t45_what_is_forgotten_is_trusted_as_it_is_seen_next() {
 #[tokio::test]
 async fn t45_where_only_a_warning_is_wanted_the_log_has_it() {
     let uuid = ServerName::parse("uuid").unwrap();
-    let pinning = PinningRules { general: Pinning::Enforce, own: BTreeMap::from([(uuid, Pinning::Warn)]) };
+    let pinning =
+        PinningRules { general: Pinning::Enforce, own: BTreeMap::from([(uuid, Pinning::Warn)]) };
     let fixture = GatewayFixture::of(Setup { pinning, ..Setup::default() }).await;
     let clients = Clients::of(&fixture).await;
     assert_eq!(clients.echo_is(&fixture).await.len(), 3);

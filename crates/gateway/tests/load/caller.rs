@@ -1,4 +1,5 @@
-//! A client on one connection of its own, as thin as can be: thousands of them must fit in one test.
+//! A client on one connection of its own, as thin as can be: thousands of them must fit in one
+//! test.
 
 use std::{fmt, time::Duration};
 
@@ -42,7 +43,8 @@ impl Caller {
         let stream = TcpStream::connect(gateway.address).await.unwrap();
         let stream = BufReader::with_capacity(1024, stream);
         let token = gateway.tokens[person].clone();
-        let mut caller = Self { stream, port: gateway.address.port(), token, session: String::new() };
+        let mut caller =
+            Self { stream, port: gateway.address.port(), token, session: String::new() };
         caller.initialize().await;
         caller
     }
@@ -82,11 +84,15 @@ impl Caller {
         let mut line = String::new();
         while !line.starts_with(wanted) {
             line.clear();
-            assert!(self.stream.read_line(&mut line).await.unwrap() > 0, "the stream ended before {wanted:?}");
+            assert!(
+                self.stream.read_line(&mut line).await.unwrap() > 0,
+                "the stream ended before {wanted:?}"
+            );
         }
     }
 
-    /// So many pings here and as many there, in turn: whatever else the machine does meanwhile, it does to both.
+    /// So many pings here and as many there, in turn: whatever else the machine does meanwhile, it
+    /// does to both.
     pub(crate) async fn pings_beside(&mut self, other: &mut Self, count: u32) -> (Pings, Pings) {
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for n in 0..count {
@@ -99,7 +105,8 @@ impl Caller {
     /// One ping, answered.
     pub(crate) async fn ping(&mut self, n: u32) -> Duration {
         let began = Instant::now();
-        let (head, body) = self.post(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#)).await;
+        let (head, body) =
+            self.post(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#)).await;
         let took = began.elapsed();
         assert_eq!(body, format!(r#"{{"jsonrpc":"2.0","id":{n},"result":{{}}}}"#), "{head}");
         took
@@ -110,7 +117,10 @@ impl Caller {
         self.stream.write_all((head + body).as_bytes()).await.unwrap();
         let head = self.read_head().await;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|length| length.parse().ok());
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .and_then(|length| length.parse().ok());
         let mut body = vec![0; length.unwrap_or_else(|| panic!("no length: {head}"))];
         self.stream.read_exact(&mut body).await.unwrap();
         (head, String::from_utf8(body).unwrap())
@@ -119,7 +129,10 @@ impl Caller {
     async fn read_head(&mut self) -> String {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert!(self.stream.read_line(&mut head).await.unwrap() > 0, "the connection ended: {head}");
+            assert!(
+                self.stream.read_line(&mut head).await.unwrap() > 0,
+                "the connection ended: {head}"
+            );
         }
         head
     }

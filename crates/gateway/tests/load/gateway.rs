@@ -1,5 +1,5 @@
-//! The program `portunus serve` in a folder of its own. People and their tokens are written into its records before it starts: so many
-//! cannot sign in one by one.
+//! The program `portunus serve` in a folder of its own. People and their tokens are written into
+//! its records before it starts: so many cannot sign in one by one.
 
 use std::{
     fs,
@@ -44,10 +44,19 @@ impl Gateway {
         let reserved = ReservedPort::any();
         let address = reserved.address();
         let tokens = write_people(folder.path(), address, people).await;
-        fs::write(folder.path().join("mcp.json"), r#"{"mcpServers": {"none": {"url": "http://127.0.0.1:9/mcp"}}}"#).unwrap();
+        fs::write(
+            folder.path().join("mcp.json"),
+            r#"{"mcpServers": {"none": {"url": "http://127.0.0.1:9/mcp"}}}"#,
+        )
+        .unwrap();
         let listen = address.port().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
-        command.arg("serve").current_dir(folder.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .arg("serve")
+            .current_dir(folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command.envs([
             ("AUTH_SECRET", SECRET),
             ("AUTH_OKTA_ID", "0oa1b2c3"),
@@ -57,7 +66,8 @@ impl Gateway {
             ("PORT", &listen),
             ("LOG_LEVEL", "error"),
         ]);
-        let child = command.spawn().unwrap_or_else(|error| panic!("the program does not start: {error}"));
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("the program does not start: {error}"));
         let mut gateway = Self { address, tokens, child, _reserved: reserved, _folder: folder };
         gateway.wait_until_ready().await;
         gateway
@@ -93,7 +103,10 @@ pub(crate) fn lift_file_limit() {
     let limits = fs::read_to_string("/proc/self/limits").unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let hard = line.split_whitespace().nth(4).unwrap();
-    let lifted = Command::new("prlimit").args(["--pid", &own, &format!("--nofile={hard}:{hard}")]).status().unwrap();
+    let lifted = Command::new("prlimit")
+        .args(["--pid", &own, &format!("--nofile={hard}:{hard}")])
+        .status()
+        .unwrap();
     assert!(lifted.success(), "the limit of open files stays");
 }
 
@@ -136,7 +149,8 @@ async fn write_people(folder: &Path, address: SocketAddr, count: usize) -> Vec<S
 }
 
 fn person(n: usize, signed_in_at: Timestamp) -> User {
-    let (issuer, subject) = ("https://acme.okta.com/oauth2/default".to_owned(), format!("person-{n}"));
+    let (issuer, subject) =
+        ("https://acme.okta.com/oauth2/default".to_owned(), format!("person-{n}"));
     User {
         id: UserId::of(&issuer, &subject),
         provider: ProviderName::from_text("okta"),

@@ -1,6 +1,7 @@
-//! `portunus backup`, `portunus restore` and `portunus store check` as they are typed: what they say, what they refuse, and that what was in one store is in the
-//! other. What is in such a file, and which damage to it is seen, is tested next to `portunus_store::backup`; that signed-in clients go
-//! on is tested next door, in [`super::store_moves`].
+//! `portunus backup`, `portunus restore` and `portunus store check` as they are typed: what they
+//! say, what they refuse, and that what was in one store is in the other. What is in such a file,
+//! and which damage to it is seen, is tested next to `portunus_store::backup`; that signed-in
+//! clients go on is tested next door, in [`super::store_moves`].
 
 use std::{
     fs,
@@ -41,12 +42,21 @@ fn environment() -> Vec<(&'static str, String)> {
 /// Runs the program in a folder, with a configuration and these variables.
 fn portunus(folder: &Path, args: &[&str], more: &[(&'static str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
-    command.args(args).current_dir(folder).env_clear().envs(environment()).envs(more.iter().copied());
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_clear()
+        .envs(environment())
+        .envs(more.iter().copied());
     command.output().unwrap_or_else(|error| panic!("the program does not start: {error}"))
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 fn fine(output: &Output) -> String {
@@ -71,22 +81,31 @@ fn records(folder: &Path) -> Stores {
 
 /// The threads of a store that was dropped end a moment later.
 async fn closed(folder: &Path) {
-    eventually("the records are closed", async || !sqlite::is_in_use(&folder.join("mcp.sqlite")).unwrap()).await;
+    eventually("the records are closed", async || {
+        !sqlite::is_in_use(&folder.join("mcp.sqlite")).unwrap()
+    })
+    .await;
 }
 
 async fn in_redis(server: &Server) -> Stores {
-    redis::open(RedisOptions::new(RedisAddress::parse(&server.address()).unwrap()), sealer(SECRET)).await.unwrap()
+    redis::open(RedisOptions::new(RedisAddress::parse(&server.address()).unwrap()), sealer(SECRET))
+        .await
+        .unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
 
 #[tokio::test]
 async fn from_a_file_to_redis_and_back() {
-    let (here, there, server) = (TempDir::new().unwrap(), TempDir::new().unwrap(), Server::start(&[]));
+    let (here, there, server) =
+        (TempDir::new().unwrap(), TempDir::new().unwrap(), Server::start(&[]));
     let url = server.address();
     let file = here.path().join("a.backup");
     let file = file.to_str().unwrap();
@@ -94,12 +113,23 @@ async fn from_a_file_to_redis_and_back() {
     furnish(&stores).await;
     // While the gateway has it open.
     let told = fine(&portunus(here.path(), &["backup", file], &[]));
-    assert!(told.contains("4 clients, 5 users, 5 logins, 3 consents, 5 grants, 7 access tokens, 4 refresh tokens"), "{told}");
+    assert!(
+        told.contains(
+            "4 clients, 5 users, 5 logins, 3 consents, 5 grants, 7 access tokens, 4 refresh tokens"
+        ),
+        "{told}"
+    );
     let told = fine(&portunus(here.path(), &["restore", "--verify", file], &[]));
     assert!(told.contains("is whole: 4 clients") && told.contains("from sqlite of "), "{told}");
     let told = fine(&portunus(here.path(), &["restore", file], &[("REDIS_URL", &url)]));
-    assert!(told.contains("5 grants") && told.contains("restored into Redis at redis://127.0.0.1"), "{told}");
-    assert_eq!(Crate::of(&in_redis(&server).await).await.census(), Crate::of(&stores).await.census());
+    assert!(
+        told.contains("5 grants") && told.contains("restored into Redis at redis://127.0.0.1"),
+        "{told}"
+    );
+    assert_eq!(
+        Crate::of(&in_redis(&server).await).await.census(),
+        Crate::of(&stores).await.census()
+    );
 
     let back = there.path().join("b.backup");
     let back = back.to_str().unwrap();
@@ -126,7 +156,10 @@ async fn the_file_is_its_owners_alone_and_appears_when_it_is_complete() {
     assert_eq!(names(out.path()), ["x.backup"]);
 
     // The database is not, by a slip of the hand.
-    refused(&portunus(folder.path(), &["backup", "mcp.sqlite"], &[]), "is not a backup of Portunus: it is left alone");
+    refused(
+        &portunus(folder.path(), &["backup", "mcp.sqlite"], &[]),
+        "is not a backup of Portunus: it is left alone",
+    );
     refused(&portunus(folder.path(), &["backup", "nowhere/x"], &[]), "is there such a directory");
     let streamed = portunus(folder.path(), &["backup", "-"], &[]);
     assert!(String::from_utf8_lossy(&streamed.stderr).contains("5 grants"));
@@ -159,7 +192,10 @@ async fn a_store_that_is_not_empty_or_in_use_is_refused() {
     refused(&on_redis(&["restore", "x.backup"]), "is not empty: nothing was changed");
     let node = Node { id: NodeId::from_text("ptn_node_x"), url: "http://10.0.0.5:7946".to_owned() };
     redis.nodes.beat(&node, std::time::Duration::from_secs(600)).await.unwrap();
-    refused(&on_redis(&["restore", "--replace", "x.backup"]), "1 gateways use this store, one of them at http://10.0.0.5:7946");
+    refused(
+        &on_redis(&["restore", "--replace", "x.backup"]),
+        "1 gateways use this store, one of them at http://10.0.0.5:7946",
+    );
     assert_eq!(Crate::of(&redis).await.census().of(RecordKind::Grant), 3);
     redis.nodes.leave(&node.id).await.unwrap();
     fine(&on_redis(&["restore", "--replace", "x.backup"]));
@@ -188,7 +224,10 @@ async fn a_file_that_is_not_as_it_was_written_is_refused_before_anything_changes
         }
     }
     assert_eq!(names(elsewhere.path()), Vec::<String>::new(), "not even an empty database");
-    refused(&portunus(elsewhere.path(), &["restore", "nothing"], &[]), "nothing cannot be restored");
+    refused(
+        &portunus(elsewhere.path(), &["restore", "nothing"], &[]),
+        "nothing cannot be restored",
+    );
     refused(&portunus(elsewhere.path(), &["restore", "-"], &[]), "name a file");
 }
 
@@ -199,11 +238,15 @@ async fn another_secret_is_refused_until_it_is_named_as_the_one_before() {
     let file = elsewhere.path().join("x.backup");
     let file = file.to_str().unwrap();
     fine(&portunus(folder.path(), &["backup", file], &[]));
-    let restore = |env: &[(&'static str, &str)]| portunus(elsewhere.path(), &["restore", file], env);
+    let restore =
+        |env: &[(&'static str, &str)]| portunus(elsewhere.path(), &["restore", file], env);
     refused(&restore(&[("AUTH_SECRET", NEW_SECRET)]), "put that one into AUTH_SECRET_PREVIOUS");
     fine(&restore(&[("AUTH_SECRET", NEW_SECRET), ("AUTH_SECRET_PREVIOUS", SECRET)]));
     // Sealed anew: the earlier one is not needed any more.
-    assert_furnished(&sqlite::open(&elsewhere.path().join("mcp.sqlite"), sealer(NEW_SECRET)).unwrap()).await;
+    assert_furnished(
+        &sqlite::open(&elsewhere.path().join("mcp.sqlite"), sealer(NEW_SECRET)).unwrap(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -230,7 +273,10 @@ async fn what_cannot_be_read_is_named_and_exit_is_1() {
     database.execute("UPDATE clients SET record = '{}' WHERE id = 'client 2'", []).unwrap();
     drop(database);
     let output = portunus(folder.path(), &["backup", "x.backup"], &[]);
-    refused(&output, "cannot be read and is left out: one of the clients, client 2: clients.record");
+    refused(
+        &output,
+        "cannot be read and is left out: one of the clients, client 2: clients.record",
+    );
     refused(&output, "1 records could not be read and are not in it");
     let told = fine(&portunus(folder.path(), &["restore", "--verify", "x.backup"], &[]));
     assert!(told.contains("is whole: 3 clients"), "{told}");
@@ -239,7 +285,10 @@ async fn what_cannot_be_read_is_named_and_exit_is_1() {
 #[test]
 fn help_teaches_and_a_missing_configuration_is_2() {
     let folder = TempDir::new().unwrap();
-    for (args, part) in [(["backup", "--help"], "AUTH_SECRET"), (["restore", "--help"], "To move from SQLite to Redis")] {
+    for (args, part) in [
+        (["backup", "--help"], "AUTH_SECRET"),
+        (["restore", "--help"], "To move from SQLite to Redis"),
+    ] {
         assert!(fine(&portunus(folder.path(), &args, &[])).contains(part));
     }
     for args in [["backup", "x"], ["restore", "x"]] {
@@ -268,14 +317,15 @@ async fn a_check_of_the_store_tells_what_there_is_and_what_is_wrong() {
         ] {
             assert!(told.contains(part), "{part:?} is not in\n{told}");
         }
-        let rotated = [more, &[("AUTH_SECRET", NEW_SECRET), ("AUTH_SECRET_PREVIOUS", SECRET)]].concat();
-        assert!(
-            fine(&check(&rotated))
-                .contains("0 values are sealed under AUTH_SECRET\n14 values are sealed under AUTH_SECRET_PREVIOUS")
-        );
+        let rotated =
+            [more, &[("AUTH_SECRET", NEW_SECRET), ("AUTH_SECRET_PREVIOUS", SECRET)]].concat();
+        assert!(fine(&check(&rotated)).contains(
+            "0 values are sealed under AUTH_SECRET\n14 values are sealed under AUTH_SECRET_PREVIOUS"
+        ));
         refused(&check(&[more, &[("AUTH_SECRET", NEW_SECRET)]].concat()), "AUTH_SECRET differs");
     }
-    // Looking has sealed nothing anew and upgraded nothing: with the secret of before it is as before.
+    // Looking has sealed nothing anew and upgraded nothing: with the secret of before it is as
+    // before.
     fine(&check(&[]));
 
     let database = rusqlite::Connection::open(folder.path().join("mcp.sqlite")).unwrap();

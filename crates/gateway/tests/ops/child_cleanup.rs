@@ -1,5 +1,5 @@
-//! What a server leaves behind (68, 44, FB54): processes that left its session and group, of a parent that has ended, end with it, however it or
-//! the gateway ends; those of other servers stay.
+//! What a server leaves behind (68, 44, FB54): processes that left its session and group, of a
+//! parent that has ended, end with it, however it or the gateway ends; those of other servers stay.
 
 use std::{fs, process::Command};
 
@@ -9,7 +9,8 @@ use serde_json::json;
 use super::child_isolation::{Probed, parent};
 use crate::fixture::program::{By, PATIENCE, until};
 
-/// As hard to find as can be: another session, another group, no parent, no environment, no open pipe, another name. Each prints its number.
+/// As hard to find as can be: another session, another group, no parent, no environment, no open
+/// pipe, another name. Each prints its number.
 const LEAVE: [&str; 4] = [
     "sleep 1000 >/dev/null 2>&1 & echo $!",
     "setsid sleep 1000 >/dev/null 2>&1 & echo $!",
@@ -35,7 +36,8 @@ impl Left {
         let pid = probed.pid(server).await;
         let mut rest = Vec::new();
         for leave in LEAVE {
-            // The shell waits for nothing that has closed its outputs; what prints its number does so before.
+            // The shell waits for nothing that has closed its outputs; what prints its number does
+            // so before.
             let said = probed.run(server, leave).await;
             rest.push(said.trim().parse().unwrap_or_else(|_| panic!("{leave}: {said:?}")));
         }
@@ -116,21 +118,28 @@ async fn t68_a_server_that_resists_is_ended() {
     until(|| !below.iter().copied().any(is_running)).await;
 }
 
-/// The first process of a container has every orphan for a child. It fetches them, takes no exit status that another part of it waits for, and
-/// ends none that is no server's.
+/// The first process of a container has every orphan for a child. It fetches them, takes no exit
+/// status that another part of it waits for, and ends none that is no server's.
 #[tokio::test]
 async fn fb54_as_the_first_process_orphans_are_fetched_and_other_processes_stay() {
     let unshare: &[&str] = if child::is_root() { &["unshare"] } else { &["unshare", "-Ur"] };
     let way = [unshare, &["--pid", "--fork", "--mount-proc", "--kill-child"]].concat();
     let probed = Probed::start(&By::way(&way), &[("a", json!({})), ("b", json!({}))]).await;
     let [gateway] = children(probed.program.pid())[..] else { panic!("unshare has one child") };
-    assert_eq!(probed.run("a", "ps -o comm= -p 1 2>/dev/null || cat /proc/1/comm").await.trim(), "portunus");
+    assert_eq!(
+        probed.run("a", "ps -o comm= -p 1 2>/dev/null || cat /proc/1/comm").await.trim(),
+        "portunus"
+    );
     // A person enters the container and leaves processes behind: fifty that end, one that stays.
     let enter = |script: &str| {
         let target = gateway.to_string();
         let user: &[&str] = if child::is_root() { &[] } else { &["-U", "--preserve-credentials"] };
-        let entered =
-            Command::new("nsenter").args(["-t", &target, "-p", "-m"]).args(user).args(["sh", "-c", script]).status().unwrap();
+        let entered = Command::new("nsenter")
+            .args(["-t", &target, "-p", "-m"])
+            .args(user)
+            .args(["sh", "-c", script])
+            .status()
+            .unwrap();
         assert!(entered.success());
     };
     enter(
@@ -140,7 +149,9 @@ async fn fb54_as_the_first_process_orphans_are_fetched_and_other_processes_stay(
     let unrelated = || {
         let all = children(gateway);
         all.into_iter()
-            .filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n"))
+            .filter(|pid| {
+                fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+            })
             .collect::<Vec<_>>()
     };
     until(|| unrelated().len() == 1 && !children(gateway).iter().any(is_dead)).await;
@@ -160,5 +171,9 @@ async fn fb54_as_the_first_process_orphans_are_fetched_and_other_processes_stay(
 fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()
+        })
+        .collect()
 }

@@ -1,5 +1,6 @@
-//! A child is not the gateway (52, 44): what a server that an intruder has got into can read of the gateway and of other servers, as the same
-//! user, as another, and in a sandbox. What it leaves behind is next door, in `child_cleanup`.
+//! A child is not the gateway (52, 44): what a server that an intruder has got into can read of the
+//! gateway and of other servers, as the same user, as another, and in a sandbox. What it leaves
+//! behind is next door, in `child_cleanup`.
 
 use std::{
     fs,
@@ -38,9 +39,20 @@ impl Probed {
         Self::start_in(folder(), by, servers, &[]).await
     }
 
-    async fn start_in(folder: TempDir, by: &By, servers: &[(&str, Value)], files: &[(&str, &str)]) -> Self {
-        let files: Vec<_> = files.iter().copied().chain([("mcp.json", &*mcp_json(folder.path(), servers))]).map(owned).collect();
-        let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    async fn start_in(
+        folder: TempDir,
+        by: &By,
+        servers: &[(&str, Value)],
+        files: &[(&str, &str)],
+    ) -> Self {
+        let files: Vec<_> = files
+            .iter()
+            .copied()
+            .chain([("mcp.json", &*mcp_json(folder.path(), servers))])
+            .map(owned)
+            .collect();
+        let files: Vec<_> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let mut variables = vec![("LOG_LEVEL", "debug")];
         if by.way.iter().any(|word| word == "-Ur") {
             // In a namespace of users even `/` is another's.
@@ -61,7 +73,8 @@ impl Probed {
         self.run(server, "echo $PPID").await.trim().parse().unwrap()
     }
 
-    /// Nothing of the gateway, of the other servers, or of their supervisors can be read through `/proc`, and none of them be signalled.
+    /// Nothing of the gateway, of the other servers, or of their supervisors can be read through
+    /// `/proc`, and none of them be signalled.
     async fn is_kept_from_processes(&self, server: &str, others: &[&str]) {
         let mut processes = vec![("the gateway", self.program.pid())];
         processes.push(("its own supervisor", parent(self.pid(server).await)));
@@ -74,7 +87,10 @@ impl Probed {
             }
         }
         let own = self.run(server, "cat /proc/$PPID/environ").await;
-        assert!(own.contains(&format!("secret-of-{server}")), "reading an environment is understood: {own:?}");
+        assert!(
+            own.contains(&format!("secret-of-{server}")),
+            "reading an environment is understood: {own:?}"
+        );
         for (whose, pid) in processes {
             for look in [
                 "cat /proc/PID/environ",
@@ -90,13 +106,17 @@ impl Probed {
             ] {
                 let said = self.run(server, &look.replace("PID", &pid.to_string())).await;
                 // readlink(1) says nothing at all.
-                let is_refused = REFUSED.iter().any(|refusal| said.contains(refusal)) || said.is_empty();
+                let is_refused =
+                    REFUSED.iter().any(|refusal| said.contains(refusal)) || said.is_empty();
                 assert!(is_refused, "{look} of {whose}: {said:?}");
                 holds_no_secret(&said, others);
             }
             if knows_scopes {
                 let said = self.run(server, &format!("kill -STOP {pid}; kill -KILL {pid}")).await;
-                assert!(said.to_lowercase().contains("not permitted"), "{whose} is signalled: {said:?}");
+                assert!(
+                    said.to_lowercase().contains("not permitted"),
+                    "{whose} is signalled: {said:?}"
+                );
             }
         }
     }
@@ -119,10 +139,19 @@ impl Probed {
             "find FOLDER -type f | xargs cat",
         ] {
             let said = self.run(server, &attack.replace("FOLDER", &folder)).await;
-            assert!(REFUSED.iter().any(|refusal| said.to_lowercase().contains(refusal)), "{attack}: {said:?}");
-            assert!(!said.contains("SQLite format") && !said.contains("kept-by-the-gateway"), "{attack}: {said:?}");
+            assert!(
+                REFUSED.iter().any(|refusal| said.to_lowercase().contains(refusal)),
+                "{attack}: {said:?}"
+            );
+            assert!(
+                !said.contains("SQLite format") && !said.contains("kept-by-the-gateway"),
+                "{attack}: {said:?}"
+            );
         }
-        assert_eq!(fs::read_to_string(self.program.folder.path().join("secret.txt")).unwrap(), "kept-by-the-gateway");
+        assert_eq!(
+            fs::read_to_string(self.program.folder.path().join("secret.txt")).unwrap(),
+            "kept-by-the-gateway"
+        );
     }
 
     /// It still serves, its store is sound, and no secret reached the log.
@@ -132,8 +161,14 @@ impl Probed {
         holds_no_secret(&log, servers);
         drop((self.browser, self.mcp));
         {
-            let store = rusqlite::Connection::open(self.program.folder.path().join("mcp.sqlite")).unwrap();
-            assert_eq!(store.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
+            let store =
+                rusqlite::Connection::open(self.program.folder.path().join("mcp.sqlite")).unwrap();
+            assert_eq!(
+                store
+                    .query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
+                    .unwrap(),
+                "ok"
+            );
         }
         self.program.signal("TERM");
         assert!(self.program.end().await.success());
@@ -145,7 +180,8 @@ fn owned((name, text): (&str, &str)) -> (String, String) {
 }
 
 fn holds_no_secret(said: &str, others: &[&str]) {
-    let secrets = others.iter().map(|other| format!("secret-of-{other}")).chain([AUTH_SECRET.to_owned()]);
+    let secrets =
+        others.iter().map(|other| format!("secret-of-{other}")).chain([AUTH_SECRET.to_owned()]);
     for secret in secrets {
         assert!(!said.contains(&secret), "{secret} in {said:?}");
     }
@@ -201,11 +237,13 @@ async fn t52_a_confined_child_reads_what_it_was_given() {
     }
     let open = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (open_port, closed_port) = (open.local_addr().unwrap().port(), closed.local_addr().unwrap().port());
+    let (open_port, closed_port) =
+        (open.local_addr().unwrap().port(), closed.local_addr().unwrap().port());
     let lists = json!({"read": [given("data")], "write": [given("out")]});
     let mut with_ports = lists.clone();
     with_ports["connect"] = json!([open_port]);
-    let servers = [("a", json!({"confine": with_ports})), ("b", json!({})), ("c", json!({"confine": lists}))];
+    let servers =
+        [("a", json!({"confine": with_ports})), ("b", json!({})), ("c", json!({"confine": lists}))];
     let (data, out) = (given("data"), given("out"));
     let probed = Probed::start_in(folder, &By::nobody(), &servers, &[]).await;
     for server in ["a", "c"] {
@@ -216,9 +254,18 @@ async fn t52_a_confined_child_reads_what_it_was_given() {
             )
             .await;
         assert_eq!(said, "givenfile\nchanged\n");
-        let said =
-            probed.run(server, &format!("echo x > {data}/file; echo x > {data}/new; rm {data}/file; cat {data}/file")).await;
-        assert!(said.starts_with("given") && said.matches("ermission denied").count() == 3, "{said:?}");
+        let said = probed
+            .run(
+                server,
+                &format!(
+                    "echo x > {data}/file; echo x > {data}/new; rm {data}/file; cat {data}/file"
+                ),
+            )
+            .await;
+        assert!(
+            said.starts_with("given") && said.matches("ermission denied").count() == 3,
+            "{said:?}"
+        );
         probed.is_kept_from_files(server).await;
         probed.is_kept_from_processes(server, &["b"]).await;
         for look in [
@@ -233,7 +280,8 @@ async fn t52_a_confined_child_reads_what_it_was_given() {
             "ls /run",
             "cat /proc/PID/cmdline",
         ] {
-            let said = probed.run(server, &look.replace("PID", &probed.program.pid().to_string())).await;
+            let said =
+                probed.run(server, &look.replace("PID", &probed.program.pid().to_string())).await;
             assert!(said.contains("ermission denied"), "{look}: {said:?}");
         }
         // What programs need is there.
@@ -242,7 +290,11 @@ async fn t52_a_confined_child_reads_what_it_was_given() {
     }
     let connect = |port: u16| format!("connect 127.0.0.1:{port}");
     assert_eq!(probed.run("a", &connect(open_port)).await, "done");
-    assert_eq!(probed.run("c", &connect(closed_port)).await, "done", "without `connect` the network is not restricted");
+    assert_eq!(
+        probed.run("c", &connect(closed_port)).await,
+        "done",
+        "without `connect` the network is not restricted"
+    );
     for port in [closed_port, probed.program.url.rsplit(':').next().unwrap().parse().unwrap()] {
         assert!(probed.run("a", &connect(port)).await.contains("ermission denied"));
     }
@@ -258,13 +310,19 @@ async fn t52_a_confined_child_reads_what_it_was_given() {
     probed.end(&["a", "b", "c"]).await;
 }
 
-/// For root: two other users and one server of root's. Without the right to it: an error that says so.
+/// For root: two other users and one server of root's. Without the right to it: an error that says
+/// so.
 #[tokio::test]
 async fn t52_a_child_that_runs_as_another_user_reads_nothing_of_the_gateways() {
     if !child::is_root() {
         let folder = folder();
         let checked = check(&By::default(), folder.path(), &[("a", json!({"run_as": "daemon"}))]);
-        assert!(checked.0 == Some(2) && checked.1.contains("CAP_SETUID") && checked.1.contains("a.run_as"), "{checked:?}");
+        assert!(
+            checked.0 == Some(2)
+                && checked.1.contains("CAP_SETUID")
+                && checked.1.contains("a.run_as"),
+            "{checked:?}"
+        );
         return;
     }
     let program = TempDir::new().unwrap();
@@ -283,7 +341,8 @@ async fn t52_a_child_that_runs_as_another_user_reads_nothing_of_the_gateways() {
         ("b", "65534 65534 65534 / nobody /nonexistent"),
         ("d", "1 65534 65534 /usr daemon /usr/sbin"),
     ] {
-        let said = probed.run(server, "echo $(id -u) $(id -g) $(id -G) $(pwd) $LOGNAME $HOME").await;
+        let said =
+            probed.run(server, "echo $(id -u) $(id -g) $(id -G) $(pwd) $LOGNAME $HOME").await;
         assert_eq!(said.trim(), id, "{server}");
         probed.is_kept_from_files(server).await;
         probed.is_kept_from_processes(server, &["c"]).await;
@@ -291,16 +350,22 @@ async fn t52_a_child_that_runs_as_another_user_reads_nothing_of_the_gateways() {
         assert!(!said.contains("uid=0"), "{said:?}");
     }
     probed.is_kept_from_processes("a", &["b", "c"]).await;
-    // One of root's own has no capability, and reads no process either; files are root's, and it is told so.
+    // One of root's own has no capability, and reads no process either; files are root's, and it is
+    // told so.
     for server in ["a", "b", "c", "d"] {
-        let status = fs::read_to_string(format!("/proc/{}/status", probed.pid(server).await)).unwrap();
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", probed.pid(server).await)).unwrap();
         for line in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
             assert!(status.contains(&format!("{line}\t0000000000000000")), "{server}: {status}");
         }
         assert!(status.contains("NoNewPrivs:\t1"), "{server}");
     }
     probed.is_kept_from_processes("c", &["a", "b"]).await;
-    assert!(probed.program.log().contains("runs as root, as the gateway does"), "{}", probed.program.log());
+    assert!(
+        probed.program.log().contains("runs as root, as the gateway does"),
+        "{}",
+        probed.program.log()
+    );
     probed.end(&["a", "b", "c", "d"]).await;
 }
 
@@ -324,13 +389,22 @@ async fn t52_a_kernel_that_cannot_confine_is_told_of() {
     let without = By::way(&[without_landlock_binary().to_str().unwrap()]);
     let folder = folder();
     for confine in [json!({}), json!({"connect": [443]})] {
-        let (code, said) = check(&without, folder.path(), &[("a", json!({"confine": confine})), ("b", json!({}))]);
-        assert!(code == Some(2) && said.contains("no Landlock") && said.contains("a.confine"), "{said}");
-        let (code, said) = check(&By::default(), folder.path(), &[("a", json!({"confine": confine})), ("b", json!({}))]);
+        let (code, said) =
+            check(&without, folder.path(), &[("a", json!({"confine": confine})), ("b", json!({}))]);
+        assert!(
+            code == Some(2) && said.contains("no Landlock") && said.contains("a.confine"),
+            "{said}"
+        );
+        let (code, said) = check(
+            &By::default(),
+            folder.path(),
+            &[("a", json!({"confine": confine})), ("b", json!({}))],
+        );
         assert!(code == Some(0) && said.contains("confined: reads nothing"), "{said}");
     }
     // If that is all right, it starts all the same: unconfined, and told of.
-    let servers = [("a", json!({"confine": {"connect": []}, "confine_if_possible": true})), ("b", json!({}))];
+    let servers =
+        [("a", json!({"confine": {"connect": []}, "confine_if_possible": true})), ("b", json!({}))];
     let probed = Probed::start_in(folder, &without, &servers, &[]).await;
     assert_eq!(probed.run("a", "echo started").await, "started\n");
     assert!(probed.program.log().contains("only as far as possible"), "{}", probed.program.log());
@@ -350,20 +424,30 @@ async fn t44_what_a_child_starts_with() {
     let gateway = probed.program.pid();
     let line = |pid: u32, name: &str| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
     };
     assert!(
         u64::from_str_radix(&line(gateway, "SigIgn:"), 16).unwrap() & 1 << 9 != 0,
         "the gateway was started with SIGUSR1 ignored"
     );
     let pid = probed.pid("a").await;
-    let mut open: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|fd| fd.unwrap().file_name()).collect();
+    let mut open: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .map(|fd| fd.unwrap().file_name())
+        .collect();
     open.sort();
     assert_eq!(open, ["0", "1", "2"]);
-    let supervisors: Vec<_> = fs::read_dir(format!("/proc/{}/fd", parent(pid))).into_iter().flatten().flatten().collect();
+    let supervisors: Vec<_> =
+        fs::read_dir(format!("/proc/{}/fd", parent(pid))).into_iter().flatten().flatten().collect();
     let lead: Vec<_> = supervisors.iter().filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
     assert!(lead.iter().all(|path| !path.starts_with(probed.program.folder.path())), "{lead:?}");
-    // SIGPIPE is what Rust's own programs ignore, this server too. Real-time signals below 34 are the C library's own affair.
+    // SIGPIPE is what Rust's own programs ignore, this server too. Real-time signals below 34 are
+    // the C library's own affair.
     let ignored = u64::from_str_radix(&line(pid, "SigIgn:"), 16).unwrap();
     assert_eq!(ignored & 0x7fff_ffff & !(1 << 12), 0, "{ignored:x}");
     assert_eq!((line(pid, "SigBlk:"), line(pid, "Umask:")), ("0".repeat(16), "0077".to_owned()));
@@ -374,23 +458,31 @@ async fn t44_what_a_child_starts_with() {
         assert!(!environment.contains(name), "{environment}");
     }
     // Who looks at a list of processes sees whose they are, and nothing else.
-    let shown = |pid: u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().replace('\0', " ");
+    let shown =
+        |pid: u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().replace('\0', " ");
     assert_eq!(shown(parent(pid)), format!("portunus child-supervisor {gateway} a "));
-    assert!(shown(pid).contains("probing-server") && !shown(pid).contains("secret"), "{}", shown(pid));
+    assert!(
+        shown(pid).contains("probing-server") && !shown(pid).contains("secret"),
+        "{}",
+        shown(pid)
+    );
     probed.end(&["a"]).await;
 }
 
-/// The gateway's commands close themselves as well: `demo-server` stands for all, it waits for input.
+/// The gateway's commands close themselves as well: `demo-server` stands for all, it waits for
+/// input.
 #[tokio::test]
 async fn t52_every_command_is_closed_from_its_start() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
-    let mut child = command.args(["demo-server", "dice"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.args(["demo-server", "dice"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let is_closed = || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         // What is not dumpable is root's in /proc.
         status.contains("NoNewPrivs:\t1")
-            && (child::is_root() || fs::metadata(format!("/proc/{pid}/environ")).is_ok_and(|file| file.uid() == 0))
+            && (child::is_root()
+                || fs::metadata(format!("/proc/{pid}/environ")).is_ok_and(|file| file.uid() == 0))
     };
     crate::fixture::program::until(is_closed).await;
     drop(child.stdin.take());

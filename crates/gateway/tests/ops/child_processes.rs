@@ -1,4 +1,5 @@
-//! Child processes: what they are started with, what they cannot see, and how many one person may have.
+//! Child processes: what they are started with, what they cannot see, and how many one person may
+//! have.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,11 +16,15 @@ use serde_json::{Value, json};
 use crate::fixture::{GatewayFixture, Setup, stdio};
 
 async fn with_child() -> (GatewayFixture, McpClient) {
-    let mut child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
+    let mut child =
+        stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
     let Transport::Stdio { env, .. } = &mut child.transport else { panic!("a child process") };
     *env = BTreeMap::from([
         ("CHILDS_OWN".to_owned(), EnvValue::text("for-the-child-alone")),
-        ("WHOSE".to_owned(), EnvValue(vec![EnvPart::Subject, EnvPart::Text(SecretText::new(" ")), EnvPart::Email])),
+        (
+            "WHOSE".to_owned(),
+            EnvValue(vec![EnvPart::Subject, EnvPart::Text(SecretText::new(" ")), EnvPart::Email]),
+        ),
     ]);
     let fixture = GatewayFixture::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
@@ -32,7 +37,8 @@ async fn with_child() -> (GatewayFixture, McpClient) {
 async fn t43_nothing_from_a_client_reaches_a_command_line() {
     let (fixture, mcp) = with_child().await;
     let marker = std::env::temp_dir().join(format!("portunus-t43-{}", std::process::id()));
-    let touch = format!("; touch {0} #$(touch {0})`touch {0}`|touch {0}\n touch {0}", marker.display());
+    let touch =
+        format!("; touch {0} #$(touch {0})`touch {0}`|touch {0}\n touch {0}", marker.display());
     let text = mcp.call_text("child_echo", json!({"text": touch})).await;
     assert_eq!(text, touch, "carried as it is");
     let evil = [
@@ -51,43 +57,65 @@ async fn t43_nothing_from_a_client_reaches_a_command_line() {
     fixture.browser().send(request).await.expect(404);
     let metadata = json!({"redirect_uris": ["https://app.example/cb"], "command": "touch", "args": [marker.to_str()],
         "client_name": touch.replace('\n', " "), "software_id": "$(touch x)"});
-    fixture.browser().send(Request::json(&fixture.at("/auth/register"), &metadata)).await.expect(201);
+    fixture
+        .browser()
+        .send(Request::json(&fixture.at("/auth/register"), &metadata))
+        .await
+        .expect(201);
     assert!(!marker.exists());
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn t44_a_child_sees_a_short_list_and_its_own() {
-    assert!(std::env::var_os(GatewayFixture::CANARY).is_some(), "the gateway's own environment has it");
+    assert!(
+        std::env::var_os(GatewayFixture::CANARY).is_some(),
+        "the gateway's own environment has it"
+    );
     let (fixture, mcp) = with_child().await;
-    let environment: Value = serde_json::from_str(&mcp.call_text("child_environment", json!({})).await).unwrap();
+    let environment: Value =
+        serde_json::from_str(&mcp.call_text("child_environment", json!({})).await).unwrap();
     let environment = environment.as_object().unwrap();
     assert_eq!(environment["CHILDS_OWN"], "for-the-child-alone");
     assert_eq!(environment["WHOSE"], "00u1alice alice@acme.example");
     assert!(environment.contains_key("PATH"));
     for name in environment.keys() {
-        assert!(!name.starts_with("CARGO") && !name.starts_with("RUST") && !name.starts_with("AUTH_"), "{name}");
+        assert!(
+            !name.starts_with("CARGO") && !name.starts_with("RUST") && !name.starts_with("AUTH_"),
+            "{name}"
+        );
     }
-    // Descriptors: its three, and whatever its own runtime opened since; none that leads to our database or our sockets.
+    // Descriptors: its three, and whatever its own runtime opened since; none that leads to our
+    // database or our sockets.
     let pid = mcp.call_text("child_process", json!({})).await;
     let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-    let open: Vec<_> = links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok()).collect();
+    let open: Vec<_> =
+        links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok()).collect();
     assert!(open.iter().all(|path| !path.to_string_lossy().contains("gateway.sqlite")), "{open:?}");
-    let inode = |path: &str| std::fs::read_link(path).map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
-    let own: Vec<_> =
-        std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| Some(inode(fd.ok()?.path().to_str()?))).collect();
-    let shared = open.iter().map(|path| path.to_string_lossy().into_owned()).filter(|link| link.starts_with("socket:"));
+    let inode = |path: &str| {
+        std::fs::read_link(path).map(|link| link.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let own: Vec<_> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|fd| Some(inode(fd.ok()?.path().to_str()?)))
+        .collect();
+    let shared = open
+        .iter()
+        .map(|path| path.to_string_lossy().into_owned())
+        .filter(|link| link.starts_with("socket:"));
     let shared: Vec<_> = shared.filter(|link| own.contains(link)).collect();
     assert!(shared.is_empty(), "sockets of ours in the child: {shared:?}");
     // A process group of its own, so that a signal to ours does not reach it, nor one to it us.
     let stat = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let group = |pid: &str| stat(pid).rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().to_owned();
+    let group =
+        |pid: &str| stat(pid).rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().to_owned();
     assert_eq!(group(&pid), pid);
     assert_ne!(group("self"), pid);
     fixture.close().await;
 }
 
-/// One upstream of an aggregate session dies: the others answer, and it is initialised anew on its next call.
+/// One upstream of an aggregate session dies: the others answer, and it is initialised anew on its
+/// next call.
 #[tokio::test]
 async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_nothing() {
     let (fixture, mcp) = with_child().await;
@@ -97,8 +125,10 @@ async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_no
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(6)).await;
     tokio::time::resume();
-    let (crashed, other) =
-        tokio::join!(mcp.call("child_crash", json!({})), mcp.call_text("uuid_echo", json!({"text": "meanwhile"})));
+    let (crashed, other) = tokio::join!(
+        mcp.call("child_crash", json!({})),
+        mcp.call_text("uuid_echo", json!({"text": "meanwhile"}))
+    );
     let message = crashed["error"]["message"].as_str().unwrap_or_else(|| panic!("{crashed}"));
     assert!(message.contains(r#"server "child""#), "its own call is told: {message}");
     let mut failed_elsewhere = usize::from(other != "meanwhile");
@@ -126,9 +156,15 @@ async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_no
 /// With one child for each session, whoever opens sessions starts processes.
 #[tokio::test]
 async fn t47_one_person_has_so_many_children_and_no_more() {
-    let mut child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
+    let mut child =
+        stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
     child.isolation = Isolation::Session;
-    let fixture = GatewayFixture::of(Setup { more_servers: vec![child], children_per_user: 2, ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup {
+        more_servers: vec![child],
+        children_per_user: 2,
+        ..Setup::default()
+    })
+    .await;
     let url = fixture.at("/mcp/child");
     let (_, browser, tokens) = fixture.connect("/mcp/child").await;
     let mut busy = Vec::new();
@@ -142,10 +178,16 @@ async fn t47_one_person_has_so_many_children_and_no_more() {
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
         "capabilities": {}, "clientInfo": {"name": "greedy", "version": "1"}}});
     let request = Request::json(&url, &hello).without_cookies().bearer(&tokens.access);
-    let refused = browser.send(request.header("accept", "application/json, text/event-stream")).await.expect(429);
+    let refused = browser
+        .send(request.header("accept", "application/json, text/event-stream"))
+        .await
+        .expect(429);
     assert_eq!(refused.json()["error"]["code"], -32000);
     let text = refused.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(text.contains("2 server processes") && text.contains("limits.children_per_user"), "{text}");
+    assert!(
+        text.contains("2 server processes") && text.contains("limits.children_per_user"),
+        "{text}"
+    );
     assert_eq!(refused.header("mcp-session-id"), "", "no session came of it");
 
     // On the merged endpoint it is the call that is refused: the session is there.
@@ -153,16 +195,25 @@ async fn t47_one_person_has_so_many_children_and_no_more() {
     let merged = McpClient::connect(&browser, &fixture.at("/mcp"), &own.access).await;
     let answer = merged.call("child_echo", json!({"text": "x"})).await;
     assert_eq!(answer["error"]["code"], -32000, "{answer}");
-    assert!(answer["error"]["message"].as_str().unwrap().contains("limits.children_per_user"), "{answer}");
+    assert!(
+        answer["error"]["message"].as_str().unwrap().contains("limits.children_per_user"),
+        "{answer}"
+    );
 
     // Nobody else is concerned.
     fixture.okta.sign_in_as("bob");
     let (_, browser, bobs) = fixture.connect("/mcp/child").await;
-    McpClient::connect(&browser, &url, &bobs.access).await.call_text("echo", json!({"text": "x"})).await;
+    McpClient::connect(&browser, &url, &bobs.access)
+        .await
+        .call_text("echo", json!({"text": "x"}))
+        .await;
     // What has no work left makes room.
     let client = busy.pop().unwrap();
     client.request("resources/unsubscribe", json!({"uri": "memo://one"})).await;
     // A list that could not be fetched is left alone for a moment.
-    eventually("there is room again", async || merged.call("child_echo", json!({"text": "x"})).await["result"].is_object()).await;
+    eventually("there is room again", async || {
+        merged.call("child_echo", json!({"text": "x"})).await["result"].is_object()
+    })
+    .await;
     fixture.close().await;
 }

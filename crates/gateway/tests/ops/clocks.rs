@@ -1,5 +1,6 @@
-//! Clocks that differ (F7): the provider's, and another node's. A minute is tolerated, ten are not. What a client's clock may be is next to
-//! its assertions (`tests/http/client_assertions.rs`); Redis's clock is not read, and every test here is weeks away from it.
+//! Clocks that differ (F7): the provider's, and another node's. A minute is tolerated, ten are not.
+//! What a client's clock may be is next to its assertions (`tests/http/client_assertions.rs`);
+//! Redis's clock is not read, and every test here is weeks away from it.
 
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
     for store in ["sqlite", "redis"] {
         // Which were tolerated, and which refused.
         let mut seen = [Vec::new(), Vec::new()];
-        for (seconds, ahead, tolerated) in [(55, true, true), (55, false, true), (600, true, false), (600, false, false)] {
+        for (seconds, ahead, tolerated) in
+            [(55, true, true), (55, false, true), (600, true, false), (600, false, false)]
+        {
             let redis = (store == "redis").then(|| Server::start(&[]));
             let fixture = GatewayFixture::over(redis.as_ref(), Setup::default()).await;
             fixture.okta.skew_clock(Duration::from_secs(seconds), ahead);
@@ -30,11 +33,23 @@ async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
             let consent = client.begin(&browser, &client.authorization()).await.page();
             let landing = consent.form("/auth/consent").submit([("decision", "allow")]).await;
             match landing {
-                Landing::Client(returned) => assert!(tolerated && !returned.code().is_empty(), "{seconds} s, ahead: {ahead}"),
-                Landing::Page(page) => assert_eq!((page.status.as_u16(), tolerated), (400, false), "{page:?}"),
+                Landing::Client(returned) => {
+                    assert!(
+                        tolerated && !returned.code().is_empty(),
+                        "{seconds} s, ahead: {ahead}"
+                    );
+                }
+                Landing::Page(page) => {
+                    assert_eq!((page.status.as_u16(), tolerated), (400, false), "{page:?}");
+                }
             }
-            assert_eq!(browser.cookie("_login").is_some(), tolerated, "{seconds} s, ahead: {ahead}");
-            seen[usize::from(browser.cookie("_login").is_none())].push(format!("{}{seconds} s", if ahead { '+' } else { '-' }));
+            assert_eq!(
+                browser.cookie("_login").is_some(),
+                tolerated,
+                "{seconds} s, ahead: {ahead}"
+            );
+            seen[usize::from(browser.cookie("_login").is_none())]
+                .push(format!("{}{seconds} s", if ahead { '+' } else { '-' }));
             fixture.close().await;
         }
         let figures = Figures::of("F7", store, "the provider's clock, in its ID tokens");
@@ -57,13 +72,16 @@ async fn f7_a_gateway_that_is_ahead_deletes_nothing_that_others_need() {
         let (hash, now) = (TokenHash::of("expired long ago"), fixture.clock.now());
         let session = SessionRecord { user: fixture.user("alice"), state: Vec::new() };
         fixture.stores().sessions.keep_session(&hash, &session, now - 2 * HOUR).await.unwrap();
-        assert!(fixture.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some());
+        assert!(
+            fixture.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some()
+        );
         fixture.add_node_ahead(600).await;
         eventually("what expired long ago is deleted", async || {
             fixture.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_none()
         })
         .await;
-        let code = consent.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
+        let code =
+            consent.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
         client.tokens(client.redeem(&authorization, &code).await);
         fixture.close().await;
     }
@@ -122,7 +140,11 @@ async fn f7_another_nodes_clock_may_be_a_minute_off() {
         tolerated += 1;
         two.fixture.close().await;
     }
-    let figures = Figures::of("F7", "redis", "another node's clock, +55 s and -55 s: codes, tokens, refreshes at both, errands");
+    let figures = Figures::of(
+        "F7",
+        "redis",
+        "another node's clock, +55 s and -55 s: codes, tokens, refreshes at both, errands",
+    );
     figures.exactly("tolerated", tolerated, 2).report();
 }
 
@@ -132,7 +154,8 @@ async fn f7_another_nodes_clock_may_not_be_ten_minutes_off() {
         let two = Box::pin(Two::apart(seconds)).await;
         let authorization = two.here.authorization();
         let code = two.here.authorize(&two.browser, &authorization).await.code();
-        // A code looks too old to a node that is ahead. To one that is behind it looks young, and is good for one use all the same.
+        // A code looks too old to a node that is ahead. To one that is behind it looks young, and
+        // is good for one use all the same.
         let elsewhere = two.there.redeem(&authorization, &code).await;
         assert_eq!(elsewhere.status, if seconds > 0 { 400 } else { 200 }, "{seconds}");
         let tokens = two.here.connect(&two.browser).await;
@@ -141,6 +164,10 @@ async fn f7_another_nodes_clock_may_not_be_ten_minutes_off() {
         forwarded
     });
     let refused = join_all(refused).await.into_iter().filter(|status| *status == 503).count();
-    let figures = Figures::of("F7", "redis", "another node's clock, +600 s and -600 s: errands, and codes if it is ahead");
+    let figures = Figures::of(
+        "F7",
+        "redis",
+        "another node's clock, +600 s and -600 s: errands, and codes if it is ahead",
+    );
     figures.exactly("refused", refused, 2).report();
 }

@@ -1,5 +1,5 @@
-//! `portunus demo`, as it is typed (design 9): the program starts, two people can sign in, a client lists and calls, SIGTERM ends it
-//! and leaves nothing behind.
+//! `portunus demo`, as it is typed (design 9): the program starts, two people can sign in, a client
+//! lists and calls, SIGTERM ends it and leaves nothing behind.
 
 use std::process::Stdio;
 
@@ -10,10 +10,16 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// Starts the demo on a free port, with `folder` for its temporary files. Gives it, and the address it prints.
+/// Starts the demo on a free port, with `folder` for its temporary files. Gives it, and the address
+/// it prints.
 async fn start(folder: &std::path::Path) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
-    command.args(["demo", "--port", "0"]).env("TMPDIR", folder).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(["demo", "--port", "0"])
+        .env("TMPDIR", folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let mut demo = command.spawn().unwrap();
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
@@ -35,11 +41,21 @@ async fn the_demo_runs_and_leaves_nothing_behind() {
     for (person, other) in [("Alice", "Bob"), ("Bob", "Alice")] {
         let browser = Agent::new();
         let authorization = client.authorization();
-        let Landing::Page(consent) = client.begin(&browser, &authorization).await else { panic!("nobody was asked") };
+        let Landing::Page(consent) = client.begin(&browser, &authorization).await else {
+            panic!("nobody was asked")
+        };
         assert!(consent.text().contains("This is a demo"), "{consent:?}");
-        let people = consent.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
-        assert!(people.text().contains(person) && people.text().contains("This is a demo"), "{people:?}");
-        let returned = people.form("/auth/demo").submit([("person", &*person.to_lowercase())]).await.returned();
+        let people =
+            consent.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
+        assert!(
+            people.text().contains(person) && people.text().contains("This is a demo"),
+            "{people:?}"
+        );
+        let returned = people
+            .form("/auth/demo")
+            .submit([("person", &*person.to_lowercase())])
+            .await
+            .returned();
         authorization.check(&returned, &client.discovery);
         let tokens = client.tokens(client.redeem(&authorization, &returned.code()).await);
         let home = browser.open(&url).await.page();
@@ -47,7 +63,8 @@ async fn the_demo_runs_and_leaves_nothing_behind() {
         let mcp = McpClient::connect(&browser, &format!("{url}/mcp"), &tokens.access).await;
         let tools = mcp.tools().await;
         assert!(
-            tools.iter().any(|tool| tool.starts_with("dice_")) && tools.iter().any(|tool| tool.starts_with("uuid_")),
+            tools.iter().any(|tool| tool.starts_with("dice_"))
+                && tools.iter().any(|tool| tool.starts_with("uuid_")),
             "{tools:?}"
         );
         let rolled = mcp.call("dice_roll", json!({"sides": 6})).await;

@@ -1,5 +1,6 @@
-//! What operators rely on, end to end: several nodes, new configurations, backups, other stores, certificates, a stop, child processes, a
-//! provider that is down. What goes over HTTP at one gateway is next door, in `tests/http`; both stand on `tests/fixture`.
+//! What operators rely on, end to end: several nodes, new configurations, backups, other stores,
+//! certificates, a stop, child processes, a provider that is down. What goes over HTTP at one
+//! gateway is next door, in `tests/http`; both stand on `tests/fixture`.
 
 #[cfg(test)]
 mod backup;

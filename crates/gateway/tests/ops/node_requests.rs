@@ -1,4 +1,5 @@
-//! What an attacker on the nodes' own network can do to a request that one node passes on to another: nothing but hold it up.
+//! What an attacker on the nodes' own network can do to a request that one node passes on to
+//! another: nothing but hold it up.
 
 use std::{
     net::SocketAddr,
@@ -18,7 +19,8 @@ use crate::fixture::{GatewayFixture, Setup};
 
 type Change = fn(&mut HeaderMap, &str);
 
-/// What stands between two nodes. It changes the next request that passes, as it is told, and no other.
+/// What stands between two nodes. It changes the next request that passes, as it is told, and no
+/// other.
 #[derive(Clone)]
 struct Meddler {
     target: Arc<Mutex<Option<SocketAddr>>>,
@@ -39,7 +41,8 @@ impl Meddler {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let passing = meddler.clone();
-        let router = Router::new().fallback(async move |request: Incoming| passing.pass(request).await);
+        let router =
+            Router::new().fallback(async move |request: Incoming| passing.pass(request).await);
         tokio::spawn(async move { axum::serve(listener, router).await });
         (meddler, url)
     }
@@ -47,7 +50,11 @@ impl Meddler {
     async fn pass(&self, request: Incoming) -> Response {
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        self.seen.lock().unwrap().push((parts.uri.path().to_owned(), parts.headers.clone(), body.clone()));
+        self.seen.lock().unwrap().push((
+            parts.uri.path().to_owned(),
+            parts.headers.clone(),
+            body.clone(),
+        ));
         if let Some((change, value)) = self.next.lock().unwrap().take() {
             change(&mut parts.headers, &value);
         }
@@ -56,7 +63,14 @@ impl Meddler {
 
     async fn send(&self, path: &str, headers: HeaderMap, body: Bytes) -> Response {
         let target = self.target.lock().unwrap().expect("the node is known");
-        let answer = self.http.post(format!("http://{target}{path}")).headers(headers).body(body).send().await.unwrap();
+        let answer = self
+            .http
+            .post(format!("http://{target}{path}"))
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
         let mut response = Response::new(Body::empty());
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
@@ -85,11 +99,14 @@ fn rejected(fixture: &GatewayFixture) -> usize {
 #[tokio::test]
 async fn t69_headers_between_nodes_are_the_senders() {
     let (meddler, url) = Meddler::start().await;
-    let fixture = GatewayFixture::of(Setup { nodes: 2, node_url: Some(url), ..Setup::default() }).await;
+    let fixture =
+        GatewayFixture::of(Setup { nodes: 2, node_url: Some(url), ..Setup::default() }).await;
     *meddler.target.lock().unwrap() = Some(fixture.node_listeners[1]);
     let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
     // The second node serves this user; the first passes requests on. Two sessions of one client.
-    let connect = async || McpClient::connect(&browser, &fixture.at_node(1, "/mcp/uuid"), &tokens.access).await;
+    let connect = async || {
+        McpClient::connect(&browser, &fixture.at_node(1, "/mcp/uuid"), &tokens.access).await
+    };
     let (mut one, other) = (connect().await, connect().await);
     one.url = fixture.at("/mcp/uuid");
     assert_eq!(meddler.count(), 0);
@@ -98,15 +115,27 @@ async fn t69_headers_between_nodes_are_the_senders() {
 
     // Each is refused once, without effect; the sender tries again and gets what it asked for.
     let changes: [(&str, Change); 5] = [
-        ("another session", |headers, value| drop(headers.insert("mcp-session-id", value.parse().unwrap()))),
-        ("a second value", |headers, value| assert!(headers.append("mcp-session-id", value.parse().unwrap()))),
+        ("another session", |headers, value| {
+            drop(headers.insert("mcp-session-id", value.parse().unwrap()));
+        }),
+        ("a second value", |headers, value| {
+            assert!(headers.append("mcp-session-id", value.parse().unwrap()));
+        }),
         ("none", |headers, _| drop(headers.remove("mcp-session-id"))),
-        ("another media type", |headers, _| drop(headers.insert("content-type", HeaderValue::from_static("text/plain")))),
-        ("other answers", |headers, _| drop(headers.insert("accept", HeaderValue::from_static("text/html")))),
+        ("another media type", |headers, _| {
+            drop(headers.insert("content-type", HeaderValue::from_static("text/plain")));
+        }),
+        ("other answers", |headers, _| {
+            drop(headers.insert("accept", HeaderValue::from_static("text/html")));
+        }),
     ];
     for (n, (what, change)) in changes.into_iter().enumerate() {
         meddler.meddle(change, &other.session);
-        assert_eq!(one.call_text("count", json!({})).await, (n + 2).to_string(), "{what}: one call, in its own session");
+        assert_eq!(
+            one.call_text("count", json!({})).await,
+            (n + 2).to_string(),
+            "{what}: one call, in its own session"
+        );
         assert_eq!(rejected(&fixture), n + 1, "{what}");
     }
     assert_eq!(other.call_text("count", json!({})).await, "7", "each was done once");

@@ -1,4 +1,5 @@
-//! Redis in place of SQLite: sign-in and calls are the same, a Redis that dies is said to be so (F2), and what it holds is nobody's secret.
+//! Redis in place of SQLite: sign-in and calls are the same, a Redis that dies is said to be so
+//! (F2), and what it holds is nobody's secret.
 
 use std::time::{Duration, Instant};
 
@@ -63,11 +64,15 @@ async fn f2_a_gateway_whose_redis_dies_accepts_nothing_and_goes_on_when_it_is_ba
     assert_eq!(status(&browser, &fixture).await, 503);
     let refused = client.refresh(tokens.refresh()).await.expect(503);
     assert_eq!(refused.error(), "temporarily_unavailable");
-    // Whose tokens these are cannot be told now. They are well-formed, so that they have to be looked up.
+    // Whose tokens these are cannot be told now. They are well-formed, so that they have to be
+    // looked up.
     let mut let_through = 0;
     for seed in 0..20 {
         let unseen = TokenSecret::generate(TokenKind::Access, &SeededEntropy::new(seed));
-        let call = Request::json(&fixture.at("/mcp/uuid"), &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+        let call = Request::json(
+            &fixture.at("/mcp/uuid"),
+            &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}),
+        );
         let answer = browser.send(call.without_cookies().bearer(unseen.expose())).await;
         let_through += usize::from(answer.status != 503);
     }

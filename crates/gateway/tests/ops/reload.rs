@@ -1,5 +1,5 @@
-//! A new configuration while the gateway runs (F10): what changes does so at once, what does not change notices nothing, and a
-//! configuration that cannot be taken changes nothing at all.
+//! A new configuration while the gateway runs (F10): what changes does so at once, what does not
+//! change notices nothing, and a configuration that cannot be taken changes nothing at all.
 
 use std::{
     fs,
@@ -41,20 +41,26 @@ const RELOADS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
-    let mut fixture = GatewayFixture::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
+    let mut fixture =
+        GatewayFixture::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let (_, other_browser, other_tokens) = fixture.connect("/mcp/child").await;
-    let one = McpClient::connect(&other_browser, &fixture.at("/mcp/child"), &other_tokens.access).await;
+    let one =
+        McpClient::connect(&other_browser, &fixture.at("/mcp/child"), &other_tokens.access).await;
     let process = one.call_text("process", json!({})).await;
     // A stream of a server that stays as it is: open from the first to the last.
-    let stream = Request::get(&one.url).without_cookies().bearer(&one.token).header("accept", "text/event-stream");
+    let stream = Request::get(&one.url)
+        .without_cookies()
+        .bearer(&one.token)
+        .header("accept", "text/event-stream");
     let stream = stream.header("mcp-session-id", &one.session);
     let stream = tokio::spawn({
         let browser = other_browser.clone();
         async move { browser.send(stream).await }
     });
-    let (mcp, calls, enough) = (Arc::new(mcp), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (mcp, calls, enough) =
+        (Arc::new(mcp), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (broken, wrong) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let load: Vec<_> = (0..8)
         .map(|n| {
@@ -105,7 +111,8 @@ async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
     assert_eq!(one.call_text("process", json!({})).await, process, "the same child");
     // What cannot be taken changes nothing.
     fixture.config.servers.insert(0, child("extra"));
-    let listen = std::mem::replace(&mut fixture.config.listen, SocketAddr::from(([127, 0, 0, 1], 1)));
+    let listen =
+        std::mem::replace(&mut fixture.config.listen, SocketAddr::from(([127, 0, 0, 1], 1)));
     assert_eq!(fixture.reload().await, Err(Refused::NeedsRestart(vec!["listen"])));
     assert!(!mcp.tools().await.iter().any(|tool| tool.starts_with("extra_")));
     fixture.config.listen = listen;
@@ -120,7 +127,8 @@ async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
 
 #[tokio::test]
 async fn a_server_that_is_taken_away_is_gone_with_its_resource() {
-    let mut fixture = GatewayFixture::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
+    let mut fixture =
+        GatewayFixture::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
     let (_, browser, tokens) = fixture.connect("/mcp/child").await;
     let one = McpClient::connect(&browser, &fixture.at("/mcp/child"), &tokens.access).await;
     one.call_text("process", json!({})).await;
@@ -142,7 +150,10 @@ async fn a_sign_in_under_way_goes_on_across_new_secrets_and_old_records_open() {
     // The consent page was served under the old secret, and is answered under the new one.
     let consent = client.begin(&browser, &authorization).await.page().expect(200);
     let old = fixture.config.auth_secrets.clone();
-    fixture.config.auth_secrets.insert(0, SecretText::new("another-secret-of-one-fixture-long-enough-00"));
+    fixture
+        .config
+        .auth_secrets
+        .insert(0, SecretText::new("another-secret-of-one-fixture-long-enough-00"));
     assert_eq!(fixture.reload().await.unwrap().settings, ["auth_secret"]);
     let returned = consent.form("/auth/consent").submit([("decision", "allow")]).await.returned();
     let tokens = client.tokens(client.redeem(&authorization, &returned.code()).await);
@@ -151,13 +162,20 @@ async fn a_sign_in_under_way_goes_on_across_new_secrets_and_old_records_open() {
     // Everything is sealed anew by now: the old one can go.
     fixture.config.auth_secrets.truncate(1);
     fixture.reload().await.unwrap();
-    assert!(browser.open(&fixture.at("/")).await.page().expect(200).text().contains("Sign out"), "the login opens");
+    assert!(
+        browser.open(&fixture.at("/")).await.page().expect(200).text().contains("Sign out"),
+        "the login opens"
+    );
     fixture.config.auth_secrets = old;
     assert_eq!(fixture.reload().await, Err(Refused::SecretLost));
-    fixture.config.auth_secrets = vec![SecretText::new("another-secret-of-one-fixture-long-enough-00")];
+    fixture.config.auth_secrets =
+        vec![SecretText::new("another-secret-of-one-fixture-long-enough-00")];
     fixture.stop().await;
     fixture.restart().await;
-    assert!(browser.open(&fixture.at("/")).await.page().expect(200).text().contains("Sign out"), "after a restart too");
+    assert!(
+        browser.open(&fixture.at("/")).await.page().expect(200).text().contains("Sign out"),
+        "after a restart too"
+    );
     fixture.close().await;
 }
 
@@ -167,7 +185,8 @@ async fn tools(program: &Program, browser: &Agent, token: &str) -> Vec<String> {
 }
 
 fn write(program: &Program, servers: &Value) {
-    fs::write(program.folder.path().join("mcp.json"), json!({"mcpServers": servers}).to_string()).unwrap();
+    fs::write(program.folder.path().join("mcp.json"), json!({"mcpServers": servers}).to_string())
+        .unwrap();
 }
 
 #[tokio::test]
@@ -195,9 +214,15 @@ async fn files_that_change_are_followed_and_mistakes_in_them_are_not() {
     program.signal("HUP");
     until(|| program.log().matches("the configuration is reloaded").count() == 3).await;
     assert!(program.log().contains("settings: names"), "{}", program.log());
-    fs::write(program.folder.path().join("config.yaml"), "names: plain\nlog:\n  format: text\n").unwrap();
+    fs::write(program.folder.path().join("config.yaml"), "names: plain\nlog:\n  format: text\n")
+        .unwrap();
     program.signal("HUP");
-    until(|| program.log().contains("log.format changed, which a running gateway cannot take over: restart it")).await;
+    until(|| {
+        program
+            .log()
+            .contains("log.format changed, which a running gateway cannot take over: restart it")
+    })
+    .await;
     program.signal("INT");
     assert_eq!(program.end().await.code(), Some(0));
 }
@@ -205,9 +230,11 @@ async fn files_that_change_are_followed_and_mistakes_in_them_are_not() {
 #[tokio::test]
 async fn other_gateways_are_told_of_a_new_configuration() {
     let redis = Server::start(&[]);
-    let mut fixture = GatewayFixture::over(Some(&redis), Setup { nodes: 2, ..Setup::default() }).await;
+    let mut fixture =
+        GatewayFixture::over(Some(&redis), Setup { nodes: 2, ..Setup::default() }).await;
     let mut elsewhere = fixture.new_elsewhere(1);
-    // A node hears what is announced once it has compared its revision with the store's for the first time: when that is, only hearing tells.
+    // A node hears what is announced once it has compared its revision with the store's for the
+    // first time: when that is, only hearing tells.
     let mut told = false;
     for round in 0..100 {
         fixture.config.names = if round % 2 == 0 { Names::Plain } else { Names::Prefixed };
@@ -225,7 +252,10 @@ async fn other_gateways_are_told_of_a_new_configuration() {
     fixture.config.lifetimes.access_token += Duration::from_secs(1);
     fixture.reload().await.unwrap();
     assert_ne!(store.revision().await.unwrap(), before);
-    tokio::time::timeout(PATIENCE, elsewhere.changed()).await.expect("from then on the node hears of each").unwrap();
+    tokio::time::timeout(PATIENCE, elsewhere.changed())
+        .await
+        .expect("from then on the node hears of each")
+        .unwrap();
     fixture.close().await;
 }
 

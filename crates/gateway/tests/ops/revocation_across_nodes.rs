@@ -1,5 +1,6 @@
-//! What is revoked at one node, or beside it, is refused by the others within a second (threats 19 and 41). The gateways of these tests trust
-//! what they looked up for an hour, so that it is not time that tells them. Tests wait longer than a second, for machines that are busy.
+//! What is revoked at one node, or beside it, is refused by the others within a second (threats 19
+//! and 41). The gateways of these tests trust what they looked up for an hour, so that it is not
+//! time that tells them. Tests wait longer than a second, for machines that are busy.
 
 use std::time::Duration;
 
@@ -28,7 +29,10 @@ async fn status(fixture: &GatewayFixture, url: &str, tokens: &Tokens) -> u16 {
 
 /// Until it answers so.
 async fn until(fixture: &GatewayFixture, url: &str, tokens: &Tokens, expected: u16) {
-    eventually(&format!("{url} says {expected}"), async || status(fixture, url, tokens).await == expected).await;
+    eventually(&format!("{url} says {expected}"), async || {
+        status(fixture, url, tokens).await == expected
+    })
+    .await;
 }
 
 /// Connected twice, and both tokens known to the second node.
@@ -128,19 +132,30 @@ async fn t19_revoked_at_one_node_is_refused_by_another_though_it_is_cut_off_agai
     fixture.close().await;
 }
 
-/// A revocation is two writes in Redis: the token ends, and the gateways are told. Without memory only the first comes about.
+/// A revocation is two writes in Redis: the token ends, and the gateways are told. Without memory
+/// only the first comes about.
 #[tokio::test]
 async fn t19_a_revocation_that_broke_off_is_told_when_it_is_tried_again() {
     let redis = Server::start(&["--maxmemory-policy", "noeviction"]);
     let fixture = two_nodes_on(&redis.address()).await;
     let [one, other] = connected(&fixture).await;
-    for ((client, tokens), token) in [(&one, &one.1.access), (&other, other.1.refresh.as_ref().unwrap())] {
-        assert_eq!(status(&fixture, &fixture.at("/tools"), tokens).await, 200, "the first node remembers it too");
+    for ((client, tokens), token) in
+        [(&one, &one.1.access), (&other, other.1.refresh.as_ref().unwrap())]
+    {
+        assert_eq!(
+            status(&fixture, &fixture.at("/tools"), tokens).await,
+            200,
+            "the first node remembers it too"
+        );
         let () = redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
         client.send("revocation_endpoint", [("token", token.as_str())]).await.expect(503);
         let () = redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
         revoke(client, token).await;
-        assert_eq!(status(&fixture, &fixture.at("/tools"), tokens).await, 401, "at once where it was done");
+        assert_eq!(
+            status(&fixture, &fixture.at("/tools"), tokens).await,
+            401,
+            "at once where it was done"
+        );
         until(&fixture, &fixture.at_node(1, "/tools"), tokens, 401).await;
     }
     fixture.close().await;
@@ -149,7 +164,8 @@ async fn t19_a_revocation_that_broke_off_is_told_when_it_is_tried_again() {
 #[tokio::test]
 async fn f2_a_gateway_that_cannot_ask_trusts_nothing_it_looked_up() {
     let mut redis = Server::start(&[]);
-    let store = StoreConfig::Redis(RedisOptions::new(RedisAddress::parse(&redis.address()).unwrap()));
+    let store =
+        StoreConfig::Redis(RedisOptions::new(RedisAddress::parse(&redis.address()).unwrap()));
     let fixture = GatewayFixture::of(Setup { store: Some(store), ..Setup::default() }).await;
     let (client, _, tokens) = fixture.connect("/mcp").await;
     let tools = fixture.at("/tools");

@@ -1,5 +1,6 @@
-//! The end of a gateway (F11): `/ready` says it first, whoever comes is served for a while, what is under way is finished, and
-//! nothing stays behind. Most of it at the program itself, with real signals.
+//! The end of a gateway (F11): `/ready` says it first, whoever comes is served for a while, what is
+//! under way is finished, and nothing stays behind. Most of it at the program itself, with real
+//! signals.
 
 use std::{
     path::Path,
@@ -45,14 +46,22 @@ async fn no_longer_ready(url: &str) -> Page {
 async fn f11_sigterm_under_load_loses_nothing() {
     let program = Program::start(&[("STOP_DELAY", "5m")]).await;
     let (browser, mcp) = program.connect().await;
-    assert_eq!(readiness(&program.at("/ready")).await.expect(200).json(), json!({"status": "ok", "store": "ok"}));
-    let stream = Request::get(&mcp.url).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
+    assert_eq!(
+        readiness(&program.at("/ready")).await.expect(200).json(),
+        json!({"status": "ok", "store": "ok"})
+    );
+    let stream = Request::get(&mcp.url)
+        .without_cookies()
+        .bearer(&mcp.token)
+        .header("accept", "text/event-stream");
     let stream = tokio::spawn(send(&browser, stream.header("mcp-session-id", &mcp.session)));
     // It is under way all the time, and ends after nobody is let in any more.
     let long = json!({"name": "uuid_slow", "arguments": {"steps": 50, "step_ms": 100}});
-    let long = mcp.message(&json!({"jsonrpc": "2.0", "id": "long", "method": "tools/call", "params": long}));
+    let long = mcp
+        .message(&json!({"jsonrpc": "2.0", "id": "long", "method": "tools/call", "params": long}));
     let long = tokio::spawn(send(&browser, long));
-    let (mcp, calls, enough) = (Arc::new(mcp), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (mcp, calls, enough) =
+        (Arc::new(mcp), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let wrong = Arc::new(AtomicUsize::new(0));
     let load: Vec<_> = (0..8)
         .map(|_| {
@@ -82,25 +91,36 @@ async fn f11_sigterm_under_load_loses_nothing() {
     until(|| calls.load(Ordering::SeqCst) > before + 16).await;
     let (_, new) = program.connect().await;
     assert_eq!(new.call_text("uuid_echo", json!({"text": "new here"})).await, "new here");
-    assert_eq!(readiness(&program.at("/health")).await.expect(200).json(), json!({"status": "ok"}), "it lives");
+    assert_eq!(
+        readiness(&program.at("/health")).await.expect(200).json(),
+        json!({"status": "ok"}),
+        "it lives"
+    );
     enough.store(true, Ordering::SeqCst);
     for done in join_all(load).await {
         done.unwrap();
     }
     assert!(!long.is_finished() && !stream.is_finished(), "both are under way");
     program.signal("TERM");
-    assert!(long.await.unwrap().expect(200).body.contains("50 steps"), "the call under way is finished");
+    assert!(
+        long.await.unwrap().expect(200).body.contains("50 steps"),
+        "the call under way is finished"
+    );
     stream.await.unwrap().expect(200);
     let code = program.end().await.code();
     assert_eq!(code, Some(0));
     // At once: the next answer but for the signal's way, within half a second of an idle machine.
     let at_once = Limit::of(Duration::from_millis(500), &controls);
-    Figures::of("F11", "sqlite", "SIGTERM under load, then a second one with a call and a stream under way")
-        .within("/ready says 503 after", &[noticed], at_once)
-        .and("calls served", calls.load(Ordering::SeqCst))
-        .exactly("calls that failed", wrong.load(Ordering::SeqCst), 0)
-        .exactly("exit", code.unwrap_or(-1), 0)
-        .report();
+    Figures::of(
+        "F11",
+        "sqlite",
+        "SIGTERM under load, then a second one with a call and a stream under way",
+    )
+    .within("/ready says 503 after", &[noticed], at_once)
+    .and("calls served", calls.load(Ordering::SeqCst))
+    .exactly("calls that failed", wrong.load(Ordering::SeqCst), 0)
+    .exactly("exit", code.unwrap_or(-1), 0)
+    .report();
 }
 
 #[tokio::test]
@@ -116,7 +136,10 @@ async fn f11_what_does_not_end_is_cut_off_after_25_seconds() {
     let hanging = tokio::spawn(async move { agent.try_send(call).await });
     eventually("the call reaches the server", async || fixture.uuid.seen().len() > before).await;
     fixture.begin_to_stop().await;
-    eventually("it takes no more connections", async || tokio::net::TcpStream::connect(fixture.address).await.is_err()).await;
+    eventually("it takes no more connections", async || {
+        tokio::net::TcpStream::connect(fixture.address).await.is_err()
+    })
+    .await;
     // From here on nothing happens but that time passes, which it does at once.
     tokio::time::pause();
     let began = tokio::time::Instant::now();
@@ -124,12 +147,19 @@ async fn f11_what_does_not_end_is_cut_off_after_25_seconds() {
     let took = began.elapsed();
     tokio::time::resume();
     fixture.stop().await;
-    assert!(answer.as_ref().is_err() || !answer.as_ref().is_ok_and(|page| page.body.contains("result")), "{took:?}: {answer:?}");
+    assert!(
+        answer.as_ref().is_err() || !answer.as_ref().is_ok_and(|page| page.body.contains("result")),
+        "{took:?}: {answer:?}"
+    );
     fixture.close().await;
-    Figures::of("F11", "sqlite", "SIGTERM with a call under way that never ends, by a clock that is moved")
-        .at_least("the last request ended after", took.as_secs(), 20)
-        .at_most("the last request ended after", took.as_secs(), 25)
-        .report();
+    Figures::of(
+        "F11",
+        "sqlite",
+        "SIGTERM with a call under way that never ends, by a clock that is moved",
+    )
+    .at_least("the last request ended after", took.as_secs(), 20)
+    .at_most("the last request ended after", took.as_secs(), 25)
+    .report();
 }
 
 #[tokio::test]
@@ -141,7 +171,9 @@ async fn the_delay_is_for_sigterm_alone() {
 
 #[tokio::test]
 async fn the_delay_ends_by_itself() {
-    let fixture = GatewayFixture::of(Setup { stop_delay: Duration::from_millis(50), ..Setup::default() }).await;
+    let fixture =
+        GatewayFixture::of(Setup { stop_delay: Duration::from_millis(50), ..Setup::default() })
+            .await;
     readiness(&fixture.at("/ready")).await.expect(200);
     fixture.begin_to_stop().await;
     fixture.ended().await;
@@ -157,19 +189,24 @@ fn send(agent: &Agent, request: Request) -> impl Future<Output = Page> + use<> {
 
 #[tokio::test]
 async fn a_stop_ends_children_and_open_streams() {
-    let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
+    let more_servers =
+        vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
     let mut fixture = GatewayFixture::of(Setup { more_servers, ..Setup::default() }).await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let child = mcp.call_text("child_process", json!({})).await;
     let offspring = mcp.call_text("child_offspring", json!({})).await;
     assert!(is_alive(&child) && is_alive(&offspring), "{child} {offspring}");
-    let stream = Request::get(&mcp.url).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
+    let stream = Request::get(&mcp.url)
+        .without_cookies()
+        .bearer(&mcp.token)
+        .header("accept", "text/event-stream");
     let stream = tokio::spawn(send(&browser, stream.header("mcp-session-id", &mcp.session)));
     mcp.call_text("uuid_echo", json!({"text": "wakes the server"})).await;
     let before = fixture.uuid.seen().len();
     let slow = json!({"name": "uuid_slow", "arguments": {"steps": 10, "step_ms": 100}});
-    let slow = mcp.message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow}));
+    let slow = mcp
+        .message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow}));
     let slow = tokio::spawn(send(&browser, slow));
     eventually("the call reaches the server", async || fixture.uuid.seen().len() > before).await;
     fixture.stop().await;
@@ -188,6 +225,7 @@ async fn a_stop_ends_children_and_open_streams() {
 
 fn is_alive(pid: &str) -> bool {
     // A zombie has ended; its parent just has not looked yet.
-    let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+    let status =
+        std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
     !status.is_empty() && !status.rsplit(") ").next().unwrap_or_default().starts_with('Z')
 }

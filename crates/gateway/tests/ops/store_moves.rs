@@ -1,4 +1,5 @@
-//! From SQLite to Redis and back, by way of a backup: whoever was signed in stays so, and what was used or revoked stays that way.
+//! From SQLite to Redis and back, by way of a backup: whoever was signed in stays so, and what was
+//! used or revoked stays that way.
 
 use std::{io::Cursor, sync::Arc};
 
@@ -26,7 +27,15 @@ impl GatewayFixture {
 
     /// Stops the gateway, and starts it on another store with what a backup of this one holds.
     async fn move_to(&mut self, store: StoreConfig) {
-        let mut writer = Writer::begin(Vec::new(), self.sealer(), &OsEntropy, self.clock.now(), "any", |_, _| {}).unwrap();
+        let mut writer = Writer::begin(
+            Vec::new(),
+            self.sealer(),
+            &OsEntropy,
+            self.clock.now(),
+            "any",
+            |_, _| {},
+        )
+        .unwrap();
         // While it runs.
         self.stores().archive.export(&mut writer).await.unwrap();
         let (file, summary) = writer.finish().unwrap();
@@ -38,7 +47,11 @@ impl GatewayFixture {
         };
         assert!(stores.archive.is_empty().await.unwrap());
         let sealer = self.sealer();
-        stores.archive.import(&mut Reader::begin(Cursor::new(file), &sealer, |_| {}).unwrap()).await.unwrap();
+        stores
+            .archive
+            .import(&mut Reader::begin(Cursor::new(file), &sealer, |_| {}).unwrap())
+            .await
+            .unwrap();
         drop(stores);
         self.config.store = store;
         self.restart().await;
@@ -46,7 +59,12 @@ impl GatewayFixture {
 }
 
 /// Everything that a person and their client had goes on, and gives the tokens to go on with.
-async fn goes_on(fixture: &GatewayFixture, client: &OAuthClient, browser: &Agent, tokens: &Tokens) -> Tokens {
+async fn goes_on(
+    fixture: &GatewayFixture,
+    client: &OAuthClient,
+    browser: &Agent,
+    tokens: &Tokens,
+) -> Tokens {
     let mcp = McpClient::connect(browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 1})).await, "2");
     let fresh = client.tokens(client.refresh(tokens.refresh()).await);
@@ -64,7 +82,12 @@ async fn b6_clients_go_on_after_a_move_to_redis_and_back() {
     let mut fixture = GatewayFixture::start().await;
     let (client, browser, first) = fixture.connect("/mcp/uuid").await;
     let (ended, _, of_ended) = fixture.connect("/mcp/uuid").await;
-    fixture.stores().grants.revoke_grants(&GrantsOf::Client(ClientId::from_text(&ended.id)), fixture.clock.now()).await.unwrap();
+    fixture
+        .stores()
+        .grants
+        .revoke_grants(&GrantsOf::Client(ClientId::from_text(&ended.id)), fixture.clock.now())
+        .await
+        .unwrap();
     let second = client.tokens(client.refresh(first.refresh()).await);
 
     let options = RedisOptions::new(RedisAddress::parse(&redis.address()).unwrap());
@@ -76,7 +99,8 @@ async fn b6_clients_go_on_after_a_move_to_redis_and_back() {
 
     let refused = ended.refresh(of_ended.refresh()).await.expect(400);
     assert_eq!(refused.error(), "invalid_grant", "revoked before both moves");
-    // Used before both moves: known as used, which gets the current pair where the client is, and ends the whole grant elsewhere.
+    // Used before both moves: known as used, which gets the current pair where the client is, and
+    // ends the whole grant elsewhere.
     fixture.clock.advance(std::time::Duration::from_secs(3600));
     assert_eq!(client.tokens(client.refresh(first.refresh()).await).refresh(), fourth.refresh());
     let thief = fixture.elsewhere(&client);

@@ -1,4 +1,5 @@
-//! The gateway's own certificate: connections secured with it, exchanged while it runs, and never exchanged for one that is broken.
+//! The gateway's own certificate: connections secured with it, exchanged while it runs, and never
+//! exchanged for one that is broken.
 
 use std::fs;
 
@@ -6,10 +7,14 @@ use reqwest::{Certificate, Client, StatusCode, Version};
 
 use crate::fixture::program::{Program, until};
 
-const FIRST: [&str; 2] =
-    [include_str!("../../../testkit/fixtures/gateway-1.pem"), include_str!("../../../testkit/fixtures/gateway-1.key.pem")];
-const SECOND: [&str; 2] =
-    [include_str!("../../../testkit/fixtures/gateway-2.pem"), include_str!("../../../testkit/fixtures/gateway-2.key.pem")];
+const FIRST: [&str; 2] = [
+    include_str!("../../../testkit/fixtures/gateway-1.pem"),
+    include_str!("../../../testkit/fixtures/gateway-1.key.pem"),
+];
+const SECOND: [&str; 2] = [
+    include_str!("../../../testkit/fixtures/gateway-2.pem"),
+    include_str!("../../../testkit/fixtures/gateway-2.key.pem"),
+];
 const FILES: [&str; 2] = ["server.pem", "server.key.pem"];
 
 /// Trusts this certificate alone.
@@ -31,7 +36,8 @@ fn renew(program: &Program, contents: [&str; 2]) {
 #[tokio::test]
 async fn a_certificate_is_exchanged_while_the_gateway_runs() {
     let variables = [("TLS_CERTIFICATE_FILE", FILES[0]), ("TLS_KEY_FILE", FILES[1])];
-    let program = Program::start_with(&variables, &[(FILES[0], FIRST[0]), (FILES[1], FIRST[1])]).await;
+    let program =
+        Program::start_with(&variables, &[(FILES[0], FIRST[0]), (FILES[1], FIRST[1])]).await;
     assert!(program.url.starts_with("https://"));
     let (first, second) = (trusting(FIRST[0]), trusting(SECOND[0]));
     let ask = async |client: &Client| client.get(program.at("/health")).send().await;
@@ -41,7 +47,11 @@ async fn a_certificate_is_exchanged_while_the_gateway_runs() {
     renew(&program, SECOND);
     until(|| program.log().contains("settings: tls")).await;
     assert_eq!(ask(&second).await.unwrap().status(), StatusCode::OK);
-    assert_eq!(ask(&first).await.unwrap().status(), StatusCode::OK, "the connection from before goes on");
+    assert_eq!(
+        ask(&first).await.unwrap().status(),
+        StatusCode::OK,
+        "the connection from before goes on"
+    );
     assert!(ask(&trusting(FIRST[0])).await.is_err(), "a new one meets the new certificate");
     // A key that is another certificate's.
     renew(&program, [SECOND[0], FIRST[1]]);

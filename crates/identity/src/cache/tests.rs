@@ -1,4 +1,5 @@
-//! The cache with a pace of milliseconds: what is kept, for how long, and how often the provider is asked.
+//! The cache with a pace of milliseconds: what is kept, for how long, and how often the provider is
+//! asked.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,15 +38,29 @@ impl Published {
 }
 
 fn pace() -> Pace {
-    Pace { shortest: Duration::ZERO, stale: LONG, backoff: LONG, fruitless: LONG, ..Pace::default() }
+    Pace {
+        shortest: Duration::ZERO,
+        stale: LONG,
+        backoff: LONG,
+        fruitless: LONG,
+        ..Pace::default()
+    }
 }
 
-async fn load(cache: &Cache<usize>, published: &Published, max_age: Duration) -> Result<usize, IdentityError> {
+async fn load(
+    cache: &Cache<usize>,
+    published: &Published,
+    max_age: Duration,
+) -> Result<usize, IdentityError> {
     cache.load(|_| published.fetch(Some(max_age))).await.map(|value| *value)
 }
 
 /// Looks for `at_least` with the eyes of somebody whose question came just now.
-async fn find(cache: &Cache<usize>, published: &Published, at_least: usize) -> Result<Option<usize>, IdentityError> {
+async fn find(
+    cache: &Cache<usize>,
+    published: &Published,
+    at_least: usize,
+) -> Result<Option<usize>, IdentityError> {
     let wanted = |value: &usize| (*value >= at_least).then_some(*value);
     cache.find(Instant::now(), wanted, |_| published.fetch(None)).await
 }
@@ -63,7 +78,11 @@ async fn a_document_is_kept_as_long_as_it_says_within_bounds() {
 
     let cache = Cache::new(Pace { shortest: LONG, ..pace() });
     assert_eq!(load(&cache, &published, Duration::ZERO).await.unwrap(), 4);
-    assert_eq!(load(&cache, &published, Duration::ZERO).await.unwrap(), 4, "never shorter than our own bound");
+    assert_eq!(
+        load(&cache, &published, Duration::ZERO).await.unwrap(),
+        4,
+        "never shorter than our own bound"
+    );
 
     let cache = Cache::new(Pace { longest: Duration::ZERO, ..pace() });
     assert_eq!(load(&cache, &published, LONG).await.unwrap(), 5);
@@ -131,9 +150,17 @@ async fn f4_a_fruitless_fetch_bars_the_next_one_for_a_while() {
     assert!(asked_while_barred <= 2, "one load and one fruitless fetch");
     tokio::time::sleep(SHORT * 2).await;
     let before = published.asked();
-    assert_eq!(find(&cache, &published, before + 1).await.unwrap(), Some(before + 1), "asked again, and found");
+    assert_eq!(
+        find(&cache, &published, before + 1).await.unwrap(),
+        Some(before + 1),
+        "asked again, and found"
+    );
     let next = before + 2;
-    assert_eq!(find(&cache, &published, next).await.unwrap(), Some(next), "a fruitful fetch bars nothing");
+    assert_eq!(
+        find(&cache, &published, next).await.unwrap(),
+        Some(next),
+        "a fruitful fetch bars nothing"
+    );
 }
 
 #[tokio::test]

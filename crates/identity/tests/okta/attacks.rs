@@ -52,10 +52,13 @@ async fn t21_tampered_id_tokens_are_refused() {
     let fixture = SignInFixture::org(Options::default()).await;
     for (tamper, expected) in TAMPERS {
         fixture.okta.tamper_next(tamper);
-        let error = fixture.sign_in().await.expect_err(&format!("{tamper:?} must not sign anybody in"));
-        // What an administrator may have set at the provider is told as such (FB67), and refused all the same.
+        let error =
+            fixture.sign_in().await.expect_err(&format!("{tamper:?} must not sign anybody in"));
+        // What an administrator may have set at the provider is told as such (FB67), and refused
+        // all the same.
         let is_refused = matches!(error, IdentityError::Unverified { .. })
-            || (expected.starts_with("it is signed") && matches!(error, IdentityError::Misconfigured { .. }));
+            || (expected.starts_with("it is signed")
+                && matches!(error, IdentityError::Misconfigured { .. }));
         assert!(is_refused, "{tamper:?}: {error:?}");
         assert!(error.to_string().contains(expected), "{tamper:?}: {error}");
     }
@@ -67,12 +70,17 @@ async fn t03_a_code_is_of_no_use_without_its_verifier_or_nonce() {
     let fixture = SignInFixture::org(Options::default()).await;
     let (ours, theirs) = (fixture.provider_request(), fixture.provider_request());
     let answer = fixture.browse(&ours).await.unwrap();
-    let provider_request = ProviderRequestSecrets { code_verifier: &theirs.verifier, ..ours.provider_request() };
+    let provider_request =
+        ProviderRequestSecrets { code_verifier: &theirs.verifier, ..ours.provider_request() };
     let error = fixture.provider.complete(&answer, &provider_request, now()).await.unwrap_err();
-    assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"), "{error:?}");
+    assert!(
+        matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"),
+        "{error:?}"
+    );
 
     let answer = fixture.browse(&ours).await.unwrap();
-    let provider_request = ProviderRequestSecrets { nonce: &theirs.nonce, ..ours.provider_request() };
+    let provider_request =
+        ProviderRequestSecrets { nonce: &theirs.nonce, ..ours.provider_request() };
     let error = fixture.provider.complete(&answer, &provider_request, now()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
 }
@@ -83,9 +91,19 @@ async fn t03_a_code_is_good_for_once() {
     let provider_request = fixture.provider_request();
     let answer = fixture.browse(&provider_request).await.unwrap();
     fixture.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap();
-    let error = fixture.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap_err();
-    assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"), "{error:?}");
-    assert_eq!(error.public_message(), "The sign-in took too long or was used twice. Please start again.");
+    let error = fixture
+        .provider
+        .complete(&answer, &provider_request.provider_request(), now())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.public_message(),
+        "The sign-in took too long or was used twice. Please start again."
+    );
 }
 
 #[tokio::test]
@@ -103,15 +121,25 @@ async fn t10_the_issuer_of_the_answer_is_compared() {
     ];
     for (fixture, iss, fine) in cases {
         let provider_request = fixture.provider_request();
-        let answer = Inbound { iss: iss.clone(), ..fixture.browse(&provider_request).await.unwrap() };
-        let result = fixture.provider.complete(&answer, &provider_request.provider_request(), now()).await;
+        let answer =
+            Inbound { iss: iss.clone(), ..fixture.browse(&provider_request).await.unwrap() };
+        let result =
+            fixture.provider.complete(&answer, &provider_request.provider_request(), now()).await;
         assert_eq!(result.is_ok(), fine, "{iss:?}: {result:?}");
         if let Err(error) = result {
             assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
         }
         // An error with a foreign `iss` is not believed either.
-        let refusal = Inbound { iss: iss.clone(), error: Some("access_denied".to_owned()), ..Inbound::default() };
-        let error = fixture.provider.complete(&refusal, &provider_request.provider_request(), now()).await.unwrap_err();
+        let refusal = Inbound {
+            iss: iss.clone(),
+            error: Some("access_denied".to_owned()),
+            ..Inbound::default()
+        };
+        let error = fixture
+            .provider
+            .complete(&refusal, &provider_request.provider_request(), now())
+            .await
+            .unwrap_err();
         assert_eq!(matches!(error, IdentityError::Refused { .. }), fine, "{iss:?}: {error:?}");
     }
 }
@@ -120,7 +148,11 @@ async fn t10_the_issuer_of_the_answer_is_compared() {
 async fn an_answer_without_code_and_error_is_refused() {
     let fixture = SignInFixture::org(Options::default()).await;
     let provider_request = fixture.provider_request();
-    let error = fixture.provider.complete(&Inbound::default(), &provider_request.provider_request(), now()).await.unwrap_err();
+    let error = fixture
+        .provider
+        .complete(&Inbound::default(), &provider_request.provider_request(), now())
+        .await
+        .unwrap_err();
     assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
 }
 
@@ -149,11 +181,18 @@ async fn t48_errors_hold_no_secret() {
     let provider_request = fixture.provider_request();
     let code = SecretText::new("a-code-that-nobody-issued");
     let answer = Inbound { code: Some(code.clone()), ..Inbound::default() };
-    let error = fixture.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap_err();
+    let error = fixture
+        .provider
+        .complete(&answer, &provider_request.provider_request(), now())
+        .await
+        .unwrap_err();
     let text = format!("{error} {error:?}");
-    for secret in
-        [code.expose(), provider_request.verifier.expose(), provider_request.nonce.expose(), fixture.okta.client_secret()]
-    {
+    for secret in [
+        code.expose(),
+        provider_request.verifier.expose(),
+        provider_request.nonce.expose(),
+        fixture.okta.client_secret(),
+    ] {
         assert!(!text.contains(secret), "{text}");
     }
 }

@@ -1,4 +1,5 @@
-//! The gateway's and the browser's part of a sign-in: [`SignInFixture`] goes from the authorization URL to the signed-in person.
+//! The gateway's and the browser's part of a sign-in: [`SignInFixture`] goes from the authorization
+//! URL to the signed-in person.
 
 use std::sync::Arc;
 
@@ -78,7 +79,10 @@ impl SignInFixture {
         Self::with(okta, |okta| settings(okta, issuer))
     }
 
-    pub(crate) fn with(okta: FakeOkta, settings: impl FnOnce(&FakeOkta) -> ProviderSettings) -> Self {
+    pub(crate) fn with(
+        okta: FakeOkta,
+        settings: impl FnOnce(&FakeOkta) -> ProviderSettings,
+    ) -> Self {
         okta.register_redirect(REDIRECT);
         okta.sign_in_as("alice");
         let provider = connect(settings(&okta), http());
@@ -94,7 +98,10 @@ impl SignInFixture {
         }
     }
 
-    pub(crate) async fn authorization_url(&self, provider_request: &ProviderRequest) -> Result<Url, IdentityError> {
+    pub(crate) async fn authorization_url(
+        &self,
+        provider_request: &ProviderRequest,
+    ) -> Result<Url, IdentityError> {
         let code_challenge = CodeChallenge::of(&provider_request.verifier);
         let provider_request = Outbound {
             redirect_uri: REDIRECT,
@@ -109,7 +116,10 @@ impl SignInFixture {
     }
 
     /// To Okta and back.
-    pub(crate) async fn browse(&self, provider_request: &ProviderRequest) -> Result<Inbound, IdentityError> {
+    pub(crate) async fn browse(
+        &self,
+        provider_request: &ProviderRequest,
+    ) -> Result<Inbound, IdentityError> {
         let url = self.authorization_url(provider_request).await?;
         // The name leads to where it listens.
         let reached = url.as_str().replacen(&self.okta.org_issuer(), self.okta.internal(), 1);
@@ -117,7 +127,9 @@ impl SignInFixture {
         assert_eq!(answer.status(), 302, "{}", answer.text().await.unwrap());
         let location = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
         assert!(location.as_str().starts_with(REDIRECT), "{location}");
-        let find = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let find = |name: &str| {
+            location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
         assert_eq!(find("state").as_deref(), Some(provider_request.state.expose()));
         Ok(Inbound {
             code: find("code").map(SecretText::new),

@@ -1,4 +1,5 @@
-//! What providers really do, row by row of docs/field.md: metadata with holes, userinfo that fails, groups of every shape, words of their own.
+//! What providers really do, row by row of docs/field.md: metadata with holes, userinfo that fails,
+//! groups of every shape, words of their own.
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use url::Url;
 
 use crate::browser::{REDIRECT, SignInFixture, http, settings};
 
-const OURS: Ours<'static> = Ours { callback: REDIRECT, signed_out: "http://localhost:3000/auth/signout" };
+const OURS: Ours<'static> =
+    Ours { callback: REDIRECT, signed_out: "http://localhost:3000/auth/signout" };
 
 /// A generic provider: no advice of Okta's own.
 fn generic(okta: &FakeOkta) -> ProviderSettings {
@@ -34,7 +36,10 @@ async fn doctor(okta: &FakeOkta) -> Vec<Finding> {
 }
 
 fn about<'a>(findings: &'a [Finding], setting: &str) -> &'a Finding {
-    findings.iter().find(|finding| finding.setting == setting).unwrap_or_else(|| panic!("nothing of {setting} in {findings:?}"))
+    findings
+        .iter()
+        .find(|finding| finding.setting == setting)
+        .unwrap_or_else(|| panic!("nothing of {setting} in {findings:?}"))
 }
 
 #[tokio::test]
@@ -84,21 +89,37 @@ async fn fb21_userinfo_that_fails_ends_no_sign_in() {
         let log = Log::capture();
         let before = log.text().len();
         // Everything but groups is in the ID token.
-        let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+        let fixture = SignInFixture::custom(Options {
+            custom_groups: GroupsClaim::Userinfo,
+            ..Options::default()
+        })
+        .await;
         fixture.okta.fail(Endpoint::Userinfo, fault);
         for _ in 0..2 {
-            let alice = fixture.sign_in().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+            let alice =
+                fixture.sign_in().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
             assert_eq!(alice.email.as_deref(), Some("alice@acme.example"));
-            assert!(alice.groups.is_empty() && alice.unread.groups && !alice.unread.email, "{fault:?}: groups were not told");
+            assert!(
+                alice.groups.is_empty() && alice.unread.groups && !alice.unread.email,
+                "{fault:?}: groups were not told"
+            );
         }
-        assert_eq!(log.text()[before..].matches("userinfo, which has more, cannot be read").count(), 1, "{fault:?}: said once");
+        assert_eq!(
+            log.text()[before..].matches("userinfo, which has more, cannot be read").count(),
+            1,
+            "{fault:?}: said once"
+        );
     }
 }
 
 #[tokio::test]
 async fn fb21_signed_userinfo_is_verified() {
     let signing = || async {
-        let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+        let fixture = SignInFixture::custom(Options {
+            custom_groups: GroupsClaim::Userinfo,
+            ..Options::default()
+        })
+        .await;
         fixture.okta.sign_userinfo();
         fixture
     };
@@ -109,10 +130,18 @@ async fn fb21_signed_userinfo_is_verified() {
     fixture.okta.lie_in_userinfo("00u1bob");
     assert!(matches!(fixture.sign_in().await.unwrap_err(), IdentityError::Unverified { .. }));
     // What nobody signed says nothing.
-    let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+    let fixture = SignInFixture::custom(Options {
+        custom_groups: GroupsClaim::Userinfo,
+        ..Options::default()
+    })
+    .await;
     fixture.okta.fail(
         Endpoint::Userinfo,
-        Fault::Says(200, "application/jwt", "e30.eyJzdWIiOiIwMHUxYWxpY2UiLCJncm91cHMiOlsiYWRtaW5zIl19.eA"),
+        Fault::Says(
+            200,
+            "application/jwt",
+            "e30.eyJzdWIiOiIwMHUxYWxpY2UiLCJncm91cHMiOlsiYWRtaW5zIl19.eA",
+        ),
     );
     let alice = fixture.sign_in().await.unwrap();
     assert!(alice.groups.is_empty() && alice.unread.groups);
@@ -122,10 +151,14 @@ async fn fb21_signed_userinfo_is_verified() {
 async fn groups(claims: Value, claim: &str) -> (Vec<String>, String) {
     let log = Log::capture();
     let before = log.text().len();
-    let okta = FakeOkta::start(Options { custom_groups: GroupsClaim::Never, ..Options::default() }).await;
+    let okta =
+        FakeOkta::start(Options { custom_groups: GroupsClaim::Never, ..Options::default() }).await;
     let more_claims = claims.as_object().unwrap().clone().into_iter().collect();
     okta.put_person(Person { more_claims, ..Person::new("alice", &[]) });
-    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { groups_claim: Some(claim.to_owned()), ..generic(okta) });
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings {
+        groups_claim: Some(claim.to_owned()),
+        ..generic(okta)
+    });
     let groups = fixture.sign_in().await.unwrap().groups;
     (groups, log.text()[before..].to_owned())
 }
@@ -135,9 +168,21 @@ async fn fb22_a_configured_claim_that_says_nothing_is_told_with_those_that_came(
     for (claims, claim, expected) in [
         (json!({"roles": "admins"}), "roles", &["admins"][..]),
         (json!({"roles": ["a", "b"]}), "roles", &["a", "b"]),
-        (json!({"urn:acme:roles": {"admin": {"1": "acme.com"}, "user": {}}}), "urn:acme:roles", &["admin", "user"]),
-        (json!({"https://acme.com/claims/groups": ["a"]}), "https://acme.com/claims/groups", &["a"]),
-        (json!({"resource_access": {"mcp.acme.com": {"roles": ["r"]}}}), "resource_access.mcp.acme.com.roles", &["r"]),
+        (
+            json!({"urn:acme:roles": {"admin": {"1": "acme.com"}, "user": {}}}),
+            "urn:acme:roles",
+            &["admin", "user"],
+        ),
+        (
+            json!({"https://acme.com/claims/groups": ["a"]}),
+            "https://acme.com/claims/groups",
+            &["a"],
+        ),
+        (
+            json!({"resource_access": {"mcp.acme.com": {"roles": ["r"]}}}),
+            "resource_access.mcp.acme.com.roles",
+            &["r"],
+        ),
     ] {
         let (found, log) = groups(claims.clone(), claim).await;
         assert_eq!(found, expected, "{claims}");
@@ -152,8 +197,10 @@ async fn fb22_a_configured_claim_that_says_nothing_is_told_with_those_that_came(
     ] {
         let (found, log) = groups(claims.clone(), claim).await;
         assert!(found.is_empty());
-        let line =
-            log.lines().find(|line| line.contains("the configured groups claim")).unwrap_or_else(|| panic!("{claims}: {log}"));
+        let line = log
+            .lines()
+            .find(|line| line.contains("the configured groups claim"))
+            .unwrap_or_else(|| panic!("{claims}: {log}"));
         let came = claims.as_object().unwrap().keys().next().unwrap();
         assert!(line.contains(state) && line.contains(came) && line.contains("email"), "{line}");
     }
@@ -162,21 +209,30 @@ async fn fb22_a_configured_claim_that_says_nothing_is_told_with_those_that_came(
 #[tokio::test]
 async fn fb61_the_doctor_tries_the_sign_out_too() {
     let okta = FakeOkta::start(Options::default()).await;
-    okta.fail(Endpoint::Logout, Fault::Says(400, "text/html", "<title>Error</title><p>Invalid redirect uri</p>"));
+    okta.fail(
+        Endpoint::Logout,
+        Fault::Says(400, "text/html", "<title>Error</title><p>Invalid redirect uri</p>"),
+    );
     let findings = doctor(&okta).await;
     let finding = about(&findings, "sign-out redirect URI");
     assert_eq!(finding.state, State::Wrong);
     assert!(
-        finding.found.contains("Invalid redirect uri") && finding.advice.as_ref().unwrap().contains(OURS.signed_out),
+        finding.found.contains("Invalid redirect uri")
+            && finding.advice.as_ref().unwrap().contains(OURS.signed_out),
         "{finding:?}"
     );
     okta.fail(Endpoint::Logout, Fault::Leads("http://localhost:3000/auth/signout"));
     assert_eq!(about(&doctor(&okta).await, "sign-out redirect URI").state, State::Fine);
-    for fault in
-        [Fault::Says(200, "text/html", "Do you want to sign out?"), Fault::Says(400, "text/html", "id_token_hint is required")]
-    {
+    for fault in [
+        Fault::Says(200, "text/html", "Do you want to sign out?"),
+        Fault::Says(400, "text/html", "id_token_hint is required"),
+    ] {
         okta.fail(Endpoint::Logout, fault);
-        assert_eq!(about(&doctor(&okta).await, "sign-out redirect URI").state, State::Unknown, "{fault:?}");
+        assert_eq!(
+            about(&doctor(&okta).await, "sign-out redirect URI").state,
+            State::Unknown,
+            "{fault:?}"
+        );
     }
 }
 
@@ -272,8 +328,15 @@ async fn fb66_an_error_of_the_providers_own_is_no_outage() {
     ] {
         fixture.okta.refuse_next(error, description);
         let failed = fixture.sign_in().await.unwrap_err();
-        assert!(matches!(&failed, IdentityError::Refused { error, .. } if error == expected), "{failed:?}");
-        assert!(failed.public_message().contains(told) && failed.public_message().contains("start again"), "{failed}");
+        assert!(
+            matches!(&failed, IdentityError::Refused { error, .. } if error == expected),
+            "{failed:?}"
+        );
+        assert!(
+            failed.public_message().contains(told)
+                && failed.public_message().contains("start again"),
+            "{failed}"
+        );
         assert!(!failed.to_string().contains("cannot be reached"), "{failed}");
     }
 }
@@ -281,7 +344,10 @@ async fn fb66_an_error_of_the_providers_own_is_no_outage() {
 #[tokio::test]
 async fn fb67_an_id_token_that_an_administrator_must_change() {
     for (tamper, found) in [
-        (Tamper::Hs256WithClientSecret, "signed with HS256; accepted is what the provider's metadata offers of ours: RS256"),
+        (
+            Tamper::Hs256WithClientSecret,
+            "signed with HS256; accepted is what the provider's metadata offers of ours: RS256",
+        ),
         (Tamper::Rs512, "signed with RS512"),
         (Tamper::Encrypted, "encrypted"),
     ] {
@@ -298,7 +364,9 @@ async fn fb67_an_id_token_that_an_administrator_must_change() {
     let error = SignInFixture::with(okta, generic).sign_in().await.unwrap_err();
     let text = error.to_string();
     assert!(
-        matches!(error, IdentityError::Misconfigured { .. }) && text.contains("permissions") && text.contains("65536"),
+        matches!(error, IdentityError::Misconfigured { .. })
+            && text.contains("permissions")
+            && text.contains("65536"),
         "{text}"
     );
 }
@@ -308,23 +376,34 @@ async fn fb69_the_reason_of_a_page_is_quoted_and_what_cannot_be_told_is_not_fine
     let okta = FakeOkta::start(Options::default()).await;
     okta.fail(
         Endpoint::Authorize,
-        Fault::Says(400, "text/html", "<html><title>Sign in to acme</title><p>Client disabled.</p></html>"),
+        Fault::Says(
+            400,
+            "text/html",
+            "<html><title>Sign in to acme</title><p>Client disabled.</p></html>",
+        ),
     );
     let findings = doctor(&okta).await;
     let finding = about(&findings, "redirect URI");
     assert!(finding.is_wrong() && finding.found.contains("Client disabled."), "{finding:?}");
     // FB87: a page to choose how to sign in, before anything is checked.
-    okta.fail(Endpoint::Authorize, Fault::Says(200, "text/html", "<title>Choose a connector</title>"));
+    okta.fail(
+        Endpoint::Authorize,
+        Fault::Says(200, "text/html", "<title>Choose a connector</title>"),
+    );
     let findings = doctor(&okta).await;
     let finding = about(&findings, "redirect URI");
-    assert!(finding.state == State::Unknown && finding.found.contains("Choose a connector"), "{finding:?}");
+    assert!(
+        finding.state == State::Unknown && finding.found.contains("Choose a connector"),
+        "{finding:?}"
+    );
 }
 
 #[tokio::test]
 async fn fb87_a_single_way_to_sign_in_is_followed() {
     let okta = FakeOkta::start(Options::default()).await;
     okta.fail_next(Endpoint::Authorize, Fault::Leads("authorize?connector=only"));
-    // The next answer is for what the redirect says, which has no client: a refusal, as a provider's behind its single connector.
+    // The next answer is for what the redirect says, which has no client: a refusal, as a
+    // provider's behind its single connector.
     let findings = doctor(&okta).await;
     assert!(about(&findings, "redirect URI").is_wrong(), "{findings:?}");
 }
@@ -335,7 +414,8 @@ async fn fb70_a_person_who_says_no_is_told_that_they_may_begin_again() {
     fixture.okta.refuse_next("access_denied", "User denied consent");
     let told = fixture.sign_in().await.unwrap_err().public_message();
     assert!(
-        told.contains("You declined, or your identity provider did not let you in") && told.contains("Start again"),
+        told.contains("You declined, or your identity provider did not let you in")
+            && told.contains("Start again"),
         "{told}"
     );
 }
@@ -343,9 +423,15 @@ async fn fb70_a_person_who_says_no_is_told_that_they_may_begin_again() {
 #[tokio::test]
 async fn fb73_a_discovery_that_leads_elsewhere_is_told_with_its_target() {
     let fixture = SignInFixture::custom(Options::default()).await;
-    fixture.okta.fail(Endpoint::Discovery, Fault::Leads("https://login.acme.com/realms/acme/.well-known/openid-configuration"));
+    fixture.okta.fail(
+        Endpoint::Discovery,
+        Fault::Leads("https://login.acme.com/realms/acme/.well-known/openid-configuration"),
+    );
     let error = fixture.sign_in().await.unwrap_err().to_string();
-    assert!(error.contains("https://login.acme.com/realms/acme") && error.contains("AUTH_OKTA_ISSUER"), "{error}");
+    assert!(
+        error.contains("https://login.acme.com/realms/acme") && error.contains("AUTH_OKTA_ISSUER"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -364,7 +450,9 @@ const PUBLIC: &str = "https://login.acme.example";
 
 /// A provider that browsers reach at [`PUBLIC`], and this machine where it listens.
 async fn behind_a_proxy(internal: impl FnOnce(&FakeOkta) -> Option<&str>) -> SignInFixture {
-    let okta = FakeOkta::start(Options { public_base: Some(PUBLIC.to_owned()), ..Options::default() }).await;
+    let okta =
+        FakeOkta::start(Options { public_base: Some(PUBLIC.to_owned()), ..Options::default() })
+            .await;
     SignInFixture::with(okta, |okta| {
         let internal_url = internal(okta).map(|url| Url::parse(url).unwrap());
         ProviderSettings { internal_url, ..generic(okta) }
@@ -372,32 +460,48 @@ async fn behind_a_proxy(internal: impl FnOnce(&FakeOkta) -> Option<&str>) -> Sig
 }
 
 #[tokio::test]
-async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_browsers_at_the_public_one() {
+async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_browsers_at_the_public_one()
+ {
     let fixture = behind_a_proxy(|okta| Some(okta.internal())).await;
     let provider_request = fixture.provider_request();
     let url = fixture.authorization_url(&provider_request).await.unwrap();
-    assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
+    assert!(
+        url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"),
+        "{url}"
+    );
     assert_eq!(fixture.sign_in().await.unwrap().subject, "00u1alice");
     for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Token] {
         assert!(fixture.okta.count(endpoint) > 0, "{endpoint:?} was asked");
     }
 
-    let settings = ProviderSettings { internal_url: Url::parse(fixture.okta.internal()).ok(), ..generic(&fixture.okta) };
+    let settings = ProviderSettings {
+        internal_url: Url::parse(fixture.okta.internal()).ok(),
+        ..generic(&fixture.okta)
+    };
     fixture.okta.register_sign_out(OURS.signed_out);
     let findings = diagnose(settings, &http(), OURS).await;
     // Okta tells of a sign-out to somebody who is signed in alone.
     let (sign_out, others) = findings.split_last().unwrap();
-    assert!(others.len() == 4 && others.iter().all(|finding| finding.state == State::Fine), "{findings:?}");
+    assert!(
+        others.len() == 4 && others.iter().all(|finding| finding.state == State::Fine),
+        "{findings:?}"
+    );
     assert!(sign_out.found.contains("wants the ID token"), "it was reached: {sign_out:?}");
 
-    // Some name what they are asked at themselves, and what is said to browsers is then the gateway's to mend.
+    // Some name what they are asked at themselves, and what is said to browsers is then the
+    // gateway's to mend.
     let fixture = behind_a_proxy(|okta| Some(okta.internal())).await;
     let internal = fixture.okta.internal().to_owned();
-    for (member, path) in [("token_endpoint", "token"), ("jwks_uri", "keys"), ("authorization_endpoint", "authorize")] {
+    for (member, path) in
+        [("token_endpoint", "token"), ("jwks_uri", "keys"), ("authorization_endpoint", "authorize")]
+    {
         fixture.okta.publish(member, json!(format!("{internal}/oauth2/default/v1/{path}")));
     }
     let url = fixture.authorization_url(&fixture.provider_request()).await.unwrap();
-    assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
+    assert!(
+        url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"),
+        "{url}"
+    );
     assert_eq!(fixture.sign_in().await.unwrap().subject, "00u1alice");
 }
 
@@ -413,5 +517,8 @@ async fn fb71_plain_http_is_for_the_internal_address_alone() {
     fixture.okta.publish("issuer", json!(format!("{internal}/oauth2/default")));
     let error = fixture.sign_in().await.unwrap_err();
     let IdentityError::Misconfigured { detail, hint, .. } = &error else { panic!("{error}") };
-    assert!(detail.contains("asked at its internal address") && hint.contains("KC_HOSTNAME"), "{error} {hint}");
+    assert!(
+        detail.contains("asked at its internal address") && hint.contains("KC_HOSTNAME"),
+        "{error} {hint}"
+    );
 }

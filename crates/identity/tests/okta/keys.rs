@@ -51,11 +51,15 @@ async fn f4_a_flood_at_once_costs_one_fetch_too() {
     }
     let sign_ins = (0..30).map(|_| fixture.sign_in());
     let results = join_all(sign_ins).await;
-    assert!(results.iter().all(|result| matches!(result, Err(IdentityError::Unverified { .. }))), "{results:?}");
+    assert!(
+        results.iter().all(|result| matches!(result, Err(IdentityError::Unverified { .. }))),
+        "{results:?}"
+    );
     assert_flood_is_cheap(&fixture, began);
 }
 
-/// The first sign-in's fetch, one for the flood, and on a machine so busy that it lasts, one more for each ten seconds.
+/// The first sign-in's fetch, one for the flood, and on a machine so busy that it lasts, one more
+/// for each ten seconds.
 fn assert_flood_is_cheap(fixture: &SignInFixture, began: Instant) {
     let windows = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
     let fetches = fixture.okta.count(Endpoint::Keys);
@@ -82,7 +86,11 @@ async fn f4_a_cold_start_that_meets_an_unknown_key_fetches_once_more() {
     }
     // The first was made before the token was, and so says nothing of its key.
     let windows = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
-    assert!(fixture.okta.count(Endpoint::Keys) <= 2 + windows, "{}", fixture.okta.count(Endpoint::Keys));
+    assert!(
+        fixture.okta.count(Endpoint::Keys) <= 2 + windows,
+        "{}",
+        fixture.okta.count(Endpoint::Keys)
+    );
 }
 
 #[tokio::test]
@@ -107,7 +115,11 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
                 *slot = Some(output);
             }
         }
-        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if done.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     done.into_iter().flatten().collect()

@@ -14,7 +14,10 @@ async fn somebody_not_assigned_is_told_so() {
     let fixture = SignInFixture::org(Options::default()).await;
     fixture.okta.sign_in_as("carol");
     let error = fixture.sign_in().await.unwrap_err();
-    assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "access_denied"), "{error:?}");
+    assert!(
+        matches!(&error, IdentityError::Refused { error, .. } if error == "access_denied"),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("Assign the person"), "{error}");
     assert!(error.public_message().contains("not be assigned to this application"));
 }
@@ -25,7 +28,10 @@ async fn too_many_groups_reach_the_person_as_an_explanation() {
     let groups: Vec<String> = (0..101).map(|n| format!("group-{n}")).collect();
     fixture.okta.put_person(Person { groups, ..Person::new("alice", &[]) });
     let error = fixture.sign_in().await.unwrap_err();
-    assert!(matches!(&error, IdentityError::Refused { error, .. } if error == TOO_MANY_GROUPS), "{error:?}");
+    assert!(
+        matches!(&error, IdentityError::Refused { error, .. } if error == TOO_MANY_GROUPS),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("at most 100 groups"), "{error}");
     assert!(error.public_message().contains("more groups than"));
 }
@@ -35,7 +41,8 @@ async fn a_scope_that_a_custom_server_does_not_know() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.custom_issuer("default");
     let scopes = Some(vec!["openid".to_owned(), "groups".to_owned()]);
-    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
+    let fixture =
+        SignInFixture::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
     let error = fixture.sign_in().await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
     let text = error.to_string();
@@ -44,23 +51,35 @@ async fn a_scope_that_a_custom_server_does_not_know() {
 
 #[tokio::test]
 async fn errors_at_the_redirect_uri_are_sorted_by_who_can_mend_them() {
-    let refused = ["access_denied", "login_required", "consent_required", "interaction_required", "something_new"];
+    let refused = [
+        "access_denied",
+        "login_required",
+        "consent_required",
+        "interaction_required",
+        "something_new",
+    ];
     // It is reached: it had an error.
     let theirs = ["temporarily_unavailable", "server_error"];
-    let misconfigured = ["invalid_scope", "invalid_request", "unauthorized_client", "unsupported_response_type"];
+    let misconfigured =
+        ["invalid_scope", "invalid_request", "unauthorized_client", "unsupported_response_type"];
     let fixture = SignInFixture::org(Options::default()).await;
     for name in refused.iter().chain(&misconfigured).chain(&theirs) {
         fixture.okta.refuse_next(name, "Because.\r\nset-cookie: x");
         let error = fixture.sign_in().await.unwrap_err();
         let fits = match &error {
-            IdentityError::Refused { error, .. } if theirs.contains(name) => error == PROVIDER_ERROR,
+            IdentityError::Refused { error, .. } if theirs.contains(name) => {
+                error == PROVIDER_ERROR
+            }
             IdentityError::Refused { error, .. } => refused.contains(name) && error == name,
             IdentityError::Misconfigured { .. } => misconfigured.contains(name),
             IdentityError::Unavailable { .. } | IdentityError::Unverified { .. } => false,
         };
         assert!(fits, "{name}: {error:?}");
         let text = error.to_string();
-        assert!(text.contains("Because.") && !text.contains('\n') && !text.contains('\r'), "{text:?}");
+        assert!(
+            text.contains("Because.") && !text.contains('\n') && !text.contains('\r'),
+            "{text:?}"
+        );
     }
 }
 
@@ -77,7 +96,10 @@ async fn a_wrong_secret_names_the_setting() {
 async fn a_missing_secret_is_invalid_client_too() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.org_issuer();
-    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { client_secret: None, ..settings(okta, issuer) });
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings {
+        client_secret: None,
+        ..settings(okta, issuer)
+    });
     let error = fixture.sign_in().await.unwrap_err();
     assert!(error.to_string().contains("AUTH_OKTA_SECRET"), "{error}");
 }
@@ -88,7 +110,8 @@ async fn issuers_that_do_not_fit_name_the_setting_and_both_values() {
     let (org, custom) = (okta.org_issuer(), okta.custom_issuer("nobody"));
     let localhost = org.replace("127.0.0.1", "localhost");
     let fixture = SignInFixture::with(okta, |okta| settings(okta, localhost.clone()));
-    let error = fixture.authorization_url(&fixture.provider_request()).await.unwrap_err().to_string();
+    let error =
+        fixture.authorization_url(&fixture.provider_request()).await.unwrap_err().to_string();
     for part in [&org, &localhost, "AUTH_OKTA_ISSUER"] {
         assert!(error.contains(part), "{error}");
     }
@@ -99,14 +122,20 @@ async fn issuers_that_do_not_fit_name_the_setting_and_both_values() {
     let error = fixture.authorization_url(&fixture.provider_request()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?} {custom}");
     let text = error.to_string();
-    assert!(text.contains(&format!("set AUTH_OKTA_ISSUER to {}", fixture.okta.org_issuer())), "{text}");
+    assert!(
+        text.contains(&format!("set AUTH_OKTA_ISSUER to {}", fixture.okta.org_issuer())),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn the_generic_preset_takes_the_issuer_as_it_is_spelt() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = format!("{}/", okta.org_issuer());
-    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings {
+        preset: Preset::Oidc,
+        ..settings(okta, issuer)
+    });
     let error = fixture.authorization_url(&fixture.provider_request()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
 }
@@ -131,7 +160,11 @@ async fn the_probe_foresees_what_a_sign_in_would_meet() {
     let error = fixture.provider.probe("http://localhost:3000/auth/callback").await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("http://localhost:3000/auth/callback") && text.contains("Sign-in redirect URIs"), "{text}");
+    assert!(
+        text.contains("http://localhost:3000/auth/callback")
+            && text.contains("Sign-in redirect URIs"),
+        "{text}"
+    );
 }
 
 fn ours(callback: &str) -> Ours<'_> {
@@ -146,7 +179,8 @@ async fn the_doctor_finds_what_is_right_and_what_is_wrong() {
     let findings = diagnose(right.clone(), &http(), ours(REDIRECT)).await;
     assert!(!findings.iter().any(Finding::is_wrong), "{findings:?}");
 
-    let wrong_secret = ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..right.clone() };
+    let wrong_secret =
+        ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..right.clone() };
     let wrong_issuer = ProviderSettings { issuer: okta.custom_issuer("nobody"), ..right.clone() };
     let cases = [
         (wrong_secret, REDIRECT, "AUTH_OKTA_SECRET"),
@@ -167,14 +201,16 @@ async fn the_probe_foresees_unknown_scopes_and_clients() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.custom_issuer("default");
     let scopes = Some(vec!["openid".to_owned(), "groups".to_owned()]);
-    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
+    let fixture =
+        SignInFixture::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
     let error = fixture.provider.probe(REDIRECT).await.unwrap_err();
     assert!(error.to_string().contains("AUTH_OKTA_SCOPES"), "{error}");
 
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.org_issuer();
     let client_id = "0oa-nobody".to_owned();
-    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { client_id, ..settings(okta, issuer) });
+    let fixture =
+        SignInFixture::with(okta, |okta| ProviderSettings { client_id, ..settings(okta, issuer) });
     let error = fixture.provider.probe(REDIRECT).await.unwrap_err();
     assert!(error.to_string().contains("AUTH_OKTA_ID"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! Sign-ins that succeed: both servers, groups from either place, all ways to authenticate; and signing out.
+//! Sign-ins that succeed: both servers, groups from either place, all ways to authenticate; and
+//! signing out.
 
 use std::time::Duration;
 
@@ -26,7 +27,10 @@ async fn alice_signs_in_at_the_org_server() {
 async fn alice_signs_in_at_a_custom_server_without_a_groups_scope() {
     let fixture = SignInFixture::custom(Options::default()).await;
     let url = fixture.authorization_url(&fixture.provider_request()).await.unwrap();
-    assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email".into())), "{url}");
+    assert!(
+        url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email".into())),
+        "{url}"
+    );
     let alice = fixture.sign_in().await.unwrap();
     assert_eq!(alice.issuer, fixture.okta.custom_issuer("default"));
     assert_eq!(alice.groups, ["Everyone", "engineering", "admins"]);
@@ -34,15 +38,27 @@ async fn alice_signs_in_at_a_custom_server_without_a_groups_scope() {
 
 #[tokio::test]
 async fn a_custom_server_is_asked_for_groups_when_it_defines_the_scope() {
-    let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::WithScope, ..Options::default() }).await;
+    let fixture = SignInFixture::custom(Options {
+        custom_groups: GroupsClaim::WithScope,
+        ..Options::default()
+    })
+    .await;
     let url = fixture.authorization_url(&fixture.provider_request()).await.unwrap();
-    assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email groups".into())), "{url}");
+    assert!(
+        url.query_pairs()
+            .any(|pair| pair == ("scope".into(), "openid profile email groups".into())),
+        "{url}"
+    );
     assert_eq!(fixture.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
 }
 
 #[tokio::test]
 async fn groups_come_from_userinfo_when_the_id_token_has_none() {
-    let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+    let fixture = SignInFixture::custom(Options {
+        custom_groups: GroupsClaim::Userinfo,
+        ..Options::default()
+    })
+    .await;
     assert_eq!(fixture.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
     assert_eq!(fixture.okta.count(Endpoint::Userinfo), 1);
 }
@@ -77,7 +93,9 @@ async fn elliptic_keys_body_secrets_and_iss_work_too() {
 
 #[tokio::test]
 async fn unusual_but_right_id_tokens_are_taken() {
-    for tamper in [Tamper::NoKid, Tamper::ListedAudience, Tamper::FractionalTimes, Tamper::RightParty] {
+    for tamper in
+        [Tamper::NoKid, Tamper::ListedAudience, Tamper::FractionalTimes, Tamper::RightParty]
+    {
         let fixture = SignInFixture::org(Options::default()).await;
         fixture.okta.tamper_next(tamper);
         let result = fixture.sign_in().await;
@@ -97,7 +115,10 @@ async fn a_trailing_slash_in_the_setting_is_not_a_mistake() {
 async fn the_generic_preset_signs_in_at_okta_as_well() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.org_issuer();
-    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings {
+        preset: Preset::Oidc,
+        ..settings(okta, issuer)
+    });
     assert_eq!(fixture.provider.label(), "okta");
     assert_eq!(fixture.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
 }
@@ -114,7 +135,9 @@ async fn metadata_and_keys_are_fetched_once_for_many_sign_ins() {
 
 #[tokio::test]
 async fn f7_a_minute_of_clock_difference_is_tolerated_and_ten_are_not() {
-    for (seconds, ahead, tolerated) in [(55, true, true), (55, false, true), (600, true, false), (600, false, false)] {
+    for (seconds, ahead, tolerated) in
+        [(55, true, true), (55, false, true), (600, true, false), (600, false, false)]
+    {
         let fixture = SignInFixture::org(Options::default()).await;
         fixture.okta.skew_clock(Duration::from_secs(seconds), ahead);
         assert_eq!(fixture.sign_in().await.is_ok(), tolerated, "{seconds} s, ahead: {ahead}");
@@ -137,7 +160,10 @@ async fn a_fresh_sign_in_asks_okta_to_prompt() {
     };
     let url = fixture.provider.authorization_url(&provider_request).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("prompt".into(), "login".into())), "{url}");
-    assert!(url.query_pairs().any(|pair| pair == ("login_hint".into(), "alice@acme.com".into())), "{url}");
+    assert!(
+        url.query_pairs().any(|pair| pair == ("login_hint".into(), "alice@acme.com".into())),
+        "{url}"
+    );
 }
 
 #[tokio::test]
@@ -146,7 +172,12 @@ async fn signing_out_ends_at_okta_and_comes_back() {
     let alice = fixture.sign_in().await.unwrap();
     let return_to = "http://localhost:3000/auth/signout";
     fixture.okta.register_sign_out(return_to);
-    let url = fixture.provider.sign_out_url(alice.id_token.as_ref(), return_to, "the-state").await.unwrap().unwrap();
+    let url = fixture
+        .provider
+        .sign_out_url(alice.id_token.as_ref(), return_to, "the-state")
+        .await
+        .unwrap()
+        .unwrap();
     assert!(url.query_pairs().any(|(name, _)| name == "client_id"));
     let answer = http().get(url).send().await.unwrap();
     assert_eq!(answer.status(), 302);
@@ -161,10 +192,18 @@ async fn fb60_a_long_id_token_does_not_go_along_to_the_sign_out() {
     let header = alice.id_token.as_ref().unwrap().expose().split('.').next().unwrap().to_owned();
     for (length, is_sent) in [(600, true), (1300, true), (4800, false), (20_000, false)] {
         let token = SecretText::new(format!("{header}.{}.x", "x".repeat(length)));
-        let url = fixture.provider.sign_out_url(Some(&token), return_to, "the-state").await.unwrap().unwrap();
+        let url = fixture
+            .provider
+            .sign_out_url(Some(&token), return_to, "the-state")
+            .await
+            .unwrap()
+            .unwrap();
         let has = |wanted: &str| url.query_pairs().any(|(name, _)| name == wanted);
         assert_eq!(has("id_token_hint"), is_sent, "{length}");
-        assert!(has("client_id") && has("post_logout_redirect_uri") && url.as_str().len() < 3000, "{length}");
+        assert!(
+            has("client_id") && has("post_logout_redirect_uri") && url.as_str().len() < 3000,
+            "{length}"
+        );
     }
 }
 
@@ -174,7 +213,11 @@ async fn fb60_an_id_token_whose_key_is_gone_does_not_go_along_either() {
     let return_to = "http://localhost:3000/auth/signout";
     let alice = fixture.sign_in().await.unwrap();
     let sends_hint = async |provider: &dyn Provider| {
-        let url = provider.sign_out_url(alice.id_token.as_ref(), return_to, "the-state").await.unwrap().unwrap();
+        let url = provider
+            .sign_out_url(alice.id_token.as_ref(), return_to, "the-state")
+            .await
+            .unwrap()
+            .unwrap();
         assert!(url.query_pairs().any(|(name, _)| name == "client_id"), "{url}");
         url.query_pairs().any(|(name, _)| name == "id_token_hint")
     };
@@ -196,19 +239,34 @@ async fn a_page_to_sign_in_at() {
     let provider_request = fixture.provider_request();
     let url = fixture.authorization_url(&provider_request).await.unwrap();
     let page = http().get(url.clone()).send().await.unwrap().text().await.unwrap();
-    let from = page.split("name=\"from\" value=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let from = page
+        .split("name=\"from\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .replace("&amp;", "&");
     let signed_in = http()
         .post(format!("{}/signin", fixture.okta.org_issuer()))
         .form(&[("username", "bob"), ("from", &from)])
         .send()
         .await
         .unwrap();
-    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let cookie =
+        signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let back = url.join(signed_in.headers()["location"].to_str().unwrap()).unwrap();
     let answer = http().get(back).header("cookie", cookie).send().await.unwrap();
     let location = url::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
-    let code = location.query_pairs().find(|(name, _)| name == "code").map(|(_, value)| SecretText::new(value));
+    let code = location
+        .query_pairs()
+        .find(|(name, _)| name == "code")
+        .map(|(_, value)| SecretText::new(value));
     let inbound = portunus_identity::provider::Inbound { code, ..Default::default() };
-    let bob = fixture.provider.complete(&inbound, &provider_request.provider_request(), now()).await.unwrap();
+    let bob = fixture
+        .provider
+        .complete(&inbound, &provider_request.provider_request(), now())
+        .await
+        .unwrap();
     assert_eq!(bob.subject, "00u1bob");
 }

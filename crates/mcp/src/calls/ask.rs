@@ -1,4 +1,5 @@
-//! One request of a client on its way, with all that there is to know of it: what it asks, on whose behalf, and what its token allows.
+//! One request of a client on its way, with all that there is to know of it: what it asks, on whose
+//! behalf, and what its token allows.
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,7 +29,8 @@ pub(crate) struct Ask {
     pub(crate) params: Option<Payload>,
     /// What the gateway reads of `params`, read once.
     pub(crate) head: Head,
-    /// Of a modern client: the parameters that it repeated in headers, and the log messages that it wants.
+    /// Of a modern client: the parameters that it repeated in headers, and the log messages that it
+    /// wants.
     pub(crate) header_params: HeaderMap,
     pub(crate) level: Option<Level>,
     /// Goes along to servers over HTTP.
@@ -55,7 +57,9 @@ impl Ask {
     }
 
     pub(crate) fn head(&self) -> Result<&ParamsHead, Problem> {
-        let read = || self.params.as_ref().map(wire::params_head).transpose().map(Option::unwrap_or_default);
+        let read = || {
+            self.params.as_ref().map(wire::params_head).transpose().map(Option::unwrap_or_default)
+        };
         self.head.0.get_or_init(read).as_ref().map_err(|error| error.clone().into())
     }
 

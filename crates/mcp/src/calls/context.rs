@@ -6,7 +6,8 @@ use portunus_core::entropy::Entropy;
 
 use super::lanes::Lanes;
 use crate::{
-    connections::Connections, lists::Lists, registry::ServerRegistry, session::task_table::TaskTable, settings::HubSettings,
+    connections::Connections, lists::Lists, registry::ServerRegistry,
+    session::task_table::TaskTable, settings::HubSettings,
 };
 
 /// The owners that a call goes through on its way.

@@ -18,7 +18,11 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
             (greeting::discovery(context, &*ask.allow), implementation::payload())
         }
         View::One(server) => {
-            let peer = context.connections.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+            let peer = context
+                .connections
+                .connect(server, &ask.asker)
+                .await
+                .map_err(|error| Problem::server(server, error))?;
             let info = peer.info();
             (translate::greeting::to_discover(info)?, info.server_info.clone())
         }

@@ -1,5 +1,6 @@
-//! A request on its last way: to one server, whose era may be another than the client's. Within an era the parameters go as they came;
-//! across, `translate` says what changes. What a server wants to know of the client meanwhile goes through [`Ask::call_events`].
+//! A request on its last way: to one server, whose era may be another than the client's. Within an
+//! era the parameters go as they came; across, `translate` says what changes. What a server wants
+//! to know of the client meanwhile goes through [`Ask::call_events`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,11 +34,18 @@ use crate::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How often a server may come back with further questions.
 const MAX_ROUNDS: usize = 16;
-/// How long a call waits for a server that is left alone for a while after it failed. One that goes on to fail is told of at once.
+/// How long a call waits for a server that is left alone for a while after it failed. One that goes
+/// on to fail is told of at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Sends the request; on a new connection, once, if the server had forgotten the old one and so did nothing.
-pub(crate) async fn forward(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, params: Option<Payload>) -> Reply {
+/// Sends the request; on a new connection, once, if the server had forgotten the old one and so did
+/// nothing.
+pub(crate) async fn forward(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    server: &ServerName,
+    params: Option<Payload>,
+) -> Reply {
     forward_named(context, ask, server, None, params).await
 }
 
@@ -74,7 +82,8 @@ async fn attempt(
     tool: Option<&str>,
     params: Option<Payload>,
 ) -> Reply {
-    let peer = connect(context, ask, server).await.map_err(|error| Problem::server(server, error))?;
+    let peer =
+        connect(context, ask, server).await.map_err(|error| Problem::server(server, error))?;
     let (peer, _alone) = own_connection(context, ask, server, peer).await;
     let route = Route { context, ask, server, tool, peer: &*peer };
     if ask.era == Era::Modern && ask.method == method::TOOLS_CALL {
@@ -89,12 +98,19 @@ async fn attempt(
     }
 }
 
-/// A server that failed a moment ago is waited for: the call has time, and its caller would only come again (FB83).
-async fn connect(context: &Arc<CallContext>, ask: &Ask, server: &ServerName) -> Result<Arc<dyn Peer>, UpstreamError> {
+/// A server that failed a moment ago is waited for: the call has time, and its caller would only
+/// come again (FB83).
+async fn connect(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    server: &ServerName,
+) -> Result<Arc<dyn Peer>, UpstreamError> {
     let began = Instant::now();
     loop {
         match context.connections.connect(server, &ask.asker).await {
-            Err(UpstreamError::Backoff { retry_in, .. }) if began.elapsed() + retry_in <= PATIENCE => {
+            Err(UpstreamError::Backoff { retry_in, .. })
+                if began.elapsed() + retry_in <= PATIENCE =>
+            {
                 tokio::time::sleep(retry_in).await;
             }
             other => return other,
@@ -102,7 +118,8 @@ async fn connect(context: &Arc<CallContext>, ask: &Ask, server: &ServerName) -> 
     }
 }
 
-/// The connection for this call: `first`, or another where the call has to be alone, with the right to be so.
+/// The connection for this call: `first`, or another where the call has to be alone, with the right
+/// to be so.
 async fn own_connection(
     context: &CallContext,
     ask: &Ask,
@@ -129,11 +146,15 @@ async fn own_connection(
     }
 }
 
-/// A server of the modern era asks in its answers. One that has tasks is asked about them where it made them.
+/// A server of the modern era asks in its answers. One that has tasks is asked about them where it
+/// made them.
 fn must_be_alone(ask: &Ask, peer: &dyn Peer) -> bool {
     let is_call = matches!(
         ask.method.as_str(),
-        method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ | method::COMPLETION_COMPLETE
+        method::TOOLS_CALL
+            | method::PROMPTS_GET
+            | method::RESOURCES_READ
+            | method::COMPLETION_COMPLETE
     );
     let info = peer.info();
     is_call
@@ -174,7 +195,11 @@ impl Route<'_> {
         let (tool, head) = (self.tool?, self.ask.head().ok()?);
         let (name, progress_token) = (Some(tool.to_owned()), head.meta.progress_token.clone());
         // A modern client's request says it, a legacy client's is made to.
-        Some(KnownParams { name, progress_token, says_revision: self.peer.info().era == Era::Modern })
+        Some(KnownParams {
+            name,
+            progress_token,
+            says_revision: self.peer.info().era == Era::Modern,
+        })
     }
 
     async fn within_modern(&self, params: Option<Payload>) -> Reply {
@@ -192,24 +217,36 @@ impl Route<'_> {
         let says_state = if self.tool.is_some() {
             self.ask.head()?.request_state.is_some()
         } else {
-            let head = params.as_ref().map(|params| wire::head_of(&self.ask.method, params)).transpose()?;
+            let head = params
+                .as_ref()
+                .map(|params| wire::head_of(&self.ask.method, params))
+                .transpose()?;
             head.is_some_and(|head| head.request_state.is_some())
         };
         if says_state {
             return Err(Problem::invalid_params("the `requestState` is none of ours"));
         }
         if let Some(level) = self.ask.level {
-            let lowest = wanted_level(peer.key(), &self.context.connections.delivery.concerned(peer.key()))
-                .map_or(level, |other| other.min(level));
+            let lowest =
+                wanted_level(peer.key(), &self.context.connections.delivery.concerned(peer.key()))
+                    .map_or(level, |other| other.min(level));
             tell_level(peer, lowest).await;
         }
         let params = translate::params::to_legacy(params.as_ref())?;
         for _ in 0..MAX_ROUNDS {
             let error = match self.send(params.clone(), HeaderMap::new()).await? {
                 Outcome::Result(result) => {
-                    let result = results::to_modern(&self.ask.method, &result, &self.peer.info().server_info)?;
+                    let result = results::to_modern(
+                        &self.ask.method,
+                        &result,
+                        &self.peer.info().server_info,
+                    )?;
                     let is_cacheable = results::is_cacheable(&self.ask.method);
-                    return Ok(Outcome::Result(if is_cacheable { results::made_private(&result)? } else { result }));
+                    return Ok(Outcome::Result(if is_cacheable {
+                        results::made_private(&result)?
+                    } else {
+                        result
+                    }));
                 }
                 Outcome::Error(error) => error,
             };
@@ -222,7 +259,8 @@ impl Route<'_> {
         Err(self.endless())
     }
 
-    /// The client's handshake goes along with each request; what the server wants to know is asked of the client.
+    /// The client's handshake goes along with each request; what the server wants to know is asked
+    /// of the client.
     async fn to_modern(&self, params: Option<Payload>) -> Reply {
         let session = self.ask.session()?;
         let speaker = Speaker {
@@ -236,7 +274,9 @@ impl Route<'_> {
             let sent = translate::params::to_modern(params.as_ref(), &speaker, &added)?;
             let result = match self.send_with_header_params(Some(sent)).await? {
                 Outcome::Result(result) => result,
-                Outcome::Error(error) => return Ok(Outcome::Error(errors::to_legacy(&self.ask.method, &error)?)),
+                Outcome::Error(error) => {
+                    return Ok(Outcome::Error(errors::to_legacy(&self.ask.method, &error)?));
+                }
             };
             if results::result_type(&result)?.as_deref() != Some("input_required") {
                 return Ok(Outcome::Result(results::to_legacy(&self.ask.method, &result)?));
@@ -248,20 +288,29 @@ impl Route<'_> {
         Err(self.endless())
     }
 
-    /// Servers of the legacy era say something before a level is set; those of the modern one say nothing without one (FB84).
+    /// Servers of the legacy era say something before a level is set; those of the modern one say
+    /// nothing without one (FB84).
     fn default_level(&self) -> Option<Level> {
         capabilities::has(&self.peer.info().capabilities, "logging").then_some(Level::Info)
     }
 
     fn endless(&self) -> Problem {
-        Problem::refused(code::INTERNAL_ERROR, format!("server {:?} asks for more input without end", self.server.as_str()))
+        Problem::refused(
+            code::INTERNAL_ERROR,
+            format!("server {:?} asks for more input without end", self.server.as_str()),
+        )
     }
 
     /// All at once; the first thing that the client cannot do, or does not want to, ends the call.
-    async fn ask_client(&self, requests: &[InputRequest]) -> Result<Vec<(String, Payload)>, Problem> {
+    async fn ask_client(
+        &self,
+        requests: &[InputRequest],
+    ) -> Result<Vec<(String, Payload)>, Problem> {
         let client_capabilities = self.ask.asker.client_capabilities();
         for request in requests {
-            if let Some(missing) = client_capabilities.lacks(&request.method, request.params.as_ref()) {
+            if let Some(missing) =
+                client_capabilities.lacks(&request.method, request.params.as_ref())
+            {
                 return Err(Problem::missing_capability(&missing));
             }
         }
@@ -273,11 +322,19 @@ impl Route<'_> {
             Era::Legacy => input::params_to_legacy(request, &self.elicitation_id())?,
             Era::Modern => request.params.clone(),
         };
-        let gone = || Problem::refused(code::INTERNAL_ERROR, "the client did not say what the server wants to know");
+        let gone = || {
+            Problem::refused(
+                code::INTERNAL_ERROR,
+                "the client did not say what the server wants to know",
+            )
+        };
         let (ask, answer) = ServerAsk::new(self.server.clone(), request.method.clone(), params);
         self.ask.call_events.send(CallEvent::Ask(ask)).await.map_err(|_| gone())?;
         let patience = asks::PATIENCE + Duration::from_secs(5);
-        let answer = tokio::time::timeout(patience, answer).await.map_err(|_| gone())?.map_err(|_| gone())?;
+        let answer = tokio::time::timeout(patience, answer)
+            .await
+            .map_err(|_| gone())?
+            .map_err(|_| gone())?;
         answer.map(|answer| (request.key.clone(), answer)).map_err(Problem::from_client)
     }
 
@@ -285,12 +342,17 @@ impl Route<'_> {
         URL_SAFE_NO_PAD.encode(random_bytes(&*self.context.entropy))
     }
 
-    /// To a modern server, with the parameters in headers that its tool wants there. A server that finds others than it wants has
-    /// changed the tool since.
+    /// To a modern server, with the parameters in headers that its tool wants there. A server that
+    /// finds others than it wants has changed the tool since.
     async fn send_with_header_params(&self, params: Option<Payload>) -> Reply {
-        let is_http =
-            self.context.registry.spec(self.server).is_some_and(|spec| matches!(spec.transport, Transport::Http { .. }));
-        let Some(call) = params.as_ref().filter(|_| is_http && self.ask.method == method::TOOLS_CALL) else {
+        let is_http = self
+            .context
+            .registry
+            .spec(self.server)
+            .is_some_and(|spec| matches!(spec.transport, Transport::Http { .. }));
+        let Some(call) =
+            params.as_ref().filter(|_| is_http && self.ask.method == method::TOOLS_CALL)
+        else {
             return self.send(params, HeaderMap::new()).await;
         };
         let headers = self.header_params(call).await?;
@@ -298,7 +360,11 @@ impl Route<'_> {
             Outcome::Error(error) if wire::code_of(&error) == Some(code::HEADER_MISMATCH) => {
                 self.context.registry.mark_changed(self.peer.key(), Kind::Tools);
                 let anew = self.header_params(call).await?;
-                if anew == headers { Ok(Outcome::Error(error)) } else { self.send(params, anew).await }
+                if anew == headers {
+                    Ok(Outcome::Error(error))
+                } else {
+                    self.send(params, anew).await
+                }
             }
             other => Ok(other),
         }
@@ -306,19 +372,31 @@ impl Route<'_> {
 
     async fn header_params(&self, params: &Payload) -> Result<HeaderMap, Problem> {
         let Some(name) = self.tool else { return Ok(HeaderMap::new()) };
-        let Ok(list) = self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await else {
+        let Ok(list) =
+            self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await
+        else {
             return Ok(HeaderMap::new());
         };
-        Ok(list.find(name).map(|tool| header_params::headers(&tool.mirrored, params)).transpose()?.unwrap_or_default())
+        Ok(list
+            .find(name)
+            .map(|tool| header_params::headers(&tool.mirrored, params))
+            .transpose()?
+            .unwrap_or_default())
     }
 
-    /// Headers and body of a modern client's call must agree (MCP 2026-07-28, Streamable HTTP, "Server Validation"). A server that does not
-    /// say what its tools are has none that mirror a parameter.
+    /// Headers and body of a modern client's call must agree (MCP 2026-07-28, Streamable HTTP,
+    /// "Server Validation"). A server that does not say what its tools are has none that mirror a
+    /// parameter.
     async fn check_header_params(&self, params: Option<&Payload>) -> Result<(), Problem> {
         let (Some(params), Some(name)) = (params, self.tool) else { return Ok(()) };
-        let Ok(list) = self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await else { return Ok(()) };
+        let Ok(list) =
+            self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await
+        else {
+            return Ok(());
+        };
         let Some(tool) = list.find(name) else { return Ok(()) };
-        header_params::check(&tool.mirrored, params, &self.ask.header_params)
-            .map_err(|what| Problem::refused(code::HEADER_MISMATCH, format!("Header mismatch: {what}")))
+        header_params::check(&tool.mirrored, params, &self.ask.header_params).map_err(|what| {
+            Problem::refused(code::HEADER_MISMATCH, format!("Header mismatch: {what}"))
+        })
     }
 }

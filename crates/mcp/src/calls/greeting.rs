@@ -1,5 +1,6 @@
-//! What the gateway says of itself on `/mcp`, in the handshake or when it is discovered. Servers that nobody was connected to yet are met first, for
-//! a while and once: of those that take longer it assumes everything, and a list of theirs may turn out empty.
+//! What the gateway says of itself on `/mcp`, in the handshake or when it is discovered. Servers
+//! that nobody was connected to yet are met first, for a while and once: of those that take longer
+//! it assumes everything, and a list of theirs may turn out empty.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -17,17 +18,26 @@ use crate::{
 
 const MAX_INSTRUCTIONS: usize = 32 * 1024;
 
-/// Meets the servers that nobody was connected to yet, so that the first client after a start is told the same as the second.
-pub(crate) async fn meet(context: &Arc<CallContext>, allow: &dyn Allow, asker: &Asker, client: Era) {
+/// Meets the servers that nobody was connected to yet, so that the first client after a start is
+/// told the same as the second.
+pub(crate) async fn meet(
+    context: &Arc<CallContext>,
+    allow: &dyn Allow,
+    asker: &Asker,
+    client: Era,
+) {
     let strangers = context.registry.allowed(allow).into_iter().filter(|server| {
         let entry = context.registry.find(server);
         entry.is_some_and(|entry| entry.profile(client).is_none() && entry.begin_to_wait(client))
     });
     let meetings: Vec<_> = strangers
         .map(|server| {
-            let (own, asker, name) = (Arc::clone(&context.connections), asker.clone(), server.clone());
+            let (own, asker, name) =
+                (Arc::clone(&context.connections), asker.clone(), server.clone());
             // A task of its own: it goes on for the next caller.
-            let meeting = tokio::spawn(async move { own.connect(&name, &asker).await.map(drop) }.in_current_span());
+            let meeting = tokio::spawn(
+                async move { own.connect(&name, &asker).await.map(drop) }.in_current_span(),
+            );
             async move {
                 // This caller could not: the next one may.
                 if !matches!(meeting.await, Ok(Ok(())))
@@ -39,7 +49,11 @@ pub(crate) async fn meet(context: &Arc<CallContext>, allow: &dyn Allow, asker: &
         })
         .collect();
     // Of those that are late nobody waits again.
-    let _ = tokio::time::timeout(context.settings.greeting_deadline, futures::future::join_all(meetings)).await;
+    let _ = tokio::time::timeout(
+        context.settings.greeting_deadline,
+        futures::future::join_all(meetings),
+    )
+    .await;
 }
 
 /// The result of `initialize`.
@@ -73,12 +87,17 @@ fn introduce(
         .registry
         .allowed(allow)
         .into_iter()
-        .map(|server| (context.registry.find(&server).and_then(|entry| entry.profile(client)), server))
+        .map(|server| {
+            (context.registry.find(&server).and_then(|entry| entry.profile(client)), server)
+        })
         .collect();
-    let declared: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref().map(|info| &info.capabilities)).collect();
+    let declared: Vec<_> =
+        profiles.iter().map(|(info, _)| info.as_ref().map(|info| &info.capabilities)).collect();
     result.insert("capabilities".to_owned(), merged::capabilities(&declared, revision));
     between(result);
-    let instructions = profiles.iter().filter_map(|(info, server)| Some((server, info.as_ref()?.instructions.as_deref()?)));
+    let instructions = profiles
+        .iter()
+        .filter_map(|(info, server)| Some((server, info.as_ref()?.instructions.as_deref()?)));
     let mut merged = String::new();
     for (server, text) in instructions {
         if merged.len() + text.len() > MAX_INSTRUCTIONS {

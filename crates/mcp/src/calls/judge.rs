@@ -1,5 +1,6 @@
-//! May another token have what a request gave? A client that comes back for an answer, or answers a question in the middle of one, is judged by
-//! the token that it comes with, not by the one that began the request (threat 71).
+//! May another token have what a request gave? A client that comes back for an answer, or answers a
+//! question in the middle of one, is judged by the token that it comes with, not by the one that
+//! began the request (threat 71).
 
 use std::sync::Arc;
 
@@ -23,15 +24,18 @@ use crate::{
     wire::{Payload, Request, protocol::method},
 };
 
-/// May this caller have what the operation gives? Lists are made for the scopes that they were asked for with.
+/// May this caller have what the operation gives? Lists are made for the scopes that they were
+/// asked for with.
 pub(crate) async fn operation(
     context: &Arc<CallContext>,
     caller: &Caller,
     asker: Asker,
     operation: &Operation,
 ) -> Result<(), Problem> {
-    let is_list = Kind::of_method(&operation.method).is_some() || operation.method == method::TASKS_LIST;
-    let beyond = || Problem::invalid_params("this belongs to a request that was made with another token");
+    let is_list =
+        Kind::of_method(&operation.method).is_some() || operation.method == method::TASKS_LIST;
+    let beyond =
+        || Problem::invalid_params("this belongs to a request that was made with another token");
     if is_list {
         return if caller.principal.scopes == *operation.scopes() { Ok(()) } else { Err(beyond()) };
     }
@@ -40,8 +44,14 @@ pub(crate) async fn operation(
 }
 
 /// May this caller retry a request of a modern client that waits for input?
-pub(crate) async fn retry(context: &Arc<CallContext>, caller: &Caller, asker: Asker, request: &Request) -> Result<(), Problem> {
-    check(context, &probe(caller, asker, Era::Modern, &request.method, request.params.clone())).await
+pub(crate) async fn retry(
+    context: &Arc<CallContext>,
+    caller: &Caller,
+    asker: Asker,
+    request: &Request,
+) -> Result<(), Problem> {
+    check(context, &probe(caller, asker, Era::Modern, &request.method, request.params.clone()))
+        .await
 }
 
 /// May this caller answer what a server asks outside of any call?
@@ -57,7 +67,11 @@ async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), Problem> {
         method if tasks::is_about_tasks(method) => tasks::check(context, ask).await,
         _ => match target::find(context, ask).await {
             // On `/mcp` there is no such method for anybody: its answer gives nothing away.
-            Err(Problem::Refused { code: crate::wire::code::METHOD_NOT_FOUND, .. }) if ask.view == View::All => Ok(()),
+            Err(Problem::Refused { code: crate::wire::code::METHOD_NOT_FOUND, .. })
+                if ask.view == View::All =>
+            {
+                Ok(())
+            }
             found => found.map(drop),
         },
     }

@@ -1,6 +1,6 @@
-//! A modern client's calls side by side, at a server whose questions do not name their call: each has a connection of its own while it
-//! runs, so that a question is about the one call there is (threat 49). Calls one after the other share the first, and so what the server
-//! remembers.
+//! A modern client's calls side by side, at a server whose questions do not name their call: each
+//! has a connection of its own while it runs, so that a question is about the one call there is
+//! (threat 49). Calls one after the other share the first, and so what the server remembers.
 
 use std::{
     collections::HashMap,
@@ -14,8 +14,9 @@ use crate::{sync::locked, upstream::ConnectionKey};
 
 /// How many connections one client may have to one server: each can be a child process.
 const MOST: usize = 16;
-/// How long a call waits for one of them to be free. Calls that wait for their client's answer hold theirs for minutes: the call then goes on beside
-/// another one, and what the server asks meanwhile is refused, for it could be about either.
+/// How long a call waits for one of them to be free. Calls that wait for their client's answer hold
+/// theirs for minutes: the call then goes on beside another one, and what the server asks meanwhile
+/// is refused, for it could be about either.
 const LONGEST: Duration = Duration::from_secs(1);
 /// Most calls are over sooner: waiting for one costs less than a process.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -140,7 +141,10 @@ mod tests {
         let one = key("one");
         let other = lanes.take(&key("other")).await.unwrap();
         assert_eq!(other.number, 0, "each client has its own");
-        assert!(lanes.take(&one).await.is_none(), "there are no more, and a call does not wait for ever");
+        assert!(
+            lanes.take(&one).await.is_none(),
+            "there are no more, and a call does not wait for ever"
+        );
         drop(taken.remove(2));
         assert_eq!(lanes.take(&key("one")).await.unwrap().number, 2);
     }

@@ -1,4 +1,5 @@
-//! `logging/setLevel` of legacy clients: each session has a level of its own; the server hears the lowest one of those that share the connection.
+//! `logging/setLevel` of legacy clients: each session has a level of its own; the server hears the
+//! lowest one of those that share the connection.
 
 use std::sync::Arc;
 
@@ -35,13 +36,23 @@ fn read(ask: &Ask) -> Result<Level, Problem> {
     })
 }
 
-async fn tell_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, level: Level) -> Reply {
-    let spec = context.registry.spec(server).ok_or_else(|| Problem::method_not_found(&ask.method))?;
+async fn tell_one(
+    context: &Arc<CallContext>,
+    server: &ServerName,
+    ask: &Ask,
+    level: Level,
+) -> Reply {
+    let spec =
+        context.registry.spec(server).ok_or_else(|| Problem::method_not_found(&ask.method))?;
     let key = key(&spec, ask.session()?);
     if key.owner == Owner::Everybody {
         return Ok(done());
     }
-    let peer = context.connections.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+    let peer = context
+        .connections
+        .connect(server, &ask.asker)
+        .await
+        .map_err(|error| Problem::server(server, error))?;
     if peer.info().era == Era::Modern {
         // It is told with each request.
         return Ok(done());

@@ -1,4 +1,5 @@
-//! Lists as a client asks for them: of one server, with what may not be used taken out, or of all servers merged.
+//! Lists as a client asks for them: of one server, with what may not be used taken out, or of all
+//! servers merged.
 
 use std::sync::Arc;
 
@@ -34,14 +35,20 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask, kind: Kind) -> 
 async fn of_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, kind: Kind) -> Reply {
     match forward(context, ask, server, ask.params.clone()).await? {
         Outcome::Result(result) => {
-            let is_sound =
-                |id: &str, raw: &wire::Payload| kind != Kind::Tools || has_sound_header_params(context, ask, server, id, raw);
-            let keep = |id: &str, raw: &wire::Payload| may_list(&*ask.allow, server, kind, id) && is_sound(id, raw);
+            let is_sound = |id: &str, raw: &wire::Payload| {
+                kind != Kind::Tools || has_sound_header_params(context, ask, server, id, raw)
+            };
+            let keep = |id: &str, raw: &wire::Payload| {
+                may_list(&*ask.allow, server, kind, id) && is_sound(id, raw)
+            };
             let sifted = guard::sift(&context.lists, server, kind, &ask.asker, result).await;
             let kept = sifted.and_then(|result| list::filtered(kind, &result, keep));
             let kept = kept.map_err(|error| {
                 tracing::warn!(%server, list = kind.method(), %error, "a list could not be read");
-                Problem::refused(code::INTERNAL_ERROR, format!("server {:?}: the list cannot be read", server.as_str()))
+                Problem::refused(
+                    code::INTERNAL_ERROR,
+                    format!("server {:?}: the list cannot be read", server.as_str()),
+                )
             })?;
             Ok(Outcome::Result(kept))
         }
@@ -49,10 +56,18 @@ async fn of_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, kind
     }
 }
 
-/// A tool with unsound `x-mcp-header` annotations is not offered to clients that would have to follow them, nor taken from a server that
-/// would (MCP 2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters").
-fn has_sound_header_params(context: &CallContext, ask: &Ask, server: &ServerName, tool: &str, raw: &wire::Payload) -> bool {
-    let profile = context.registry.find(server).and_then(|entry| entry.profile(ask.era)).map(|info| info.era);
+/// A tool with unsound `x-mcp-header` annotations is not offered to clients that would have to
+/// follow them, nor taken from a server that would (MCP 2026-07-28, Streamable HTTP, "Custom
+/// Headers from Tool Parameters").
+fn has_sound_header_params(
+    context: &CallContext,
+    ask: &Ask,
+    server: &ServerName,
+    tool: &str,
+    raw: &wire::Payload,
+) -> bool {
+    let profile =
+        context.registry.find(server).and_then(|entry| entry.profile(ask.era)).map(|info| info.era);
     if ask.era == Era::Legacy && profile != Some(Era::Modern) {
         return true;
     }

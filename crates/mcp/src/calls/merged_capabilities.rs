@@ -1,18 +1,22 @@
-//! What all servers together can do, as `/mcp` declares it. Of a server that nobody was connected to yet everything is assumed. What else
-//! the gateway says of itself is next door, in [`super::initialize`].
+//! What all servers together can do, as `/mcp` declares it. Of a server that nobody was connected
+//! to yet everything is assumed. What else the gateway says of itself is next door, in
+//! [`super::initialize`].
 
 use serde_json::{Map, Value, json};
 
 use crate::wire::{Payload, capabilities, protocol::extension};
 
-/// The extensions that work here. Of another one, requests of its own could not be told which server they are for.
+/// The extensions that work here. Of another one, requests of its own could not be told which
+/// server they are for.
 const EXTENSIONS: [&str; 2] = [extension::TASKS, extension::UI];
 /// The revision that has tasks in its core.
 const WITH_TASKS: &str = "2025-11-25";
 
 /// One declaration for each server; `None` is one that is not known yet.
 pub(super) fn capabilities(declared: &[Option<&Payload>], revision: &str) -> Value {
-    let any = |found: &dyn Fn(&Payload) -> bool| declared.iter().any(|declared| declared.is_none_or(found));
+    let any = |found: &dyn Fn(&Payload) -> bool| {
+        declared.iter().any(|declared| declared.is_none_or(found))
+    };
     let mut merged = Map::new();
     merged.insert("tools".to_owned(), json!({ "listChanged": true }));
     if any(&|c| capabilities::has(c, "prompts")) {
@@ -20,7 +24,8 @@ pub(super) fn capabilities(declared: &[Option<&Payload>], revision: &str) -> Val
     }
     if any(&|c| capabilities::has(c, "resources")) {
         let subscribe = any(&|c| capabilities::has_flag(c, "resources", "subscribe"));
-        merged.insert("resources".to_owned(), json!({ "subscribe": subscribe, "listChanged": true }));
+        merged
+            .insert("resources".to_owned(), json!({ "subscribe": subscribe, "listChanged": true }));
     }
     for name in ["completions", "logging"] {
         if any(&|c| capabilities::has(c, name)) {
@@ -39,18 +44,23 @@ pub(super) fn capabilities(declared: &[Option<&Payload>], revision: &str) -> Val
         }
         merged.insert("tasks".to_owned(), tasks.into());
     }
-    let extensions: Map<_, _> =
-        EXTENSIONS.iter().filter_map(|name| Some(((*name).to_owned(), settings(declared, name)?))).collect();
+    let extensions: Map<_, _> = EXTENSIONS
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), settings(declared, name)?)))
+        .collect();
     if !extensions.is_empty() {
         merged.insert("extensions".to_owned(), extensions.into());
     }
     Value::Object(merged)
 }
 
-/// The settings of an extension that all servers known to have it agree on; `None` when no server can have it.
+/// The settings of an extension that all servers known to have it agree on; `None` when no server
+/// can have it.
 fn settings(declared: &[Option<&Payload>], name: &str) -> Option<Value> {
     let known = declared.iter().copied().flatten();
-    let mut found = known.filter_map(|declared| capabilities::extension(declared, name)?.read::<Map<String, Value>>().ok());
+    let mut found = known.filter_map(|declared| {
+        capabilities::extension(declared, name)?.read::<Map<String, Value>>().ok()
+    });
     let Some(mut agreed) = found.next() else {
         return declared.contains(&None).then(|| json!({}));
     };
@@ -75,7 +85,11 @@ mod tests {
         for (declared, revision, expected) in [
             (vec![], era::MODERN, json!({"tools": tools})),
             (vec!["{}"], WITH_TASKS, json!({"tools": tools})),
-            (vec!["{}", tasks, core], era::MODERN, json!({"tools": tools, "extensions": {"io.modelcontextprotocol/tasks": {}}})),
+            (
+                vec!["{}", tasks, core],
+                era::MODERN,
+                json!({"tools": tools, "extensions": {"io.modelcontextprotocol/tasks": {}}}),
+            ),
             (
                 vec![ui, other_ui],
                 "2025-06-18",
@@ -93,13 +107,18 @@ mod tests {
                 json!({"tools": tools, "resources": {"subscribe": false, "listChanged": true}, "logging": {}}),
             ),
         ] {
-            let payloads: Vec<_> = declared.iter().map(|text| Payload::from_json(text).unwrap()).collect();
+            let payloads: Vec<_> =
+                declared.iter().map(|text| Payload::from_json(text).unwrap()).collect();
             let declared: Vec<_> = payloads.iter().map(Some).collect();
             assert_eq!(capabilities(&declared, revision), expected, "{payloads:?} {revision}");
         }
         let ui = Payload::from_json(ui).unwrap();
         let partly = capabilities(&[None, Some(&ui)], era::MODERN);
-        assert_eq!(partly["extensions"][extension::UI]["n"], 1, "one that is not known disagrees with nobody");
+        assert_eq!(
+            partly["extensions"][extension::UI]["n"],
+            1,
+            "one that is not known disagrees with nobody"
+        );
         let unknown = capabilities(&[None], WITH_TASKS);
         for name in ["prompts", "resources", "completions", "logging", "tasks", "extensions"] {
             assert!(unknown.get(name).is_some(), "{name} is assumed: {unknown}");

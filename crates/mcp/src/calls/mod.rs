@@ -1,7 +1,9 @@
-//! Calls of clients: the request with all that is known of it ([`ask`]), its way from top to bottom ([`pipeline`]), which server it is for
-//! ([`target`], [`route`], [`template`]), how it gets there ([`forward`], [`lanes`]). What is answered on the way: lists ([`listing`]), levels
-//! ([`level`]), subscriptions ([`subscribe`]), tasks ([`tasks`]), what the gateway says of itself ([`discover`], [`greeting`],
-//! [`merged_capabilities`]). Whether another token may have an answer is judged in [`judge`].
+//! Calls of clients: the request with all that is known of it ([`ask`]), its way from top to bottom
+//! ([`pipeline`]), which server it is for ([`target`], [`route`], [`template`]), how it gets there
+//! ([`forward`], [`lanes`]). What is answered on the way: lists ([`listing`]), levels ([`level`]),
+//! subscriptions ([`subscribe`]), tasks ([`tasks`]), what the gateway says of itself ([`discover`],
+//! [`greeting`], [`merged_capabilities`]). Whether another token may have an answer is judged in
+//! [`judge`].
 
 pub(crate) mod ask;
 pub(crate) mod context;

@@ -1,6 +1,7 @@
-//! The way of one request of a client, from top to bottom: which server it is for and whether its caller may have it ([`super::target`]), whether
-//! the tool is still the one that is trusted ([`guard`]), and on to the server ([`super::forward`]), across the eras if need be. What the gateway
-//! answers itself turns off before: lists, levels, tasks, and what it says of itself.
+//! The way of one request of a client, from top to bottom: which server it is for and whether its
+//! caller may have it ([`super::target`]), whether the tool is still the one that is trusted
+//! ([`guard`]), and on to the server ([`super::forward`]), across the eras if need be. What the
+//! gateway answers itself turns off before: lists, levels, tasks, and what it says of itself.
 
 use std::sync::Arc;
 
@@ -28,9 +29,13 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
         return Box::pin(listing::reply(context, ask, kind)).await;
     }
     match ask.method.as_str() {
-        method::SERVER_DISCOVER if ask.era == Era::Modern => return Box::pin(discover::reply(context, ask)).await,
+        method::SERVER_DISCOVER if ask.era == Era::Modern => {
+            return Box::pin(discover::reply(context, ask)).await;
+        }
         method::LOGGING_SET_LEVEL => return Box::pin(level::set(context, ask)).await,
-        method if tasks::is_about_tasks(method) => return Box::pin(tasks::reply(context, ask)).await,
+        method if tasks::is_about_tasks(method) => {
+            return Box::pin(tasks::reply(context, ask)).await;
+        }
         _ => {}
     }
     let Target { server, name, params } = target::find(context, ask).await?;

@@ -1,4 +1,5 @@
-//! Which server a name or a URI belongs to. The same rules make the lists ([`super::merge`]), so what is listed can be called.
+//! Which server a name or a URI belongs to. The same rules make the lists ([`super::merge`]), so
+//! what is listed can be called.
 
 use std::sync::Arc;
 
@@ -31,7 +32,12 @@ pub(crate) struct Named {
     pub(crate) name: String,
 }
 
-pub(crate) async fn by_name(context: &Arc<CallContext>, ask: &Ask, kind: Kind, full: &str) -> Result<Named, Problem> {
+pub(crate) async fn by_name(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    kind: Kind,
+    full: &str,
+) -> Result<Named, Problem> {
     let servers = context.registry.allowed(&*ask.allow);
     let found = match context.registry.load().names {
         Names::Prefixed => by_prefix(context, ask, kind, full, &servers).await?,
@@ -45,7 +51,8 @@ pub(crate) async fn by_name(context: &Arc<CallContext>, ask: &Ask, kind: Kind, f
     }
 }
 
-/// The longest server name decides, even when that server is down: another must not step into its place.
+/// The longest server name decides, even when that server is down: another must not step into its
+/// place.
 async fn by_prefix(
     context: &Arc<CallContext>,
     ask: &Ask,
@@ -54,13 +61,17 @@ async fn by_prefix(
     servers: &[ServerName],
 ) -> Result<Named, Problem> {
     for (server, name) in names::candidates(servers, full) {
-        let list = context.lists.of_server(server, kind, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+        let list = context
+            .lists
+            .of_server(server, kind, &ask.asker)
+            .await
+            .map_err(|error| Problem::server(server, error))?;
         if list.has(name) {
             return Ok(Named { server: server.clone(), name: name.to_owned() });
         }
     }
-    // A server that the client has nothing of is not asked whether it has such a thing: its name is enough to say what is
-    // missing.
+    // A server that the client has nothing of is not asked whether it has such a thing: its name is
+    // enough to say what is missing.
     let withheld = context.registry.withheld(&*ask.allow);
     match names::candidates(&withheld, full).first() {
         Some((server, name)) => Ok(Named { server: (*server).clone(), name: (*name).to_owned() }),
@@ -82,10 +93,16 @@ async fn by_plain_name(
     let mut owners = lists.iter().filter(offers).map(|(server, _)| server);
     match (owners.next(), owners.next()) {
         (Some(server), None) => Ok(Named { server: server.clone(), name: name.to_owned() }),
-        (Some(one), Some(other)) => Err(Problem::invalid_params(names::clash(kind, name, &[one, other]))),
+        (Some(one), Some(other)) => {
+            Err(Problem::invalid_params(names::clash(kind, name, &[one, other])))
+        }
         (None, _) => match withheld(context, ask, kind, name, |list| list.has(name)).await {
             Some(server) => Ok(Named { server, name: name.to_owned() }),
-            None => Err(Problem::invalid_params(format!("Unknown {}: {name}{}", kind.word(), unavailable(&lists)))),
+            None => Err(Problem::invalid_params(format!(
+                "Unknown {}: {name}{}",
+                kind.word(),
+                unavailable(&lists)
+            ))),
         },
     }
 }
@@ -99,13 +116,20 @@ async fn withheld(
     has: impl Fn(&List) -> bool,
 ) -> Option<ServerName> {
     let registry = context.registry.load();
-    let servers = registry.names().filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
+    let servers = registry
+        .names()
+        .filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
     first(&context.lists.of_servers(servers.cloned().collect(), kind, &ask.asker).await, has)
 }
 
-/// Of a user interface, the first server whose tool names it; else the first server in order that lists the URI; else the first with a
-/// template for it; else the only one that has resources at all, for servers need not list everything.
-pub(crate) async fn by_uri(context: &Arc<CallContext>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
+/// Of a user interface, the first server whose tool names it; else the first server in order that
+/// lists the URI; else the first with a template for it; else the only one that has resources at
+/// all, for servers need not list everything.
+pub(crate) async fn by_uri(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    uri: &str,
+) -> Result<ServerName, Problem> {
     if uri.starts_with(INTERFACE)
         && let Some(server) = by_interface(context, ask, uri).await?
     {
@@ -119,37 +143,58 @@ pub(crate) async fn by_uri(context: &Arc<CallContext>, ask: &Ask, uri: &str) -> 
         return Ok(server);
     }
     let templates = context.lists.of_servers(servers.clone(), Kind::Templates, &ask.asker).await;
-    let has_template = |list: &List, how| list.items().iter().any(|item| template::matches(&item.id, uri, how));
+    let has_template =
+        |list: &List, how| list.items().iter().any(|item| template::matches(&item.id, uri, how));
     for how in [Matching::Strict, Matching::Loose] {
         if let Some(server) = first(&templates, |list| has_template(list, how)) {
             return Ok(server);
         }
     }
     let withheld = match withheld(context, ask, Kind::Resources, uri, |list| list.has(uri)).await {
-        None => withheld(context, ask, Kind::Templates, uri, |list| has_template(list, Matching::Strict)).await,
+        None => {
+            withheld(context, ask, Kind::Templates, uri, |list| {
+                has_template(list, Matching::Strict)
+            })
+            .await
+        }
         found => found,
     };
     if let Some(server) = withheld {
         return Err(Problem::not_granted(&server, Wanted::Resource(uri.to_owned())));
     }
-    let has_resources =
-        |server: &ServerName| context.registry.may_have(server, ask.era, |declared| capabilities::has(declared, "resources"));
+    let has_resources = |server: &ServerName| {
+        context
+            .registry
+            .may_have(server, ask.era, |declared| capabilities::has(declared, "resources"))
+    };
     let mut with_resources = servers.into_iter().filter(has_resources);
     match (with_resources.next(), with_resources.next()) {
         (Some(server), None) => Ok(server),
-        _ => Err(Problem::resource_not_found(uri, format!("Resource not found{}", unavailable(&resources)))),
+        _ => Err(Problem::resource_not_found(
+            uri,
+            format!("Resource not found{}", unavailable(&resources)),
+        )),
     }
 }
 
-/// MCP Apps: servers need not list what a tool of theirs names. A server that lists the interface of another one's tool does not get to
-/// show it.
-async fn by_interface(context: &Arc<CallContext>, ask: &Ask, uri: &str) -> Result<Option<ServerName>, Problem> {
-    let lists = context.lists.of_servers(context.registry.allowed(&*ask.allow), Kind::Tools, &ask.asker).await;
+/// MCP Apps: servers need not list what a tool of theirs names. A server that lists the interface
+/// of another one's tool does not get to show it.
+async fn by_interface(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    uri: &str,
+) -> Result<Option<ServerName>, Problem> {
+    let lists = context
+        .lists
+        .of_servers(context.registry.allowed(&*ask.allow), Kind::Tools, &ask.asker)
+        .await;
     let names_it = |server: &ServerName, list: &List| {
         let mut tools = list.items().iter().filter(|tool| tool.interface.as_deref() == Some(uri));
         tools.any(|tool| may_list(&*ask.allow, server, Kind::Tools, &tool.id))
     };
-    let named = lists.iter().filter(|(server, list)| list.as_ref().is_ok_and(|list| names_it(server, list)));
+    let named = lists
+        .iter()
+        .filter(|(server, list)| list.as_ref().is_ok_and(|list| names_it(server, list)));
     let mut withheld = None;
     for (server, _) in named {
         match ask.allow.resource(server, uri) {
@@ -165,7 +210,11 @@ async fn by_interface(context: &Arc<CallContext>, ask: &Ask, uri: &str) -> Resul
 }
 
 /// `completion/complete` names a template by its text, or a resource.
-pub(crate) async fn by_template(context: &Arc<CallContext>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
+pub(crate) async fn by_template(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    uri: &str,
+) -> Result<ServerName, Problem> {
     let mut servers = context.registry.allowed(&*ask.allow);
     servers.retain(|server| ask.allow.resource(server, uri).is_allowed());
     let templates = context.lists.of_servers(servers, Kind::Templates, &ask.asker).await;
@@ -179,11 +228,19 @@ pub(crate) async fn by_template(context: &Arc<CallContext>, ask: &Ask, uri: &str
 }
 
 fn first(lists: &ServerLists, fits: impl Fn(&List) -> bool) -> Option<ServerName> {
-    lists.iter().find(|(_, list)| list.as_ref().is_ok_and(|list| fits(list))).map(|(server, _)| server.clone())
+    lists
+        .iter()
+        .find(|(_, list)| list.as_ref().is_ok_and(|list| fits(list)))
+        .map(|(server, _)| server.clone())
 }
 
 /// The end of a message that something was not found: perhaps a server that is down has it.
 fn unavailable(lists: &ServerLists) -> String {
-    let down: Vec<_> = lists.iter().filter(|(_, list)| list.is_err()).map(|(server, _)| server.as_str()).collect();
-    if down.is_empty() { String::new() } else { format!(" (not available now: {})", down.join(", ")) }
+    let down: Vec<_> =
+        lists.iter().filter(|(_, list)| list.is_err()).map(|(server, _)| server.as_str()).collect();
+    if down.is_empty() {
+        String::new()
+    } else {
+        format!(" (not available now: {})", down.join(", "))
+    }
 }

@@ -1,4 +1,5 @@
-//! `resources/subscribe` and `resources/unsubscribe`. Sessions that share a connection share its subscriptions: the last one to leave ends them.
+//! `resources/subscribe` and `resources/unsubscribe`. Sessions that share a connection share its
+//! subscriptions: the last one to leave ends them.
 
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ impl Subscription {
     }
 }
 
-/// `resources/subscribe` and `resources/unsubscribe`, once the server is known. Sessions that share a connection share its
-/// subscriptions: the last one to leave ends them.
+/// `resources/subscribe` and `resources/unsubscribe`, once the server is known. Sessions that share
+/// a connection share its subscriptions: the last one to leave ends them.
 pub(crate) async fn subscribe(
     context: &Arc<CallContext>,
     server: &ServerName,
@@ -48,13 +49,25 @@ pub(crate) async fn subscribe(
         return forward(context, ask, server, ask.params.clone()).await;
     }
     if uri.is_empty() || uri.len() > MAX_URI {
-        return Err(Problem::refused(code::INVALID_PARAMS, "the uri is empty, or too long to be remembered"));
+        return Err(Problem::refused(
+            code::INVALID_PARAMS,
+            "the uri is empty, or too long to be remembered",
+        ));
     }
     if session.subscribe(server, uri, context.settings.max_subscriptions).is_err() {
-        return Err(Problem::refused(LIMIT_REACHED, "too many subscriptions in this session: unsubscribe from some"));
+        return Err(Problem::refused(
+            LIMIT_REACHED,
+            "too many subscriptions in this session: unsubscribe from some",
+        ));
     }
     let reply = forward(context, ask, server, ask.params.clone()).await;
-    match (&reply, context.registry.spec(server).and_then(|spec| context.connections.find_live(&spec, session))) {
+    match (
+        &reply,
+        context
+            .registry
+            .spec(server)
+            .and_then(|spec| context.connections.find_live(&spec, session)),
+    ) {
         (Ok(Outcome::Result(_)), Some(peer)) => session.keep_subscribed(server, uri, peer.hold()),
         (Ok(Outcome::Result(_)), None) => {}
         _ => session.unsubscribe(server, uri),

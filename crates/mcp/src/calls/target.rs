@@ -1,6 +1,7 @@
-//! Where a request goes, and whether its caller may have it sent there: to the one server of its view, under the names that it came with, or to
-//! the server that [`super::route`] finds, under the names there. What a list shows, whose a task is and which level a session has set is not
-//! decided here.
+//! Where a request goes, and whether its caller may have it sent there: to the one server of its
+//! view, under the names that it came with, or to the server that [`super::route`] finds, under the
+//! names there. What a list shows, whose a task is and which level a session has set is not decided
+//! here.
 
 use std::sync::Arc;
 
@@ -47,7 +48,8 @@ fn at_one(server: &ServerName, ask: &Ask) -> Result<Target, Problem> {
             check(allow, server, Kind::Resources, uri(ask)?)?;
         }
         method::COMPLETION_COMPLETE => check_reference(server, ask)?,
-        // A stream of changes belongs to the modern era, whose clients have it from the gateway itself.
+        // A stream of changes belongs to the modern era, whose clients have it from the gateway
+        // itself.
         method::SUBSCRIPTIONS_LISTEN => return Err(Problem::method_not_found(&ask.method)),
         method => check_method(allow, server, method)?,
     }
@@ -59,7 +61,9 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
     let as_it_came = |server| Target { server, name: None, params: ask.params.clone() };
     match ask.method.as_str() {
         method::TOOLS_CALL | method::PROMPTS_GET => {
-            let (Some(name), Some(params)) = (&ask.head()?.name, &ask.params) else { return Err(Problem::missing("name")) };
+            let (Some(name), Some(params)) = (&ask.head()?.name, &ask.params) else {
+                return Err(Problem::missing("name"));
+            };
             let found = route::by_name(context, ask, kind_of_named(&ask.method), name).await?;
             let params = wire::replace_name(params, &found.name)?;
             Ok(Target { server: found.server, name: Some(found.name), params: Some(params) })
@@ -78,8 +82,12 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
                     let params = wire::replace_member(params, &["ref", "name"], &own)?;
                     Ok(Target { server: found.server, name: None, params: Some(params) })
                 }
-                (Some("ref/resource"), _, Some(uri)) => Ok(as_it_came(route::by_template(context, ask, uri).await?)),
-                _ => Err(Problem::invalid_params("`ref` must be a ref/prompt with a name or a ref/resource with a uri")),
+                (Some("ref/resource"), _, Some(uri)) => {
+                    Ok(as_it_came(route::by_template(context, ask, uri).await?))
+                }
+                _ => Err(Problem::invalid_params(
+                    "`ref` must be a ref/prompt with a name or a ref/resource with a uri",
+                )),
             }
         }
         method => Err(Problem::method_not_found(method)),

@@ -1,5 +1,5 @@
-//! Does a URI come from a URI template (RFC 6570)? Only to find the server that offers it: the server itself decides whether
-//! the URI is a resource.
+//! Does a URI come from a URI template (RFC 6570)? Only to find the server that offers it: the
+//! server itself decides whether the URI is a resource.
 
 /// How much an expression may stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ fn parts(template: &str) -> Option<Vec<Part<'_>>> {
     Some(parts)
 }
 
-/// Keeps, part by part, all the places where the parts so far can end: no going back, so no template is slow.
+/// Keeps, part by part, all the places where the parts so far can end: no going back, so no
+/// template is slow.
 fn fits(parts: &[Part<'_>], uri: &str, how: Matching) -> bool {
     let bytes = uri.as_bytes();
     // `reached[i]`: the parts so far can stand for the first i bytes.

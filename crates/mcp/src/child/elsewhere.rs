@@ -1,4 +1,5 @@
-//! Systems other than Linux: children are started as they are, in a process group of their own. Nothing here can be configured.
+//! Systems other than Linux: children are started as they are, in a process group of their own.
+//! Nothing here can be configured.
 
 use std::io;
 

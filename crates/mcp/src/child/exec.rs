@@ -1,4 +1,5 @@
-//! `portunus child-exec`: puts everything down that is the gateway's, and becomes the program of a server. Nothing runs beside it.
+//! `portunus child-exec`: puts everything down that is the gateway's, and becomes the program of a
+//! server. Nothing runs beside it.
 
 use std::{
     convert::Infallible,
@@ -14,9 +15,13 @@ use std::{
 use rustix::{
     fs::Mode,
     io::Errno,
-    process::{Pid, Signal, getppid, set_child_subreaper, set_parent_process_death_signal, setsid, umask},
+    process::{
+        Pid, Signal, getppid, set_child_subreaper, set_parent_process_death_signal, setsid, umask,
+    },
     stdio::stdin,
-    thread::{CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities},
+    thread::{
+        CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
+    },
 };
 
 use super::{
@@ -32,9 +37,11 @@ const FIRST_BEYOND_STANDARD: i32 = 3;
 const FORBIDDEN: [i32; 5] = [4, 8, 9, 11, 19];
 const HIGHEST_SIGNAL: i32 = 64;
 
-/// The arguments are the supervisor's process id, and the server's name for those who look at a list of processes.
+/// The arguments are the supervisor's process id, and the server's name for those who look at a
+/// list of processes.
 pub(super) fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let supervisor = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
+    let supervisor =
+        arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
     let failed = Launch::read(fill).and_then(|launch| become_program(&launch, supervisor));
     let why = failed.err().unwrap_or_default();
     let _ = std::io::stdout().write_all(failure(&why).as_bytes());
@@ -54,13 +61,15 @@ fn fill(mut buffer: &mut [u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns only if it failed. The order matters: paths are opened before the user changes, the user changes before what a change of user
-/// undoes (the signal at the supervisor's death), and Landlock comes last.
+/// Returns only if it failed. The order matters: paths are opened before the user changes, the user
+/// changes before what a change of user undoes (the signal at the supervisor's death), and Landlock
+/// comes last.
 fn become_program(launch: &Launch, supervisor: Option<Pid>) -> Result<Infallible, String> {
     // A session, and with it a process group, of its own: no terminal's signal reaches it.
     setsid().map_err(|error| format!("setsid: {error}"))?;
     reset_signals();
-    // This one outlives execve(2): orphans are to fall to the supervisor, not to a program that does not expect them.
+    // This one outlives execve(2): orphans are to fall to the supervisor, not to a program that
+    // does not expect them.
     set_child_subreaper(None).map_err(|error| format!("prctl: {error}"))?;
     umask(Mode::RWXG | Mode::RWXO);
     close_descriptors()?;
@@ -68,7 +77,8 @@ fn become_program(launch: &Launch, supervisor: Option<Pid>) -> Result<Infallible
     let ruleset = ruleset::prepare(launch.sandbox.confine.as_ref(), program.as_deref())?;
     drop_privileges(launch.sandbox.run_as.as_ref())?;
     enter_folder(launch)?;
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| format!("prctl: {error}"))?;
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| format!("prctl: {error}"))?;
     if getppid() != supervisor {
         return Err("the gateway is gone".to_owned());
     }
@@ -76,12 +86,19 @@ fn become_program(launch: &Launch, supervisor: Option<Pid>) -> Result<Infallible
         ruleset.restrict_self().map_err(|error| format!("Landlock: {error}"))?;
     }
     let mut command = Command::new(&launch.command);
-    command.args(&launch.args).env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
+    command
+        .args(&launch.args)
+        .env_clear()
+        .envs(launch.env.iter().map(|(name, value)| (name, value)));
     // Unblocks all signals, too.
     let error = command.exec();
-    let is_confined = launch.sandbox.confine.is_some() && error.kind() == std::io::ErrorKind::PermissionDenied;
-    let hint =
-        if is_confined { " (`confine.read` must name the program's interpreter and libraries outside of /usr)" } else { "" };
+    let is_confined =
+        launch.sandbox.confine.is_some() && error.kind() == std::io::ErrorKind::PermissionDenied;
+    let hint = if is_confined {
+        " (`confine.read` must name the program's interpreter and libraries outside of /usr)"
+    } else {
+        ""
+    };
     Err(format!("{}: {error}{hint}", launch.command))
 }
 
@@ -94,11 +111,13 @@ fn reset_signals() {
     }
 }
 
-/// All but the three. The gateway opens everything so that it is closed at this process's start; what the gateway itself was started with may
-/// not be.
+/// All but the three. The gateway opens everything so that it is closed at this process's start;
+/// what the gateway itself was started with may not be.
 fn close_descriptors() -> Result<(), String> {
-    let listed = fs::read_dir("/proc/self/fd").map_err(|error| format!("/proc/self/fd: {error}"))?;
-    let open: Vec<i32> = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let listed =
+        fs::read_dir("/proc/self/fd").map_err(|error| format!("/proc/self/fd: {error}"))?;
+    let open: Vec<i32> =
+        listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for descriptor in open.into_iter().filter(|descriptor| *descriptor >= FIRST_BEYOND_STANDARD) {
         // One of them was the list's own.
         let _ = nix::unistd::close(descriptor);
@@ -106,7 +125,8 @@ fn close_descriptors() -> Result<(), String> {
     Ok(())
 }
 
-/// Another user, if there is one, and no capability: the program of a gateway that root runs is no more than a user who owns root's files.
+/// Another user, if there is one, and no capability: the program of a gateway that root runs is no
+/// more than a user who owns root's files.
 fn drop_privileges(run_as: Option<&RunAs>) -> Result<(), String> {
     use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid};
     if let Some(run_as) = run_as {
@@ -124,9 +144,11 @@ fn drop_privileges(run_as: Option<&RunAs>) -> Result<(), String> {
         }
     }
     let failed = |error| format!("capabilities: {error}");
-    let CapabilitySets { effective, permitted, inheritable } = capabilities(None).map_err(failed)?;
+    let CapabilitySets { effective, permitted, inheritable } =
+        capabilities(None).map_err(failed)?;
     if (effective | permitted | inheritable).is_empty() {
-        // Where none is left, even asking to have none may be forbidden (systemd: SystemCallFilter=~@privileged).
+        // Where none is left, even asking to have none may be forbidden (systemd:
+        // SystemCallFilter=~@privileged).
         return Ok(());
     }
     let none = CapabilitySets {
@@ -138,10 +160,12 @@ fn drop_privileges(run_as: Option<&RunAs>) -> Result<(), String> {
     clear_ambient_capability_set().and_then(|()| set_capabilities(None, none)).map_err(failed)
 }
 
-/// The configured one. Without one another user begins at home, where it may, and else at the root: the gateway's own folder need not be open
-/// to it.
+/// The configured one. Without one another user begins at home, where it may, and else at the root:
+/// the gateway's own folder need not be open to it.
 fn enter_folder(launch: &Launch) -> Result<(), String> {
-    let enter = |folder: &str| std::env::set_current_dir(folder).map_err(|error| format!("{folder}: {error}"));
+    let enter = |folder: &str| {
+        std::env::set_current_dir(folder).map_err(|error| format!("{folder}: {error}"))
+    };
     match (&launch.cwd, &launch.sandbox.run_as) {
         (Some(folder), _) => enter(folder),
         (None, Some(run_as)) => enter(&run_as.home).or_else(|_| enter("/")),
@@ -156,7 +180,10 @@ fn find_program(launch: &Launch) -> Option<PathBuf> {
     if command.components().count() > 1 || launch.command.contains('/') {
         return Some(folder.join(command));
     }
-    let path = launch.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let path =
+        launch.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
     let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
-    std::env::split_paths(path).map(|entry| folder.join(entry).join(command)).find(|candidate| candidate.is_file())
+    std::env::split_paths(path)
+        .map(|entry| folder.join(entry).join(command))
+        .find(|candidate| candidate.is_file())
 }

@@ -7,11 +7,12 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
-/// Makes the process unreadable for others of its user, and unable to gain rights by executing a program; what its children leave behind
-/// becomes its own. Must be called before there is a second thread: what no_new_privs is set for is a thread, and those it starts.
+/// Makes the process unreadable for others of its user, and unable to gain rights by executing a
+/// program; what its children leave behind becomes its own. Must be called before there is a second
+/// thread: what no_new_privs is set for is a thread, and those it starts.
 ///
-/// Not dumpable means: `/proc/PID/environ`, `mem`, `fd` and the like belong to root, no debugger of the same user attaches, and a crash writes
-/// no core.
+/// Not dumpable means: `/proc/PID/environ`, `mem`, `fd` and the like belong to root, no debugger of
+/// the same user attaches, and a crash writes no core.
 pub fn harden() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_no_new_privs(true)?;

@@ -1,5 +1,6 @@
-//! What a supervisor is told through the pipe that becomes the program's standard input: its length, then JSON. And how a start that
-//! failed is reported, on the pipe that would have been its standard output.
+//! What a supervisor is told through the pipe that becomes the program's standard input: its
+//! length, then JSON. And how a start that failed is reported, on the pipe that would have been its
+//! standard output.
 
 use std::ffi::OsString;
 
@@ -34,7 +35,9 @@ impl Launch {
     }
 
     /// Reads one, and not a byte more: what follows is the program's.
-    pub(crate) fn read(mut fill: impl FnMut(&mut [u8]) -> std::io::Result<()>) -> Result<Self, String> {
+    pub(crate) fn read(
+        mut fill: impl FnMut(&mut [u8]) -> std::io::Result<()>,
+    ) -> Result<Self, String> {
         let mut length = [0; 4];
         fill(&mut length).map_err(|error| format!("no launch: {error}"))?;
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
@@ -79,7 +82,10 @@ mod tests {
         bytes.extend_from_slice(b"rest");
         let mut reader = bytes.as_slice();
         let read = Launch::read(|buffer| reader.read_exact(buffer)).unwrap();
-        assert_eq!((read.command, read.args, read.env), (launch.command, launch.args, vec![("N".into(), odd)]));
+        assert_eq!(
+            (read.command, read.args, read.env),
+            (launch.command, launch.args, vec![("N".into(), odd)])
+        );
         assert_eq!(reader, b"rest");
     }
 

@@ -1,4 +1,5 @@
-//! What stands between the gateway and the program of a stdio server (threats 44, 52, 68), on Linux:
+//! What stands between the gateway and the program of a stdio server (threats 44, 52, 68), on
+//! Linux:
 //!
 //! ```text
 //! gateway ── supervisor ── the server's program ── whatever it starts
@@ -6,10 +7,12 @@
 //!            child-supervisor …    which becomes the program
 //! ```
 //!
-//! Both are the gateway's own program, executed anew. The [`supervisor`] stays: every process that descends from the program stays its
-//! descendant, and none outlives it. [`exec`] closes, resets and restricts, and becomes the program. [`adopted`] is what remains to the
-//! gateway when a supervisor is killed. The [`launch`] travels through the pipe that becomes the program's standard input, so that neither
-//! an argument nor a variable shows it. Where the configuration's words for all this are is [`crate::sandbox`].
+//! Both are the gateway's own program, executed anew. The [`supervisor`] stays: every process that
+//! descends from the program stays its descendant, and none outlives it. [`exec`] closes, resets
+//! and restricts, and becomes the program. [`adopted`] is what remains to the gateway when a
+//! supervisor is killed. The [`launch`] travels through the pipe that becomes the program's
+//! standard input, so that neither an argument nor a variable shows it. Where the configuration's
+//! words for all this are is [`crate::sandbox`].
 
 #[cfg(target_os = "linux")]
 mod adopted;
@@ -44,7 +47,8 @@ mod platform {
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 pub use self::platform::{
-    Children, MISSING_RIGHTS, Registration, harden, implicitly_readable, is_root, landlock, may_change_user, user,
+    Children, MISSING_RIGHTS, Registration, harden, implicitly_readable, is_root, landlock,
+    may_change_user, user,
 };
 
 /// The commands of the program that only [`Launcher`] types.
@@ -61,8 +65,9 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// For the process that runs `portunus` itself and has been [hardened](harden): whatever the program's file is replaced by meanwhile, children
-    /// are started by what runs. From now on adopted processes are looked after. `None` on other systems than Linux. Within a runtime.
+    /// For the process that runs `portunus` itself and has been [hardened](harden): whatever the
+    /// program's file is replaced by meanwhile, children are started by what runs. From now on
+    /// adopted processes are looked after. `None` on other systems than Linux. Within a runtime.
     pub fn of_this_process() -> std::io::Result<Option<Self>> {
         #[cfg(target_os = "linux")]
         {

@@ -1,4 +1,5 @@
-//! The children of this process, its own and those it adopted, dead ones that were not fetched included.
+//! The children of this process, its own and those it adopted, dead ones that were not fetched
+//! included.
 
 use std::fs;
 
@@ -9,7 +10,8 @@ pub(super) fn children() -> Vec<Pid> {
     listed().unwrap_or_else(found)
 }
 
-/// As the kernel lists them, also those that a mount option of `/proc` hides; `None` when this kernel does not.
+/// As the kernel lists them, also those that a mount option of `/proc` hides; `None` when this
+/// kernel does not.
 fn listed() -> Option<Vec<Pid>> {
     let mut children = Vec::new();
     for task in fs::read_dir("/proc/self/task").ok()?.flatten() {
@@ -27,8 +29,12 @@ fn listed() -> Option<Vec<Pid>> {
 fn found() -> Vec<Pid> {
     let own = getpid().as_raw_nonzero().to_string();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let is_own = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&own));
-    let candidates = entries.flatten().filter_map(|entry| Some((pid(entry.file_name().to_str()?)?, entry.path())));
+    let is_own = |stat: &str| {
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&own))
+    };
+    let candidates = entries
+        .flatten()
+        .filter_map(|entry| Some((pid(entry.file_name().to_str()?)?, entry.path())));
     candidates
         .filter(|(_, path)| fs::read_to_string(path.join("stat")).is_ok_and(|stat| is_own(&stat)))
         .map(|(pid, _)| pid)

@@ -1,19 +1,23 @@
-//! Landlock: what the kernel can do, and the ruleset of a program. What it is made of is documented in `docs/security.md`.
+//! Landlock: what the kernel can do, and the ruleset of a program. What it is made of is documented
+//! in `docs/security.md`.
 
 use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath, PathFd, Ruleset,
-    RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort,
+    PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
+    RulesetError, Scope, path_beneath_rules,
 };
 
 use crate::sandbox::{Confine, Landlock};
 
-/// The newest that this file was written for and tried with: what later kernels can do besides is not asked of them.
+/// The newest that this file was written for and tried with: what later kernels can do besides is
+/// not asked of them.
 const ABI_KNOWN: ABI = ABI::V7;
 
-/// Readable and executable for every confined program: the system's programs and libraries, and what the C library and TLS libraries read
-/// from `/etc`. Not all of `/etc`, `/proc` or `/run`: the configuration of a gateway may be there, and the arguments of other processes are.
+/// Readable and executable for every confined program: the system's programs and libraries, and
+/// what the C library and TLS libraries read from `/etc`. Not all of `/etc`, `/proc` or `/run`: the
+/// configuration of a gateway may be there, and the arguments of other processes are.
 const READABLE: [&str; 48] = [
     "/usr",
     "/bin",
@@ -82,18 +86,28 @@ pub fn landlock() -> Landlock {
 }
 
 fn can(ask: impl FnOnce(Ruleset) -> Result<Ruleset, RulesetError>) -> bool {
-    ask(Ruleset::default().set_compatibility(CompatLevel::HardRequirement)).and_then(Ruleset::create).is_ok()
+    ask(Ruleset::default().set_compatibility(CompatLevel::HardRequirement))
+        .and_then(Ruleset::create)
+        .is_ok()
 }
 
-/// The ruleset of a program, made before its user changes so that every path can be opened. Every program has a domain of its own where the
-/// kernel can do that without restricting anything else: it can then neither signal processes outside of it (the gateway, its supervisor, other
-/// servers') nor trace them, and so not read their memory and variables (threat 52).
-pub(super) fn prepare(confine: Option<&Confine>, program: Option<&Path>) -> Result<Option<RulesetCreated>, String> {
+/// The ruleset of a program, made before its user changes so that every path can be opened. Every
+/// program has a domain of its own where the kernel can do that without restricting anything else:
+/// it can then neither signal processes outside of it (the gateway, its supervisor, other servers')
+/// nor trace them, and so not read their memory and variables (threat 52).
+pub(super) fn prepare(
+    confine: Option<&Confine>,
+    program: Option<&Path>,
+) -> Result<Option<RulesetCreated>, String> {
     let kernel = landlock();
     let unsupported = confine.and_then(|confine| kernel.supports(confine).err());
     match (unsupported, confine) {
-        (Some(missing), Some(confine)) if confine.if_possible => eprintln!("not confined as configured: {missing}"),
-        (Some(missing), _) => return Err(format!("{missing}; `confine_if_possible: true` starts it all the same")),
+        (Some(missing), Some(confine)) if confine.if_possible => {
+            eprintln!("not confined as configured: {missing}");
+        }
+        (Some(missing), _) => {
+            return Err(format!("{missing}; `confine_if_possible: true` starts it all the same"));
+        }
         (None, _) => {}
     }
     ruleset(kernel, confine, program).map_err(|error| error.0)
@@ -108,7 +122,11 @@ impl From<RulesetError> for Refused {
     }
 }
 
-fn ruleset(kernel: Landlock, confine: Option<&Confine>, program: Option<&Path>) -> Result<Option<RulesetCreated>, Refused> {
+fn ruleset(
+    kernel: Landlock,
+    confine: Option<&Confine>,
+    program: Option<&Path>,
+) -> Result<Option<RulesetCreated>, Refused> {
     let connect = confine.and_then(|confine| confine.connect.as_ref()).filter(|_| kernel.ports);
     if !kernel.scopes && (confine.is_none() || !kernel.files) {
         return Ok(None);
@@ -136,7 +154,11 @@ fn ruleset(kernel: Landlock, confine: Option<&Confine>, program: Option<&Path>) 
     Ok(Some(ruleset))
 }
 
-fn with_files(ruleset: RulesetCreated, confine: &Confine, program: Option<&Path>) -> Result<RulesetCreated, Refused> {
+fn with_files(
+    ruleset: RulesetCreated,
+    confine: &Confine,
+    program: Option<&Path>,
+) -> Result<RulesetCreated, Refused> {
     let (read, write) = (AccessFs::from_read(ABI_KNOWN), AccessFs::from_all(ABI_KNOWN));
     let on_devices = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
     let mut ruleset = ruleset
@@ -151,8 +173,14 @@ fn with_files(ruleset: RulesetCreated, confine: &Confine, program: Option<&Path>
     Ok(ruleset)
 }
 
-fn below(path: &str, access: BitFlags<AccessFs>, key: &str) -> Result<PathBeneath<PathFd>, Refused> {
-    let is_folder = std::fs::metadata(path).map_err(|error| Refused(format!("`confine.{key}`: {path}: {error}")))?.is_dir();
+fn below(
+    path: &str,
+    access: BitFlags<AccessFs>,
+    key: &str,
+) -> Result<PathBeneath<PathFd>, Refused> {
+    let is_folder = std::fs::metadata(path)
+        .map_err(|error| Refused(format!("`confine.{key}`: {path}: {error}")))?
+        .is_dir();
     let file = PathFd::new(path).map_err(|error| Refused(format!("`confine.{key}`: {error}")))?;
     let access = if is_folder { access } else { access & AccessFs::from_file(ABI_KNOWN) };
     Ok(PathBeneath::new(file, access))
@@ -181,14 +209,20 @@ mod tests {
             "/dev/sda",
             "/opt/portunus/.env",
         ] {
-            let implied = READABLE.iter().chain(&DEVICES).find(|path| Path::new(usual).starts_with(path));
+            let implied =
+                READABLE.iter().chain(&DEVICES).find(|path| Path::new(usual).starts_with(path));
             assert_eq!(implied, None, "{usual}");
         }
     }
 
     #[test]
     fn a_path_that_is_not_there_is_named() {
-        let refused = below("/no/such/folder", AccessFs::from_read(ABI_KNOWN), "read").err().unwrap();
-        assert!(refused.0.contains("confine.read") && refused.0.contains("/no/such/folder"), "{}", refused.0);
+        let refused =
+            below("/no/such/folder", AccessFs::from_read(ABI_KNOWN), "read").err().unwrap();
+        assert!(
+            refused.0.contains("confine.read") && refused.0.contains("/no/such/folder"),
+            "{}",
+            refused.0
+        );
     }
 }

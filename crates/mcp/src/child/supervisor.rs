@@ -1,6 +1,7 @@
-//! `portunus child-supervisor`: starts the program of one server and stays until every process that came of it has ended. Everything that
-//! loses its parent below it becomes its own child, whatever sessions and groups it made for itself: so what is whose is never a guess, and a
-//! killed gateway takes all of it along.
+//! `portunus child-supervisor`: starts the program of one server and stays until every process that
+//! came of it has ended. Everything that loses its parent below it becomes its own child, whatever
+//! sessions and groups it made for itself: so what is whose is never a guess, and a killed gateway
+//! takes all of it along.
 
 use std::{
     ffi::OsString,
@@ -9,8 +10,8 @@ use std::{
 };
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpid, getppid, kill_process, kill_process_group, set_child_subreaper,
-    set_parent_process_death_signal, wait,
+    Pid, Signal, WaitOptions, WaitStatus, getpid, getppid, kill_process, kill_process_group,
+    set_child_subreaper, set_parent_process_death_signal, wait,
 };
 use signal_hook::{
     consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM},
@@ -20,7 +21,8 @@ use signal_hook::{
 
 use super::{EXEC, processes};
 
-/// The arguments are the gateway's process id, and the server's name for those who look at a list of processes.
+/// The arguments are the gateway's process id, and the server's name for those who look at a list
+/// of processes.
 pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match supervise(arguments) {
         Ok(status) => end_like(status),
@@ -32,7 +34,8 @@ pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn supervise(mut arguments: impl Iterator<Item = OsString>) -> std::io::Result<Option<WaitStatus>> {
-    let gateway = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
+    let gateway =
+        arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
     let name = arguments.next().unwrap_or_default();
     let mut signals = Signals::new([SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP])?;
     set_child_subreaper(Some(getpid()))?;
@@ -43,9 +46,16 @@ fn supervise(mut arguments: impl Iterator<Item = OsString>) -> std::io::Result<O
     }
     let _ = rustix::thread::set_name(c"child-superviso");
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("portunus").arg(EXEC).arg(getpid().as_raw_nonzero().to_string()).arg(name).env_clear();
+    command
+        .arg0("portunus")
+        .arg(EXEC)
+        .arg(getpid().as_raw_nonzero().to_string())
+        .arg(name)
+        .env_clear();
     let child = command.spawn()?;
-    let Some(program) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    let Some(program) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
     let_go_of_streams()?;
     for signal in signals.forever() {
         match signal {
@@ -55,9 +65,11 @@ fn supervise(mut arguments: impl Iterator<Item = OsString>) -> std::io::Result<O
                     return Ok(Some(status));
                 }
             }
-            // The program is not fetched yet, so both numbers are its own. It has no group until it has begun its session.
+            // The program is not fetched yet, so both numbers are its own. It has no group until it
+            // has begun its session.
             SIGTERM => {
-                let _ = kill_process_group(program, Signal::TERM).or_else(|_| kill_process(program, Signal::TERM));
+                let _ = kill_process_group(program, Signal::TERM)
+                    .or_else(|_| kill_process(program, Signal::TERM));
             }
             SIGHUP if getppid() == gateway => {}
             _ => {
@@ -89,8 +101,9 @@ fn fetch(program: Pid) -> Option<WaitStatus> {
     ended
 }
 
-/// Ends all that is left. What descends from a process that ends becomes a child of this one, so its children are all that need be looked
-/// for, again and again until there are none. They are fetched here alone, so no number means another process meanwhile.
+/// Ends all that is left. What descends from a process that ends becomes a child of this one, so
+/// its children are all that need be looked for, again and again until there are none. They are
+/// fetched here alone, so no number means another process meanwhile.
 fn end_all() {
     loop {
         for child in processes::children() {

@@ -11,19 +11,22 @@ use crate::sandbox::RunAs;
 /// What is missing when [`may_change_user`] says no.
 pub const MISSING_RIGHTS: &str = "a gateway that is started by root, or has the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL (systemd: AmbientCapabilities)";
 
-/// May this process start children as other users, and end them? The capabilities of one that is not root reach its children only as
-/// ambient ones.
+/// May this process start children as other users, and end them? The capabilities of one that is
+/// not root reach its children only as ambient ones.
 pub fn may_change_user() -> bool {
     let needed = [CapabilitySet::SETUID, CapabilitySet::SETGID, CapabilitySet::KILL];
-    let has_them = capabilities(None).is_ok_and(|sets| needed.iter().all(|capability| sets.effective.contains(*capability)));
-    let passes_on = |capability: &CapabilitySet| capability_is_in_ambient_set(*capability).unwrap_or(false);
+    let has_them = capabilities(None)
+        .is_ok_and(|sets| needed.iter().all(|capability| sets.effective.contains(*capability)));
+    let passes_on =
+        |capability: &CapabilitySet| capability_is_in_ambient_set(*capability).unwrap_or(false);
     has_them && (geteuid().is_root() || needed.iter().all(passes_on))
 }
 
-/// The user of `user[:group]`, by names or numbers. Without a group, the user's own groups; with one, that group alone. The error says what was
-/// found, to stand before what is expected.
+/// The user of `user[:group]`, by names or numbers. Without a group, the user's own groups; with
+/// one, that group alone. The error says what was found, to stand before what is expected.
 pub fn user(text: &str) -> Result<RunAs, String> {
-    let (name, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    let (name, group) =
+        text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
     if name.is_empty() || group == Some("") || group.is_some_and(|group| group.contains(':')) {
         return Err(format!("`{text}`, which is not of the form user or user:group"));
     }
@@ -34,13 +37,18 @@ pub fn user(text: &str) -> Result<RunAs, String> {
     };
     let group = group.map(group_id).transpose()?;
     let login = found.as_ref().map_or(name, |user| &user.name).to_owned();
-    let home = found.as_ref().map_or_else(|| "/".to_owned(), |user| user.dir.to_string_lossy().into_owned());
+    let home = found
+        .as_ref()
+        .map_or_else(|| "/".to_owned(), |user| user.dir.to_string_lossy().into_owned());
     let (uid, gid, groups) = match (found, group) {
         (Some(user), Some(gid)) => (user.uid.as_raw(), gid, Vec::new()),
         (Some(user), None) => (user.uid.as_raw(), user.gid.as_raw(), groups_of(&user)?),
         (None, group) => {
-            let uid = name.parse().map_err(|_| format!("`{name}`, which is no user of this machine"))?;
-            let gid = group.ok_or_else(|| format!("`{name}`, a number that is no user of this machine, without a group"))?;
+            let uid =
+                name.parse().map_err(|_| format!("`{name}`, which is no user of this machine"))?;
+            let gid = group.ok_or_else(|| {
+                format!("`{name}`, a number that is no user of this machine, without a group")
+            })?;
             (uid, gid, Vec::new())
         }
     };
@@ -58,8 +66,11 @@ fn group_id(group: &str) -> Result<u32, String> {
     if let Ok(gid) = group.parse() {
         return Ok(gid);
     }
-    let found = Group::from_name(group).map_err(|error| format!("`{group}`, which the system cannot look up: {error}"))?;
-    found.map(|group| group.gid.as_raw()).ok_or_else(|| format!("`{group}`, which is no group of this machine"))
+    let found = Group::from_name(group)
+        .map_err(|error| format!("`{group}`, which the system cannot look up: {error}"))?;
+    found
+        .map(|group| group.gid.as_raw())
+        .ok_or_else(|| format!("`{group}`, which is no group of this machine"))
 }
 
 /// Beside the user's own group.
@@ -67,7 +78,11 @@ fn groups_of(user: &User) -> Result<Vec<u32>, String> {
     let failed = |_| format!("`{}`, whose groups the system cannot look up", user.name);
     let name = std::ffi::CString::new(user.name.clone()).map_err(|_| failed(nix::Error::EINVAL))?;
     let groups = getgrouplist(&name, user.gid).map_err(failed)?;
-    Ok(groups.into_iter().map(nix::unistd::Gid::as_raw).filter(|gid| *gid != user.gid.as_raw()).collect())
+    Ok(groups
+        .into_iter()
+        .map(nix::unistd::Gid::as_raw)
+        .filter(|gid| *gid != user.gid.as_raw())
+        .collect())
 }
 
 #[cfg(test)]

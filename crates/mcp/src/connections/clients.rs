@@ -1,4 +1,5 @@
-//! What servers ask outside of any call: it goes to the one session whose connection it is, if that has a stream open.
+//! What servers ask outside of any call: it goes to the one session whose connection it is, if that
+//! has a stream open.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -24,13 +25,22 @@ impl Clients {
 
 #[async_trait]
 impl ServerRequests for Clients {
-    async fn handle(&self, from: &ConnectionKey, method: &str, params: Option<Payload>) -> Result<Payload, RpcError> {
+    async fn handle(
+        &self,
+        from: &ConnectionKey,
+        method: &str,
+        params: Option<Payload>,
+    ) -> Result<Payload, RpcError> {
         let connections = self.0.get().and_then(Weak::upgrade);
         // On a connection of several sessions it could be any one's business (threats 37, 49).
-        let connections = connections.filter(|_| matches!(from.owner, Owner::Session(..))).ok_or_else(no_client)?;
+        let connections = connections
+            .filter(|_| matches!(from.owner, Owner::Session(..)))
+            .ok_or_else(no_client)?;
         let mut sessions = connections.delivery.concerned(from);
         sessions.retain(|session| {
-            session.can_be_asked() && session.has_stream() && session.client_capabilities.lacks(method, params.as_ref()).is_none()
+            session.can_be_asked()
+                && session.has_stream()
+                && session.client_capabilities.lacks(method, params.as_ref()).is_none()
         });
         let session = sessions.pop().filter(|_| sessions.is_empty()).ok_or_else(no_client)?;
         let about = About::server(&from.server);

@@ -1,4 +1,5 @@
-//! Getting connections to servers, and listening to each new one: what the server says goes to the sessions that it concerns ([`Delivery`]).
+//! Getting connections to servers, and listening to each new one: what the server says goes to the
+//! sessions that it concerns ([`Delivery`]).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -58,7 +59,11 @@ impl Connections {
         Self { registry, delivery, sessions, servers, watches: Mutex::default() }
     }
 
-    pub(crate) async fn connect(self: &Arc<Self>, server: &ServerName, asker: &Asker) -> Result<Arc<dyn Peer>, UpstreamError> {
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        server: &ServerName,
+        asker: &Asker,
+    ) -> Result<Arc<dyn Peer>, UpstreamError> {
         let peer = self.servers.connection(server, asker.holder()).await?;
         match asker.of_session() {
             Some(session) if session.meets(server, &peer) => {
@@ -82,7 +87,13 @@ impl Connections {
     }
 
     /// A notification of the client's that we have nothing to do with ourselves.
-    pub(crate) async fn pass_on(self: &Arc<Self>, server: &ServerName, asker: &Asker, method: &str, params: Option<Payload>) {
+    pub(crate) async fn pass_on(
+        self: &Arc<Self>,
+        server: &ServerName,
+        asker: &Asker,
+        method: &str,
+        params: Option<Payload>,
+    ) {
         let sent = match self.connect(server, asker).await {
             Ok(peer) => peer.notify(method, params).await,
             Err(error) => Err(error),
@@ -92,10 +103,17 @@ impl Connections {
         }
     }
 
-    /// Tells every server that the session is connected to: nobody is connected for it, since a server learns what is so when it is (FB78).
-    pub(crate) async fn tell_all(&self, session: &Arc<Session>, method: &str, params: Option<&Payload>) {
+    /// Tells every server that the session is connected to: nobody is connected for it, since a
+    /// server learns what is so when it is (FB78).
+    pub(crate) async fn tell_all(
+        &self,
+        session: &Arc<Session>,
+        method: &str,
+        params: Option<&Payload>,
+    ) {
         let registry = self.registry.load();
-        let peers = registry.entries.iter().filter_map(|entry| self.find_live(&entry.spec, session));
+        let peers =
+            registry.entries.iter().filter_map(|entry| self.find_live(&entry.spec, session));
         let told = peers.map(|peer| async move {
             if let Err(error) = peer.notify(method, params.cloned()).await {
                 tracing::debug!(server = %peer.key().server, method, %error, "a notification was not passed on");
@@ -105,7 +123,11 @@ impl Connections {
     }
 
     /// The connection to `spec` that `session` uses, if there is one right now.
-    pub(crate) fn find_live(&self, spec: &ServerSpec, session: &Arc<Session>) -> Option<Arc<dyn Peer>> {
+    pub(crate) fn find_live(
+        &self,
+        spec: &ServerSpec,
+        session: &Arc<Session>,
+    ) -> Option<Arc<dyn Peer>> {
         let key = key(spec, session);
         let peer = locked(&self.watches).get(&key).and_then(Weak::upgrade)?;
         (!peer.is_closed()).then_some(peer)
@@ -132,8 +154,12 @@ impl Connections {
                 let event = events.recv().await;
                 let Some(connections) = connections.upgrade() else { return };
                 match event {
-                    Ok(Event::Notification { method, params }) => connections.delivery.deliver(&key, &method, params.as_ref()),
-                    Ok(Event::LateProgress { session, params }) => connections.delivery.deliver_late(&key, &session, &params),
+                    Ok(Event::Notification { method, params }) => {
+                        connections.delivery.deliver(&key, &method, params.as_ref());
+                    }
+                    Ok(Event::LateProgress { session, params }) => {
+                        connections.delivery.deliver_late(&key, &session, &params);
+                    }
                     // Too much at once: any of it may have been a change.
                     Err(RecvError::Lagged(_)) => connections.delivery.deliver_all_changes(&key),
                     Ok(Event::Closed(_)) | Err(RecvError::Closed) => {
@@ -149,17 +175,25 @@ impl Connections {
         self.introduce(Arc::clone(peer));
     }
 
-    /// Tells a new connection what its predecessor was told: the level of logging, the subscriptions, the tasks that are followed.
+    /// Tells a new connection what its predecessor was told: the level of logging, the
+    /// subscriptions, the tasks that are followed.
     fn introduce(self: &Arc<Self>, peer: Arc<dyn Peer>) {
         let sessions = self.delivery.concerned(peer.key());
         let level = wanted_level(peer.key(), &sessions);
         let subscribed: Vec<_> = sessions
             .iter()
-            .flat_map(|session| session.subscriptions().into_iter().map(|(server, uri)| (Arc::clone(session), server, uri)))
+            .flat_map(|session| {
+                session
+                    .subscriptions()
+                    .into_iter()
+                    .map(|(server, uri)| (Arc::clone(session), server, uri))
+            })
             .filter(|(_, server, _)| *server == peer.key().server)
             .collect();
-        let followed: Vec<_> =
-            sessions.iter().flat_map(|session| self.delivery.task_watches.of(&session.id, &peer.key().server)).collect();
+        let followed: Vec<_> = sessions
+            .iter()
+            .flat_map(|session| self.delivery.task_watches.of(&session.id, &peer.key().server))
+            .collect();
         if level.is_none() && subscribed.is_empty() && followed.is_empty() {
             return;
         }
@@ -191,7 +225,8 @@ impl Connections {
         futures::future::join_all(told).await;
     }
 
-    /// A level that others have set is not that of a session which begins to use their connection, and has set none.
+    /// A level that others have set is not that of a session which begins to use their connection,
+    /// and has set none.
     async fn join_levels(&self, session: &Arc<Session>, peer: &Arc<dyn Peer>) {
         if session.level().is_some() {
             return;
@@ -205,8 +240,9 @@ impl Connections {
         }
     }
 
-    /// What a session has set goes with it (FB84): those that share its connections hear what they want themselves, and who comes later, what the
-    /// server says by itself. Nothing takes a level back, so that takes a connection that never had one.
+    /// What a session has set goes with it (FB84): those that share its connections hear what they
+    /// want themselves, and who comes later, what the server says by itself. Nothing takes a level
+    /// back, so that takes a connection that never had one.
     pub(crate) async fn forget_level(&self, session: &Arc<Session>) {
         if session.level().is_none() {
             return;
@@ -221,19 +257,32 @@ impl Connections {
             let mut others = self.delivery.concerned(peer.key());
             others.retain(|other| other.id != session.id);
             // What a child still works on would end with it.
-            let is_at_work = self.delivery.tasks.has_of(&session.user, &session.client, &peer.key().server);
-            // At once or not at all: a session that begins later must not lose its connection in the middle.
-            let is_free = others.is_empty() && !is_at_work && !self.sessions.usage(&session.user).is_opening();
+            let is_at_work =
+                self.delivery.tasks.has_of(&session.user, &session.client, &peer.key().server);
+            // At once or not at all: a session that begins later must not lose its connection in
+            // the middle.
+            let is_free = others.is_empty()
+                && !is_at_work
+                && !self.sessions.usage(&session.user).is_opening();
             if !(is_free && peer.end_if_idle().await) {
                 tell_level(&peer, wanted_level(peer.key(), &others).unwrap_or(Level::Debug)).await;
             }
         }
     }
 
-    /// Connects to the servers, of those wanted, that the session has subscribed to something at: a new connection is told what its
-    /// sessions have subscribed to.
-    pub(crate) fn renew_subscriptions(self: &Arc<Self>, session: &Arc<Session>, is_wanted: impl Fn(&ServerName) -> bool) {
-        let servers: BTreeSet<_> = session.subscriptions().into_iter().map(|(server, _)| server).filter(is_wanted).collect();
+    /// Connects to the servers, of those wanted, that the session has subscribed to something at: a
+    /// new connection is told what its sessions have subscribed to.
+    pub(crate) fn renew_subscriptions(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        is_wanted: impl Fn(&ServerName) -> bool,
+    ) {
+        let servers: BTreeSet<_> = session
+            .subscriptions()
+            .into_iter()
+            .map(|(server, _)| server)
+            .filter(is_wanted)
+            .collect();
         for server in servers {
             let (connections, asker) = (Arc::clone(self), Asker::session(session));
             tokio::spawn(async move {
@@ -244,12 +293,14 @@ impl Connections {
         }
     }
 
-    /// The session's stream is over: what no other session on its connections listens to need not be told any more.
+    /// The session's stream is over: what no other session on its connections listens to need not
+    /// be told any more.
     pub(crate) async fn unwatch_tasks(&self, session: &Arc<Session>) {
         for Watched { server, task, .. } in self.delivery.task_watches.take(&session.id) {
             let Some(spec) = self.registry.spec(&server) else { continue };
             let others = self.delivery.concerned(&key(&spec, session));
-            if others.iter().any(|other| self.delivery.task_watches.has(&other.id, &server, &task)) {
+            if others.iter().any(|other| self.delivery.task_watches.has(&other.id, &server, &task))
+            {
                 continue;
             }
             if let Some(peer) = self.find_live(&spec, session)

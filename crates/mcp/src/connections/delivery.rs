@@ -1,4 +1,5 @@
-//! From a server's connection to the sessions that it concerns: which hear what. The sessions' streams pick it up from there.
+//! From a server's connection to the sessions that it concerns: which hear what. The sessions'
+//! streams pick it up from there.
 
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ impl Delivery {
         if method == notification::SUBSCRIPTIONS_ACKNOWLEDGED {
             return;
         }
-        let untagged = params.and_then(|params| wire::without_meta(params, &[wire::meta::SUBSCRIPTION_ID]).ok());
+        let untagged = params
+            .and_then(|params| wire::without_meta(params, &[wire::meta::SUBSCRIPTION_ID]).ok());
         let params = untagged.as_ref();
         let head = params.and_then(|params| wire::params_head(params).ok()).unwrap_or_default();
         for kind in Kind::changed_by(method) {
@@ -43,9 +45,11 @@ impl Delivery {
         }
         let message = wire::notification(method, params);
         let hearers = self.hearers(key, method);
-        // What comes here without a name is about no call: of a connection that is not everybody's it is told to those whose it is. Where it
-        // may be about a call that has just ended, it is told only if all calls are of one session.
-        let is_certain = hearers.len() <= 1 || !self.registry.spec(&key.server).is_some_and(|spec| spec.speaks_late());
+        // What comes here without a name is about no call: of a connection that is not everybody's
+        // it is told to those whose it is. Where it may be about a call that has just ended, it is
+        // told only if all calls are of one session.
+        let is_certain = hearers.len() <= 1
+            || !self.registry.spec(&key.server).is_some_and(|spec| spec.speaks_late());
         let is_own = key.owner != Owner::Everybody && is_certain;
         if !is_own && method == notification::MESSAGE {
             tracing::debug!(server = %key.server, "a log message that names no call is told to no client");
@@ -58,15 +62,25 @@ impl Delivery {
             let hears = match method {
                 _ if Kind::changed_by(method).next().is_some() => true,
                 notification::MESSAGE => is_own && session.wants_log(params),
-                notification::RESOURCES_UPDATED => head.uri.as_deref().is_some_and(|uri| session.hears_of(&key.server, uri)),
+                notification::RESOURCES_UPDATED => {
+                    head.uri.as_deref().is_some_and(|uri| session.hears_of(&key.server, uri))
+                }
                 // Its id says which question it is about, and nobody can guess one.
                 notification::ELICITATION_COMPLETE => is_own,
-                notification::TASKS => {
-                    head.task_id.as_deref().is_some_and(|task| self.task_watches.has(&session.id, &key.server, task))
-                }
-                // Of revision 2025-11-25: it is told to the session that dealt with the task, which is its owner's.
+                notification::TASKS => head
+                    .task_id
+                    .as_deref()
+                    .is_some_and(|task| self.task_watches.has(&session.id, &key.server, task)),
+                // Of revision 2025-11-25: it is told to the session that dealt with the task, which
+                // is its owner's.
                 notification::TASKS_STATUS => head.task_id.as_deref().is_some_and(|task| {
-                    self.tasks.is_followed_by(&session.user, &session.client, task, &key.server, &session.id)
+                    self.tasks.is_followed_by(
+                        &session.user,
+                        &session.client,
+                        task,
+                        &key.server,
+                        &session.id,
+                    )
                 }),
                 // On the merged endpoint nobody could tell which server spoke.
                 _ => is_own && session.view != View::All,
@@ -77,11 +91,15 @@ impl Delivery {
         }
     }
 
-    /// Progress of a call of this session that has been answered. Its client knows the token, so it needs no stream of that call's own.
+    /// Progress of a call of this session that has been answered. Its client knows the token, so it
+    /// needs no stream of that call's own.
     pub(crate) fn deliver_late(&self, key: &ConnectionKey, session: &str, params: &Payload) {
         let hearers = self.concerned(key);
         if let Some(session) = hearers.iter().find(|hearer| hearer.id.as_str() == session) {
-            session.outbox.push(&wire::notification(notification::PROGRESS, Some(params)), Some(&About::server(&key.server)));
+            session.outbox.push(
+                &wire::notification(notification::PROGRESS, Some(params)),
+                Some(&About::server(&key.server)),
+            );
         }
     }
 
@@ -92,7 +110,8 @@ impl Delivery {
         }
     }
 
-    /// A list came after merged lists had been answered without it. Who asked for it may have it already.
+    /// A list came after merged lists had been answered without it. Who asked for it may have it
+    /// already.
     pub(crate) fn announce_late_list(
         &self,
         server: &ServerName,
@@ -106,7 +125,9 @@ impl Delivery {
             ListOwner::Client(user, client) => self.sessions_of(user, client),
         };
         let message = wire::notification(kind.changed(), None);
-        for session in sessions.iter().filter(|session| session.view == View::All && session.sees(server)) {
+        for session in
+            sessions.iter().filter(|session| session.view == View::All && session.sees(server))
+        {
             if !(asker_has_it && asker.is(session)) {
                 tell_changed(session, kind, &message, Some(&About::server(server)));
             }
@@ -121,16 +142,26 @@ impl Delivery {
         };
         let spec = self.registry.spec(&key.server);
         let uses_it = |session: &Arc<Session>| {
-            spec.as_ref().is_some_and(|spec| ConnectionKey::of(spec, Asker::session(session).holder()) == *key)
+            spec.as_ref().is_some_and(|spec| {
+                ConnectionKey::of(spec, Asker::session(session).holder()) == *key
+            })
         };
         sessions.retain(|session| session.sees(&key.server) && uses_it(session));
         sessions
     }
 
-    /// Is a session that shares the connection of `session` to `server` subscribed to the same resource?
-    pub(crate) fn is_subscribed_elsewhere(&self, server: &ServerName, session: &Arc<Session>, uri: &str) -> bool {
+    /// Is a session that shares the connection of `session` to `server` subscribed to the same
+    /// resource?
+    pub(crate) fn is_subscribed_elsewhere(
+        &self,
+        server: &ServerName,
+        session: &Arc<Session>,
+        uri: &str,
+    ) -> bool {
         let Some(spec) = self.registry.spec(server) else { return false };
-        self.concerned(&key(&spec, session)).iter().any(|other| other.id != session.id && other.is_subscribed(server, uri))
+        self.concerned(&key(&spec, session))
+            .iter()
+            .any(|other| other.id != session.id && other.is_subscribed(server, uri))
     }
 
     /// The sessions that the user has with this client.
@@ -140,11 +171,13 @@ impl Delivery {
         sessions
     }
 
-    /// A client's list is one for all of its user's sessions with it, also where each has a connection of its own; all else concerns
-    /// the sessions of the connection.
+    /// A client's list is one for all of its user's sessions with it, also where each has a
+    /// connection of its own; all else concerns the sessions of the connection.
     fn hearers(&self, key: &ConnectionKey, method: &str) -> Vec<Arc<Session>> {
         match &key.owner {
-            Owner::Client(user, client) | Owner::Session(user, client, _) if Kind::changed_by(method).next().is_some() => {
+            Owner::Client(user, client) | Owner::Session(user, client, _)
+                if Kind::changed_by(method).next().is_some() =>
+            {
                 let mut sessions = self.sessions_of(user, client);
                 sessions.retain(|session| session.sees(&key.server));
                 sessions

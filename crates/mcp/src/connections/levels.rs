@@ -1,5 +1,5 @@
-//! Telling a server something beside its calls: which log messages are wanted on a connection that several sessions may share, and what they
-//! are subscribed to.
+//! Telling a server something beside its calls: which log messages are wanted on a connection that
+//! several sessions may share, and what they are subscribed to.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +13,9 @@ use crate::{
 /// How long telling a server of a level or a subscription may take.
 const ASIDE: Duration = Duration::from_secs(10);
 
-/// The level to set on a connection that these sessions share: the most talkative that one of them wants; `None` while nobody has set any. Beside one
-/// that has, a session that has none hears what the server says by itself, which may be all of it. What a shared connection says cannot be told
+/// The level to set on a connection that these sessions share: the most talkative that one of them
+/// wants; `None` while nobody has set any. Beside one that has, a session that has none hears what
+/// the server says by itself, which may be all of it. What a shared connection says cannot be told
 /// apart by user, so nobody hears it and nobody sets its level (threat 37).
 pub(crate) fn wanted_level(key: &ConnectionKey, sessions: &[Arc<Session>]) -> Option<Level> {
     if key.owner == Owner::Everybody {

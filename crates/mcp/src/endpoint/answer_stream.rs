@@ -1,5 +1,6 @@
-//! The answer to a request that a server works on: one JSON message when nothing but the result is to be sent, else a stream that ends with it.
-//! The call runs in a task of its own. What is sent, and in which form, is said by the [`Encoder`] of the client's era: [`super::legacy_answer`],
+//! The answer to a request that a server works on: one JSON message when nothing but the result is
+//! to be sent, else a stream that ends with it. The call runs in a task of its own. What is sent,
+//! and in which form, is said by the [`Encoder`] of the client's era: [`super::legacy_answer`],
 //! [`super::modern_answer`].
 
 use std::collections::VecDeque;
@@ -47,7 +48,10 @@ impl UnderWay {
     pub(crate) fn begin(cancel: Option<DropGuard>) -> (Self, Work) {
         let (call_events_in, call_events) = mpsc::channel(WAITING_EVENTS);
         let (replied, reply) = oneshot::channel();
-        (Self { call_events, reply, _cancel: cancel }, Work { call_events: call_events_in, reply: replied })
+        (
+            Self { call_events, reply, _cancel: cancel },
+            Work { call_events: call_events_in, reply: replied },
+        )
     }
 }
 
@@ -74,7 +78,8 @@ pub(crate) type Gathered<Questions> = Result<(VecDeque<Bytes>, Questions), Probl
 
 /// How an answer is written for the clients of one era.
 pub(crate) trait Encoder: Sized + Send + 'static {
-    /// A question of a server that ends this answer: the call is suspended until the client comes back.
+    /// A question of a server that ends this answer: the call is suspended until the client comes
+    /// back.
     type Question: Send;
     type Questions: Send;
     /// What it takes to make a stream of messages an answer.
@@ -83,9 +88,13 @@ pub(crate) trait Encoder: Sized + Send + 'static {
     /// The event as a JSON-RPC message; `Ok(None)` when there is nothing to tell the client.
     fn message(&mut self, event: CallEvent) -> Result<Option<Bytes>, Self::Question>;
 
-    /// The questions that come with the first one, and the messages that came between them. A client that cannot answer one of them is told what it
-    /// lacks, and the call ends.
-    fn gather<'a>(&'a mut self, first: Self::Question, under_way: &'a mut UnderWay) -> BoxFuture<'a, Gathered<Self::Questions>>;
+    /// The questions that come with the first one, and the messages that came between them. A
+    /// client that cannot answer one of them is told what it lacks, and the call ends.
+    fn gather<'a>(
+        &'a mut self,
+        first: Self::Question,
+        under_way: &'a mut UnderWay,
+    ) -> BoxFuture<'a, Gathered<Self::Questions>>;
 
     /// Puts the call aside; the answer ends with what its client is asked.
     fn suspend(self, under_way: UnderWay, questions: Self::Questions) -> Last;
@@ -122,9 +131,15 @@ pub(crate) async fn answer<E: Encoder>(mut encoder: E, mut under_way: UnderWay) 
     let form = encoder.form();
     let (mut messages, last) = match first {
         None => return E::stream(form, rest(encoder, under_way, VecDeque::new()), true),
-        Some(Next::Message(message)) => return E::stream(form, rest(encoder, under_way, VecDeque::from([message])), false),
-        Some(Next::Questions(messages, questions)) => (messages, encoder.suspend(under_way, questions)),
-        Some(Next::Reply(reply)) => (late_messages(&mut encoder, &mut under_way), encoder.last(reply)),
+        Some(Next::Message(message)) => {
+            return E::stream(form, rest(encoder, under_way, VecDeque::from([message])), false);
+        }
+        Some(Next::Questions(messages, questions)) => {
+            (messages, encoder.suspend(under_way, questions))
+        }
+        Some(Next::Reply(reply)) => {
+            (late_messages(&mut encoder, &mut under_way), encoder.last(reply))
+        }
     };
     if messages.is_empty() {
         return last.into_answer();
@@ -134,7 +149,11 @@ pub(crate) async fn answer<E: Encoder>(mut encoder: E, mut under_way: UnderWay) 
 }
 
 /// All messages of an answer from here on, after those that are ready.
-fn rest<E: Encoder>(encoder: E, under_way: UnderWay, ready: VecDeque<Bytes>) -> BoxStream<'static, Bytes> {
+fn rest<E: Encoder>(
+    encoder: E,
+    under_way: UnderWay,
+    ready: VecDeque<Bytes>,
+) -> BoxStream<'static, Bytes> {
     let begun = (Some((encoder, under_way)), ready);
     let messages = stream::unfold(begun, |(mut open, mut ready)| async move {
         loop {

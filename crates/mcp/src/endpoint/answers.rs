@@ -35,7 +35,12 @@ pub(crate) fn events(stream: impl Stream<Item = Bytes> + Send + 'static) -> Answ
     Answer { status: StatusCode::OK, headers, body: Body::Events(stream), refused: None }
 }
 
-pub(crate) fn error(status: StatusCode, id: Option<&RequestId>, code: i64, message: &str) -> Answer {
+pub(crate) fn error(
+    status: StatusCode,
+    id: Option<&RequestId>,
+    code: i64,
+    message: &str,
+) -> Answer {
     json(status, wire::error(id, code, message, None))
 }
 
@@ -48,9 +53,14 @@ pub(crate) fn bad_request(message: &str) -> Answer {
     error(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, message)
 }
 
-/// What is wrong with a message is told with 400; what is wrong with a method's parameters is an ordinary answer.
+/// What is wrong with a message is told with 400; what is wrong with a method's parameters is an
+/// ordinary answer.
 pub(crate) fn wire_error(id: Option<&RequestId>, problem: &WireError) -> Answer {
-    let status = if problem.code() == code::INVALID_PARAMS { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let status = if problem.code() == code::INVALID_PARAMS {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
+    };
     error(status, id, problem.code(), &problem.to_string())
 }
 
@@ -65,13 +75,21 @@ pub(crate) fn session_unknown() -> Answer {
 
 /// Not 404: the client must not take the session for ended.
 pub(crate) fn stream_unknown() -> Answer {
-    bad_request("the stream of this Last-Event-ID is no longer kept: the request may or may not have run")
+    bad_request(
+        "the stream of this Last-Event-ID is no longer kept: the request may or may not have run",
+    )
 }
 
-/// For a client that comes back for the answer of a call which went with the process it was made in: what the stream would have said.
+/// For a client that comes back for the answer of a call which went with the process it was made
+/// in: what the stream would have said.
 pub(crate) fn lost(request: &RequestId) -> Answer {
     let text = "the node that worked on this request is gone: it may or may not have run";
-    let message = wire::error(Some(request), code::INTERNAL_ERROR, text, Some(&wire::object(&[("retriable", "true")])));
+    let message = wire::error(
+        Some(request),
+        code::INTERNAL_ERROR,
+        text,
+        Some(&wire::object(&[("retriable", "true")])),
+    );
     events(stream::iter([sse::message(&message)]))
 }
 
@@ -86,14 +104,19 @@ pub(crate) fn no_session(why: NoSession) -> Answer {
 
 /// Whether there is such a session cannot be told just now.
 fn records_down() -> Answer {
-    let mut answer =
-        error(StatusCode::SERVICE_UNAVAILABLE, None, LIMIT_REACHED, "the session cannot be looked up now: try again");
+    let mut answer = error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        None,
+        LIMIT_REACHED,
+        "the session cannot be looked up now: try again",
+    );
     answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
 
 pub(crate) fn too_many(id: Option<&RequestId>, what: &str) -> Answer {
-    let text = format!("too many {what} at once: wait for some to end, and come back in a second or more");
+    let text =
+        format!("too many {what} at once: wait for some to end, and come back in a second or more");
     let mut answer = error(StatusCode::TOO_MANY_REQUESTS, id, LIMIT_REACHED, &text);
     answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer

@@ -1,6 +1,7 @@
-//! A connection that carries a stream of a legacy client: the answer to a request ([`super::respond`]), or what a GET asked for
-//! ([`super::listen`]). Streams outlive their connections (`session::resume`): the events have ids, and the client that comes back with
-//! one of them gets a new connection to the same stream.
+//! A connection that carries a stream of a legacy client: the answer to a request
+//! ([`super::respond`]), or what a GET asked for ([`super::listen`]). Streams outlive their
+//! connections (`session::resume`): the events have ids, and the client that comes back with one of
+//! them gets a new connection to the same stream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -88,12 +89,16 @@ impl Connection {
     }
 
     pub(crate) fn into_answer(self) -> Answer {
-        answers::events(stream::unfold(self, |mut connection| async move { Some((connection.next().await?, connection)) }))
+        answers::events(stream::unfold(self, |mut connection| async move {
+            Some((connection.next().await?, connection))
+        }))
     }
 
     pub(crate) fn into_answer_to_get(mut self, get: Get) -> Answer {
-        // The client's library may tell its user that the stream is open only once something has come.
-        let opening = [Bytes::from_static(b": open\n\n"), self.opening.take().unwrap_or_default()].concat();
+        // The client's library may tell its user that the stream is open only once something has
+        // come.
+        let opening =
+            [Bytes::from_static(b": open\n\n"), self.opening.take().unwrap_or_default()].concat();
         self.opening = Some(opening.into());
         self.get = Some(get);
         self.into_answer()

@@ -50,9 +50,18 @@ impl Endpoint {
         let settings = Arc::new(settings);
         let sessions = Arc::new(Sessions::new());
         let tasks = Arc::new(TaskTable::new(settings.max_tasks_per_user, settings.max_tasks));
-        let connections = Arc::new(Connections::new(Arc::clone(&registry), Arc::clone(&sessions), Arc::clone(&tasks), servers));
+        let connections = Arc::new(Connections::new(
+            Arc::clone(&registry),
+            Arc::clone(&sessions),
+            Arc::clone(&tasks),
+            servers,
+        ));
         let lists = Arc::new(Lists::new(Arc::clone(&connections), Arc::clone(&settings)));
-        let lifecycle = Arc::new(SessionLifecycle::new(Arc::clone(&sessions), Arc::clone(&connections), Arc::clone(&settings)));
+        let lifecycle = Arc::new(SessionLifecycle::new(
+            Arc::clone(&sessions),
+            Arc::clone(&connections),
+            Arc::clone(&settings),
+        ));
         let calls = Arc::new(CallContext {
             registry,
             connections,

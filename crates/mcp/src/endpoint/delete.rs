@@ -7,7 +7,11 @@ use http::{HeaderMap, StatusCode};
 use super::{answers, context::Endpoint, era, listen::session_of};
 use crate::{answer::Answer, caller::Caller};
 
-pub(crate) async fn delete(endpoint: &Arc<Endpoint>, caller: &Caller, headers: &HeaderMap) -> Result<Answer, Box<Answer>> {
+pub(crate) async fn delete(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    headers: &HeaderMap,
+) -> Result<Answer, Box<Answer>> {
     era::legacy_alone(headers)?;
     let session = session_of(endpoint, caller, headers).await?;
     // First what is written down, or a request that comes just now would go on with it.

@@ -1,4 +1,5 @@
-//! How a request ended, as a response message: what a client of each era is told, and with which HTTP status.
+//! How a request ended, as a response message: what a client of each era is told, and with which
+//! HTTP status.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -34,14 +35,23 @@ pub(crate) fn refusal(id: Option<&RequestId>, refused: Refused) -> Answer {
     answers::refused(message, refused)
 }
 
-/// The refusal of a view of one server. One that the caller may not know of is as absent as one that is not configured.
+/// The refusal of a view of one server. One that the caller may not know of is as absent as one
+/// that is not configured.
 pub(crate) fn refused_view(registry: &ServerRegistry, caller: &Caller) -> Option<Answer> {
     let View::One(server) = &caller.view else { return None };
-    let verdict = if registry.find(server).is_some() { caller.allow.server(server) } else { Verdict::Hidden };
+    let verdict =
+        if registry.find(server).is_some() { caller.allow.server(server) } else { Verdict::Hidden };
     match verdict {
         Verdict::Allowed => None,
-        Verdict::NotGranted => Some(refusal(None, Refused { server: server.clone(), what: Wanted::Server })),
-        Verdict::Hidden => Some(answers::error(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, "there is no such server")),
+        Verdict::NotGranted => {
+            Some(refusal(None, Refused { server: server.clone(), what: Wanted::Server }))
+        }
+        Verdict::Hidden => Some(answers::error(
+            StatusCode::NOT_FOUND,
+            None,
+            code::INVALID_REQUEST,
+            "there is no such server",
+        )),
     }
 }
 
@@ -50,8 +60,12 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
     match reply {
         Ok(Outcome::Result(result)) => Some(wire::result(id, result)),
         Ok(Outcome::Error(error)) => Some(wire::error_raw(Some(id), error)),
-        Err(Problem::Refused { code, message, data }) => Some(wire::error(Some(id), *code, message, data.as_ref())),
-        Err(Problem::NotGranted(refused)) => Some(wire::error(Some(id), NOT_GRANTED, &not_granted_text(refused), None)),
+        Err(Problem::Refused { code, message, data }) => {
+            Some(wire::error(Some(id), *code, message, data.as_ref()))
+        }
+        Err(Problem::NotGranted(refused)) => {
+            Some(wire::error(Some(id), NOT_GRANTED, &not_granted_text(refused), None))
+        }
         Err(Problem::Server { error: UpstreamError::Cancelled, .. }) => None,
         Err(Problem::Server { server, error }) => {
             let text = format!("server {:?}: {error}", server.as_str());
@@ -61,7 +75,11 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
                 members.push(("retriable", "true"));
             }
             let data = wire::object(&members);
-            let code = if matches!(error, UpstreamError::ShareUsedUp { .. }) { LIMIT_REACHED } else { code::INTERNAL_ERROR };
+            let code = if matches!(error, UpstreamError::ShareUsedUp { .. }) {
+                LIMIT_REACHED
+            } else {
+                code::INTERNAL_ERROR
+            };
             Some(wire::error(Some(id), code, &text, Some(&data)))
         }
     }
@@ -135,7 +153,8 @@ mod tests {
     fn a_call_that_was_lost_with_its_node_may_be_sent_again() {
         let server = ServerName::parse("dice").unwrap();
         let told = |error| {
-            let text = message(&RequestId::number(7), &Err(Problem::server(&server, error))).unwrap();
+            let text =
+                message(&RequestId::number(7), &Err(Problem::server(&server, error))).unwrap();
             String::from_utf8(text.to_vec()).unwrap()
         };
         let lost = told(UpstreamError::Lost);

@@ -1,5 +1,5 @@
-//! A message of a legacy client: the session it belongs to, and what is done with it. How the answer to a request is written is
-//! [`super::legacy_answer`]'s.
+//! A message of a legacy client: the session it belongs to, and what is done with it. How the
+//! answer to a request is written is [`super::legacy_answer`]'s.
 
 use std::sync::Arc;
 
@@ -48,15 +48,27 @@ pub(super) async fn post(
     let session = session_of(endpoint, caller, map).await?;
     Ok(match message {
         Message::Request(request) => answer(endpoint, caller, session, request).await,
-        Message::Notification(notification) => Box::pin(notice(endpoint, caller, &session, notification)).await,
-        Message::Response(response) => Box::pin(take_answer(endpoint, caller, &session, response)).await,
+        Message::Notification(notification) => {
+            Box::pin(notice(endpoint, caller, &session, notification)).await
+        }
+        Message::Response(response) => {
+            Box::pin(take_answer(endpoint, caller, &session, response)).await
+        }
     })
 }
 
-/// The client answers a server. Who may not make the call in which it was asked may not answer for it either (threat 71).
-async fn take_answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Session>, response: Response) -> Answer {
+/// The client answers a server. Who may not make the call in which it was asked may not answer for
+/// it either (threat 71).
+async fn take_answer(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    session: &Arc<Session>,
+    response: Response,
+) -> Answer {
     let judged = match session.question(&response) {
-        Some((_, Some(operation))) => judge::operation(&endpoint.calls, caller, Asker::session(session), &operation).await,
+        Some((_, Some(operation))) => {
+            judge::operation(&endpoint.calls, caller, Asker::session(session), &operation).await
+        }
         Some((server, None)) => judge::answer(caller, &server),
         None => Ok(()),
     };
@@ -70,7 +82,12 @@ async fn take_answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Se
     }
 }
 
-async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>, request: Request) -> Answer {
+async fn answer(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    session: Arc<Session>,
+    request: Request,
+) -> Answer {
     let id = Some(&request.id);
     if request.method == method::PING {
         return answers::json(StatusCode::OK, wire::result(&request.id, &wire::object(&[])));
@@ -78,7 +95,8 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>
     let head = read_head(&request);
     let meta = match &head {
         Ok(Some(head)) => head.meta.clone(),
-        // What is wrong with the parameters is the method's to say, but for what every request may have.
+        // What is wrong with the parameters is the method's to say, but for what every request may
+        // have.
         Ok(None) | Err(_) => match request.params.as_ref().map(wire::meta_of).transpose() {
             Ok(meta) => meta.unwrap_or_default(),
             Err(error) => return answers::wire_error(id, &error),
@@ -93,7 +111,12 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>
         return answers::too_many(id, "requests");
     };
     let Some(cancel) = session.begin_call(&request.id) else {
-        return answers::error(StatusCode::BAD_REQUEST, id, code::INVALID_REQUEST, "a request of this id is under way");
+        return answers::error(
+            StatusCode::BAD_REQUEST,
+            id,
+            code::INVALID_REQUEST,
+            "a request of this id is under way",
+        );
     };
     // A broken connection cancels nothing in this era.
     let (under_way, work) = UnderWay::begin(None);
@@ -113,7 +136,12 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>
         call_events: work.call_events,
         cancel,
     };
-    let call = CallUnderWay { ask, session: Arc::clone(&session), id: request.id.clone(), _permit: permit };
+    let call = CallUnderWay {
+        ask,
+        session: Arc::clone(&session),
+        id: request.id.clone(),
+        _permit: permit,
+    };
     tokio::spawn(run(Arc::clone(endpoint), call, work.reply).in_current_span());
     let encoder = LegacyAnswer {
         session,
@@ -131,7 +159,12 @@ fn read_head(request: &Request) -> Result<Option<ParamsHead>, WireError> {
     if !wire::is_read_whole(&request.method) && !tasks::is_about_tasks(&request.method) {
         return Ok(None);
     }
-    request.params.as_ref().map(wire::params_head).transpose().map(|head| Some(head.unwrap_or_default()))
+    request
+        .params
+        .as_ref()
+        .map(wire::params_head)
+        .transpose()
+        .map(|head| Some(head.unwrap_or_default()))
 }
 
 /// Runs to its end whether or not the client is still there.
@@ -146,7 +179,12 @@ async fn run(endpoint: Arc<Endpoint>, call: CallUnderWay, replied: oneshot::Send
     let _ = replied.send(reply);
 }
 
-async fn notice(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Session>, notification: Notification) -> Answer {
+async fn notice(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    session: &Arc<Session>,
+    notification: Notification,
+) -> Answer {
     let Notification { method, params } = notification;
     match method.as_str() {
         notification::CANCELLED => {
@@ -164,16 +202,26 @@ async fn notice(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Session
             };
             if let View::One(server) = &session.view {
                 // Of the client itself, and so nothing that it could lack.
-                let is_own = matches!(method.as_str(), notification::ROOTS_LIST_CHANGED | notification::PROGRESS);
+                let is_own = matches!(
+                    method.as_str(),
+                    notification::ROOTS_LIST_CHANGED | notification::PROGRESS
+                );
                 match caller.allow.method(server, &method) {
                     Verdict::Allowed => {}
                     _ if is_own => {}
                     Verdict::NotGranted => {
-                        return encode::refusal(None, Refused { server: server.clone(), what: Wanted::Server });
+                        return encode::refusal(
+                            None,
+                            Refused { server: server.clone(), what: Wanted::Server },
+                        );
                     }
                     Verdict::Hidden => return answers::empty(StatusCode::ACCEPTED),
                 }
-                endpoint.calls.connections.pass_on(server, &Asker::session(session), &method, params).await;
+                endpoint
+                    .calls
+                    .connections
+                    .pass_on(server, &Asker::session(session), &method, params)
+                    .await;
             } else if method == notification::ROOTS_LIST_CHANGED {
                 endpoint.calls.connections.tell_all(session, &method, params.as_ref()).await;
             }

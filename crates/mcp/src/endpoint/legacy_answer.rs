@@ -1,5 +1,6 @@
-//! How an answer is written for a legacy client: its stream has events with ids and outlives the connection, so a client that disconnects has
-//! cancelled nothing, and may come back to it ([`super::connection`]).
+//! How an answer is written for a legacy client: its stream has events with ids and outlives the
+//! connection, so a client that disconnects has cancelled nothing, and may come back to it
+//! ([`super::connection`]).
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -49,14 +50,19 @@ impl Encoder for LegacyAnswer {
                 None => wire::notification(notification::PROGRESS, Some(&params)),
             }),
             CallEvent::Notification { method, params } => {
-                let is_quiet = method == notification::MESSAGE && !self.session.wants_log(params.as_ref());
+                let is_quiet =
+                    method == notification::MESSAGE && !self.session.wants_log(params.as_ref());
                 (!is_quiet).then(|| wire::notification(&method, params.as_ref()))
             }
             CallEvent::Ask(ask) => self.session.pose(ask, Some(Arc::clone(&self.operation))),
         })
     }
 
-    fn gather<'a>(&'a mut self, first: Infallible, _: &'a mut UnderWay) -> BoxFuture<'a, Gathered<Infallible>> {
+    fn gather<'a>(
+        &'a mut self,
+        first: Infallible,
+        _: &'a mut UnderWay,
+    ) -> BoxFuture<'a, Gathered<Infallible>> {
         match first {}
     }
 
@@ -77,7 +83,8 @@ impl Encoder for LegacyAnswer {
         self.session.ended.clone().cancelled_owned()
     }
 
-    /// Nothing for so long that something has to be sent, or something that only waits for a stream.
+    /// Nothing for so long that something has to be sent, or something that only waits for a
+    /// stream.
     fn silence(&self) -> impl Future<Output = ()> + Send + 'static {
         let Self { session, allow, keep_alive, .. } = self.clone();
         async move {

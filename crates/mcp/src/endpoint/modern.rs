@@ -1,5 +1,6 @@
-//! A message of a modern client (MCP 2026-07-28, Streamable HTTP): checked, then answered on its own, with nothing remembered between two
-//! of them but the calls that a server is waiting for ([`super::suspended`]). How the answer is written is [`super::modern_answer`]'s.
+//! A message of a modern client (MCP 2026-07-28, Streamable HTTP): checked, then answered on its
+//! own, with nothing remembered between two of them but the calls that a server is waiting for
+//! ([`super::suspended`]). How the answer is written is [`super::modern_answer`]'s.
 
 use std::{
     collections::HashSet,
@@ -43,8 +44,13 @@ use crate::{
 };
 
 /// These belong to the handshake era alone.
-const GONE: [&str; 5] =
-    [method::INITIALIZE, method::PING, method::LOGGING_SET_LEVEL, method::RESOURCES_SUBSCRIBE, method::RESOURCES_UNSUBSCRIBE];
+const GONE: [&str; 5] = [
+    method::INITIALIZE,
+    method::PING,
+    method::LOGGING_SET_LEVEL,
+    method::RESOURCES_SUBSCRIBE,
+    method::RESOURCES_UNSUBSCRIBE,
+];
 
 pub(super) async fn post(
     endpoint: &Arc<Endpoint>,
@@ -61,34 +67,51 @@ pub(super) async fn post(
             notice(endpoint, caller, notification).await;
             Ok(answers::empty(StatusCode::ACCEPTED))
         }
-        Message::Response(_) => Err(Box::new(answers::bad_request("clients send no responses in revision 2026-07-28"))),
+        Message::Response(_) => {
+            Err(Box::new(answers::bad_request("clients send no responses in revision 2026-07-28")))
+        }
     }
 }
 
-async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, request: Request, sound: Sound) -> Answer {
+async fn answer(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    request: Request,
+    sound: Sound,
+) -> Answer {
     if GONE.contains(&request.method.as_str()) {
         let reply = Err(Problem::method_not_found(&request.method));
         return encode::modern_answer(&request.id, reply);
     }
     let client_capabilities = ClientCapabilities::of(sound.head.meta.client_capabilities.as_ref());
-    let client_capabilities = endpoint.capability_sets.admit(&caller.principal.user, client_capabilities, Instant::now());
+    let client_capabilities =
+        endpoint.capability_sets.admit(&caller.principal.user, client_capabilities, Instant::now());
     if request.method == method::SUBSCRIPTIONS_LISTEN {
         // Boxed: every other request would carry its size.
-        return Box::pin(subscriptions::answer(endpoint, caller, request, client_capabilities)).await;
+        return Box::pin(subscriptions::answer(endpoint, caller, request, client_capabilities))
+            .await;
     }
-    let suspended =
-        match suspended_call(endpoint, caller, &request, sound.head.request_state.as_deref(), &client_capabilities).await {
-            Ok(suspended) => suspended,
-            Err(problem) => return encode::modern_answer(&request.id, Err(problem)),
-        };
+    let suspended = match suspended_call(
+        endpoint,
+        caller,
+        &request,
+        sound.head.request_state.as_deref(),
+        &client_capabilities,
+    )
+    .await
+    {
+        Ok(suspended) => suspended,
+        Err(problem) => return encode::modern_answer(&request.id, Err(problem)),
+    };
     match suspended {
         Some(suspended) => resume(endpoint, caller, request, suspended, &sound).await,
         None => begin(endpoint, caller, request, client_capabilities, sound).await,
     }
 }
 
-/// The request that is retried, if it is one. Whose state it is comes first, so that nothing is started for a stranger; then whether the
-/// token, which may be another by now, allows the request (threat 71); only then it is taken.
+/// The request that is retried, if it is one. Whose state it is comes first, so that nothing is
+/// started for a stranger; then whether the token, which may be another by now, allows the request
+/// (threat 71); only then it is taken.
 async fn suspended_call(
     endpoint: &Arc<Endpoint>,
     caller: &Caller,
@@ -98,7 +121,13 @@ async fn suspended_call(
 ) -> Result<Option<SuspendedCall>, Problem> {
     let Some(state) = state else { return Ok(None) };
     let Some(found) = endpoint.suspended.find(caller, request, state)? else { return Ok(None) };
-    judge::retry(&endpoint.calls, caller, Asker::alone(caller, client_capabilities.clone()), request).await?;
+    judge::retry(
+        &endpoint.calls,
+        caller,
+        Asker::alone(caller, client_capabilities.clone()),
+        request,
+    )
+    .await?;
     endpoint.suspended.take(found).map(Some)
 }
 
@@ -134,7 +163,9 @@ async fn begin(
         cancel,
     };
     let permit: HeldPermit = Arc::new(Mutex::new(Some(permit)));
-    tokio::spawn(run(Arc::clone(&endpoint.calls), ask, Arc::clone(&permit), work.reply).in_current_span());
+    tokio::spawn(
+        run(Arc::clone(&endpoint.calls), ask, Arc::clone(&permit), work.reply).in_current_span(),
+    );
     let encoder = ModernAnswer {
         endpoint: Arc::clone(endpoint),
         caller: caller.clone(),
@@ -148,18 +179,32 @@ async fn begin(
     answer_stream::answer(encoder, under_way).await
 }
 
-async fn notice(endpoint: &Arc<Endpoint>, caller: &Caller, Notification { method, params }: Notification) {
+async fn notice(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    Notification { method, params }: Notification,
+) {
     let View::One(server) = &caller.view else { return };
     let usage = endpoint.sessions.usage(&caller.principal.user);
     let Ok(_permit) = usage.call_permit(endpoint.calls_per_user()).await else { return };
     // A disconnect cancels; there is nothing else that the protocol itself would tell a server.
-    if method != notification::CANCELLED && caller.allow.method(server, &method) == Verdict::Allowed {
-        endpoint.calls.connections.pass_on(server, &Asker::alone(caller, ClientCapabilities::default()), &method, params).await;
+    if method != notification::CANCELLED && caller.allow.method(server, &method) == Verdict::Allowed
+    {
+        endpoint
+            .calls
+            .connections
+            .pass_on(server, &Asker::alone(caller, ClientCapabilities::default()), &method, params)
+            .await;
     }
 }
 
 /// Until it is done, or its client has gone.
-async fn run(context: Arc<CallContext>, ask: Ask, permit: HeldPermit, replied: oneshot::Sender<Reply>) {
+async fn run(
+    context: Arc<CallContext>,
+    ask: Ask,
+    permit: HeldPermit,
+    replied: oneshot::Sender<Reply>,
+) {
     let reply = pipeline::run(&context, &ask).await;
     encode::log(&ask.method, &reply);
     drop(ask);
@@ -169,7 +214,13 @@ async fn run(context: Arc<CallContext>, ask: Ask, permit: HeldPermit, replied: o
 }
 
 /// The client comes back with what a server wanted to know. What it left out is asked for again.
-async fn resume(endpoint: &Arc<Endpoint>, caller: &Caller, request: Request, suspended: SuspendedCall, sound: &Sound) -> Answer {
+async fn resume(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    request: Request,
+    suspended: SuspendedCall,
+    sound: &Sound,
+) -> Answer {
     let SuspendedCall { exchange, asked: questions, .. } = suspended;
     let Exchange { under_way, permit, client_capabilities, asked } = exchange;
     let usage = endpoint.sessions.usage(&caller.principal.user);
@@ -204,5 +255,9 @@ async fn resume(endpoint: &Arc<Endpoint>, caller: &Caller, request: Request, sus
         permit,
         asked,
     };
-    if open.is_empty() { answer_stream::answer(encoder, under_way).await } else { encoder.suspend(under_way, open).into_answer() }
+    if open.is_empty() {
+        answer_stream::answer(encoder, under_way).await
+    } else {
+        encoder.suspend(under_way, open).into_answer()
+    }
 }

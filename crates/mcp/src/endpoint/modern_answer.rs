@@ -1,5 +1,6 @@
-//! How an answer is written for a modern client: a client that disconnects has cancelled (MCP 2026-07-28, cancellation), and a server that asks
-//! something in the middle ends the answer with `input_required`; the call is suspended until the client comes back ([`super::suspended`]).
+//! How an answer is written for a modern client: a client that disconnects has cancelled (MCP
+//! 2026-07-28, cancellation), and a server that asks something in the middle ends the answer with
+//! `input_required`; the call is suspended until the client comes back ([`super::suspended`]).
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -30,7 +31,8 @@ use crate::{
     wire::{self, Outcome, Payload, Request, RequestId, code, protocol::notification},
 };
 
-/// How long after one question of a server another may come that belongs to it. A person is going to be asked, which takes longer.
+/// How long after one question of a server another may come that belongs to it. A person is going
+/// to be asked, which takes longer.
 const GATHERING: Duration = Duration::from_millis(40);
 
 /// Who is answered, what is asked, and what the client wants to hear of it.
@@ -50,17 +52,25 @@ pub(crate) type Questions = Vec<(InputRequest, ServerAsk)>;
 
 impl ModernAnswer {
     fn wants_log(&self, params: Option<&Payload>) -> bool {
-        let level = params.and_then(|params| wire::params_head(params).ok()).and_then(|head| head.level);
+        let level =
+            params.and_then(|params| wire::params_head(params).ok()).and_then(|head| head.level);
         let level = level.as_deref().and_then(Level::parse);
         self.level.is_some_and(|wanted| level.is_none_or(|level| level >= wanted))
     }
 
-    async fn questions(&mut self, first: ServerAsk, under_way: &mut UnderWay) -> Gathered<Questions> {
+    async fn questions(
+        &mut self,
+        first: ServerAsk,
+        under_way: &mut UnderWay,
+    ) -> Gathered<Questions> {
         let (mut asks, mut messages) = (vec![first], VecDeque::new());
         let enough = Instant::now() + GATHERING * 5;
         // Servers ask several things at once, each in a message of its own.
-        while let Ok(Some(call_event)) =
-            tokio::time::timeout_at(enough.min(Instant::now() + GATHERING), under_way.call_events.recv()).await
+        while let Ok(Some(call_event)) = tokio::time::timeout_at(
+            enough.min(Instant::now() + GATHERING),
+            under_way.call_events.recv(),
+        )
+        .await
         {
             match self.message(call_event) {
                 Err(ask) => asks.push(ask),
@@ -69,7 +79,8 @@ impl ModernAnswer {
         }
         let mut questions = Vec::new();
         for ask in asks {
-            if let Some(missing) = self.client_capabilities.lacks(&ask.method, ask.params.as_ref()) {
+            if let Some(missing) = self.client_capabilities.lacks(&ask.method, ask.params.as_ref())
+            {
                 return Err(Problem::missing_capability(&missing));
             }
             let params = input::params_to_modern(&ask.method, ask.params.as_ref())?;
@@ -89,7 +100,9 @@ impl Encoder for ModernAnswer {
 
     fn message(&mut self, event: CallEvent) -> Result<Option<Bytes>, ServerAsk> {
         match event {
-            CallEvent::Progress(params) => Ok(self.token.as_ref().map(|token| progress(token, &params))),
+            CallEvent::Progress(params) => {
+                Ok(self.token.as_ref().map(|token| progress(token, &params)))
+            }
             CallEvent::Notification { method, params } => {
                 let is_quiet = method == notification::MESSAGE && !self.wants_log(params.as_ref());
                 Ok((!is_quiet).then(|| wire::notification(&method, params.as_ref())))
@@ -98,7 +111,11 @@ impl Encoder for ModernAnswer {
         }
     }
 
-    fn gather<'a>(&'a mut self, first: ServerAsk, under_way: &'a mut UnderWay) -> BoxFuture<'a, Gathered<Questions>> {
+    fn gather<'a>(
+        &'a mut self,
+        first: ServerAsk,
+        under_way: &'a mut UnderWay,
+    ) -> BoxFuture<'a, Gathered<Questions>> {
         Box::pin(self.questions(first, under_way))
     }
 
@@ -110,7 +127,9 @@ impl Encoder for ModernAnswer {
         let usage = endpoint.sessions.usage(&caller.principal.user);
         let suspended = usage.suspension_permit(endpoint.settings.max_waiting_per_user).ok();
         let exchange = Exchange { under_way, permit, client_capabilities, asked };
-        let state = suspended.and_then(|suspended| endpoint.suspended.suspend(&caller, &request, exchange, questions, suspended));
+        let state = suspended.and_then(|suspended| {
+            endpoint.suspended.suspend(&caller, &request, exchange, questions, suspended)
+        });
         let reply = match state {
             Some(state) => Ok(Outcome::Result(input::write(&requests, &state))),
             None => Err(Problem::refused(
@@ -138,14 +157,21 @@ impl Encoder for ModernAnswer {
         self.endpoint.settings.keep_alive
     }
 
-    fn stream(keep_alive: Duration, messages: BoxStream<'static, Bytes>, is_silent: bool) -> Answer {
+    fn stream(
+        keep_alive: Duration,
+        messages: BoxStream<'static, Bytes>,
+        is_silent: bool,
+    ) -> Answer {
         let opening = is_silent.then(sse::keep_alive);
-        answers::events(stream::iter(opening).chain(stream::unfold(messages, move |mut messages| async move {
-            match tokio::time::timeout(keep_alive, messages.next()).await {
-                Ok(message) => Some((sse::message(&message?), messages)),
-                Err(_) => Some((sse::keep_alive(), messages)),
-            }
-        })))
+        answers::events(stream::iter(opening).chain(stream::unfold(
+            messages,
+            move |mut messages| async move {
+                match tokio::time::timeout(keep_alive, messages.next()).await {
+                    Ok(message) => Some((sse::message(&message?), messages)),
+                    Err(_) => Some((sse::keep_alive(), messages)),
+                }
+            },
+        )))
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) async fn post(
     body: Bytes,
 ) -> Result<Answer, Box<Answer>> {
     headers::check_post(headers)?;
-    let message = wire::parse(&body).map_err(|error| Box::new(answers::wire_error(None, &error)))?;
+    let message =
+        wire::parse(&body).map_err(|error| Box::new(answers::wire_error(None, &error)))?;
     match era::of(&message, headers) {
         Era::Legacy => legacy::post(endpoint, caller, headers, message).await,
         Era::Modern => modern::post(endpoint, caller, headers, message).await,

@@ -1,4 +1,5 @@
-//! Server-sent events, written. Legacy clients get them with an id, by which a stream that broke is taken up again.
+//! Server-sent events, written. Legacy clients get them with an id, by which a stream that broke is
+//! taken up again.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// How long a client is to wait before it comes back.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// One message as an event. A line break within the JSON, where it is white space, ends a line of data: the client puts
-/// the lines together with line feeds again.
+/// One message as an event. A line break within the JSON, where it is white space, ends a line of
+/// data: the client puts the lines together with line feeds again.
 pub(crate) fn message(json: &[u8]) -> Bytes {
     event("event: message\n", json)
 }
@@ -18,7 +19,8 @@ pub(crate) fn named(id: &str, json: &[u8]) -> Bytes {
     event(&format!("event: message\nid: {id}\n"), json)
 }
 
-/// The first event of a stream, empty: it tells the client how to come back (MCP 2025-11-25, transports, "Sending Messages to the Server").
+/// The first event of a stream, empty: it tells the client how to come back (MCP 2025-11-25,
+/// transports, "Sending Messages to the Server").
 pub(crate) fn priming(id: &str) -> Bytes {
     format!("id: {id}\nretry: {}\ndata:\n\n", RETRY.as_millis()).into()
 }
@@ -59,7 +61,10 @@ mod tests {
     #[test]
     fn messages_become_events() {
         assert_eq!(message(br#"{"a":1}"#), "event: message\ndata: {\"a\":1}\n\n");
-        assert_eq!(message(b"{\r\n  \"a\": 1\n}"), "event: message\ndata: {\ndata:   \"a\": 1\ndata: }\n\n");
+        assert_eq!(
+            message(b"{\r\n  \"a\": 1\n}"),
+            "event: message\ndata: {\ndata:   \"a\": 1\ndata: }\n\n"
+        );
         assert_eq!(message(b"{\n\n}\r"), "event: message\ndata: {\ndata: \ndata: }\ndata: \n\n");
         assert_eq!(message(b""), "event: message\ndata: \n\n");
     }

@@ -1,5 +1,6 @@
-//! `subscriptions/listen` of modern clients (MCP 2026-07-28, subscriptions): a stream of the changes that the client wants to hear of. While
-//! it is open it is a session that cannot be named, so that whatever concerns sessions concerns it too.
+//! `subscriptions/listen` of modern clients (MCP 2026-07-28, subscriptions): a stream of the
+//! changes that the client wants to hear of. While it is open it is a session that cannot be named,
+//! so that whatever concerns sessions concerns it too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,19 +47,9 @@ pub(crate) async fn answer(
     let Ok(permit) = usage.stream_permit(endpoint.settings.max_streams_per_user) else {
         return answers::too_many(Some(&request.id), "streams");
     };
-    // What is wanted and announced is told, whether or not the server had declared that it would be (FB42).
-    let (promised, hold) = match &caller.view {
-        View::One(server) => {
-            match endpoint.calls.connections.connect(server, &Asker::alone(caller, client_capabilities.clone())).await {
-                Ok(peer) => {
-                    let promised = offered(filter, &peer.info().capabilities);
-                    peer.follow_lists(&filter.beyond(promised)).await;
-                    (promised, Some(peer.hold()))
-                }
-                Err(error) => return encode::modern_answer(&request.id, Err(Problem::server(server, error))),
-            }
-        }
-        View::All => (filter, None),
+    let (promised, hold) = match promise(endpoint, caller, filter, &client_capabilities).await {
+        Ok(promise) => promise,
+        Err(problem) => return encode::modern_answer(&request.id, Err(problem)),
     };
     if !tasks.is_empty()
         && let Err(problem) = watch::may_watch(&endpoint.calls, caller, &client_capabilities)
@@ -74,13 +65,23 @@ pub(crate) async fn answer(
     );
     let session = Arc::new(session);
     match endpoint.sessions.add(&session, endpoint.settings.max_sessions_per_user) {
-        Ok(added) => added.evicted.into_iter().for_each(|evicted| endpoint.lifecycle.end_in_background(evicted)),
+        Ok(added) => added
+            .evicted
+            .into_iter()
+            .for_each(|evicted| endpoint.lifecycle.end_in_background(evicted)),
         Err(_) => return answers::too_many(Some(&request.id), "streams"),
     }
     session.stream_opened();
     // From here on, whoever leaves early has left the stream.
     let allow = Arc::clone(&caller.allow);
-    let open = Open { endpoint: Arc::clone(endpoint), session, allow, id: request.id, _permit: permit, _hold: hold };
+    let open = Open {
+        endpoint: Arc::clone(endpoint),
+        session,
+        allow,
+        id: request.id,
+        _permit: permit,
+        _hold: hold,
+    };
     let mut agreed = Vec::new();
     for uri in uris.into_iter().take(endpoint.settings.max_subscriptions) {
         match open.subscribe(&uri).await {
@@ -88,7 +89,8 @@ pub(crate) async fn answer(
             Err(problem) => tracing::debug!(?problem, "a resource is left out of a subscription"),
         }
     }
-    let followed = open.follow(tasks.into_iter().take(endpoint.settings.max_subscriptions).collect()).await;
+    let followed =
+        open.follow(tasks.into_iter().take(endpoint.settings.max_subscriptions).collect()).await;
     let first = open.acknowledgement(promised, &agreed, &followed);
     let keep_alive = endpoint.settings.keep_alive;
     answers::events(stream::unfold((Some(open), Some(first)), move |(open, first)| async move {
@@ -99,6 +101,25 @@ pub(crate) async fn answer(
         let (event, goes_on) = open.next(keep_alive).await;
         Some((event, (goes_on.then_some(open), None)))
     }))
+}
+
+/// What is promised, and what keeps the one server connected that is listened to.
+///
+/// What is wanted and announced is told, whether or not the server had declared that it would be
+/// (FB42).
+async fn promise(
+    endpoint: &Endpoint,
+    caller: &Caller,
+    filter: Filter,
+    client_capabilities: &ClientCapabilities,
+) -> Result<(Filter, Option<Hold>), Problem> {
+    let View::One(server) = &caller.view else { return Ok((filter, None)) };
+    let asker = Asker::alone(caller, client_capabilities.clone());
+    let peer = endpoint.calls.connections.connect(server, &asker).await;
+    let peer = peer.map_err(|error| Problem::server(server, error))?;
+    let promised = offered(filter, &peer.info().capabilities);
+    peer.follow_lists(&filter.beyond(promised)).await;
+    Ok((promised, Some(peer.hold())))
 }
 
 /// Lists, URIs of resources, ids of tasks.
@@ -168,7 +189,8 @@ impl Open {
     }
 
     async fn subscribe(&self, uri: &str) -> Result<(), Problem> {
-        let ask = self.ask(method::RESOURCES_SUBSCRIBE, wire::object(&[("uri", &wire::quote(uri))]));
+        let ask =
+            self.ask(method::RESOURCES_SUBSCRIBE, wire::object(&[("uri", &wire::quote(uri))]));
         let server: ServerName = match &self.session.view {
             View::One(server) => {
                 check(&*ask.allow, server, List::Resources, uri)?;
@@ -186,7 +208,8 @@ impl Open {
     async fn follow(&self, tasks: Vec<String>) -> Vec<String> {
         let mut followed = Vec::new();
         for task in tasks.into_iter().take(self.endpoint.settings.max_subscriptions) {
-            let ask = self.ask(method::TASKS_GET, wire::object(&[(member::TASK_ID, &wire::quote(&task))]));
+            let ask = self
+                .ask(method::TASKS_GET, wire::object(&[(member::TASK_ID, &wire::quote(&task))]));
             match watch::watch(&self.endpoint.calls, &self.session, &ask, &task).await {
                 Ok(()) => followed.push(task),
                 Err(problem) => tracing::debug!(?problem, "a task is left out of a subscription"),
@@ -200,7 +223,8 @@ impl Open {
         let mut agreed = filter.write(uris);
         if !tasks.is_empty() {
             let tasks = Payload::from_value(&tasks.into());
-            agreed = wire::with_members(&agreed, &[(filter::TASK_IDS, tasks.as_str())]).unwrap_or(agreed);
+            agreed = wire::with_members(&agreed, &[(filter::TASK_IDS, tasks.as_str())])
+                .unwrap_or(agreed);
         }
         let params = wire::object(&[("notifications", agreed.as_str())]);
         self.tagged(notification::SUBSCRIPTIONS_ACKNOWLEDGED, Some(&params))

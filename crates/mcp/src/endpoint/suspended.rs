@@ -1,6 +1,8 @@
-//! Calls of modern clients that wait for their client's input: a legacy server has asked something in the middle of them, the client was
-//! answered `input_required`, and its retry goes on where the call stands. The `requestState` that it brings is sealed, bound to who
-//! asked for what, and good for once and for a while (MCP 2026-07-28, multi round-trip requests, server requirements 4 and 5).
+//! Calls of modern clients that wait for their client's input: a legacy server has asked something
+//! in the middle of them, the client was answered `input_required`, and its retry goes on where the
+//! call stands. The `requestState` that it brings is sealed, bound to who asked for what, and good
+//! for once and for a while (MCP 2026-07-28, multi round-trip requests, server requirements 4 and
+//! 5).
 
 use std::{
     collections::HashMap,
@@ -88,26 +90,41 @@ impl SuspendedCalls {
         let name = name(&*self.entropy);
         let sealed = self.seal.seal(&bound_to(caller, request), &[name, self.process].concat())?;
         let (user, until) = (caller.principal.user.clone(), Instant::now() + PATIENCE);
-        locked(&self.calls).insert(name, SuspendedCall { exchange, asked, user, until, _permit: permit });
+        locked(&self.calls)
+            .insert(name, SuspendedCall { exchange, asked, user, until, _permit: permit });
         Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 
-    /// Which call this state belongs to; nothing is taken yet. `Ok(None)` when it is no state of ours, but perhaps a server's.
-    pub(crate) fn find(&self, caller: &Caller, request: &Request, state: &str) -> Result<Option<Found>, Problem> {
+    /// Which call this state belongs to; nothing is taken yet. `Ok(None)` when it is no state of
+    /// ours, but perhaps a server's.
+    pub(crate) fn find(
+        &self,
+        caller: &Caller,
+        request: &Request,
+        state: &str,
+    ) -> Result<Option<Found>, Problem> {
         let Some(encoded) = state.strip_prefix(PREFIX) else { return Ok(None) };
-        let opened = URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|sealed| self.seal.open(&bound_to(caller, request), &sealed));
+        let opened = URL_SAFE_NO_PAD
+            .decode(encoded)
+            .ok()
+            .and_then(|sealed| self.seal.open(&bound_to(caller, request), &sealed));
         let named = opened.as_deref().and_then(|opened| opened.split_first_chunk::<16>());
         if named.is_some_and(|(_, process)| process != self.process) {
             return Err(lost());
         }
-        let is_there = |name: &Name| locked(&self.calls).get(name).is_some_and(|call| call.until > Instant::now());
+        let is_there = |name: &Name| {
+            locked(&self.calls).get(name).is_some_and(|call| call.until > Instant::now())
+        };
         let found = named.map(|(name, _)| *name).filter(is_there).map(Found);
         found.map(Some).ok_or_else(spent)
     }
 
     /// The call itself, once.
     pub(crate) fn take(&self, Found(name): Found) -> Result<SuspendedCall, Problem> {
-        locked(&self.calls).remove(&name).filter(|call| call.until > Instant::now()).ok_or_else(spent)
+        locked(&self.calls)
+            .remove(&name)
+            .filter(|call| call.until > Instant::now())
+            .ok_or_else(spent)
     }
 
     /// Gives up on clients that did not come back: their calls are cancelled.
@@ -138,10 +155,15 @@ fn name(entropy: &dyn Entropy) -> Name {
 /// The process that the request waited in is gone, or the user went on elsewhere.
 fn lost() -> Problem {
     let message = "the node that worked on this request is gone: it may or may not have run; to make it again, leave out the `requestState`".to_owned();
-    Problem::Refused { code: code::INTERNAL_ERROR, message, data: Some(wire::object(&[("retriable", "true")])) }
+    Problem::Refused {
+        code: code::INTERNAL_ERROR,
+        message,
+        data: Some(wire::object(&[("retriable", "true")])),
+    }
 }
 
-/// Who asks for what: user, client, resource, view, method, and the parameters without what differs between a request and its retry.
+/// Who asks for what: user, client, resource, view, method, and the parameters without what differs
+/// between a request and its retry.
 fn bound_to(caller: &Caller, request: &Request) -> Vec<u8> {
     let principal = &caller.principal;
     let view = match &caller.view {
@@ -149,13 +171,20 @@ fn bound_to(caller: &Caller, request: &Request) -> Vec<u8> {
         View::One(server) => server.as_str(),
     };
     let params = request.params.as_ref().map_or(Value::Null, salient);
-    let parts = [principal.user.as_str(), principal.client.as_str(), principal.resource.as_str(), view, &request.method];
+    let parts = [
+        principal.user.as_str(),
+        principal.client.as_str(),
+        principal.resource.as_str(),
+        view,
+        &request.method,
+    ];
     let parts: Vec<Value> = parts.into_iter().map(Value::from).chain([params]).collect();
     Value::Array(parts).to_string().into_bytes()
 }
 
 fn salient(params: &Payload) -> Value {
-    // Left out unread: what the client found out may hold what no value of Rust's can, a number too large or half a surrogate pair.
+    // Left out unread: what the client found out may hold what no value of Rust's can, a number too
+    // large or half a surrogate pair.
     let salient = wire::without_members(params, &["_meta", "inputResponses", "requestState"]);
     let salient = salient.as_ref().unwrap_or(params);
     // The same for what is left: then it must be spelt the same again.

@@ -7,7 +7,9 @@ fn tool(schema: &str) -> Payload {
 }
 
 fn names(schema: &str) -> Result<Vec<String>, BadAnnotation> {
-    of_tool(&tool(schema)).map(|found| found.iter().map(|one| format!("{} {}", one.header, one.path.join("."))).collect())
+    of_tool(&tool(schema)).map(|found| {
+        found.iter().map(|one| format!("{} {}", one.header, one.path.join("."))).collect()
+    })
 }
 
 #[test]
@@ -37,19 +39,31 @@ fn fb80_what_is_no_ascii_is_read_as_it_came() {
         ("\u{a0}x\u{3000}".as_bytes(), "\u{a0}x\u{3000}"),
         (b"=?base64?Y2Fmw6k=?=", "café"),
     ] {
-        assert_eq!(decode(&HeaderValue::from_bytes(bytes).unwrap()).as_deref(), Some(text), "{text}");
+        assert_eq!(
+            decode(&HeaderValue::from_bytes(bytes).unwrap()).as_deref(),
+            Some(text),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn fb80_a_server_that_does_not_know_base64_gets_what_can_stand_there() {
     let headers = |values: &[&str]| {
-        let values =
-            values.iter().map(|value| (HeaderName::from_static("mcp-name"), HeaderValue::from_bytes(value.as_bytes()).unwrap()));
+        let values = values.iter().map(|value| {
+            (
+                HeaderName::from_static("mcp-name"),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            )
+        });
         values.collect::<HeaderMap>()
     };
-    let coded =
-        |texts: &[&str]| texts.iter().map(|text| (HeaderName::from_static("mcp-name"), encode(text))).collect::<HeaderMap>();
+    let coded = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (HeaderName::from_static("mcp-name"), encode(text)))
+            .collect::<HeaderMap>()
+    };
     assert_eq!(unencoded(&coded(&["café"])), Some(headers(&["café"])));
     assert_eq!(unencoded(&coded(&["x"])), None, "nothing to change");
     for never in [" padded ", "line1\nline2", "nul\0"] {
@@ -101,13 +115,21 @@ fn headers_and_body_are_compared() {
             "b":{"type":"boolean","x-mcp-header":"B"}}}"#,
     );
     let mirrored = of_tool(&tool).unwrap();
-    let params = |arguments: &str| Payload::from_json(&format!(r#"{{"name":"t","arguments":{arguments}}}"#)).unwrap();
+    let params = |arguments: &str| {
+        Payload::from_json(&format!(r#"{{"name":"t","arguments":{arguments}}}"#)).unwrap()
+    };
     let given = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     };
     let whole = params(r#"{"s":"x y","i":-7,"b":true}"#);
     let ours = headers(&mirrored, &whole).unwrap();
-    assert_eq!(ours, given(&[("mcp-param-s", "x y"), ("mcp-param-i", "-7"), ("mcp-param-b", "true")]));
+    assert_eq!(
+        ours,
+        given(&[("mcp-param-s", "x y"), ("mcp-param-i", "-7"), ("mcp-param-b", "true")])
+    );
     assert_eq!(check(&mirrored, &whole, &ours), Ok(()));
     for (arguments, pairs, fits) in [
         ("{}", &[][..], true),
@@ -127,7 +149,11 @@ fn headers_and_body_are_compared() {
         (r#"{"i":9007199254740993}"#, &[("mcp-param-i", "9007199254740993")], false),
         (r#"{"s":"a","s":"b"}"#, &[("mcp-param-s", "a")], false),
     ] {
-        assert_eq!(check(&mirrored, &params(arguments), &given(pairs)).is_ok(), fits, "{arguments} {pairs:?}");
+        assert_eq!(
+            check(&mirrored, &params(arguments), &given(pairs)).is_ok(),
+            fits,
+            "{arguments} {pairs:?}"
+        );
     }
     let mut twice = given(&[("mcp-param-s", "a")]);
     twice.append("mcp-param-s", HeaderValue::from_static("a"));

@@ -1,4 +1,5 @@
-//! Users who come to this process, and leave it for another: several gateways may share their work, each user being owned by one of them.
+//! Users who come to this process, and leave it for another: several gateways may share their work,
+//! each user being owned by one of them.
 
 use portunus_core::ids::UserId;
 
@@ -15,8 +16,9 @@ impl Hub {
         self.endpoint.sessions.is_busy(user)
     }
 
-    /// The user goes on elsewhere: what is under way here is broken off, sessions and streams end, and connections to servers that are the
-    /// user's alone are closed. What is written down of the sessions stays, so that they can be taken on.
+    /// The user goes on elsewhere: what is under way here is broken off, sessions and streams end,
+    /// and connections to servers that are the user's alone are closed. What is written down of the
+    /// sessions stays, so that they can be taken on.
     pub async fn evict_user(&self, user: &UserId) {
         let sessions = self.endpoint.sessions.of_user(user);
         for session in &sessions {
@@ -24,7 +26,8 @@ impl Hub {
             session.ended.cancel();
         }
         self.endpoint.suspended.evict_user(user);
-        // First the connections that end: only those that are everybody's need to hear what the sessions no longer want.
+        // First the connections that end: only those that are everybody's need to hear what the
+        // sessions no longer want.
         self.endpoint.calls.connections.close_user(user).await;
         for session in &sessions {
             self.endpoint.lifecycle.clear_away(session).await;

@@ -1,5 +1,5 @@
-//! Cursors of merged lists: a position in one server's list, opaque to clients. They hold no secret and grant nothing: what a
-//! page shows is decided anew at each request.
+//! Cursors of merged lists: a position in one server's list, opaque to clients. They hold no secret
+//! and grant nothing: what a page shows is decided anew at each request.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use portunus_core::ids::ServerName;

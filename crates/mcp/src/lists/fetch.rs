@@ -1,4 +1,5 @@
-//! Pulling one server's whole list, page by page, within bounds, and what the server says of how it may be kept (MCP 2026-07-28, caching).
+//! Pulling one server's whole list, page by page, within bounds, and what the server says of how it
+//! may be kept (MCP 2026-07-28, caching).
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,9 +37,12 @@ impl Keeping {
     fn narrow(&mut self, page: &Payload) {
         let ttl = wire::find_member(page, &["ttlMs"]).and_then(|ttl| ttl.read::<f64>().ok());
         // What is below nothing counts as nothing.
-        let ttl = ttl.and_then(|ttl| Duration::try_from_secs_f64(ttl.max(0.0) / 1000.0).ok()).map(|ttl| ttl.min(LONGEST));
+        let ttl = ttl
+            .and_then(|ttl| Duration::try_from_secs_f64(ttl.max(0.0) / 1000.0).ok())
+            .map(|ttl| ttl.min(LONGEST));
         self.fresh_for = self.fresh_for.into_iter().chain(ttl).min();
-        self.is_private |= wire::find_member(page, &["cacheScope"]).is_some_and(|scope| scope.as_str() == "\"private\"");
+        self.is_private |= wire::find_member(page, &["cacheScope"])
+            .is_some_and(|scope| scope.as_str() == "\"private\"");
     }
 }
 
@@ -77,7 +81,8 @@ async fn pages(
     let mut list = List::default();
     let (mut bytes, mut cursor) = (0, None);
     for _ in 0..MAX_PAGES {
-        let params = cursor.as_ref().map(|cursor: &Payload| wire::object(&[("cursor", cursor.as_str())]));
+        let params =
+            cursor.as_ref().map(|cursor: &Payload| wire::object(&[("cursor", cursor.as_str())]));
         let result = match peer.request(kind.method(), params, Call::default()).await? {
             Outcome::Result(result) => result,
             Outcome::Error(error) if is_unknown_method(&error) => return Ok(list),
@@ -89,7 +94,9 @@ async fn pages(
         let (items, next) = list::page(kind, &result).map_err(|e| protocol(kind, &e))?;
         for raw in items {
             bytes += raw.as_bytes().len();
-            if list.items().len() >= settings.max_items_per_list || bytes > settings.max_bytes_per_list {
+            if list.items().len() >= settings.max_items_per_list
+                || bytes > settings.max_bytes_per_list
+            {
                 tracing::warn!(%server, list = kind.method(), "the list is too long: its end is left out");
                 return Ok(list);
             }
@@ -117,25 +124,33 @@ async fn pages(
     Ok(list)
 }
 
-/// Why strict clients would refuse a list with this tool in it (FB38): `inputSchema` is a JSON Schema of an object, and so is `outputSchema` if it is
-/// there (MCP, tools, data types).
+/// Why strict clients would refuse a list with this tool in it (FB38): `inputSchema` is a JSON
+/// Schema of an object, and so is `outputSchema` if it is there (MCP, tools, data types).
 fn unusable(tool: &Payload) -> Option<&'static str> {
     let is_of_object = |schema: &Payload| {
         let members = wire::members(schema).ok();
-        members.is_some_and(|members| members.iter().any(|(key, value)| key == "type" && value.as_str() == "\"object\""))
+        members.is_some_and(|members| {
+            members.iter().any(|(key, value)| key == "type" && value.as_str() == "\"object\"")
+        })
     };
     let members = wire::members(tool).ok()?;
     let find = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
     match (find("inputSchema"), find("outputSchema")) {
         (None, _) => Some("it has no inputSchema"),
-        (Some(input), _) if !is_of_object(input) => Some("its inputSchema is not of type \"object\""),
-        (_, Some(output)) if !is_of_object(output) => Some("its outputSchema is not of type \"object\""),
+        (Some(input), _) if !is_of_object(input) => {
+            Some("its inputSchema is not of type \"object\"")
+        }
+        (_, Some(output)) if !is_of_object(output) => {
+            Some("its outputSchema is not of type \"object\"")
+        }
         _ => None,
     }
 }
 
 fn name_of(tool: &Payload) -> String {
-    let name = wire::find_member(tool, &["name"]).and_then(|name| name.read::<String>().ok()).unwrap_or_default();
+    let name = wire::find_member(tool, &["name"])
+        .and_then(|name| name.read::<String>().ok())
+        .unwrap_or_default();
     name.escape_debug().take(100).collect()
 }
 
@@ -147,25 +162,35 @@ fn add(list: &mut List, server: &ServerName, kind: Kind, raw: Payload) {
                 tracing::warn!(%server, list = kind.method(), %id, "listed twice: the first one counts");
             }
         }
-        Ok(None) => tracing::warn!(%server, list = kind.method(), "an item without {:?} is left out", kind.id()),
-        Err(error) => tracing::warn!(%server, list = kind.method(), %error, "an item that cannot be read is left out"),
+        Ok(None) => {
+            tracing::warn!(%server, list = kind.method(), "an item without {:?} is left out", kind.id());
+        }
+        Err(error) => {
+            tracing::warn!(%server, list = kind.method(), %error, "an item that cannot be read is left out");
+        }
     }
 }
 
 /// Servers with resources need not have templates.
 fn is_unknown_method(error: &Payload) -> bool {
     wire::members(error).is_ok_and(|members| {
-        members.iter().any(|(key, value)| key == "code" && value.as_str() == code::METHOD_NOT_FOUND.to_string())
+        members.iter().any(|(key, value)| {
+            key == "code" && value.as_str() == code::METHOD_NOT_FOUND.to_string()
+        })
     })
 }
 
 fn refused(kind: Kind, error: &Payload) -> UpstreamError {
     let shown: String = error.as_str().chars().take(200).collect();
-    UpstreamError::Protocol { detail: format!("{} was answered with an error: {shown}", kind.method()) }
+    UpstreamError::Protocol {
+        detail: format!("{} was answered with an error: {shown}", kind.method()),
+    }
 }
 
 fn protocol(kind: Kind, error: &wire::WireError) -> UpstreamError {
-    UpstreamError::Protocol { detail: format!("{} was answered with what is no list: {error}", kind.method()) }
+    UpstreamError::Protocol {
+        detail: format!("{} was answered with what is no list: {error}", kind.method()),
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +203,14 @@ mod tests {
         for (pages, fresh_for, is_private) in [
             (&[r"{}"][..], None, false),
             (&[r#"{"ttlMs":60000,"cacheScope":"public"}"#, "{}"], ms(60_000), false),
-            (&[r#"{"ttlMs":60000,"cacheScope":"public"}"#, r#"{"ttlMs":5e3,"cacheScope":"private"}"#], ms(5_000), true),
+            (
+                &[
+                    r#"{"ttlMs":60000,"cacheScope":"public"}"#,
+                    r#"{"ttlMs":5e3,"cacheScope":"private"}"#,
+                ],
+                ms(5_000),
+                true,
+            ),
             (&[r#"{"ttlMs":0,"cacheScope":null}"#, r#"{"ttlMs":7}"#], ms(0), false),
             (&[r#"{"ttlMs":-3,"cacheScope":"odd"}"#], ms(0), false),
             (&[r#"{"ttlMs":1e300}"#, r#"{"ttlMs":"7"}"#], None, false),

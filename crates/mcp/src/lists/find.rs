@@ -1,5 +1,6 @@
-//! The lists of servers, answered from what is kept of them. Answering wakes no child process, unless the server wants its list fetched again;
-//! a fetch, when there must be one, is made once for all who wait. Where a list is kept is [`crate::registry::catalogue`]'s business, how long it
+//! The lists of servers, answered from what is kept of them. Answering wakes no child process,
+//! unless the server wants its list fetched again; a fetch, when there must be one, is made once
+//! for all who wait. Where a list is kept is [`crate::registry::catalogue`]'s business, how long it
 //! is good [`crate::registry::list_cache`]'s.
 
 use std::{sync::Arc, time::Duration};
@@ -38,8 +39,8 @@ impl Lists {
         Self { connections, settings, odd_names: OddNames::default() }
     }
 
-    /// One server's list, to look something up in it. Fetched if it must be, waited for until `list_deadline`; an old list is better than
-    /// none.
+    /// One server's list, to look something up in it. Fetched if it must be, waited for until
+    /// `list_deadline`; an old list is better than none.
     pub(crate) async fn of_server(
         self: &Arc<Self>,
         server: &ServerName,
@@ -79,7 +80,9 @@ impl Lists {
             match slot.list_cache.look(now, need, self.settings.catalogue_ttl, deadline) {
                 Look::Have { list, refresh, good_for } => {
                     // Once: a server that is down now keeps its old list.
-                    if !std::mem::replace(&mut looked, true) && quarantine::is_lifted(&*self.settings.pins, server, &list).await {
+                    if !std::mem::replace(&mut looked, true)
+                        && quarantine::is_lifted(&*self.settings.pins, server, &list).await
+                    {
                         slot.list_cache.mark_lacking();
                         continue;
                     }
@@ -104,7 +107,8 @@ impl Lists {
         }
     }
 
-    /// Fetches in a task of its own: who waits may go, others may be waiting too. The asker waits for `patience`.
+    /// Fetches in a task of its own: who waits may go, others may be waiting too. The asker waits
+    /// for `patience`.
     fn start_fetch(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
@@ -113,12 +117,14 @@ impl Lists {
         asker: &Asker,
         patience: Duration,
     ) {
-        let (lists, entry, connection, asker) = (Arc::clone(self), Arc::clone(entry), connection.clone(), asker.clone());
+        let (lists, entry, connection, asker) =
+            (Arc::clone(self), Arc::clone(entry), connection.clone(), asker.clone());
         let fetching = async move {
             let began = Instant::now();
             slot.list_cache.set_out();
             let (server, kind) = (&slot.server, slot.kind());
-            let fetched = fetch::list(&lists.connections, &lists.settings, server, kind, &asker).await;
+            let fetched =
+                fetch::list(&lists.connections, &lists.settings, server, kind, &asker).await;
             let (fetched, keeping) = match fetched {
                 Ok((list, keeping)) => (Ok(list), Some(keeping)),
                 Err(error) => (Err(error), None),
@@ -128,13 +134,24 @@ impl Lists {
                 let reason = error.detail().unwrap_or_default();
                 tracing::warn!(%server, list = kind.method(), %error, reason, "a server is left out of lists");
             }
-            let settled = keeping
-                .filter(|_| connection.owner == Owner::Everybody)
-                .and_then(|keeping| entry.lists.settle(&slot, keeping.is_private, &connection, &asker));
+            let settled =
+                keeping.filter(|_| connection.owner == Owner::Everybody).and_then(|keeping| {
+                    entry.lists.settle(&slot, keeping.is_private, &connection, &asker)
+                });
             let kept = settled.as_ref().unwrap_or(&slot);
-            if kept.list_cache.finish(Instant::now(), outcome, keeping.and_then(|keeping| keeping.fresh_for)) {
+            if kept.list_cache.finish(
+                Instant::now(),
+                outcome,
+                keeping.and_then(|keeping| keeping.fresh_for),
+            ) {
                 let is_told = began.elapsed() < patience;
-                lists.connections.delivery.announce_late_list(server, &asker, kind, &kept.owner, is_told);
+                lists.connections.delivery.announce_late_list(
+                    server,
+                    &asker,
+                    kind,
+                    &kept.owner,
+                    is_told,
+                );
             }
             if settled.is_some() {
                 if slot.list_cache.is_changed() {
@@ -147,12 +164,21 @@ impl Lists {
     }
 
     /// All at once: none waits for another.
-    pub(crate) async fn of_servers(self: &Arc<Self>, servers: Vec<ServerName>, kind: Kind, asker: &Asker) -> ServerLists {
-        let lists = futures::future::join_all(servers.iter().map(|server| self.of_server(server, kind, asker))).await;
+    pub(crate) async fn of_servers(
+        self: &Arc<Self>,
+        servers: Vec<ServerName>,
+        kind: Kind,
+        asker: &Asker,
+    ) -> ServerLists {
+        let lists = futures::future::join_all(
+            servers.iter().map(|server| self.of_server(server, kind, asker)),
+        )
+        .await;
         servers.into_iter().zip(lists).collect()
     }
 
-    /// The same, to be shown; and how long all of it is good, as far as servers say so. A list that is missing may come at any time.
+    /// The same, to be shown; and how long all of it is good, as far as servers say so. A list that
+    /// is missing may come at any time.
     pub(crate) async fn of_servers_to_show(
         self: &Arc<Self>,
         servers: Vec<ServerName>,
@@ -161,8 +187,16 @@ impl Lists {
     ) -> (ServerLists, Option<Duration>) {
         let shown = servers.iter().map(|server| self.of_server_to_show(server, kind, asker));
         let shown = futures::future::join_all(shown).await;
-        let good_for = |shown: &Result<Shown, _>| shown.as_ref().map_or(Some(Duration::ZERO), |shown| shown.good_for);
+        let good_for = |shown: &Result<Shown, _>| {
+            shown.as_ref().map_or(Some(Duration::ZERO), |shown| shown.good_for)
+        };
         let least = shown.iter().filter_map(good_for).min();
-        (servers.into_iter().zip(shown.into_iter().map(|shown| shown.map(|shown| shown.list))).collect(), least)
+        (
+            servers
+                .into_iter()
+                .zip(shown.into_iter().map(|shown| shown.map(|shown| shown.list)))
+                .collect(),
+            least,
+        )
     }
 }

@@ -1,4 +1,5 @@
-//! Tools in quarantine, where they pass by: in a list on its way from one server to its client ([`sift`]), and before a call ([`guard`]).
+//! Tools in quarantine, where they pass by: in a list on its way from one server to its client
+//! ([`sift`]), and before a call ([`guard`]).
 
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ use crate::{
 /// Of the codes that MCP leaves to implementations.
 const IN_QUARANTINE: i64 = -32011;
 
-/// The result of a list on its way from one server to its client. Each tool is judged by itself, for two of one name need not be
-/// the same tool. The very same bytes when all of them pass.
+/// The result of a list on its way from one server to its client. Each tool is judged by itself,
+/// for two of one name need not be the same tool. The very same bytes when all of them pass.
 pub(crate) async fn sift(
     lists: &Lists,
     server: &ServerName,
@@ -29,20 +30,31 @@ pub(crate) async fn sift(
     let (Kind::Tools, Some((_, listed))) = (kind, listed) else { return Ok(result) };
     let tools = wire::elements(&listed)?;
     let trust = lists.settings.pins.judge(server, &tools).await;
-    let passed = tools.iter().enumerate().filter(|(n, _)| !is_held(&trust, *n)).map(|(_, raw)| raw.as_bytes());
+    let passed = tools
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| !is_held(&trust, *n))
+        .map(|(_, raw)| raw.as_bytes());
     if passed.clone().count() == tools.len() {
         return Ok(result);
     }
-    // What is kept of the list is older than what was just seen, and calls are refused by what is kept.
+    // What is kept of the list is older than what was just seen, and calls are refused by what is
+    // kept.
     if let Some(spec) = lists.connections.registry.spec(server) {
         lists.connections.registry.mark_changed(&ConnectionKey::of(&spec, asker.holder()), kind);
     }
     wire::replace_member(&result, &[kind.member()], &list::array(passed))
 }
 
-/// May this tool be called? By the list as it was last seen, which is fetched if it never was: a client that knows the tool
-/// from elsewhere need not have listed it here. What no list has is the server's to refuse.
-pub(crate) async fn guard(lists: &Arc<Lists>, server: &ServerName, asker: &Asker, name: &str) -> Result<(), Problem> {
+/// May this tool be called? By the list as it was last seen, which is fetched if it never was: a
+/// client that knows the tool from elsewhere need not have listed it here. What no list has is the
+/// server's to refuse.
+pub(crate) async fn guard(
+    lists: &Arc<Lists>,
+    server: &ServerName,
+    asker: &Asker,
+    name: &str,
+) -> Result<(), Problem> {
     if !lists.settings.pins.holds(server) {
         return Ok(());
     }
@@ -57,8 +69,9 @@ pub(crate) async fn guard(lists: &Arc<Lists>, server: &ServerName, asker: &Asker
     let seen = seen.map_err(|error| Problem::server(server, error))?;
     if seen.held().iter().any(|item| &*item.id == name) {
         tracing::info!(%server, tool = name.escape_debug().to_string(), "a call of a tool in quarantine is refused");
-        let text =
-            format!("the tool {name} of the server {server} has changed: an administrator must approve it before it can be used");
+        let text = format!(
+            "the tool {name} of the server {server} has changed: an administrator must approve it before it can be used"
+        );
         return Err(Problem::refused(IN_QUARANTINE, text));
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! One list of many: in the order of the configuration, then in each server's own. Policy takes out what the caller may not use;
-//! a server that does not answer is left out.
+//! One list of many: in the order of the configuration, then in each server's own. Policy takes out
+//! what the caller may not use; a server that does not answer is left out.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -51,7 +51,8 @@ pub struct ServerTool {
 /// `tools/list` and its kin.
 pub(crate) async fn list(lists: &Arc<Lists>, wanted: Wanted<'_>, kind: Kind) -> Reply {
     let Wanted { allow, asker, era, cursor } = wanted;
-    let cursor = cursor.map(|text| Cursor::parse(kind, &text).ok_or_else(bad_cursor)).transpose()?;
+    let cursor =
+        cursor.map(|text| Cursor::parse(kind, &text).ok_or_else(bad_cursor)).transpose()?;
     let registry = &lists.connections.registry;
     let (listed, good_for) = lists.of_servers_to_show(registry.allowed(allow), kind, asker).await;
     let merged = Merged::new(kind, registry.load().names, &listed, allow);
@@ -60,7 +61,10 @@ pub(crate) async fn list(lists: &Arc<Lists>, wanted: Wanted<'_>, kind: Kind) -> 
         None => (0, 0),
     };
     if kind.is_named() && cursor.is_none() {
-        lists.odd_names.tell(kind, merged.entries((0, 0)).filter(Entry::is_odd).map(|entry| (entry.server, entry.name())));
+        lists.odd_names.tell(
+            kind,
+            merged.entries((0, 0)).filter(Entry::is_odd).map(|entry| (entry.server, entry.name())),
+        );
     }
     let (mut page, mut next) = (Vec::new(), None);
     for entry in merged.entries(start) {
@@ -78,9 +82,14 @@ pub(crate) async fn list(lists: &Arc<Lists>, wanted: Wanted<'_>, kind: Kind) -> 
     match era {
         Era::Legacy => Ok(Outcome::Result(result)),
         Era::Modern => {
-            // What may be seen is decided for each person, so the scope is never wider than `private`, which it is by default.
+            // What may be seen is decided for each person, so the scope is never wider than
+            // `private`, which it is by default.
             let result = results::good_for(&result, good_for)?;
-            Ok(Outcome::Result(results::to_modern(kind.method(), &result, &implementation::payload())?))
+            Ok(Outcome::Result(results::to_modern(
+                kind.method(),
+                &result,
+                &implementation::payload(),
+            )?))
         }
     }
 }
@@ -92,7 +101,8 @@ pub(crate) async fn tools(lists: &Arc<Lists>, caller: &Caller) -> Vec<ServerTool
         View::All => (registry.allowed(allow), registry.load().names),
         View::One(server) => (vec![server.clone()], Names::Plain),
     };
-    let (listed, _) = lists.of_servers_to_show(servers, Kind::Tools, &Asker::at_browser(caller)).await;
+    let (listed, _) =
+        lists.of_servers_to_show(servers, Kind::Tools, &Asker::at_browser(caller)).await;
     let merged = Merged::new(Kind::Tools, names, &listed, allow);
     let entries = merged.entries((0, 0)).map(|entry| ServerTool {
         server: entry.server.clone(),
@@ -135,7 +145,8 @@ impl<'a> Merged<'a> {
         let mut offered: HashMap<&str, Vec<&ServerName>> = HashMap::new();
         if kind.is_named() && names == Names::Plain {
             for (server, list) in lists {
-                // Held ones too: a name must not become another server's while its owner's tool waits for approval.
+                // Held ones too: a name must not become another server's while its owner's tool
+                // waits for approval.
                 let items = list.iter().flat_map(|list| list.items().iter().chain(list.held()));
                 for item in items.filter(|item| may_list(allow, server, kind, &item.id)) {
                     offered.entry(&item.id).or_default().push(server);
@@ -152,14 +163,16 @@ impl<'a> Merged<'a> {
     /// From item `start.1` of server `start.0` on.
     fn entries(&self, start: (usize, usize)) -> impl Iterator<Item = Entry<'_>> {
         let servers = self.lists.iter().enumerate().skip(start.0);
-        servers.filter_map(|(n, (server, list))| Some((n, server, list.as_ref().ok()?))).flat_map(move |(n, server, list)| {
-            let skip = if n == start.0 { start.1 } else { 0 };
-            let items = list.items().iter().enumerate().skip(skip);
-            items.filter_map(move |(index, item)| {
-                let form = self.form(n, server, item)?;
-                Some(Entry { server, index, item, form })
-            })
-        })
+        servers.filter_map(|(n, (server, list))| Some((n, server, list.as_ref().ok()?))).flat_map(
+            move |(n, server, list)| {
+                let skip = if n == start.0 { start.1 } else { 0 };
+                let items = list.items().iter().enumerate().skip(skip);
+                items.filter_map(move |(index, item)| {
+                    let form = self.form(n, server, item)?;
+                    Some(Entry { server, index, item, form })
+                })
+            },
+        )
     }
 
     /// `None`: not for this caller, or not to be told from another.
@@ -173,7 +186,9 @@ impl<'a> Merged<'a> {
         match self.names {
             Names::Prefixed => (!self.is_claimed(server, &item.id)).then_some(Form::Prefixed),
             Names::Plain => match self.offered.get(&*item.id) {
-                Some(servers) if servers.len() > 1 => (servers[0] == server).then_some(Form::Clash(servers)),
+                Some(servers) if servers.len() > 1 => {
+                    (servers[0] == server).then_some(Form::Clash(servers))
+                }
                 _ => Some(Form::AsIs),
             },
         }
@@ -181,15 +196,21 @@ impl<'a> Merged<'a> {
 
     fn is_listed_before(&self, n: usize, id: &str) -> bool {
         let mut earlier = self.lists[..n].iter();
-        earlier.any(|(server, list)| list.as_ref().is_ok_and(|list| list.has(id)) && may_list(self.allow, server, self.kind, id))
+        earlier.any(|(server, list)| {
+            list.as_ref().is_ok_and(|list| list.has(id))
+                && may_list(self.allow, server, self.kind, id)
+        })
     }
 
-    /// Would a call of this name go to a server of a longer name? One that is down has a claim to all its names.
+    /// Would a call of this name go to a server of a longer name? One that is down has a claim to
+    /// all its names.
     fn is_claimed(&self, server: &ServerName, id: &str) -> bool {
-        let mut rivals = self.lists.iter().filter(|(rival, _)| names::strip(server, rival.as_str()).is_some());
+        let mut rivals =
+            self.lists.iter().filter(|(rival, _)| names::strip(server, rival.as_str()).is_some());
         rivals.any(|(rival, list)| {
             let full = format!("{}{id}", names::prefix(server));
-            names::strip(rival, &full).is_some_and(|name| list.as_ref().map_or(true, |list: &Arc<List>| list.has(name)))
+            names::strip(rival, &full)
+                .is_some_and(|name| list.as_ref().map_or(true, |list: &Arc<List>| list.has(name)))
         })
     }
 }

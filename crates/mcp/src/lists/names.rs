@@ -1,5 +1,6 @@
-//! Names on the endpoint that shows all servers: `{server}_{name}`, and back. Server names may have `_` themselves, so a name
-//! can begin with several of them: the longest server name wins, unless that server has no such thing.
+//! Names on the endpoint that shows all servers: `{server}_{name}`, and back. Server names may have
+//! `_` themselves, so a name can begin with several of them: the longest server name wins, unless
+//! that server has no such thing.
 
 use portunus_core::ids::ServerName;
 
@@ -16,8 +17,14 @@ pub(crate) fn strip<'a>(server: &ServerName, full: &'a str) -> Option<&'a str> {
 }
 
 /// The servers that `full` may belong to with what it is called there, longest server name first.
-pub(crate) fn candidates<'a>(servers: &'a [ServerName], full: &'a str) -> Vec<(&'a ServerName, &'a str)> {
-    let mut found: Vec<_> = servers.iter().filter_map(|server| strip(server, full).map(|name| (server, name))).collect();
+pub(crate) fn candidates<'a>(
+    servers: &'a [ServerName],
+    full: &'a str,
+) -> Vec<(&'a ServerName, &'a str)> {
+    let mut found: Vec<_> = servers
+        .iter()
+        .filter_map(|server| strip(server, full).map(|name| (server, name)))
+        .collect();
     found.sort_by_key(|(server, _)| std::cmp::Reverse(server.as_str().len()));
     found
 }
@@ -43,7 +50,10 @@ mod tests {
     #[test]
     fn the_longest_server_name_comes_first() {
         let servers = servers(&["a", "a_b", "b"]);
-        let found: Vec<_> = candidates(&servers, "a_b_c").into_iter().map(|(server, name)| (server.as_str(), name)).collect();
+        let found: Vec<_> = candidates(&servers, "a_b_c")
+            .into_iter()
+            .map(|(server, name)| (server.as_str(), name))
+            .collect();
         assert_eq!(found, [("a_b", "c"), ("a", "b_c")]);
         assert!(candidates(&servers, "a").is_empty());
         assert!(candidates(&servers, "ab_c").is_empty());

@@ -1,4 +1,5 @@
-//! Names on the endpoint of all servers that some clients refuse (FB40): told of once for each server, when they are first listed.
+//! Names on the endpoint of all servers that some clients refuse (FB40): told of once for each
+//! server, when they are first listed.
 
 use std::{collections::HashSet, sync::Mutex};
 
@@ -15,7 +16,11 @@ pub(crate) struct OddNames(Mutex<HashSet<(ServerName, Kind)>>);
 
 impl OddNames {
     /// Tells of the odd names of a list, which come server by server.
-    pub(crate) fn tell<'a>(&self, kind: Kind, names: impl Iterator<Item = (&'a ServerName, String)>) {
+    pub(crate) fn tell<'a>(
+        &self,
+        kind: Kind,
+        names: impl Iterator<Item = (&'a ServerName, String)>,
+    ) {
         let mut found: Vec<(&ServerName, Vec<String>)> = Vec::new();
         for (server, name) in names {
             match found.last_mut().filter(|(last, _)| *last == server) {

@@ -1,8 +1,10 @@
-//! Tools that are not what they were when people began to trust them (threat 45): held back from lists, their calls refused ([`super::guard`]).
-//! Which they are, the port [`crate::pins`] says; here is where it counts for a list that was fetched ([`sort`]), and for one that is kept while an
-//! administrator approves what it lacks ([`is_lifted`]).
+//! Tools that are not what they were when people began to trust them (threat 45): held back from
+//! lists, their calls refused ([`super::guard`]). Which they are, the port [`crate::pins`] says;
+//! here is where it counts for a list that was fetched ([`sort`]), and for one that is kept while
+//! an administrator approves what it lacks ([`is_lifted`]).
 //!
-//! A tool that is held keeps its place: its name stays its server's, so that no call of it goes to another one.
+//! A tool that is held keeps its place: its name stays its server's, so that no call of it goes to
+//! another one.
 
 use portunus_core::ids::ServerName;
 

@@ -1,5 +1,6 @@
-//! Where the lists of one server are kept: for everybody, of shared servers whose lists are nobody's in particular, else for one user and client.
-//! Pure state; fetching is [`crate::lists`]'s. How long a list is good is [`super::list_cache`]'s business.
+//! Where the lists of one server are kept: for everybody, of shared servers whose lists are
+//! nobody's in particular, else for one user and client. Pure state; fetching is
+//! [`crate::lists`]'s. How long a list is good is [`super::list_cache`]'s business.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,8 +22,8 @@ use crate::{
 /// Lists that nobody wanted for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
-/// Which of a server's lists: it may show a client what fits what that client can do, and what each half of a server of both eras offers is its
-/// own (FB41).
+/// Which of a server's lists: it may show a client what fits what that client can do, and what each
+/// half of a server of both eras offers is its own (FB41).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Which {
     client_capabilities: ClientCapabilities,
@@ -32,14 +33,19 @@ struct Which {
 
 impl Which {
     fn of(connection: &ConnectionKey, kind: Kind) -> Self {
-        Self { client_capabilities: connection.client_capabilities.clone(), era: connection.era, kind }
+        Self {
+            client_capabilities: connection.client_capabilities.clone(),
+            era: connection.era,
+            kind,
+        }
     }
 }
 
 #[derive(Default)]
 struct ListCaches {
     kept: HashMap<(ListOwner, Which), Arc<ListCache>>,
-    /// Of a server that everybody shares: the lists that it showed to one person as that person's own (`cacheScope`).
+    /// Of a server that everybody shares: the lists that it showed to one person as that person's
+    /// own (`cacheScope`).
     private: HashSet<Which>,
 }
 
@@ -49,7 +55,8 @@ pub(crate) struct Catalogue {
     list_caches: RwLock<ListCaches>,
 }
 
-/// Whose list it is. The sessions that a user has with one client see the same list, also where each has a connection of its own.
+/// Whose list it is. The sessions that a user has with one client see the same list, also where
+/// each has a connection of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ListOwner {
     Everybody,
@@ -60,7 +67,9 @@ impl ListOwner {
     fn of_owner(owner: &Owner) -> Self {
         match owner {
             Owner::Everybody => Self::Everybody,
-            Owner::Client(user, client) | Owner::Session(user, client, _) => Self::Client(user.clone(), client.clone()),
+            Owner::Client(user, client) | Owner::Session(user, client, _) => {
+                Self::Client(user.clone(), client.clone())
+            }
         }
     }
 }
@@ -103,18 +112,33 @@ impl Catalogue {
         };
         let slot = kept.unwrap_or_else(|| {
             let mut list_caches = self.list_caches.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(list_caches.kept.entry(key.clone()).or_insert_with(|| Arc::new(ListCache::new(Instant::now()))))
+            Arc::clone(
+                list_caches
+                    .kept
+                    .entry(key.clone())
+                    .or_insert_with(|| Arc::new(ListCache::new(Instant::now()))),
+            )
         });
         let (owner, which) = key;
         Slot { server: connection.server.clone(), owner, which, list_cache: slot }
     }
 
-    /// The server said whose list this is: where is it kept from now on? `slot` is where it was asked for, on a connection that is
-    /// everybody's.
-    pub(crate) fn settle(&self, slot: &Slot, is_private: bool, connection: &ConnectionKey, asker: &Asker) -> Option<Slot> {
+    /// The server said whose list this is: where is it kept from now on? `slot` is where it was
+    /// asked for, on a connection that is everybody's.
+    pub(crate) fn settle(
+        &self,
+        slot: &Slot,
+        is_private: bool,
+        connection: &ConnectionKey,
+        asker: &Asker,
+    ) -> Option<Slot> {
         let mark = slot.which.clone();
         let mut list_caches = self.list_caches.write().unwrap_or_else(PoisonError::into_inner);
-        let is_new = if is_private { list_caches.private.insert(mark) } else { list_caches.private.remove(&mark) };
+        let is_new = if is_private {
+            list_caches.private.insert(mark)
+        } else {
+            list_caches.private.remove(&mark)
+        };
         drop(list_caches);
         if is_new || (is_private && slot.owner == ListOwner::Everybody) {
             return Some(self.slot(connection, slot.which.kind, asker));
@@ -126,7 +150,11 @@ impl Catalogue {
         let list_caches = self.list_caches.read().unwrap_or_else(PoisonError::into_inner);
         let (owner, which) = (ListOwner::of_owner(&connection.owner), Which::of(connection, kind));
         if owner == ListOwner::Everybody {
-            list_caches.kept.iter().filter(|((_, of), _)| *of == which).for_each(|(_, list_cache)| list_cache.mark_changed());
+            list_caches
+                .kept
+                .iter()
+                .filter(|((_, of), _)| *of == which)
+                .for_each(|(_, list_cache)| list_cache.mark_changed());
         } else if let Some(list_cache) = list_caches.kept.get(&(owner, which)) {
             list_cache.mark_changed();
         }

@@ -1,4 +1,5 @@
-//! One server of the configuration in force, with what is known of it: what it said of itself, and its lists.
+//! One server of the configuration in force, with what is known of it: what it said of itself, and
+//! its lists.
 
 use std::sync::{
     Arc, Mutex,
@@ -14,7 +15,8 @@ use crate::{era::Era, spec::ServerSpec, sync::locked, upstream::ServerInfo, wire
 pub(crate) struct Entry {
     pub(crate) spec: Arc<ServerSpec>,
     pub(crate) lists: Catalogue,
-    /// What it said of itself the last time anybody was connected to it, on behalf of a client of each era: of two halves each speaks for itself.
+    /// What it said of itself the last time anybody was connected to it, on behalf of a client of
+    /// each era: of two halves each speaks for itself.
     profiles: Mutex<Profiles>,
     /// Has a greeting waited for it, on behalf of clients of the legacy era, of the modern one?
     waited_for: [AtomicBool; 2],
@@ -38,7 +40,12 @@ impl Profiles {
 
 impl Entry {
     pub(super) fn new(spec: ServerSpec) -> Self {
-        Self { spec: Arc::new(spec), lists: Catalogue::default(), profiles: Mutex::default(), waited_for: Default::default() }
+        Self {
+            spec: Arc::new(spec),
+            lists: Catalogue::default(),
+            profiles: Mutex::default(),
+            waited_for: Default::default(),
+        }
     }
 
     pub(crate) fn name(&self) -> &ServerName {
@@ -73,8 +80,12 @@ impl Entry {
         *locked(&self.profiles).of(met_in) = Some(info.clone());
     }
 
-    /// Did the server declare this to clients of this era? Of one that nobody was connected to yet, everything is assumed.
+    /// Did the server declare this to clients of this era? Of one that nobody was connected to yet,
+    /// everything is assumed.
     pub(crate) fn may_have(&self, client: Era, declared: impl Fn(&Payload) -> bool) -> bool {
-        locked(&self.profiles).of(self.spec.era_for(client)).as_ref().is_none_or(|info| declared(&info.capabilities))
+        locked(&self.profiles)
+            .of(self.spec.era_for(client))
+            .as_ref()
+            .is_none_or(|info| declared(&info.capabilities))
     }
 }

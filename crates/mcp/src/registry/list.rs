@@ -1,5 +1,6 @@
-//! One server's list as it was fetched: items stay the bytes they were; only what identifies each is read. Where lists are kept
-//! is [`super::catalogue`]'s business, making one list of many [`super::merge`]'s.
+//! One server's list as it was fetched: items stay the bytes they were; only what identifies each
+//! is read. Where lists are kept is [`super::catalogue`]'s business, making one list of many
+//! [`super::merge`]'s.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -19,7 +20,8 @@ pub(crate) struct Item {
     pub(crate) raw: Payload,
     /// Where the id stands in `raw`, quotes included.
     id_at: Range<usize>,
-    /// Of a tool: the parameters that stand in headers too. What is annotated wrongly mirrors nothing.
+    /// Of a tool: the parameters that stand in headers too. What is annotated wrongly mirrors
+    /// nothing.
     pub(crate) mirrored: Vec<HeaderParam>,
     /// Of a tool: the resource that is its user interface (MCP Apps). Servers need not list it.
     pub(crate) interface: Option<Box<str>>,
@@ -33,12 +35,17 @@ impl Item {
         let id: String = value.read()?;
         let start = value.as_bytes().as_ptr() as usize - raw.as_bytes().as_ptr() as usize;
         let id_at = start..start + value.as_bytes().len();
-        let mirrored = if kind == Kind::Tools { header_params::of_tool(&raw).unwrap_or_default() } else { Vec::new() };
+        let mirrored = if kind == Kind::Tools {
+            header_params::of_tool(&raw).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let interface = if kind == Kind::Tools { interface_of(&raw) } else { None };
         Ok(Some(Self { id: id.into(), raw, id_at, mirrored, interface }))
     }
 
-    /// The item with `prefix` before its name; no other byte changes. The prefix has no character that JSON escapes.
+    /// The item with `prefix` before its name; no other byte changes. The prefix has no character
+    /// that JSON escapes.
     pub(crate) fn prefixed(&self, prefix: &str) -> Bytes {
         let text = self.raw.as_bytes();
         let inside = self.id_at.start + 1;
@@ -57,7 +64,9 @@ fn interface_of(tool: &Payload) -> Option<Box<str>> {
         return None;
     }
     let at = |path: &[&str]| wire::find_member(tool, path)?.read::<String>().ok();
-    at(&["_meta", "ui", "resourceUri"]).or_else(|| at(&["_meta", "ui/resourceUri"])).map(String::into_boxed_str)
+    at(&["_meta", "ui", "resourceUri"])
+        .or_else(|| at(&["_meta", "ui/resourceUri"]))
+        .map(String::into_boxed_str)
 }
 
 /// One server's list, in the server's order. A name given twice counts once, the first time.
@@ -118,7 +127,10 @@ impl PartialEq for List {
 }
 
 /// The items of one page and the cursor of the next.
-pub(crate) fn page(kind: Kind, result: &Payload) -> Result<(Vec<Payload>, Option<Payload>), WireError> {
+pub(crate) fn page(
+    kind: Kind,
+    result: &Payload,
+) -> Result<(Vec<Payload>, Option<Payload>), WireError> {
     let (mut items, mut next) = (Vec::new(), None);
     for (key, value) in wire::members(result)? {
         if key == kind.member() {
@@ -130,9 +142,16 @@ pub(crate) fn page(kind: Kind, result: &Payload) -> Result<(Vec<Payload>, Option
     Ok((items, next))
 }
 
-/// The result of a list without the items that `keep` refuses; the very same bytes when it refuses none.
-pub(crate) fn filtered(kind: Kind, result: &Payload, keep: impl Fn(&str, &Payload) -> bool) -> Result<Payload, WireError> {
-    let Some((_, listed)) = wire::members(result)?.into_iter().find(|(key, _)| key == kind.member()) else {
+/// The result of a list without the items that `keep` refuses; the very same bytes when it refuses
+/// none.
+pub(crate) fn filtered(
+    kind: Kind,
+    result: &Payload,
+    keep: impl Fn(&str, &Payload) -> bool,
+) -> Result<Payload, WireError> {
+    let Some((_, listed)) =
+        wire::members(result)?.into_iter().find(|(key, _)| key == kind.member())
+    else {
         return Ok(result.clone());
     };
     let items = wire::elements(&listed)?;
@@ -158,7 +177,8 @@ pub(crate) fn array<'a>(items: impl Iterator<Item = &'a Bytes> + Clone) -> Paylo
     Payload::trusted(out.freeze())
 }
 
-/// What cannot be identified cannot be called either, so it stays; what has two names is refused (threat 35).
+/// What cannot be identified cannot be called either, so it stays; what has two names is refused
+/// (threat 35).
 fn is_kept(kind: Kind, raw: &Payload, keep: impl Fn(&str, &Payload) -> bool) -> bool {
     match Item::parse(kind, raw.clone()) {
         Ok(Some(item)) => keep(&item.id, raw),
@@ -177,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_prefix_changes_nothing_else() {
-        let raw = r#"{ "description":"\u00e9 1.0e5", "name" : "\u0061dd","x":{"name":"add"},"n":1.0e5}"#;
+        let raw =
+            r#"{ "description":"\u00e9 1.0e5", "name" : "\u0061dd","x":{"name":"add"},"n":1.0e5}"#;
         let item = Item::parse(Kind::Tools, payload(raw)).unwrap().unwrap();
         assert_eq!(&*item.id, "add");
         assert_eq!(item.prefixed("calc_"), raw.replace(r#""\u0061dd""#, r#""calc_\u0061dd""#));
@@ -186,9 +207,15 @@ mod tests {
     #[test]
     fn interfaces_of_tools_are_read() {
         for (tool, interface) in [
-            (r#"{"name":"t","_meta":{"ui":{"resourceUri":"ui://a/b.html","visibility":["app"]}}}"#, Some("ui://a/b.html")),
+            (
+                r#"{"name":"t","_meta":{"ui":{"resourceUri":"ui://a/b.html","visibility":["app"]}}}"#,
+                Some("ui://a/b.html"),
+            ),
             (r#"{"name":"t","_meta":{"ui/resourceUri":"ui://a/\u0063"}}"#, Some("ui://a/c")),
-            (r#"{"name":"t","_meta":{"ui/resourceUri":"ui://old","ui":{"resourceUri":"ui://new"}}}"#, Some("ui://new")),
+            (
+                r#"{"name":"t","_meta":{"ui/resourceUri":"ui://old","ui":{"resourceUri":"ui://new"}}}"#,
+                Some("ui://new"),
+            ),
             (r#"{"name":"t","description":"resourceUri","_meta":{"ui":{}}}"#, None),
             (r#"{"name":"t","_meta":{"ui":{"resourceUri":7}}}"#, None),
             (r#"{"name":"t","_meta":{"ui":"resourceUri"}}"#, None),
@@ -203,14 +230,22 @@ mod tests {
         let raw = r#"{"x":1.50,"tools":[ {"name":"a"} , {"name":"b", "k":1e2}],"nextCursor":"c"}"#;
         assert_eq!(filtered(Kind::Tools, &payload(raw), |_, _| true).unwrap().as_str(), raw);
         let without = filtered(Kind::Tools, &payload(raw), |name, _| name != "a").unwrap();
-        assert_eq!(without.as_str(), r#"{"x":1.50,"tools":[{"name":"b", "k":1e2}],"nextCursor":"c"}"#);
+        assert_eq!(
+            without.as_str(),
+            r#"{"x":1.50,"tools":[{"name":"b", "k":1e2}],"nextCursor":"c"}"#
+        );
         let twice = r#"{"tools":[{"name":"a","name":"b"}]}"#;
-        assert_eq!(filtered(Kind::Tools, &payload(twice), |_, _| true).unwrap().as_str(), r#"{"tools":[]}"#);
+        assert_eq!(
+            filtered(Kind::Tools, &payload(twice), |_, _| true).unwrap().as_str(),
+            r#"{"tools":[]}"#
+        );
     }
 
     #[test]
     fn pages_are_read() {
-        let (items, next) = page(Kind::Resources, &payload(r#"{"resources":[{"uri":"a:b"}],"nextCursor":"n"}"#)).unwrap();
+        let (items, next) =
+            page(Kind::Resources, &payload(r#"{"resources":[{"uri":"a:b"}],"nextCursor":"n"}"#))
+                .unwrap();
         assert_eq!((items.len(), next.unwrap().as_str()), (1, r#""n""#));
         let (items, next) = page(Kind::Resources, &payload(r#"{"nextCursor":null}"#)).unwrap();
         assert!(items.is_empty() && next.is_none());

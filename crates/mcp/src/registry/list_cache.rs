@@ -1,5 +1,6 @@
-//! The keeping of one server's list for one owner: when it is good, when it is to be fetched anew, what is said meanwhile. Pure
-//! state with the time as an argument; the fetching and waiting is done in [`super::catalogue`].
+//! The keeping of one server's list for one owner: when it is good, when it is to be fetched anew,
+//! what is said meanwhile. Pure state with the time as an argument; the fetching and waiting is
+//! done in [`super::catalogue`].
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,14 +12,16 @@ use tokio::{sync::watch, time::Instant};
 use super::list::List;
 use crate::{sync::locked, upstream::UpstreamError};
 
-/// After a failure, for so long the server is not asked again: enough for one merged list, which asks for several kinds.
+/// After a failure, for so long the server is not asked again: enough for one merged list, which
+/// asks for several kinds.
 const REST: Duration = Duration::from_secs(1);
 /// How long to wait for a server that kept callers waiting to the end the last time.
 const IMPATIENCE: Duration = Duration::from_secs(1);
-/// A list whose server wants it fetched again and again is fetched no sooner than this for who only looks something up in it: every
-/// call does.
+/// A list whose server wants it fetched again and again is fetched no sooner than this for who only
+/// looks something up in it: every call does.
 const SHORTEST: Duration = Duration::from_secs(5);
-/// A fetch that is under way for so long has come to grief: it is given up and another one may begin.
+/// A fetch that is under way for so long has come to grief: it is given up and another one may
+/// begin.
 const LOST: Duration = Duration::from_secs(900);
 
 pub(crate) struct ListCache {
@@ -36,7 +39,8 @@ struct State {
     changed: bool,
     fetching_since: Option<Instant>,
     failure: Option<Failure>,
-    /// Somebody was answered without this list, or with an old one: if the fetch brings another, they are told.
+    /// Somebody was answered without this list, or with an old one: if the fetch brings another,
+    /// they are told.
     missed: bool,
     used_at: Instant,
 }
@@ -52,7 +56,8 @@ struct Failure {
 pub(crate) enum Need {
     /// To look something up: an old list will do, and is fetched anew behind the answer.
     Find,
-    /// To show it, asked for at this moment. A list that is older than its server wants is fetched first.
+    /// To show it, asked for at this moment. A list that is older than its server wants is fetched
+    /// first.
     Show(Instant),
 }
 
@@ -93,25 +98,41 @@ impl ListCache {
         self.finished.subscribe()
     }
 
-    /// Who is told to start a fetch must do so: it counts as begun. `period` is how long a list is good whose server does not say.
-    pub(crate) fn look(&self, now: Instant, need: Need, period: Duration, deadline: Duration) -> Look {
+    /// Who is told to start a fetch must do so: it counts as begun. `period` is how long a list is
+    /// good whose server does not say.
+    pub(crate) fn look(
+        &self,
+        now: Instant,
+        need: Need,
+        period: Duration,
+        deadline: Duration,
+    ) -> Look {
         let mut state = locked(&self.state);
         state.used_at = now;
         if state.fetching_since.is_some_and(|since| now.duration_since(since) >= LOST) {
             state.fetching_since = None;
         }
-        let resting = state.failure.as_ref().filter(|failure| now.duration_since(failure.at) < REST).map(|f| f.error.clone());
+        let resting = state
+            .failure
+            .as_ref()
+            .filter(|failure| now.duration_since(failure.at) < REST)
+            .map(|f| f.error.clone());
         let start = state.fetching_since.is_none() && resting.is_none();
         if let Some(list) = state.list.clone()
             && (!state.is_outdated(now, need) || resting.is_some())
         {
             let age = now.duration_since(state.fetched_at);
-            let refresh = start && age >= state.fresh_for.map_or(period, |fresh_for| fresh_for.max(SHORTEST));
+            let refresh =
+                start && age >= state.fresh_for.map_or(period, |fresh_for| fresh_for.max(SHORTEST));
             if refresh {
                 state.fetching_since = Some(now);
                 state.missed = true;
             }
-            return Look::Have { list, refresh, good_for: state.fresh_for.map(|fresh_for| fresh_for.saturating_sub(age)) };
+            return Look::Have {
+                list,
+                refresh,
+                good_for: state.fresh_for.map(|fresh_for| fresh_for.saturating_sub(age)),
+            };
         }
         if let Some(error) = resting {
             return Look::Failed(error);
@@ -133,7 +154,12 @@ impl ListCache {
     }
 
     /// The fetch ends. `true`: those who were answered meanwhile should look again.
-    pub(crate) fn finish(&self, now: Instant, outcome: Result<List, UpstreamError>, fresh_for: Option<Duration>) -> bool {
+    pub(crate) fn finish(
+        &self,
+        now: Instant,
+        outcome: Result<List, UpstreamError>,
+        fresh_for: Option<Duration>,
+    ) -> bool {
         let tell = {
             let mut state = locked(&self.state);
             let began = state.fetching_since.take().unwrap_or(now);
@@ -148,7 +174,8 @@ impl ListCache {
                     std::mem::take(&mut state.missed) && differs
                 }
                 Err(error) => {
-                    state.failure = Some(Failure { at: now, took: now.duration_since(began), error });
+                    state.failure =
+                        Some(Failure { at: now, took: now.duration_since(began), error });
                     state.missed = true;
                     false
                 }
@@ -162,7 +189,8 @@ impl ListCache {
     pub(crate) fn clear(&self) {
         {
             let mut state = locked(&self.state);
-            (state.list, state.failure, state.fetching_since, state.missed) = (None, None, None, false);
+            (state.list, state.failure, state.fetching_since, state.missed) =
+                (None, None, None, false);
         }
         self.finished.send_modify(|count| *count += 1);
     }
@@ -211,8 +239,8 @@ mod tests {
     const PERIOD: Duration = Duration::from_secs(600);
     const DEADLINE: Duration = Duration::from_secs(10);
 
-    /// How a look ends at a list that was fetched at second 0 and is good for so many milliseconds: `have` it, `behind` (and fetch it behind
-    /// the answer), or `wait`.
+    /// How a look ends at a list that was fetched at second 0 and is good for so many milliseconds:
+    /// `have` it, `behind` (and fetch it behind the answer), or `wait`.
     fn look(fresh_for: Option<u64>, after_ms: u64, need: impl Fn(Instant) -> Need) -> &'static str {
         let fetched = Instant::now();
         let list_cache = ListCache::new(fetched);
@@ -238,7 +266,8 @@ mod tests {
             (Some(0), 1, "have", "wait"),
             (Some(3_600_000), 600_000, "have", "have"),
         ] {
-            let found = (look(fresh_for, after_ms, |_| Need::Find), look(fresh_for, after_ms, Need::Show));
+            let found =
+                (look(fresh_for, after_ms, |_| Need::Find), look(fresh_for, after_ms, Need::Show));
             assert_eq!(found, (to_find, to_show), "{fresh_for:?} after {after_ms} ms");
         }
     }
@@ -251,15 +280,26 @@ mod tests {
         let at = |ms| began + Duration::from_millis(ms);
         let look = |now, since| list_cache.look(now, Need::Show(since), PERIOD, DEADLINE);
         assert!(matches!(look(at(1), at(1)), Look::Wait { start: true, .. }));
-        assert!(matches!(look(at(2), at(2)), Look::Wait { start: false, .. }), "the one that is under way does for both");
+        assert!(
+            matches!(look(at(2), at(2)), Look::Wait { start: false, .. }),
+            "the one that is under way does for both"
+        );
         list_cache.finish(at(3), Ok(List::default()), Some(Duration::ZERO));
         for since in [1, 2] {
             let good_for = Some(Duration::ZERO);
-            assert!(matches!(look(at(4), at(since)), Look::Have { refresh: false, good_for: g, .. } if g == good_for));
+            assert!(
+                matches!(look(at(4), at(since)), Look::Have { refresh: false, good_for: g, .. } if g == good_for)
+            );
         }
-        assert!(matches!(look(at(4), at(4)), Look::Wait { start: true, .. }), "who asks later gets a later one");
+        assert!(
+            matches!(look(at(4), at(4)), Look::Wait { start: true, .. }),
+            "who asks later gets a later one"
+        );
         list_cache.finish(at(5), Err(UpstreamError::Timeout), None);
-        assert!(matches!(look(at(6), at(4)), Look::Have { refresh: false, .. }), "an old list is better than none");
+        assert!(
+            matches!(look(at(6), at(4)), Look::Have { refresh: false, .. }),
+            "an old list is better than none"
+        );
     }
 
     #[test]
@@ -267,13 +307,15 @@ mod tests {
         let began = Instant::now();
         let list_cache = ListCache::new(began);
         list_cache.finish(began, Ok(List::default()), Some(Duration::from_secs(60)));
-        let Look::Have { good_for, .. } = list_cache.look(began + Duration::from_secs(20), Need::Show(began), PERIOD, DEADLINE)
+        let Look::Have { good_for, .. } =
+            list_cache.look(began + Duration::from_secs(20), Need::Show(began), PERIOD, DEADLINE)
         else {
             panic!("it is good")
         };
         assert_eq!(good_for, Some(Duration::from_secs(40)));
         list_cache.mark_changed();
-        let changed = list_cache.look(began + Duration::from_secs(21), Need::Find, PERIOD, DEADLINE);
+        let changed =
+            list_cache.look(began + Duration::from_secs(21), Need::Find, PERIOD, DEADLINE);
         assert!(matches!(changed, Look::Wait { start: true, .. }), "a change counts at once");
     }
 }

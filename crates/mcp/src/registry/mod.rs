@@ -1,6 +1,7 @@
-//! The servers of the configuration in force ([`servers`]), each with what is known of it ([`entry`]): what it said of itself, and its lists as
-//! they were last seen ([`catalogue`], [`list_cache`], [`list`], [`kind`]). Connections to them are [`crate::connections`]'s, fetching lists
-//! is [`crate::lists`]'s.
+//! The servers of the configuration in force ([`servers`]), each with what is known of it
+//! ([`entry`]): what it said of itself, and its lists as they were last seen ([`catalogue`],
+//! [`list_cache`], [`list`], [`kind`]). Connections to them are [`crate::connections`]'s, fetching
+//! lists is [`crate::lists`]'s.
 
 pub(crate) mod catalogue;
 mod entry;

@@ -1,5 +1,5 @@
-//! The servers of the configuration in force. A new configuration takes the place of the old one at once ([`ServerRegistry::replace`]); a server
-//! that it does not change keeps what is known of it.
+//! The servers of the configuration in force. A new configuration takes the place of the old one at
+//! once ([`ServerRegistry::replace`]); a server that it does not change keeps what is known of it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -65,8 +65,14 @@ impl ServerRegistry {
         self.0.load().names().filter(withheld).cloned().collect()
     }
 
-    /// Did the server declare this to clients of this era? Of a server that was not met yet, everything is assumed.
-    pub(crate) fn may_have(&self, server: &ServerName, client: Era, declared: impl Fn(&Payload) -> bool) -> bool {
+    /// Did the server declare this to clients of this era? Of a server that was not met yet,
+    /// everything is assumed.
+    pub(crate) fn may_have(
+        &self,
+        server: &ServerName,
+        client: Era,
+        declared: impl Fn(&Payload) -> bool,
+    ) -> bool {
         self.0.load().find(server).is_some_and(|entry| entry.may_have(client, declared))
     }
 
@@ -102,8 +108,11 @@ impl ServerRegistry {
 
 /// Servers of which lists may be others by now.
 fn affected(old: &Snapshot, names: Names, entries: &[Arc<Entry>]) -> BTreeSet<ServerName> {
-    let is_in = |entries: &[Arc<Entry>], one: &Arc<Entry>| entries.iter().any(|other| Arc::ptr_eq(other, one));
+    let is_in = |entries: &[Arc<Entry>], one: &Arc<Entry>| {
+        entries.iter().any(|other| Arc::ptr_eq(other, one))
+    };
     let all = || old.entries.iter().chain(entries);
-    let differ = all().filter(|one| old.names != names || !is_in(&old.entries, one) || !is_in(entries, one));
+    let differ =
+        all().filter(|one| old.names != names || !is_in(&old.entries, one) || !is_in(entries, one));
     differ.map(|entry| entry.name().clone()).collect()
 }

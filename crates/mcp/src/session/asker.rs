@@ -13,7 +13,8 @@ use crate::{
     upstream::{ConnectionKey, Holder, Speaker},
 };
 
-/// On whose behalf a server is asked: a session's, one modern request's, or (for `GET /tools`) that of a person at their browser.
+/// On whose behalf a server is asked: a session's, one modern request's, or (for `GET /tools`) that
+/// of a person at their browser.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
     holder: Holder,
@@ -44,8 +45,15 @@ impl Asker {
     pub(crate) fn alone(caller: &Caller, client_capabilities: ClientCapabilities) -> Self {
         let principal = &caller.principal;
         let (user, client) = (principal.user.clone(), principal.client.clone());
-        let holder =
-            Holder { user, client, session: None, client_capabilities, person: caller.person(), lane: 0, era: Era::Modern };
+        let holder = Holder {
+            user,
+            client,
+            session: None,
+            client_capabilities,
+            person: caller.person(),
+            lane: 0,
+            era: Era::Modern,
+        };
         Self { holder, session: None }
     }
 

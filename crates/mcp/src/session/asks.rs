@@ -1,5 +1,6 @@
-//! The requests of servers that a session's client has not answered yet: roots, sampling, elicitation. The ids are the gateway's own, so that
-//! no two servers can meet in one client (threat 37). Asking the client is next door, in `questions`.
+//! The requests of servers that a session's client has not answered yet: roots, sampling,
+//! elicitation. The ids are the gateway's own, so that no two servers can meet in one client
+//! (threat 37). Asking the client is next door, in `questions`.
 
 use std::{
     collections::HashMap,
@@ -42,7 +43,8 @@ impl Asks {
         locked(&self.0).last = first;
     }
 
-    /// Notes a question; gives the id that the client is asked with. `None`: too many are open already.
+    /// Notes a question; gives the id that the client is asked with. `None`: too many are open
+    /// already.
     pub(super) fn add(&self, question: Question) -> Option<RequestId> {
         let mut open = locked(&self.0);
         if open.waiting.len() >= MAX_OPEN {

@@ -1,5 +1,6 @@
-//! How many sets of capabilities the clients of one person may declare (threat 56). Lists and connections are kept for each set, and each request
-//! of a modern client brings one: without a bound, one person could have as many lists and connections as requests.
+//! How many sets of capabilities the clients of one person may declare (threat 56). Lists and
+//! connections are kept for each set, and each request of a modern client brings one: without a
+//! bound, one person could have as many lists and connections as requests.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -18,8 +19,14 @@ pub(crate) const FORGET_AFTER: Duration = Duration::from_secs(3600);
 pub(crate) struct CapabilitySets(Mutex<HashMap<UserId, Vec<(ClientCapabilities, Instant)>>>);
 
 impl CapabilitySets {
-    /// The set to go on with: the declared one, or what MCP itself defines of it when the person has too many already.
-    pub(crate) fn admit(&self, user: &UserId, declared: ClientCapabilities, now: Instant) -> ClientCapabilities {
+    /// The set to go on with: the declared one, or what MCP itself defines of it when the person
+    /// has too many already.
+    pub(crate) fn admit(
+        &self,
+        user: &UserId,
+        declared: ClientCapabilities,
+        now: Instant,
+    ) -> ClientCapabilities {
         if declared.is_basic() {
             return declared;
         }
@@ -77,8 +84,16 @@ mod tests {
         );
         assert_eq!(sets.admit(&alice, odd(3), now), odd(3), "known ones go on to count");
         assert_eq!(sets.admit(&bob, odd(500), now), odd(500), "another person");
-        for plain in ["{}", r#"{"sampling":{}}"#, r#"{"roots":{},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}}}"#] {
-            assert_eq!(sets.admit(&alice, client_capabilities(plain), now), client_capabilities(plain), "{plain}");
+        for plain in [
+            "{}",
+            r#"{"sampling":{}}"#,
+            r#"{"roots":{},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}}}"#,
+        ] {
+            assert_eq!(
+                sets.admit(&alice, client_capabilities(plain), now),
+                client_capabilities(plain),
+                "{plain}"
+            );
         }
         let later = now + FORGET_AFTER;
         assert_eq!(sets.admit(&alice, odd(500), later), odd(500));

@@ -17,14 +17,26 @@ impl Filter {
     /// Reads `params.notifications`: the lists, and the URIs of resources.
     pub(crate) fn read(notifications: &Payload) -> Result<(Self, Vec<String>), WireError> {
         let (mut filter, mut uris) = (Self::default(), Vec::new());
-        let flag = |value: &Payload, name| value.read().map_err(|_| WireError::WrongType(name, "true or false"));
-        for (key, value) in wire::members(notifications)?.into_iter().filter(|(_, value)| value.as_str() != "null") {
+        let flag = |value: &Payload, name| {
+            value.read().map_err(|_| WireError::WrongType(name, "true or false"))
+        };
+        for (key, value) in
+            wire::members(notifications)?.into_iter().filter(|(_, value)| value.as_str() != "null")
+        {
             match &*key {
-                filter::TOOLS_LIST_CHANGED => filter.tools = flag(&value, filter::TOOLS_LIST_CHANGED)?,
-                filter::PROMPTS_LIST_CHANGED => filter.prompts = flag(&value, filter::PROMPTS_LIST_CHANGED)?,
-                filter::RESOURCES_LIST_CHANGED => filter.resources = flag(&value, filter::RESOURCES_LIST_CHANGED)?,
+                filter::TOOLS_LIST_CHANGED => {
+                    filter.tools = flag(&value, filter::TOOLS_LIST_CHANGED)?;
+                }
+                filter::PROMPTS_LIST_CHANGED => {
+                    filter.prompts = flag(&value, filter::PROMPTS_LIST_CHANGED)?;
+                }
+                filter::RESOURCES_LIST_CHANGED => {
+                    filter.resources = flag(&value, filter::RESOURCES_LIST_CHANGED)?;
+                }
                 filter::RESOURCE_SUBSCRIPTIONS => {
-                    uris = value.read().map_err(|_| WireError::WrongType(filter::RESOURCE_SUBSCRIPTIONS, "a list of URIs"))?;
+                    uris = value.read().map_err(|_| {
+                        WireError::WrongType(filter::RESOURCE_SUBSCRIPTIONS, "a list of URIs")
+                    })?;
                 }
                 _ => {}
             }

@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use portunus_core::entropy::{Entropy, random_bytes};
 
-/// The name of a session: 256 random bits in base64url, so visible ASCII. It is no credential (a token is asked for at every
-/// request, and the session is bound to its user), yet it prints shortened.
+/// The name of a session: 256 random bits in base64url, so visible ASCII. It is no credential (a
+/// token is asked for at every request, and the session is bound to its user), yet it prints
+/// shortened.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(Arc<str>);
 

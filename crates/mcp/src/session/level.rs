@@ -1,4 +1,5 @@
-//! Severities of log messages (RFC 5424, as MCP's logging utility spells them). Who asked for which is kept by the session.
+//! Severities of log messages (RFC 5424, as MCP's logging utility spells them). Who asked for which
+//! is kept by the session.
 
 /// From least to most severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,8 +15,16 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Debug, Self::Info, Self::Notice, Self::Warning, Self::Error, Self::Critical, Self::Alert, Self::Emergency];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Debug,
+        Self::Info,
+        Self::Notice,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+        Self::Alert,
+        Self::Emergency,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

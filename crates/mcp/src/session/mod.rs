@@ -1,7 +1,9 @@
-//! MCP sessions of legacy clients (`Mcp-Session-Id`). What one holds is in [`state`], the table of them in [`table`], the messages that wait
-//! for its streams in [`outbox`], the streams themselves in [`resume`], what servers asked its client in [`asks`] and [`questions`], and how it is
-//! written down in [`stored`]. A modern client has none, but while it listens for changes (`subscriptions/listen`) that stream is kept as one
-//! that cannot be named. Beside them stand what is known of a client for longer than one request: [`capability_sets`], [`task_table`],
+//! MCP sessions of legacy clients (`Mcp-Session-Id`). What one holds is in [`state`], the table of
+//! them in [`table`], the messages that wait for its streams in [`outbox`], the streams themselves
+//! in [`resume`], what servers asked its client in [`asks`] and [`questions`], and how it is
+//! written down in [`stored`]. A modern client has none, but while it listens for changes
+//! (`subscriptions/listen`) that stream is kept as one that cannot be named. Beside them stand what
+//! is known of a client for longer than one request: [`capability_sets`], [`task_table`],
 //! [`task_watches`].
 
 pub(crate) mod asker;

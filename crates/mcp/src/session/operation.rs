@@ -1,5 +1,6 @@
-//! What a request asks for, kept beside an answer that its client may come back for, and beside a question in the middle of it. Whether another
-//! token may have the same is judged in `calls::judge` (threat 71).
+//! What a request asks for, kept beside an answer that its client may come back for, and beside a
+//! question in the middle of it. Whether another token may have the same is judged in
+//! `calls::judge` (threat 71).
 
 use std::sync::Arc;
 
@@ -32,13 +33,21 @@ struct About {
 }
 
 impl Operation {
-    /// `head` is that of the parameters, `Ok(None)` for methods of which it is not read. One that cannot be read has only an error for an answer.
-    pub(crate) fn of(caller: &Caller, method: &str, head: Result<Option<&ParamsHead>, &WireError>) -> Arc<Self> {
+    /// `head` is that of the parameters, `Ok(None)` for methods of which it is not read. One that
+    /// cannot be read has only an error for an answer.
+    pub(crate) fn of(
+        caller: &Caller,
+        method: &str,
+        head: Result<Option<&ParamsHead>, &WireError>,
+    ) -> Arc<Self> {
         let about = match head {
             Ok(Some(ParamsHead { name, uri, task_id, reference, .. })) => {
                 let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-                let of_reference = reference.as_ref().map_or(0, |of| length(&of.kind) + length(&of.name) + length(&of.uri));
-                let is_short = length(name) + length(uri) + length(task_id) + of_reference <= LONGEST;
+                let of_reference = reference
+                    .as_ref()
+                    .map_or(0, |of| length(&of.kind) + length(&of.name) + length(&of.uri));
+                let is_short =
+                    length(name) + length(uri) + length(task_id) + of_reference <= LONGEST;
                 is_short.then(|| About {
                     name: name.clone(),
                     uri: uri.clone(),
@@ -49,7 +58,11 @@ impl Operation {
             Ok(None) => Some(About::default()),
             Err(_) => None,
         };
-        Arc::new(Self { method: method.to_owned(), about, principal: Arc::clone(&caller.principal) })
+        Arc::new(Self {
+            method: method.to_owned(),
+            about,
+            principal: Arc::clone(&caller.principal),
+        })
     }
 
     /// What its token allowed.
@@ -57,15 +70,24 @@ impl Operation {
         &self.principal.scopes
     }
 
-    /// Parameters that say the same as the request's; `None`: they were too long to be kept, or not to be read.
+    /// Parameters that say the same as the request's; `None`: they were too long to be kept, or not
+    /// to be read.
     pub(crate) fn params(&self) -> Option<Payload> {
         let About { name, uri, task_id, reference } = self.about.as_ref()?;
-        let quoted = |name: &'static str, text: &Option<String>| text.as_ref().map(|text| (name, wire::quote(text)));
+        let quoted = |name: &'static str, text: &Option<String>| {
+            text.as_ref().map(|text| (name, wire::quote(text)))
+        };
         let reference = reference.as_ref().map(|Reference { kind, name, uri }| {
-            let members = [quoted(member::TYPE, kind), quoted(member::NAME, name), quoted(member::URI, uri)];
+            let members =
+                [quoted(member::TYPE, kind), quoted(member::NAME, name), quoted(member::URI, uri)];
             (member::REF, object(members.into_iter().flatten()).as_str().to_owned())
         });
-        let members = [quoted(member::NAME, name), quoted(member::URI, uri), quoted(member::TASK_ID, task_id), reference];
+        let members = [
+            quoted(member::NAME, name),
+            quoted(member::URI, uri),
+            quoted(member::TASK_ID, task_id),
+            reference,
+        ];
         Some(object(members.into_iter().flatten()))
     }
 }

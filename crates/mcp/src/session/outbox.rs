@@ -1,5 +1,6 @@
-//! Messages from servers that wait for a stream of the session. Bounded: a client that opens no stream loses the oldest ones.
-//! Each message leaves once, on whichever stream takes it (the transport forbids sending it on two).
+//! Messages from servers that wait for a stream of the session. Bounded: a client that opens no
+//! stream loses the oldest ones. Each message leaves once, on whichever stream takes it (the
+//! transport forbids sending it on two).
 
 use std::{collections::VecDeque, sync::Mutex};
 
@@ -24,7 +25,8 @@ struct Queue {
     bytes: usize,
 }
 
-/// What a message is about: a stream carries it if the token of that very stream allows it (threat 71).
+/// What a message is about: a stream carries it if the token of that very stream allows it (threat
+/// 71).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct About {
     server: ServerName,
@@ -41,7 +43,8 @@ impl About {
     }
 
     pub(crate) fn is_allowed(&self, allow: &dyn Allow) -> bool {
-        let resource = self.resource.as_ref().is_none_or(|uri| allow.resource(&self.server, uri).is_allowed());
+        let resource =
+            self.resource.as_ref().is_none_or(|uri| allow.resource(&self.server, uri).is_allowed());
         resource && allow.server(&self.server).is_allowed()
     }
 
@@ -56,17 +59,21 @@ fn size(message: &Bytes, about: Option<&About>) -> usize {
 
 impl Queue {
     fn find(&self, allow: &dyn Allow) -> Option<usize> {
-        self.messages.iter().position(|(_, about)| about.as_ref().is_none_or(|about| about.is_allowed(allow)))
+        self.messages
+            .iter()
+            .position(|(_, about)| about.as_ref().is_none_or(|about| about.is_allowed(allow)))
     }
 }
 
 impl Outbox {
-    /// Adds a message. One that already waits is not added again: "the list changed" needs saying once.
+    /// Adds a message. One that already waits is not added again: "the list changed" needs saying
+    /// once.
     pub(crate) fn push(&self, message: &Bytes, about: Option<&About>) {
         {
             let mut queue = locked(&self.queue);
             let bytes = size(message, about);
-            let is_there = queue.messages.iter().any(|(held, of)| held == message && of.as_ref() == about);
+            let is_there =
+                queue.messages.iter().any(|(held, of)| held == message && of.as_ref() == about);
             if bytes > MAX_BYTES || is_there {
                 return;
             }
@@ -92,7 +99,8 @@ impl Outbox {
         Some((message, about))
     }
 
-    /// Until there is a message that `may_take` and `allow` let the caller have. It stays where it is.
+    /// Until there is a message that `may_take` and `allow` let the caller have. It stays where it
+    /// is.
     pub(crate) async fn waits(&self, allow: &dyn Allow, may_take: impl Fn() -> bool) {
         loop {
             let arrived = self.arrived.notified();
@@ -105,8 +113,13 @@ impl Outbox {
         }
     }
 
-    /// The next message that `may_take` and `allow` let the caller have, and what it is about. Safe to drop at any moment: nothing is lost.
-    pub(crate) async fn next(&self, allow: &dyn Allow, may_take: impl Fn() -> bool) -> (Bytes, Option<About>) {
+    /// The next message that `may_take` and `allow` let the caller have, and what it is about. Safe
+    /// to drop at any moment: nothing is lost.
+    pub(crate) async fn next(
+        &self,
+        allow: &dyn Allow,
+        may_take: impl Fn() -> bool,
+    ) -> (Bytes, Option<About>) {
         loop {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);

@@ -1,4 +1,5 @@
-//! Asking the client of a session what a server wants to know, and seeing to it that the server is answered: by the client, or with an error.
+//! Asking the client of a session what a server wants to know, and seeing to it that the server is
+//! answered: by the client, or with an error.
 
 use std::sync::Arc;
 
@@ -19,16 +20,27 @@ use crate::{
 };
 
 impl Session {
-    /// Notes a request of a server, in the middle of the `operation` if it is about one; gives the message for the client. `None`: it is
-    /// answered already, with an error.
-    pub(crate) fn pose(self: &Arc<Self>, ask: ServerAsk, operation: Option<Arc<Operation>>) -> Option<Bytes> {
+    /// Notes a request of a server, in the middle of the `operation` if it is about one; gives the
+    /// message for the client. `None`: it is answered already, with an error.
+    pub(crate) fn pose(
+        self: &Arc<Self>,
+        ask: ServerAsk,
+        operation: Option<Arc<Operation>>,
+    ) -> Option<Bytes> {
         if let Some(missing) = self.client_capabilities.lacks(&ask.method, ask.params.as_ref()) {
-            ask.answer(Err(RpcError::new(code::METHOD_NOT_FOUND, format!("the client has not declared {}", missing.name))));
+            ask.answer(Err(RpcError::new(
+                code::METHOD_NOT_FOUND,
+                format!("the client has not declared {}", missing.name),
+            )));
             return None;
         }
         let (answered, answer) = oneshot::channel();
-        let Some(id) = self.asks.add(Question { answered, server: ask.server.clone(), operation }) else {
-            ask.answer(Err(RpcError::new(code::INTERNAL_ERROR, "the client is being asked too much already")));
+        let Some(id) = self.asks.add(Question { answered, server: ask.server.clone(), operation })
+        else {
+            ask.answer(Err(RpcError::new(
+                code::INTERNAL_ERROR,
+                "the client is being asked too much already",
+            )));
             return None;
         };
         let message = wire::request(&id, &ask.method, ask.params.as_ref());
@@ -37,7 +49,12 @@ impl Session {
     }
 
     /// Until the client answers, the server loses interest, or it takes too long.
-    async fn see_through(self: Arc<Self>, id: RequestId, mut ask: ServerAsk, answer: oneshot::Receiver<Outcome>) {
+    async fn see_through(
+        self: Arc<Self>,
+        id: RequestId,
+        mut ask: ServerAsk,
+        answer: oneshot::Receiver<Outcome>,
+    ) {
         tokio::select! {
             answer = answer => ask.answer(answer.map_err(|_| gone()).and_then(result)),
             () = ask.withdrawn() => {
@@ -52,7 +69,10 @@ impl Session {
     }
 
     /// Who asked what this answers, and in the middle of what.
-    pub(crate) fn question(&self, response: &Response) -> Option<(ServerName, Option<Arc<Operation>>)> {
+    pub(crate) fn question(
+        &self,
+        response: &Response,
+    ) -> Option<(ServerName, Option<Arc<Operation>>)> {
         self.asks.find(response.id.as_ref()?)
     }
 

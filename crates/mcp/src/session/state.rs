@@ -17,7 +17,9 @@ use portunus_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{asks::Asks, filter::Filter, id::SessionId, level::Level, outbox::Outbox, resume::Resumables};
+use super::{
+    asks::Asks, filter::Filter, id::SessionId, level::Level, outbox::Outbox, resume::Resumables,
+};
 use crate::{
     caller::{Caller, View},
     client_capabilities::ClientCapabilities,
@@ -47,7 +49,8 @@ pub(crate) enum Kind {
     Listening(Filter),
 }
 
-/// One session. It belongs to a user (the table sees to that), a client, a resource and a view (threat 36).
+/// One session. It belongs to a user (the table sees to that), a client, a resource and a view
+/// (threat 36).
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) user: UserId,
@@ -131,8 +134,8 @@ impl Session {
             && self.view == caller.view
     }
 
-    /// Does this session look at `server`? Whether it may is for each of its requests and streams to say: two of them can come with
-    /// different tokens (threat 71).
+    /// Does this session look at `server`? Whether it may is for each of its requests and streams
+    /// to say: two of them can come with different tokens (threat 71).
     pub(crate) fn sees(&self, server: &ServerName) -> bool {
         match &self.view {
             View::All => true,
@@ -170,9 +173,11 @@ impl Session {
         *locked(&self.level) = Some(level);
     }
 
-    /// Is a log message loud enough? One without a level we know passes, and so does every one before the client has set a level.
+    /// Is a log message loud enough? One without a level we know passes, and so does every one
+    /// before the client has set a level.
     pub(crate) fn wants_log(&self, params: Option<&Payload>) -> bool {
-        let level = params.and_then(|params| wire::params_head(params).ok()).and_then(|head| head.level);
+        let level =
+            params.and_then(|params| wire::params_head(params).ok()).and_then(|head| head.level);
         match (level.as_deref().and_then(Level::parse), self.level()) {
             (Some(level), Some(wanted)) => level >= wanted,
             _ => true,
@@ -187,7 +192,8 @@ impl Session {
         }
     }
 
-    /// The name under which connections of this session alone are kept. A modern client has no session.
+    /// The name under which connections of this session alone are kept. A modern client has no
+    /// session.
     pub(crate) fn holder_name(&self) -> Option<String> {
         self.can_be_asked().then(|| self.id.as_str().to_owned())
     }
@@ -224,9 +230,13 @@ impl Session {
     pub(crate) fn hears_of(&self, server: &ServerName, uri: &str) -> bool {
         let is_part = |subscribed: &str| {
             let rest = uri.strip_prefix(subscribed);
-            rest.is_some_and(|rest| rest.is_empty() || subscribed.ends_with('/') || rest.starts_with(['/', '#', '?']))
+            rest.is_some_and(|rest| {
+                rest.is_empty() || subscribed.ends_with('/') || rest.starts_with(['/', '#', '?'])
+            })
         };
-        locked(&self.subscriptions).keys().any(|(of, subscribed)| of == server && is_part(subscribed))
+        locked(&self.subscriptions)
+            .keys()
+            .any(|(of, subscribed)| of == server && is_part(subscribed))
     }
 
     pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
@@ -240,7 +250,8 @@ impl Session {
     /// Notes the connection to `server`. `true`: it is another than the last time.
     pub(crate) fn meets(&self, server: &ServerName, peer: &Arc<dyn Peer>) -> bool {
         let mut met = locked(&self.met);
-        if met.get(server).is_some_and(|known| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(peer))) {
+        if met.get(server).is_some_and(|known| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(peer)))
+        {
             return false;
         }
         met.insert(server.clone(), Arc::downgrade(peer));
@@ -265,7 +276,8 @@ impl Session {
         matches!(self.kind, Kind::Handshake { .. })
     }
 
-    /// Does the client know the empty event that opens a stream? Those of earlier revisions take it for a broken message.
+    /// Does the client know the empty event that opens a stream? Those of earlier revisions take it
+    /// for a broken message.
     pub(crate) fn wants_priming(&self) -> bool {
         matches!(self.kind, Kind::Handshake { revision: era::LATEST_LEGACY, .. })
     }
@@ -289,10 +301,16 @@ impl Session {
     }
 }
 
-/// The same registration, or the same application registered anew: there are clients that do so at each authorization (FB77).
-pub(super) fn is_same_client(client: &ClientId, application: Option<TokenHash>, caller: &Caller) -> bool {
+/// The same registration, or the same application registered anew: there are clients that do so at
+/// each authorization (FB77).
+pub(super) fn is_same_client(
+    client: &ClientId,
+    application: Option<TokenHash>,
+    caller: &Caller,
+) -> bool {
     let principal = &caller.principal;
-    *client == principal.client || application.is_some_and(|application| principal.application == Some(application))
+    *client == principal.client
+        || application.is_some_and(|application| principal.application == Some(application))
 }
 
 impl fmt::Debug for Session {

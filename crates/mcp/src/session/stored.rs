@@ -1,5 +1,6 @@
-//! A session as it is written down, so that it can go on in another process: what was agreed on with the client, and what the client asked
-//! for since. What was under way is not part of it: calls, streams and questions end with the process they were in.
+//! A session as it is written down, so that it can go on in another process: what was agreed on
+//! with the client, and what the client asked for since. What was under way is not part of it:
+//! calls, streams and questions end with the process they were in.
 
 use std::sync::{Arc, atomic::AtomicUsize};
 
@@ -21,7 +22,8 @@ use crate::{
     wire::Payload,
 };
 
-/// Ids that the client has seen of an earlier life must not come again: each life has as many of its own.
+/// Ids that the client has seen of an earlier life must not come again: each life has as many of
+/// its own.
 const IDS_OF_A_LIFE: u64 = 1 << 24;
 
 #[derive(Serialize, Deserialize)]
@@ -55,23 +57,37 @@ impl Session {
             client_info: client_info.as_str().to_owned(),
             capabilities: self.client_capabilities.capabilities().as_str().to_owned(),
             level: self.level().map(|level| level.as_str().to_owned()),
-            subscriptions: self.subscriptions().into_iter().map(|(server, uri)| (server.as_str().to_owned(), uri)).collect(),
+            subscriptions: self
+                .subscriptions()
+                .into_iter()
+                .map(|(server, uri)| (server.as_str().to_owned(), uri))
+                .collect(),
             life: self.life,
         };
         serde_json::to_vec(&kept).ok()
     }
 
-    /// The session goes on, for a caller whose own it is (threat 36). `None`: it is not, or it was written by a gateway that we do not
-    /// understand.
-    pub(crate) fn read(id: SessionId, caller: &Caller, state: &[u8], usage: Arc<AtomicUsize>) -> Option<Self> {
+    /// The session goes on, for a caller whose own it is (threat 36). `None`: it is not, or it was
+    /// written by a gateway that we do not understand.
+    pub(crate) fn read(
+        id: SessionId,
+        caller: &Caller,
+        state: &[u8],
+        usage: Arc<AtomicUsize>,
+    ) -> Option<Self> {
         let kept: StoredSession = serde_json::from_slice(state).ok()?;
         let client = ClientId::from_text(kept.client);
         let is_own = is_same_client(&client, kept.application, caller)
             && kept.resource == caller.principal.resource.as_str()
             && kept.server == server_of(&caller.view);
-        let revision = era::LEGACY.into_iter().find(|revision| *revision == kept.revision).filter(|_| is_own)?;
-        let kind = Kind::Handshake { client_info: Payload::from_json(&kept.client_info).ok()?, revision };
-        let client_capabilities = ClientCapabilities::of(Payload::from_json(&kept.capabilities).ok().as_ref());
+        let revision = era::LEGACY
+            .into_iter()
+            .find(|revision| *revision == kept.revision)
+            .filter(|_| is_own)?;
+        let kind =
+            Kind::Handshake { client_info: Payload::from_json(&kept.client_info).ok()?, revision };
+        let client_capabilities =
+            ClientCapabilities::of(Payload::from_json(&kept.capabilities).ok().as_ref());
         let mut session = Self::new(id, caller, kind, client_capabilities, usage);
         // What is its client's stays so.
         (session.client, session.application) = (client, kept.application);

@@ -1,5 +1,6 @@
-//! All sessions, by user: looking one up takes the user's own lock and a short one on a shard, never one that all requests
-//! share. Also counts what each user has open, against the caps (threat 47).
+//! All sessions, by user: looking one up takes the user's own lock and a short one on a shard,
+//! never one that all requests share. Also counts what each user has open, against the caps (threat
+//! 47).
 
 use std::{
     collections::HashMap,
@@ -65,7 +66,9 @@ impl Drop for CallPermit {
 
 impl Calls {
     fn take(self: &Arc<Self>, cap: usize) -> Option<CallPermit> {
-        let taken = self.at_work.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
+        let taken = self
+            .at_work
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
         taken.is_ok().then(|| CallPermit(Arc::clone(self)))
     }
 }
@@ -76,7 +79,8 @@ pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl Permit {
     fn take(count: &Arc<AtomicUsize>, cap: usize) -> Result<Self, Full> {
-        let taken = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
+        let taken =
+            count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
         taken.map(|_| Self(Arc::clone(count))).map_err(|_| Full)
     }
 }
@@ -102,7 +106,8 @@ impl UserUsage {
     }
 
     fn has_permits_taken(&self) -> bool {
-        let calls = self.calls.at_work.load(Ordering::Acquire) + self.calls.queued.load(Ordering::Acquire);
+        let calls =
+            self.calls.at_work.load(Ordering::Acquire) + self.calls.queued.load(Ordering::Acquire);
         self.streams.load(Ordering::Acquire) + self.waiting.load(Ordering::Acquire) + calls > 0
     }
 
@@ -112,12 +117,14 @@ impl UserUsage {
         Permit::take(&self.opening, cap.saturating_sub(busy))
     }
 
-    /// Does a session of this user begin just now? It is in no table yet, and may use what it shares with others already.
+    /// Does a session of this user begin just now? It is in no table yet, and may use what it
+    /// shares with others already.
     pub(crate) fn is_opening(&self) -> bool {
         self.opening.load(Ordering::SeqCst) > 0
     }
 
-    /// A permit for a call. What comes in a burst, as an agent's do, waits a moment for one before it is refused (FB76).
+    /// A permit for a call. What comes in a burst, as an agent's do, waits a moment for one before
+    /// it is refused (FB76).
     pub(crate) async fn call_permit(&self, cap: usize) -> Result<CallPermit, Full> {
         if let Some(permit) = self.calls.take(cap) {
             return Ok(permit);
@@ -137,7 +144,8 @@ impl UserUsage {
         tokio::time::timeout(QUEUE_PATIENCE, waiting).await.map_err(|_| Full)
     }
 
-    /// A permit for a call that waits for its client's input: it costs little, and is counted apart from those at work.
+    /// A permit for a call that waits for its client's input: it costs little, and is counted apart
+    /// from those at work.
     pub(crate) fn suspension_permit(&self, cap: usize) -> Result<Permit, Full> {
         Permit::take(&self.waiting, cap)
     }
@@ -145,7 +153,11 @@ impl UserUsage {
 
 impl Sessions {
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new(), began: Instant::now() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            began: Instant::now(),
+        }
     }
 
     pub(crate) fn usage(&self, user: &UserId) -> Arc<UserUsage> {
@@ -158,16 +170,18 @@ impl Sessions {
         usage
     }
 
-    /// The caller's session of this name. One that belongs to another user, client, resource or view is as unknown as one
-    /// that never was (threat 36).
+    /// The caller's session of this name. One that belongs to another user, client, resource or
+    /// view is as unknown as one that never was (threat 36).
     pub(crate) fn find(&self, caller: &Caller, id: &SessionId) -> Option<Arc<Session>> {
         let usage = self.find_usage(&caller.principal.user)?;
-        let session = locked(&usage.sessions).get(id).filter(|session| session.is_of(caller)).cloned()?;
+        let session =
+            locked(&usage.sessions).get(id).filter(|session| session.is_of(caller)).cloned()?;
         self.touch(&session);
         Some(session)
     }
 
-    /// Adds a session, unless one of its name is there. If the user had `cap` already, one has to end for it; `Full` when all are busy.
+    /// Adds a session, unless one of its name is there. If the user had `cap` already, one has to
+    /// end for it; `Full` when all are busy.
     pub(crate) fn add(&self, session: &Arc<Session>, cap: usize) -> Result<Added, Full> {
         let usage = self.usage(&session.user);
         let mut sessions = locked(&usage.sessions);
@@ -177,7 +191,8 @@ impl Sessions {
         let mut evicted = None;
         if sessions.len() >= cap {
             let idle = sessions.values().filter(|held| !held.is_busy());
-            let oldest = idle.min_by_key(|held| held.last_used.load(Ordering::Relaxed)).ok_or(Full)?;
+            let oldest =
+                idle.min_by_key(|held| held.last_used.load(Ordering::Relaxed)).ok_or(Full)?;
             let id = oldest.id.clone();
             evicted = sessions.remove(&id);
         }
@@ -205,13 +220,15 @@ impl Sessions {
                         session.last_used.store(now, Ordering::Relaxed);
                         return true;
                     }
-                    let keep = now.saturating_sub(session.last_used.load(Ordering::Relaxed)) < limit;
+                    let keep =
+                        now.saturating_sub(session.last_used.load(Ordering::Relaxed)) < limit;
                     if !keep {
                         ended.push(Arc::clone(session));
                     }
                     keep
                 });
-                // Somebody holds the usage right now when its count is above one: a session may be on its way into it.
+                // Somebody holds the usage right now when its count is above one: a session may be
+                // on its way into it.
                 !sessions.is_empty() || Arc::strong_count(usage) > 1 || usage.has_permits_taken()
             });
         }
@@ -223,24 +240,35 @@ impl Sessions {
         let has_sessions = |usage: &UserUsage| !locked(&usage.sessions).is_empty();
         let users = self.shards.iter().flat_map(|shard| {
             let shard = locked(shard);
-            shard.iter().filter(|(_, usage)| has_sessions(usage)).map(|(user, _)| user.clone()).collect::<Vec<_>>()
+            shard
+                .iter()
+                .filter(|(_, usage)| has_sessions(usage))
+                .map(|(user, _)| user.clone())
+                .collect::<Vec<_>>()
         });
         users.collect()
     }
 
     /// Is a request of theirs under way?
     pub(crate) fn is_busy(&self, user: &UserId) -> bool {
-        self.find_usage(user)
-            .is_some_and(|usage| usage.calls.at_work.load(Ordering::Acquire) + usage.waiting.load(Ordering::Acquire) > 0)
+        self.find_usage(user).is_some_and(|usage| {
+            usage.calls.at_work.load(Ordering::Acquire) + usage.waiting.load(Ordering::Acquire) > 0
+        })
     }
 
     pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<Session>> {
-        self.find_usage(user).map_or_else(Vec::new, |usage| locked(&usage.sessions).values().cloned().collect())
+        self.find_usage(user)
+            .map_or_else(Vec::new, |usage| locked(&usage.sessions).values().cloned().collect())
     }
 
     pub(crate) fn of_everybody(&self) -> Vec<Arc<Session>> {
-        let rooms = self.shards.iter().flat_map(|shard| locked(shard).values().cloned().collect::<Vec<_>>());
-        rooms.flat_map(|usage| locked(&usage.sessions).values().cloned().collect::<Vec<_>>()).collect()
+        let rooms = self
+            .shards
+            .iter()
+            .flat_map(|shard| locked(shard).values().cloned().collect::<Vec<_>>());
+        rooms
+            .flat_map(|usage| locked(&usage.sessions).values().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     pub(crate) fn touch(&self, session: &Session) {

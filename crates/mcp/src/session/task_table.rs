@@ -1,5 +1,6 @@
-//! Which server made which task for whom, as far as it passed through this process: kept for each user and client apart. Bounded for each
-//! user and in all; the oldest entry goes first. What it does not know, the records may ([`super::ownership`]).
+//! Which server made which task for whom, as far as it passed through this process: kept for each
+//! user and client apart. Bounded for each user and in all; the oldest entry goes first. What it
+//! does not know, the records may ([`super::ownership`]).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -62,8 +63,8 @@ impl TaskTable {
         Self { most_per_user, most, state: Mutex::default() }
     }
 
-    /// The maker gave this owner a task. What is known of its tool stays known. Returns what the same user has too many of; an entry of
-    /// another user that makes room is only forgotten here.
+    /// The maker gave this owner a task. What is known of its tool stays known. Returns what the
+    /// same user has too many of; an entry of another user that makes room is only forgotten here.
     pub(crate) fn note(&self, owner: &TaskOwner, id: &str, maker: Maker) -> Forgotten {
         if id.len() > LONGEST_ID || self.most_per_user == 0 || self.most == 0 {
             return Vec::new();
@@ -72,7 +73,8 @@ impl TaskTable {
         state.turn += 1;
         let (turn, key) = (state.turn, (owner.client.clone(), Box::<str>::from(id)));
         let of_user = state.users.entry(owner.user.clone()).or_default();
-        let entry = of_user.tasks.entry(key.clone()).or_insert_with(|| Entry { turn, makers: Vec::new() });
+        let entry =
+            of_user.tasks.entry(key.clone()).or_insert_with(|| Entry { turn, makers: Vec::new() });
         if entry.turn != turn {
             of_user.order.remove(&entry.turn);
             state.order.remove(&entry.turn);
@@ -93,7 +95,8 @@ impl TaskTable {
             forgotten.extend(state.forget(&owner.user, oldest));
         }
         if state.order.len() > self.most
-            && let Some((oldest, user)) = state.order.first_key_value().map(|(turn, user)| (*turn, user.clone()))
+            && let Some((oldest, user)) =
+                state.order.first_key_value().map(|(turn, user)| (*turn, user.clone()))
         {
             state.forget(&user, oldest);
         }
@@ -105,7 +108,13 @@ impl TaskTable {
         self.find_of(&owner.user, &owner.client, id, server)
     }
 
-    fn find_of(&self, user: &UserId, client: &ClientId, id: &str, server: &ServerName) -> Option<Maker> {
+    fn find_of(
+        &self,
+        user: &UserId,
+        client: &ClientId,
+        id: &str,
+        server: &ServerName,
+    ) -> Option<Maker> {
         let state = locked(&self.state);
         let entry = state.users.get(user)?.tasks.get(&(client.clone(), Box::from(id)))?;
         entry.makers.iter().find(|maker| maker.server == *server).cloned()
@@ -128,7 +137,8 @@ impl TaskTable {
         server: &ServerName,
         session: &SessionId,
     ) -> bool {
-        self.find_of(user, client, id, server).is_some_and(|maker| maker.session.as_ref() == Some(session))
+        self.find_of(user, client, id, server)
+            .is_some_and(|maker| maker.session.as_ref() == Some(session))
     }
 }
 
@@ -165,7 +175,10 @@ mod tests {
     fn t51_a_task_is_its_users_and_its_clients_alone() {
         let table = TaskTable::new(10, 10);
         table.note(&of("alice", "editor"), "t", maker("dice", Some("roll")));
-        assert_eq!(table.find(&of("alice", "editor"), "t", &name("dice")), Some(maker("dice", Some("roll"))));
+        assert_eq!(
+            table.find(&of("alice", "editor"), "t", &name("dice")),
+            Some(maker("dice", Some("roll")))
+        );
         for (owner, id, server) in [
             (of("alice", "agent"), "t", "dice"),
             (of("bob", "editor"), "t", "dice"),
@@ -183,24 +196,36 @@ mod tests {
         table.note(&alice, "t", maker("dice", None));
         assert_eq!(table.find(&alice, "t", &name("dice")), Some(maker("dice", Some("roll"))));
         table.note(&alice, "t", maker("uuid", None));
-        assert!(table.find(&alice, "t", &name("uuid")).is_some(), "two servers may have made the same id");
+        assert!(
+            table.find(&alice, "t", &name("uuid")).is_some(),
+            "two servers may have made the same id"
+        );
         for n in 0..10 {
             table.note(&alice, "t", maker(&format!("s{n}"), None));
         }
-        let found = (0..10).filter(|n| table.find(&alice, "t", &name(&format!("s{n}"))).is_some()).count();
+        let found =
+            (0..10).filter(|n| table.find(&alice, "t", &name(&format!("s{n}"))).is_some()).count();
         assert_eq!(found + 2, MOST_MAKERS);
     }
 
     #[test]
     fn the_oldest_goes_first() {
         let table = TaskTable::new(2, 3);
-        let note = |user: &str, client: &str, id: &str| table.note(&of(user, client), id, maker("dice", None));
-        let has = |user: &str, client: &str, id: &str| table.find(&of(user, client), id, &name("dice")).is_some();
+        let note = |user: &str, client: &str, id: &str| {
+            table.note(&of(user, client), id, maker("dice", None))
+        };
+        let has = |user: &str, client: &str, id: &str| {
+            table.find(&of(user, client), id, &name("dice")).is_some()
+        };
         assert!(note("alice", "a", "1").is_empty());
         assert!(note("alice", "b", "2").is_empty());
         assert!(note("alice", "a", "1").is_empty());
         let forgotten = note("alice", "a", "3");
-        assert_eq!(forgotten, [(ClientId::from_text("b"), "2".into(), vec![maker("dice", None)])], "used the longest ago");
+        assert_eq!(
+            forgotten,
+            [(ClientId::from_text("b"), "2".into(), vec![maker("dice", None)])],
+            "used the longest ago"
+        );
         assert!(has("alice", "a", "1") && !has("alice", "b", "2") && has("alice", "a", "3"));
         assert!(note("bob", "a", "4").is_empty());
         assert!(note("carol", "a", "5").is_empty(), "nobody's record goes for another's");

@@ -1,4 +1,5 @@
-//! Which stream of changes listens to which task. Asking a task's server to tell is `calls::tasks::watch`'s.
+//! Which stream of changes listens to which task. Asking a task's server to tell is
+//! `calls::tasks::watch`'s.
 
 use std::{any::Any, collections::HashMap, sync::Mutex};
 
@@ -29,7 +30,10 @@ impl TaskWatches {
     pub(crate) fn of(&self, session: &SessionId, server: &ServerName) -> Vec<String> {
         let sessions = locked(&self.0);
         let watched = sessions.get(session).into_iter().flatten();
-        watched.filter(|watched| watched.server == *server).map(|watched| watched.task.clone()).collect()
+        watched
+            .filter(|watched| watched.server == *server)
+            .map(|watched| watched.task.clone())
+            .collect()
     }
 
     pub(crate) fn add(&self, session: &SessionId, watched: Watched) {

@@ -27,7 +27,11 @@ async fn an_outbox_keeps_the_newest_and_says_nothing_twice() {
         kept.push(message);
     }
     assert!(kept.len() <= 256 && kept.iter().map(Bytes::len).sum::<usize>() <= 256 * 1024);
-    assert_eq!(kept.last().unwrap(), &format!("{:0>1024}", 999), "too large a message is dropped, not the others");
+    assert_eq!(
+        kept.last().unwrap(),
+        &format!("{:0>1024}", 999),
+        "too large a message is dropped, not the others"
+    );
 }
 
 #[tokio::test]
@@ -73,7 +77,9 @@ impl Allow for One {
 fn t71_a_stream_takes_what_its_own_token_allows() {
     let outbox = Outbox::default();
     let server = |name| ServerName::parse(name).unwrap();
-    let push = |text: &'static str, about: &About| outbox.push(&Bytes::from_static(text.as_bytes()), Some(about));
+    let push = |text: &'static str, about: &About| {
+        outbox.push(&Bytes::from_static(text.as_bytes()), Some(about));
+    };
     push("changed", &About::server(&server("a")));
     push("changed", &About::server(&server("b")));
     push("changed", &About::server(&server("b")));
@@ -81,10 +87,18 @@ fn t71_a_stream_takes_what_its_own_token_allows() {
     push("updated y", &About::resource(&server("a"), "a:y"));
     let take = |allow: &dyn Allow| outbox.take(allow).map(|(message, _)| message);
     assert_eq!(take(&One("c", "")), None);
-    assert_eq!(take(&One("b", "")).unwrap(), "changed", "of each server it is said once, to who may hear of that server");
+    assert_eq!(
+        take(&One("b", "")).unwrap(),
+        "changed",
+        "of each server it is said once, to who may hear of that server"
+    );
     assert_eq!(take(&One("b", "")), None);
     assert_eq!(take(&One("a", "a:y")).unwrap(), "changed");
-    assert_eq!(take(&One("a", "a:y")).unwrap(), "updated y", "what stands before it holds it up for nobody");
+    assert_eq!(
+        take(&One("a", "a:y")).unwrap(),
+        "updated y",
+        "what stands before it holds it up for nobody"
+    );
     assert_eq!(take(&One("a", "a:y")), None);
     assert_eq!(take(&AllowAll).unwrap(), "updated x");
 }
@@ -133,7 +147,11 @@ async fn fb76_a_burst_waits_a_moment_for_its_places() {
 
 #[test]
 fn levels_are_ordered() {
-    assert!(Level::Debug < Level::Info && Level::Warning < Level::Error && Level::Alert < Level::Emergency);
+    assert!(
+        Level::Debug < Level::Info
+            && Level::Warning < Level::Error
+            && Level::Alert < Level::Emergency
+    );
     for level in Level::ALL {
         assert_eq!(Level::parse(level.as_str()), Some(level));
     }

@@ -1,5 +1,5 @@
-//! Messages of one node to another on a stream: each with its length before it, so that payloads stay the bytes they were. An empty one says
-//! that the sender is alive.
+//! Messages of one node to another on a stream: each with its length before it, so that payloads
+//! stay the bytes they were. An empty one says that the sender is alive.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use futures::StreamExt as _;
 
 use super::owners::Pieces;
 
-/// How often a sender that has nothing to say says so, and how long silence is borne: a node that hangs closes no connection.
+/// How often a sender that has nothing to say says so, and how long silence is borne: a node that
+/// hangs closes no connection.
 pub(super) const ALIVE_EVERY: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long a stream may take to end after the last message.
@@ -39,10 +40,13 @@ impl Frames {
 
     /// Nothing more is wanted, but its connection can be used again once the stream has ended.
     pub(super) fn let_end(mut self) {
-        tokio::spawn(tokio::time::timeout(LAST, async move { while let Some(Ok(_)) = self.pieces.next().await {} }));
+        tokio::spawn(tokio::time::timeout(LAST, async move {
+            while let Some(Ok(_)) = self.pieces.next().await {}
+        }));
     }
 
-    /// The next message; `None` when none can come any more. What was read stays when the future is dropped.
+    /// The next message; `None` when none can come any more. What was read stays when the future is
+    /// dropped.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(length) = self.buffer.first_chunk::<LENGTH>() {
@@ -71,7 +75,8 @@ mod tests {
     use crate::shared::BrokenOff;
 
     async fn read(bytes: &[u8], size: usize) -> Vec<Bytes> {
-        let pieces: Vec<Result<Bytes, BrokenOff>> = bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<Result<Bytes, BrokenOff>> =
+            bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let mut frames = Frames::new(futures::stream::iter(pieces).boxed(), 1);
         let mut found = Vec::new();
         while let Some(text) = frames.next().await {
@@ -87,7 +92,11 @@ mod tests {
         for size in 1..bytes.len() {
             assert_eq!(read(&bytes, size).await, [sent[0], sent[2]], "in pieces of {size}");
         }
-        assert_eq!(read(&bytes[..bytes.len() - 1], 5).await, [sent[0]], "what broke off is no message");
+        assert_eq!(
+            read(&bytes[..bytes.len() - 1], 5).await,
+            [sent[0]],
+            "what broke off is no message"
+        );
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
-//! What the owner of shared servers does for other nodes: takes their orders, has its own connections do them, and says what comes of it.
-//! What a shared child asks belongs to nobody, here or at another node: its connection has answered already (threat 50).
+//! What the owner of shared servers does for other nodes: takes their orders, has its own
+//! connections do them, and says what comes of it. What a shared child asks belongs to nobody, here
+//! or at another node: its connection has answered already (threat 50).
 
 use std::{
     collections::HashMap,
@@ -25,14 +26,19 @@ use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
     sync::locked,
-    upstream::{Call, CallEvent, Event, Holder, Person, UpstreamError, Upstreams, servers::Peer as _},
+    upstream::{
+        Call, CallEvent, Event, Holder, Person, UpstreamError, Upstreams, servers::Peer as _,
+    },
     wire::protocol::notification,
 };
 
 /// How much of what is said may wait for its way.
 const WAITING: usize = 64;
-const CHANGES: [&str; 3] =
-    [notification::TOOLS_LIST_CHANGED, notification::PROMPTS_LIST_CHANGED, notification::RESOURCES_LIST_CHANGED];
+const CHANGES: [&str; 3] = [
+    notification::TOOLS_LIST_CHANGED,
+    notification::PROMPTS_LIST_CHANGED,
+    notification::RESOURCES_LIST_CHANGED,
+];
 
 pub(super) struct SharedServerHost {
     upstreams: Arc<Upstreams>,
@@ -63,11 +69,20 @@ impl Drop for Attachment {
 
 impl SharedServerHost {
     pub(super) fn new(upstreams: Arc<Upstreams>) -> Self {
-        Self { upstreams, locals: Mutex::default(), attachments: Mutex::default(), next: AtomicU64::new(OURS + 1) }
+        Self {
+            upstreams,
+            locals: Mutex::default(),
+            attachments: Mutex::default(),
+            next: AtomicU64::new(OURS + 1),
+        }
     }
 
     /// The server's connection, on this node.
-    pub(super) async fn local(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Local>, UpstreamError> {
+    pub(super) async fn local(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+    ) -> Result<Arc<Local>, UpstreamError> {
         let connection = self.upstreams.connection(server, holder).await?;
         let mut locals = locked(&self.locals);
         match locals.get(server) {
@@ -91,12 +106,20 @@ impl SharedServerHost {
     }
 
     /// See [`super::SharedServers::take`].
-    pub(super) fn take(self: &Arc<Self>, server: &ServerName, order: &Bytes, leaving: &CancellationToken) -> Option<Pieces> {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        server: &ServerName,
+        order: &Bytes,
+        leaving: &CancellationToken,
+    ) -> Option<Pieces> {
         let Some(order) = NodeRequest::read(order) else {
-            return Some(say_once(NodeEvent::Failed(UpstreamError::protocol("an order of another version"))));
+            return Some(say_once(NodeEvent::Failed(UpstreamError::protocol(
+                "an order of another version",
+            ))));
         };
         // What began here ends here, which an answer may be needed for; nothing else begins.
-        if leaving.is_cancelled() && matches!(order, NodeRequest::Attach | NodeRequest::Request(..)) {
+        if leaving.is_cancelled() && matches!(order, NodeRequest::Attach | NodeRequest::Request(..))
+        {
             return None;
         }
         let of = |number: u64| {
@@ -120,14 +143,17 @@ impl SharedServerHost {
             NodeRequest::Notify(number, method, params) => match of(number) {
                 Some(attachment) => say(move |words| async move {
                     let sent = attachment.local.notify(&method, params).await;
-                    let _ = words.send(sent.map_or_else(NodeEvent::Failed, |()| NodeEvent::Done)).await;
+                    let _ =
+                        words.send(sent.map_or_else(NodeEvent::Failed, |()| NodeEvent::Done)).await;
                 }),
                 None => say_once(NodeEvent::Unknown),
             },
             NodeRequest::FollowTask(number, task, is_wanted) => match of(number) {
                 Some(attachment) => say(move |words| async move {
                     let follows = attachment.local.follow_task(&task, is_wanted).await;
-                    let _ = words.send(follows.map_or_else(NodeEvent::Failed, NodeEvent::Followed)).await;
+                    let _ = words
+                        .send(follows.map_or_else(NodeEvent::Failed, NodeEvent::Followed))
+                        .await;
                 }),
                 None => say_once(NodeEvent::Unknown),
             },
@@ -137,7 +163,8 @@ impl SharedServerHost {
 
     /// Says what the server says to everybody, until its connection ends.
     async fn attach(self: &Arc<Self>, server: &ServerName, words: &mpsc::Sender<NodeEvent>) {
-        // The other node may have another configuration: nobody gets to share what is not everybody's here.
+        // The other node may have another configuration: nobody gets to share what is not
+        // everybody's here.
         if self.upstreams.find_shared_child(server).is_none() {
             return drop(words.send(NodeEvent::Failed(UpstreamError::NotFound)).await);
         }
@@ -158,18 +185,26 @@ impl SharedServerHost {
         let mut events = local.events();
         let _held = local.hold();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let attachment = Arc::new(Attachment { number, host: Arc::downgrade(self), local: Arc::clone(&local) });
+        let attachment =
+            Arc::new(Attachment { number, host: Arc::downgrade(self), local: Arc::clone(&local) });
         locked(&self.attachments).insert(number, Arc::downgrade(&attachment));
-        if words.send(NodeEvent::Attached(number, local.info().clone())).await.is_err() || local.is_closed() {
+        if words.send(NodeEvent::Attached(number, local.info().clone())).await.is_err()
+            || local.is_closed()
+        {
             return;
         }
         loop {
             let said = match events.recv().await {
-                Ok(Event::Notification { method, params }) => vec![NodeEvent::Event(method, params)],
-                // Of sessions of another node, which are told of progress while their call is under way.
+                Ok(Event::Notification { method, params }) => {
+                    vec![NodeEvent::Event(method, params)]
+                }
+                // Of sessions of another node, which are told of progress while their call is under
+                // way.
                 Ok(Event::LateProgress { .. }) => Vec::new(),
                 // Too much at once: any of it may have been a change.
-                Err(RecvError::Lagged(_)) => CHANGES.map(|method| NodeEvent::Event(method.to_owned(), None)).into(),
+                Err(RecvError::Lagged(_)) => {
+                    CHANGES.map(|method| NodeEvent::Event(method.to_owned(), None)).into()
+                }
                 Ok(Event::Closed(_)) | Err(RecvError::Closed) => return,
             };
             for word in said {
@@ -223,7 +258,9 @@ fn say_once(word: NodeEvent) -> Pieces {
 }
 
 /// What `work` says, with signs of life in between. Whoever drops the stream ends the work.
-fn say<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(mpsc::Sender<NodeEvent>) -> F) -> Pieces {
+fn say<F: Future<Output = ()> + Send + 'static>(
+    work: impl FnOnce(mpsc::Sender<NodeEvent>) -> F,
+) -> Pieces {
     let (sender, words) = mpsc::channel(WAITING);
     let working = AbortOnDropHandle::new(tokio::spawn(work(sender)));
     let spoken = stream::unfold((words, working), |(mut words, working)| async move {

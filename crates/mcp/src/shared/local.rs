@@ -1,5 +1,6 @@
-//! The connection to a shared child of this node, for those here and at other nodes. Its one special matter are subscriptions: the server
-//! knows of one subscriber, so who else wants a resource is counted here, by node.
+//! The connection to a shared child of this node, for those here and at other nodes. Its one
+//! special matter are subscriptions: the server knows of one subscriber, so who else wants a
+//! resource is counted here, by node.
 
 use std::{
     any::Any,
@@ -36,7 +37,12 @@ impl Local {
         params: Option<Payload>,
         call: Call,
     ) -> Result<Outcome, UpstreamError> {
-        let uri = || params.as_ref().and_then(|params| wire::params_head(params).ok()?.uri).unwrap_or_default();
+        let uri = || {
+            params
+                .as_ref()
+                .and_then(|params| wire::params_head(params).ok()?.uri)
+                .unwrap_or_default()
+        };
         match method {
             method::RESOURCES_SUBSCRIBE => {
                 let uri = uri();
@@ -47,7 +53,9 @@ impl Local {
                 }
                 answer
             }
-            method::RESOURCES_UNSUBSCRIBE if !self.leave(&uri(), whose) => Ok(Outcome::Result(wire::object(&[]))),
+            method::RESOURCES_UNSUBSCRIBE if !self.leave(&uri(), whose) => {
+                Ok(Outcome::Result(wire::object(&[])))
+            }
             _ => self.connection.request(method, params, call).await,
         }
     }
@@ -56,11 +64,18 @@ impl Local {
     pub(super) async fn release(&self, whose: u64) {
         let wanted: Vec<_> = {
             let subscribers = locked(&self.subscribers);
-            subscribers.iter().filter(|(_, those)| those.contains(&whose)).map(|(uri, _)| uri.clone()).collect()
+            subscribers
+                .iter()
+                .filter(|(_, those)| those.contains(&whose))
+                .map(|(uri, _)| uri.clone())
+                .collect()
         };
         for uri in wanted {
             let params = wire::object(&[("uri", &wire::quote(&uri))]);
-            if let Err(error) = self.request_of(whose, method::RESOURCES_UNSUBSCRIBE, Some(params), Call::default()).await {
+            if let Err(error) = self
+                .request_of(whose, method::RESOURCES_UNSUBSCRIBE, Some(params), Call::default())
+                .await
+            {
                 tracing::debug!(server = %self.connection.key().server, %error, "a server was not told");
             }
         }
@@ -89,7 +104,12 @@ impl Peer for Local {
         self.connection.key()
     }
 
-    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+    async fn request(
+        &self,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
         self.request_of(OURS, method, params, call).await
     }
 

@@ -1,4 +1,5 @@
-//! The port to the other nodes: which one owns a server, and the way there. How requests travel, and how an owner is found, is not known here.
+//! The port to the other nodes: which one owns a server, and the way there. How requests travel,
+//! and how an owner is found, is not known here.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,5 +35,10 @@ pub trait Owners: Send + Sync {
     /// What was said of the owner was wrong.
     fn ask_again(&self, server: &ServerName);
 
-    async fn send(&self, to: &Node, server: &ServerName, request: Bytes) -> Result<Pieces, Undelivered>;
+    async fn send(
+        &self,
+        to: &Node,
+        server: &ServerName,
+        request: Bytes,
+    ) -> Result<Pieces, Undelivered>;
 }

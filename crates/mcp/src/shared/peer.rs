@@ -1,4 +1,5 @@
-//! A shared server that runs at another node: the hub asks this peer, which has the owner ask the server.
+//! A shared server that runs at another node: the hub asks this peer, which has the owner ask the
+//! server.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -16,7 +17,10 @@ use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
     spec::ServerSpec,
-    upstream::{Activity, Call, CallEvent, ConnectionKey, Event, Hold, Owner, ServerInfo, UpstreamError, servers::Peer},
+    upstream::{
+        Activity, Call, CallEvent, ConnectionKey, Event, Hold, Owner, ServerInfo, UpstreamError,
+        servers::Peer,
+    },
     wire::{Outcome, Payload},
 };
 
@@ -82,7 +86,9 @@ impl RelayedPeer {
             era: Era::Modern,
         };
         let way = Way { owners: Arc::clone(owners), node: node.clone(), server, max };
-        let Ok(mut frames) = way.send(&NodeRequest::Attach).await else { return Ok(Attached::Undelivered) };
+        let Ok(mut frames) = way.send(&NodeRequest::Attach).await else {
+            return Ok(Attached::Undelivered);
+        };
         let (attachment, info) = match next(&mut frames).await {
             Some(NodeEvent::Attached(attachment, info)) => (attachment, info),
             Some(NodeEvent::Failed(error)) => return Err(error),
@@ -90,18 +96,35 @@ impl RelayedPeer {
             _ => return Ok(Attached::Undelivered),
         };
         tracing::debug!(server = %key.server, node = %node.id, "a shared server runs at another node");
-        let (events, closed, activity) = (broadcast::channel(EVENTS).0, CancellationToken::new(), Arc::<Activity>::default());
-        let heard = listen(frames, events.clone(), closed.clone(), Arc::clone(&activity), spec.idle_timeout);
+        let (events, closed, activity) =
+            (broadcast::channel(EVENTS).0, CancellationToken::new(), Arc::<Activity>::default());
+        let heard = listen(
+            frames,
+            events.clone(),
+            closed.clone(),
+            Arc::clone(&activity),
+            spec.idle_timeout,
+        );
         let listening = AbortOnDropHandle::new(tokio::spawn(heard));
         let way = Arc::new(way);
-        Ok(Attached::Peer(Arc::new(Self { key, info, attachment, way, events, closed, activity, _listening: listening })))
+        Ok(Attached::Peer(Arc::new(Self {
+            key,
+            info,
+            attachment,
+            way,
+            events,
+            closed,
+            activity,
+            _listening: listening,
+        })))
     }
 
     pub(super) fn is_at(&self, node: &Node) -> bool {
         self.way.node.id == node.id
     }
 
-    /// Sends what the server is asked. If it did not arrive, whoever asks may ask on a new connection: at the next owner.
+    /// Sends what the server is asked. If it did not arrive, whoever asks may ask on a new
+    /// connection: at the next owner.
     async fn ask(&self, order: &NodeRequest) -> Result<Frames, UpstreamError> {
         if self.is_closed() {
             return Err(UpstreamError::SessionExpired);
@@ -137,7 +160,8 @@ impl RelayedPeer {
     }
 }
 
-/// Passes on what the server says to everybody, until the owner says no more or nobody has needed the server for `idle`.
+/// Passes on what the server says to everybody, until the owner says no more or nobody has needed
+/// the server for `idle`.
 async fn listen(
     mut frames: Frames,
     events: broadcast::Sender<Event>,
@@ -182,7 +206,9 @@ impl RelayedPeer {
                 Some(NodeEvent::Failed(error)) => return Err(error),
                 Some(NodeEvent::Unknown) => return Err(self.gone()),
                 Some(NodeEvent::Progress(params)) => CallEvent::Progress(params),
-                Some(NodeEvent::Notification(method, params)) => CallEvent::Notification { method, params },
+                Some(NodeEvent::Notification(method, params)) => {
+                    CallEvent::Notification { method, params }
+                }
                 _ => return Err(UpstreamError::Lost),
             };
             if let Some(listener) = &call.call_events {
@@ -203,9 +229,19 @@ impl Peer for RelayedPeer {
         &self.key
     }
 
-    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+    async fn request(
+        &self,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
         let _busy = Hold::new(&self.activity);
-        let asked = Asked { method: method.to_owned(), params, wants_events: call.call_events.is_some(), timeout: call.timeout };
+        let asked = Asked {
+            method: method.to_owned(),
+            params,
+            wants_events: call.call_events.is_some(),
+            timeout: call.timeout,
+        };
         let order = NodeRequest::Request(self.attachment, asked);
         let frames = tokio::select! {
             biased;
@@ -222,7 +258,9 @@ impl Peer for RelayedPeer {
 
     async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
         let _busy = Hold::new(&self.activity);
-        let told = self.told(&NodeRequest::FollowTask(self.attachment, task.to_owned(), is_wanted)).await?;
+        let told = self
+            .told(&NodeRequest::FollowTask(self.attachment, task.to_owned(), is_wanted))
+            .await?;
         Ok(matches!(told, NodeEvent::Followed(true)))
     }
 

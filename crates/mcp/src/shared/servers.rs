@@ -30,7 +30,8 @@ use crate::{
     },
 };
 
-/// How long an owner that cannot be reached is tried: longer than it takes to notice that it is dead.
+/// How long an owner that cannot be reached is tried: longer than it takes to notice that it is
+/// dead.
 const PATIENCE: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -66,9 +67,14 @@ impl SharedServers {
         let _ = self.owners.set(owners);
     }
 
-    /// Does what another node wants of a server that this node owns. `None`: not any more, since this node is going to stop; nothing has
-    /// been done.
-    pub fn take(&self, server: &ServerName, request: &Bytes, leaving: &CancellationToken) -> Option<Pieces> {
+    /// Does what another node wants of a server that this node owns. `None`: not any more, since
+    /// this node is going to stop; nothing has been done.
+    pub fn take(
+        &self,
+        server: &ServerName,
+        request: &Bytes,
+        leaving: &CancellationToken,
+    ) -> Option<Pieces> {
         self.host.take(server, request, leaving)
     }
 
@@ -87,7 +93,12 @@ impl SharedServers {
         self.upstreams.close_shared(server).await;
     }
 
-    async fn peer(&self, spec: &ServerSpec, owners: &Arc<dyn Owners>, holder: &Holder) -> Result<Arc<dyn Peer>, UpstreamError> {
+    async fn peer(
+        &self,
+        spec: &ServerSpec,
+        owners: &Arc<dyn Owners>,
+        holder: &Holder,
+    ) -> Result<Arc<dyn Peer>, UpstreamError> {
         let server = &spec.name;
         let until = Instant::now() + PATIENCE;
         loop {
@@ -104,7 +115,11 @@ impl SharedServers {
         }
     }
 
-    async fn found(&self, spec: &ServerSpec, owners: &Arc<dyn Owners>) -> Result<Found, UpstreamError> {
+    async fn found(
+        &self,
+        spec: &ServerSpec,
+        owners: &Arc<dyn Owners>,
+    ) -> Result<Found, UpstreamError> {
         let slot = Arc::clone(locked(&self.away).entry(spec.name.clone()).or_default());
         let mut slot = slot.lock().await;
         // Asked only now: after the wait there may be another owner.
@@ -132,7 +147,8 @@ impl SharedServers {
             return Ok(Attached::Peer(Arc::clone(peer)));
         }
         *slot = None;
-        let attached = RelayedPeer::attach(spec, node, owners, self.upstreams.max_message()).await?;
+        let attached =
+            RelayedPeer::attach(spec, node, owners, self.upstreams.max_message()).await?;
         if let Attached::Peer(peer) = &attached {
             *slot = Some(Arc::clone(peer));
         }
@@ -142,7 +158,11 @@ impl SharedServers {
 
 #[async_trait]
 impl Servers for SharedServers {
-    async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<dyn Peer>, UpstreamError> {
+    async fn connection(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+    ) -> Result<Arc<dyn Peer>, UpstreamError> {
         if let Some(owners) = self.owners.get()
             && let Some(spec) = self.upstreams.find_shared_child(server)
         {

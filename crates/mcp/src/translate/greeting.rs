@@ -9,17 +9,26 @@ use crate::{
 /// Capabilities that were moved out of the core protocol.
 const LEGACY_ONLY: [&str; 1] = ["tasks"];
 
-/// To a legacy client that has agreed on `revision`: the server's own words, as far as it used the same ones.
+/// To a legacy client that has agreed on `revision`: the server's own words, as far as it used the
+/// same ones.
 pub(crate) fn to_initialize(info: &ServerInfo, revision: &str) -> Result<Payload, WireError> {
     let revision = wire::quote(revision);
     if info.era == Era::Legacy {
-        return wire::replace_member(&info.raw, &["protocolVersion"], &Payload::trusted(revision.into()));
+        return wire::replace_member(
+            &info.raw,
+            &["protocolVersion"],
+            &Payload::trusted(revision.into()),
+        );
     }
-    let nobody = Payload::trusted(bytes::Bytes::from_static(br#"{"name":"unnamed","version":"0"}"#));
+    let nobody =
+        Payload::trusted(bytes::Bytes::from_static(br#"{"name":"unnamed","version":"0"}"#));
     let server_info = if info.server_info.as_str() == "{}" { &nobody } else { &info.server_info };
     let instructions = info.instructions.as_deref().map(wire::quote);
-    let mut members =
-        vec![("protocolVersion", &*revision), ("capabilities", info.capabilities.as_str()), ("serverInfo", server_info.as_str())];
+    let mut members = vec![
+        ("protocolVersion", &*revision),
+        ("capabilities", info.capabilities.as_str()),
+        ("serverInfo", server_info.as_str()),
+    ];
     members.extend(instructions.as_deref().map(|text| ("instructions", text)));
     Ok(wire::object(&members))
 }
@@ -32,7 +41,8 @@ pub(crate) fn to_discover(info: &ServerInfo) -> Result<Payload, WireError> {
     }
     let capabilities = wire::without_members(&info.capabilities, &LEGACY_ONLY)?;
     let instructions = info.instructions.as_deref().map(wire::quote);
-    let mut members = vec![("supportedVersions", supported.as_str()), ("capabilities", capabilities.as_str())];
+    let mut members =
+        vec![("supportedVersions", supported.as_str()), ("capabilities", capabilities.as_str())];
     members.extend(instructions.as_deref().map(|text| ("instructions", text)));
     Ok(wire::object(&members))
 }

@@ -1,5 +1,5 @@
-//! What a server wants to know in the middle of a request: a request of its own in the legacy era, `input_required` in the modern one
-//! (MCP 2026-07-28, multi round-trip requests).
+//! What a server wants to know in the middle of a request: a request of its own in the legacy era,
+//! `input_required` in the modern one (MCP 2026-07-28, multi round-trip requests).
 
 use std::collections::HashSet;
 
@@ -74,25 +74,43 @@ fn written(request: &InputRequest) -> Payload {
 }
 
 /// The members of the retry: what was found out, and the server's state.
-pub(crate) fn retry(answers: &[(String, Payload)], state: Option<&Payload>) -> Vec<(&'static str, Payload)> {
-    let answers: Vec<_> = answers.iter().map(|(key, answer)| (key.as_str(), answer.as_str())).collect();
+pub(crate) fn retry(
+    answers: &[(String, Payload)],
+    state: Option<&Payload>,
+) -> Vec<(&'static str, Payload)> {
+    let answers: Vec<_> =
+        answers.iter().map(|(key, answer)| (key.as_str(), answer.as_str())).collect();
     let mut members = vec![("inputResponses", wire::object(&answers))];
     members.extend(state.map(|state| ("requestState", state.clone())));
     members
 }
 
 /// To a legacy client: a page to visit has an id there (2025-11-25), which the modern era dropped.
-pub(crate) fn params_to_legacy(request: &InputRequest, id: &str) -> Result<Option<Payload>, WireError> {
+pub(crate) fn params_to_legacy(
+    request: &InputRequest,
+    id: &str,
+) -> Result<Option<Payload>, WireError> {
     let Some(params) = &request.params else { return Ok(None) };
     let is_url = request.method == method::ELICITATION_CREATE
-        && wire::members(params)?.iter().any(|(key, value)| key == "mode" && value.as_str() == "\"url\"");
-    if is_url { wire::with_members(params, &[("elicitationId", &wire::quote(id))]).map(Some) } else { Ok(Some(params.clone())) }
+        && wire::members(params)?
+            .iter()
+            .any(|(key, value)| key == "mode" && value.as_str() == "\"url\"");
+    if is_url {
+        wire::with_members(params, &[("elicitationId", &wire::quote(id))]).map(Some)
+    } else {
+        Ok(Some(params.clone()))
+    }
 }
 
 /// To a modern client: without the members that only the handshake era had.
-pub(crate) fn params_to_modern(method: &str, params: Option<&Payload>) -> Result<Option<Payload>, WireError> {
+pub(crate) fn params_to_modern(
+    method: &str,
+    params: Option<&Payload>,
+) -> Result<Option<Payload>, WireError> {
     match params {
-        Some(params) if method == method::ELICITATION_CREATE => without_elicitation_id(params).map(Some),
+        Some(params) if method == method::ELICITATION_CREATE => {
+            without_elicitation_id(params).map(Some)
+        }
         other => Ok(other.cloned()),
     }
 }
@@ -101,8 +119,12 @@ pub(crate) fn without_elicitation_id(params: &Payload) -> Result<Payload, WireEr
     wire::without_members(params, &["elicitationId", "task"])
 }
 
-/// What the client found out, by key. Keys that nobody asked for are passed over, as the specification says.
-pub(crate) fn answers(responses: &Payload, asked: &HashSet<&str>) -> Result<Vec<(String, Payload)>, WireError> {
+/// What the client found out, by key. Keys that nobody asked for are passed over, as the
+/// specification says.
+pub(crate) fn answers(
+    responses: &Payload,
+    asked: &HashSet<&str>,
+) -> Result<Vec<(String, Payload)>, WireError> {
     let found = wire::members(responses)?.into_iter().filter(|(key, _)| asked.contains(&**key));
     found
         .map(|(key, value)| {

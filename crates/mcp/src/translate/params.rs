@@ -15,16 +15,22 @@ pub(crate) struct Speaker {
     pub(crate) level: Option<&'static str>,
 }
 
-/// To a legacy server: without what only a modern one understands. What the client means for the server itself stays.
+/// To a legacy server: without what only a modern one understands. What the client means for the
+/// server itself stays.
 pub(crate) fn to_legacy(params: Option<&Payload>) -> Result<Option<Payload>, WireError> {
     let Some(params) = params else { return Ok(None) };
-    let own = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
+    let own =
+        [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
     let params = wire::without_members(params, &["inputResponses", "requestState"])?;
     wire::without_meta(&params, &own).map(Some)
 }
 
 /// To a modern server: with what the handshake said. `more` is added at the top.
-pub(crate) fn to_modern(params: Option<&Payload>, speaker: &Speaker, more: &[(&str, &str)]) -> Result<Payload, WireError> {
+pub(crate) fn to_modern(
+    params: Option<&Payload>,
+    speaker: &Speaker,
+    more: &[(&str, &str)],
+) -> Result<Payload, WireError> {
     let level = speaker.level.map(wire::quote);
     let version = wire::quote(era::MODERN);
     let mut members = vec![

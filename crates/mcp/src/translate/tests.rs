@@ -1,4 +1,5 @@
-//! The tables of the translation, and for any JSON whatever that what is none of our business comes through.
+//! The tables of the translation, and for any JSON whatever that what is none of our business comes
+//! through.
 
 use std::collections::HashSet;
 
@@ -28,15 +29,29 @@ const META: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io
 
 #[test]
 fn parameters_lose_and_gain_what_the_eras_differ_in() {
-    let modern = format!(r#"{{"name":"t","arguments":{{"n":1.50}},"_meta":{{"progressToken":"p",{META}}}}}"#);
+    let modern = format!(
+        r#"{{"name":"t","arguments":{{"n":1.50}},"_meta":{{"progressToken":"p",{META}}}}}"#
+    );
     let legacy = r#"{"name":"t","arguments":{"n":1.50},"_meta":{"progressToken":"p"}}"#;
     assert_eq!(params::to_legacy(Some(&payload(&modern))).unwrap().unwrap().as_str(), legacy);
-    assert_eq!(params::to_modern(Some(&payload(legacy)), &speaker(), &[]).unwrap().as_str(), modern);
+    assert_eq!(
+        params::to_modern(Some(&payload(legacy)), &speaker(), &[]).unwrap().as_str(),
+        modern
+    );
     let alone = format!(r#"{{"uri":"a:b","_meta":{{{META}}}}}"#);
-    assert_eq!(params::to_legacy(Some(&payload(&alone))).unwrap().unwrap().as_str(), r#"{"uri":"a:b"}"#);
-    assert_eq!(params::to_modern(None, &speaker(), &[("x", "1")]).unwrap().as_str(), format!(r#"{{"_meta":{{{META}}},"x":1}}"#));
+    assert_eq!(
+        params::to_legacy(Some(&payload(&alone))).unwrap().unwrap().as_str(),
+        r#"{"uri":"a:b"}"#
+    );
+    assert_eq!(
+        params::to_modern(None, &speaker(), &[("x", "1")]).unwrap().as_str(),
+        format!(r#"{{"_meta":{{{META}}},"x":1}}"#)
+    );
     let retry = r#"{"name":"t","inputResponses":{},"requestState":"s"}"#;
-    assert_eq!(params::to_legacy(Some(&payload(retry))).unwrap().unwrap().as_str(), r#"{"name":"t"}"#);
+    assert_eq!(
+        params::to_legacy(Some(&payload(retry))).unwrap().unwrap().as_str(),
+        r#"{"name":"t"}"#
+    );
 }
 
 #[test]
@@ -45,8 +60,16 @@ fn results_lose_and_gain_what_the_eras_differ_in() {
     let nobody = payload("{}");
     for (method, legacy, modern) in [
         ("tools/call", r#"{"content":[1.0]}"#, r#"{"content":[1.0],"resultType":"complete"}"#),
-        ("tools/list", r#"{"tools":[]}"#, r#"{"tools":[],"resultType":"complete","ttlMs":60000,"cacheScope":"private"}"#),
-        ("resources/read", r#"{"contents":[]}"#, r#"{"contents":[],"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#),
+        (
+            "tools/list",
+            r#"{"tools":[]}"#,
+            r#"{"tools":[],"resultType":"complete","ttlMs":60000,"cacheScope":"private"}"#,
+        ),
+        (
+            "resources/read",
+            r#"{"contents":[]}"#,
+            r#"{"contents":[],"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#,
+        ),
         ("x/y", "{}", r#"{"resultType":"complete"}"#),
     ] {
         assert_eq!(results::to_modern(method, &payload(legacy), &nobody).unwrap().as_str(), modern);
@@ -57,11 +80,21 @@ fn results_lose_and_gain_what_the_eras_differ_in() {
         assert_eq!(results::to_legacy(method, &told).unwrap().as_str(), legacy);
     }
     let task = r#"{"resultType":"task","taskId":"1","ttlMs":60000}"#;
-    assert_eq!(results::to_legacy("tools/call", &payload(task)).unwrap().as_str(), task, "what we do not know stays");
+    assert_eq!(
+        results::to_legacy("tools/call", &payload(task)).unwrap().as_str(),
+        task,
+        "what we do not know stays"
+    );
     let state = r#"{"taskId":"1","ttlMs":60000,"resultType":"complete"}"#;
-    assert_eq!(results::to_legacy("tasks/get", &payload(state)).unwrap().as_str(), r#"{"taskId":"1","ttlMs":60000}"#);
+    assert_eq!(
+        results::to_legacy("tasks/get", &payload(state)).unwrap().as_str(),
+        r#"{"taskId":"1","ttlMs":60000}"#
+    );
     let public = r#"{"tools":[],"ttlMs":5,"cacheScope":"public"}"#;
-    assert_eq!(results::made_private(&payload(public)).unwrap().as_str(), r#"{"tools":[],"ttlMs":5,"cacheScope":"private"}"#);
+    assert_eq!(
+        results::made_private(&payload(public)).unwrap().as_str(),
+        r#"{"tools":[],"ttlMs":5,"cacheScope":"private"}"#
+    );
 }
 
 #[test]
@@ -84,10 +117,16 @@ fn pages_to_visit_become_questions() {
     let pages = errors::url_elicitations(&error).unwrap();
     assert_eq!(pages.len(), 1);
     assert_eq!(pages[0].method, "elicitation/create");
-    assert_eq!(pages[0].params.as_ref().unwrap().as_str(), r#"{"mode":"url","url":"https://x.example","message":"go"}"#);
+    assert_eq!(
+        pages[0].params.as_ref().unwrap().as_str(),
+        r#"{"mode":"url","url":"https://x.example","message":"go"}"#
+    );
     assert!(errors::url_elicitations(&payload(r#"{"code":-32042,"message":"m"}"#)).is_none());
     let legacy = input::params_to_legacy(&pages[0], "id-1").unwrap().unwrap();
-    assert_eq!(legacy.as_str(), r#"{"mode":"url","url":"https://x.example","message":"go","elicitationId":"id-1"}"#);
+    assert_eq!(
+        legacy.as_str(),
+        r#"{"mode":"url","url":"https://x.example","message":"go","elicitationId":"id-1"}"#
+    );
     let back = input::params_to_modern("elicitation/create", Some(&legacy)).unwrap();
     assert_eq!(back, pages[0].params);
 }
@@ -96,13 +135,24 @@ fn pages_to_visit_become_questions() {
 fn questions_are_written_and_read() {
     let asked = [
         InputRequest { key: "a \" b".to_owned(), method: "roots/list".to_owned(), params: None },
-        InputRequest { key: "e".to_owned(), method: "elicitation/create".to_owned(), params: Some(payload(r#"{"n":1.0}"#)) },
+        InputRequest {
+            key: "e".to_owned(),
+            method: "elicitation/create".to_owned(),
+            params: Some(payload(r#"{"n":1.0}"#)),
+        },
     ];
     let written = input::write(&asked, "sta\"te");
     assert_eq!(results::result_type(&written).unwrap().as_deref(), Some("input_required"));
     let read = input::read(&written).unwrap();
-    assert_eq!((read.requests.as_slice(), read.state.unwrap().as_str()), (&asked[..], r#""sta\"te""#));
-    for bad in [r#"{"inputRequests":[]}"#, r#"{"inputRequests":{"a":{}}}"#, r#"{"inputRequests":{"a":{"method":1}}}"#] {
+    assert_eq!(
+        (read.requests.as_slice(), read.state.unwrap().as_str()),
+        (&asked[..], r#""sta\"te""#)
+    );
+    for bad in [
+        r#"{"inputRequests":[]}"#,
+        r#"{"inputRequests":{"a":{}}}"#,
+        r#"{"inputRequests":{"a":{"method":1}}}"#,
+    ] {
         assert!(input::read(&payload(bad)).is_err(), "{bad}");
     }
     let keys = HashSet::from(["e"]);
@@ -111,7 +161,10 @@ fn questions_are_written_and_read() {
     assert!(input::answers(&payload(r#"{"e":12345}"#), &keys).is_err());
     let retry = input::retry(&answers, Some(&payload("\"s\"")));
     let retry: Vec<_> = retry.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    assert_eq!(retry, [("inputResponses", r#"{"e":{"action":"accept"}}"#), ("requestState", "\"s\"")]);
+    assert_eq!(
+        retry,
+        [("inputResponses", r#"{"e":{"action":"accept"}}"#), ("requestState", "\"s\"")]
+    );
 }
 
 #[test]
@@ -122,7 +175,9 @@ fn servers_introduce_themselves_in_the_words_of_the_client() {
         capabilities: payload(r#"{"tools":{},"tasks":{}}"#),
         server_info: payload(r#"{"name":"s"}"#),
         instructions: Some("do".to_owned()),
-        raw: payload(r#"{"odd":1.0,"protocolVersion":"2025-06-18","capabilities":{"tools":{},"tasks":{}}}"#),
+        raw: payload(
+            r#"{"odd":1.0,"protocolVersion":"2025-06-18","capabilities":{"tools":{},"tasks":{}}}"#,
+        ),
     };
     assert_eq!(
         greeting::to_initialize(&legacy, "2025-03-26").unwrap().as_str(),
@@ -130,17 +185,31 @@ fn servers_introduce_themselves_in_the_words_of_the_client() {
     );
     let discovered: Value = greeting::to_discover(&legacy).unwrap().read().unwrap();
     assert_eq!(discovered["capabilities"], json!({"tools": {}}));
-    assert_eq!((&discovered["instructions"], &discovered["supportedVersions"][0]), (&json!("do"), &json!("2026-07-28")));
-    let raw = payload(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"odd":1.0}"#);
-    let modern =
-        ServerInfo { era: Era::Modern, capabilities: payload(r#"{"tools":{}}"#), server_info: payload("{}"), raw, ..legacy };
+    assert_eq!(
+        (&discovered["instructions"], &discovered["supportedVersions"][0]),
+        (&json!("do"), &json!("2026-07-28"))
+    );
+    let raw =
+        payload(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"odd":1.0}"#);
+    let modern = ServerInfo {
+        era: Era::Modern,
+        capabilities: payload(r#"{"tools":{}}"#),
+        server_info: payload("{}"),
+        raw,
+        ..legacy
+    };
     let greeted: Value = greeting::to_initialize(&modern, "2025-11-25").unwrap().read().unwrap();
     assert_eq!(
         greeted,
         json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "unnamed", "version": "0"},
             "instructions": "do"})
     );
-    assert!(greeting::to_discover(&modern).unwrap().as_str().ends_with(r#""capabilities":{"tools":{}},"odd":1.0}"#));
+    assert!(
+        greeting::to_discover(&modern)
+            .unwrap()
+            .as_str()
+            .ends_with(r#""capabilities":{"tools":{}},"odd":1.0}"#)
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

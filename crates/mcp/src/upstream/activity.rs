@@ -1,5 +1,5 @@
-//! How many users a connection has, and since when it has none. The pool closes it by that, next door in
-//! [`super::pool`].
+//! How many users a connection has, and since when it has none. The pool closes it by that, next
+//! door in [`super::pool`].
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,5 @@
-//! One call, from its request to its answer. What the server says about it meanwhile is next door, in
-//! [`super::call_event`]; what a modern request must carry, in [`super::modern`].
+//! One call, from its request to its answer. What the server says about it meanwhile is next door,
+//! in [`super::call_event`]; what a modern request must carry, in [`super::modern`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,8 +27,8 @@ const CANCEL_NOTICE: Duration = Duration::from_secs(5);
 /// Options of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Call {
-    /// Receives what the server sends about this call before its answer. Without it, requests of the server
-    /// about this call are refused.
+    /// Receives what the server sends about this call before its answer. Without it, requests of
+    /// the server about this call are refused.
     pub call_events: Option<mpsc::Sender<CallEvent>>,
     /// Whose call it is.
     pub speaker: Speaker,
@@ -67,7 +67,8 @@ pub(super) async fn ask(
         Some(known) => known.progress_token,
         None => params.as_ref().map(wire::progress_token).transpose()?.flatten(),
     };
-    let Awaited { id, mut answer, clock } = inbox.register(call.call_events, call.speaker, token.clone())?;
+    let Awaited { id, mut answer, clock } =
+        inbox.register(call.call_events, call.speaker, token.clone())?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {
@@ -102,8 +103,8 @@ pub(super) async fn ask(
                     return Err(UpstreamError::protocol("the response ended without an answer"));
                 }
             }
-            // The server is not late while it waits for the client. The code that asks the client has a
-            // timeout of its own.
+            // The server is not late while it waits for the client. The code that asks the client
+            // has a timeout of its own.
             () = tokio::time::sleep_until(deadline) => {
                 if !clock.waits_for_client() {
                     return Err(UpstreamError::Timeout);
@@ -114,8 +115,8 @@ pub(super) async fn ask(
     }
 }
 
-/// A request in flight. When it is dropped before its answer (cancelled, timed out, caller gone), the inbox
-/// forgets it and the server is told.
+/// A request in flight. When it is dropped before its answer (cancelled, timed out, caller gone),
+/// the inbox forgets it and the server is told.
 struct InFlight<'a> {
     inbox: &'a Arc<Inbox>,
     link: &'a Arc<dyn Link>,

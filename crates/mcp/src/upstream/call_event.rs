@@ -1,5 +1,6 @@
-//! What a server sends about one call before its answer: progress, notifications and requests. Messages that
-//! belong to no call are next door: an [`super::Event`], or a request for [`super::ServerRequests`].
+//! What a server sends about one call before its answer: progress, notifications and requests.
+//! Messages that belong to no call are next door: an [`super::Event`], or a request for
+//! [`super::ServerRequests`].
 
 use portunus_core::ids::ServerName;
 use tokio::sync::oneshot;
@@ -10,8 +11,8 @@ use crate::wire::{self, Payload};
 /// One message of a server about a call under way.
 #[derive(Debug)]
 pub enum CallEvent {
-    /// The raw parameters of `notifications/progress`. Their token is the gateway's: the receiver puts the
-    /// caller's back.
+    /// The raw parameters of `notifications/progress`. Their token is the gateway's: the receiver
+    /// puts the caller's back.
     Progress(Payload),
     Notification {
         method: String,
@@ -21,7 +22,8 @@ pub enum CallEvent {
     Ask(ServerAsk),
 }
 
-/// A request of a server (`elicitation/create`, `sampling/createMessage`, `roots/list`), to be answered by the client.
+/// A request of a server (`elicitation/create`, `sampling/createMessage`, `roots/list`), to be
+/// answered by the client.
 #[derive(Debug)]
 pub struct ServerAsk {
     /// The server that asks.
@@ -32,7 +34,8 @@ pub struct ServerAsk {
 }
 
 impl ServerAsk {
-    /// The request, and the channel of its answer. A request that is dropped unanswered closes the channel.
+    /// The request, and the channel of its answer. A request that is dropped unanswered closes the
+    /// channel.
     ///
     /// It always has `params`, since some clients expect an object there (FB79).
     pub fn new(
@@ -68,7 +71,12 @@ mod tests {
     fn fb79_what_a_server_asks_has_params() {
         let params_of = |params| {
             let server = ServerName::parse("dice").unwrap();
-            ServerAsk::new(server, "roots/list".to_owned(), params).0.params.unwrap().as_str().to_owned()
+            ServerAsk::new(server, "roots/list".to_owned(), params)
+                .0
+                .params
+                .unwrap()
+                .as_str()
+                .to_owned()
         };
         assert_eq!(params_of(None), "{}");
         let given = Payload::from_json(r#"{"a":1}"#).unwrap();

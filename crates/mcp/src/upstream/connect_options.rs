@@ -1,4 +1,5 @@
-//! What every connection of the pool is made with. What the pool itself can be told is next door, in [`super::pool::Options`].
+//! What every connection of the pool is made with. What the pool itself can be told is next door,
+//! in [`super::pool::Options`].
 
 use std::{
     sync::{Arc, OnceLock},

@@ -1,6 +1,6 @@
-//! One live connection to a server, of either era. One call on it is next door, in [`super::call`]; the
-//! transport, in [`super::link`]; which holder gets which connection, in [`super::pool`]; what modern
-//! requests carry, in [`super::modern`].
+//! One live connection to a server, of either era. One call on it is next door, in [`super::call`];
+//! the transport, in [`super::link`]; which holder gets which connection, in [`super::pool`]; what
+//! modern requests carry, in [`super::modern`].
 
 use std::{
     sync::{Arc, Mutex},
@@ -40,9 +40,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(inbox: Arc<Inbox>, link: Arc<dyn Link>, info: ServerInfo, request_timeout: Duration) -> Self {
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        link: Arc<dyn Link>,
+        info: ServerInfo,
+        request_timeout: Duration,
+    ) -> Self {
         let listening = (info.era == Era::Modern).then(|| Listening::start(&inbox, &link, &info));
-        Self { inbox, link, info, activity: Arc::default(), request_timeout, record: Mutex::default(), listening }
+        Self {
+            inbox,
+            link,
+            info,
+            activity: Arc::default(),
+            request_timeout,
+            record: Mutex::default(),
+            listening,
+        }
     }
 
     pub fn info(&self) -> &ServerInfo {
@@ -57,14 +70,26 @@ impl Connection {
     ///
     /// The gateway's own progress token takes the place of the caller's. A modern server has no
     /// `resources/subscribe`: subscriptions go through the stream of its changes.
-    pub async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+    pub async fn request(
+        &self,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
         let _busy = self.hold();
         let Some(listening) = &self.listening else {
             return ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await;
         };
         if let method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE = method {
-            let uri = params.as_ref().map(wire::params_head).transpose()?.and_then(|head| head.uri).unwrap_or_default();
-            return listening.subscribe(uri, method == method::RESOURCES_SUBSCRIBE, self.request_timeout).await;
+            let uri = params
+                .as_ref()
+                .map(wire::params_head)
+                .transpose()?
+                .and_then(|head| head.uri)
+                .unwrap_or_default();
+            return listening
+                .subscribe(uri, method == method::RESOURCES_SUBSCRIBE, self.request_timeout)
+                .await;
         }
         let is_whole = match (&call.known, &params) {
             (Some(known), _) => known.says_revision,
@@ -74,7 +99,10 @@ impl Connection {
         let params = if is_whole {
             params
         } else {
-            Some(modern::own_params(params.as_ref(), &self.inbox.key.client_capabilities.capabilities())?)
+            Some(modern::own_params(
+                params.as_ref(),
+                &self.inbox.key.client_capabilities.capabilities(),
+            )?)
         };
         let mut headers = modern::headers(method, params.as_ref(), call.known.as_ref())?;
         headers.extend(call.headers);
@@ -82,22 +110,29 @@ impl Connection {
         ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await
     }
 
-    /// Subscribes to the changes of a task, or unsubscribes. `false`: the server does not announce them.
+    /// Subscribes to the changes of a task, or unsubscribes. `false`: the server does not announce
+    /// them.
     pub async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
         let _busy = self.hold();
         match &self.listening {
-            Some(listening) => listening.change(Subject::Task(task.to_owned()), is_wanted, self.request_timeout).await,
+            Some(listening) => {
+                listening
+                    .change(Subject::Task(task.to_owned()), is_wanted, self.request_timeout)
+                    .await
+            }
             None => Ok(false),
         }
     }
 
-    /// Subscribes to changes of lists, by the members of the filter, that the server may announce without
-    /// having declared it. What it does not agree to is not asked for again.
+    /// Subscribes to changes of lists, by the members of the filter, that the server may announce
+    /// without having declared it. What it does not agree to is not asked for again.
     pub async fn follow_lists(&self, members: &[&'static str]) {
         let Some(listening) = &self.listening else { return };
         let _busy = self.hold();
         for member in members {
-            if let Err(error) = listening.change(Subject::List(member), true, self.request_timeout).await {
+            if let Err(error) =
+                listening.change(Subject::List(member), true, self.request_timeout).await
+            {
                 tracing::debug!(server = %self.key().server, member, %error, "a server was not asked for changes of a list");
             }
         }
@@ -120,8 +155,8 @@ impl Connection {
         self.inbox.events()
     }
 
-    /// Is a call under way whose caller would miss the answer? Fetched lists and subscriptions do not count:
-    /// they can be asked for again.
+    /// Is a call under way whose caller would miss the answer? Fetched lists and subscriptions do
+    /// not count: they can be asked for again.
     pub(crate) fn is_at_work(&self) -> bool {
         self.inbox.has_heard_calls()
     }
@@ -135,8 +170,8 @@ impl Connection {
         self.inbox.closed().cancelled().await;
     }
 
-    /// Keeps the connection from being closed as idle, as a call in flight does. Receivers of its events need
-    /// it.
+    /// Keeps the connection from being closed as idle, as a call in flight does. Receivers of its
+    /// events need it.
     #[must_use]
     pub fn hold(&self) -> Hold {
         Hold::new(&self.activity)
@@ -147,8 +182,8 @@ impl Connection {
         drop(self.hold());
     }
 
-    /// Ends the connection and its session, unless a call is under way. A caller that was handed it just now
-    /// gets another.
+    /// Ends the connection and its session, unless a call is under way. A caller that was handed it
+    /// just now gets another.
     pub(crate) async fn end_if_idle(&self) -> bool {
         if self.is_calling() {
             return false;
@@ -158,8 +193,8 @@ impl Connection {
         self.inbox.expire_if_idle()
     }
 
-    /// Did the server ask something that could be about several calls? The next caller then gets a new
-    /// connection, which has no calls yet.
+    /// Did the server ask something that could be about several calls? The next caller then gets a
+    /// new connection, which has no calls yet.
     pub(super) fn is_spent(&self) -> bool {
         self.inbox.is_spent()
     }
@@ -174,7 +209,8 @@ impl Connection {
         self.inbox.is_awaited()
     }
 
-    /// Did the server end by itself, with nothing under way? Some servers do so after each call (FB39).
+    /// Did the server end by itself, with nothing under way? Some servers do so after each call
+    /// (FB39).
     pub(super) fn has_ended_well(&self) -> bool {
         self.inbox.has_ended_well()
     }
@@ -183,8 +219,8 @@ impl Connection {
         self.inbox.reason()
     }
 
-    /// Stores its session, if the server has one, for another process. `life` counts the processes that have
-    /// had it.
+    /// Stores its session, if the server has one, for another process. `life` counts the processes
+    /// that have had it.
     pub(super) async fn keep(&self, record: &Record, life: u32) {
         let Some(session) = self.link.session_id() else { return };
         let held = record.keep(&StoredConnection { session, info: self.info.clone(), life }).await;

@@ -34,7 +34,9 @@ pub enum UpstreamError {
     Busy,
     #[error("the server did not answer in time")]
     Timeout,
-    #[error("the connection to the server ended before it answered: the call may or may not have run")]
+    #[error(
+        "the connection to the server ended before it answered: the call may or may not have run"
+    )]
     Closed { detail: String },
     /// The server no longer has the session and did nothing: the request may be made again on a new
     /// connection.

@@ -1,12 +1,13 @@
-//! The id of an answer that is too large or too broken to be read: its caller then gets an error at once
-//! instead of a timeout. Messages that can be read are read in [`crate::wire`].
+//! The id of an answer that is too large or too broken to be read: its caller then gets an error at
+//! once instead of a timeout. Messages that can be read are read in [`crate::wire`].
 
 use crate::wire::id_as_u64;
 
 /// Longer ids are not the gateway's.
 const LONGEST_ID: usize = 32;
 
-/// Finds the number under the key `id` of the outermost object, byte by byte and without keeping the text.
+/// Finds the number under the key `id` of the outermost object, byte by byte and without keeping
+/// the text.
 #[derive(Default)]
 pub(super) struct IdFinder {
     depth: usize,
@@ -75,7 +76,9 @@ impl IdFinder {
             }
             b':' if self.depth == 1 => self.in_value = true,
             b',' if self.depth == 1 => self.end_member(),
-            _ if self.depth == 1 && self.in_value && !byte.is_ascii_whitespace() => self.id_byte(byte),
+            _ if self.depth == 1 && self.in_value && !byte.is_ascii_whitespace() => {
+                self.id_byte(byte);
+            }
             _ => {}
         }
     }

@@ -1,9 +1,10 @@
-//! Routes what a server sends: answers to their calls, messages about a call to the receiver of its events,
-//! the rest as an event or a request. Nothing here waits, so a slow caller does not hold up a connection that
-//! others share.
+//! Routes what a server sends: answers to their calls, messages about a call to the receiver of its
+//! events, the rest as an event or a request. Nothing here waits, so a slow caller does not hold up
+//! a connection that others share.
 //!
-//! Some transports carry messages about a call on the call's own stream, which names the call. On the others
-//! only progress does. The rest is never attributed by a guess (threats 49, 50): see [`calls`].
+//! Some transports carry messages about a call on the call's own stream, which names the call. On
+//! the others only progress does. The rest is never attributed by a guess (threats 49, 50): see
+//! [`calls`].
 
 mod calls;
 
@@ -54,8 +55,8 @@ pub enum Event {
         method: String,
         params: Option<Payload>,
     },
-    /// Progress of a call of this session that came after the answer, on another stream. It has the caller's
-    /// own token.
+    /// Progress of a call of this session that came after the answer, on another stream. It has the
+    /// caller's own token.
     LateProgress {
         session: Arc<str>,
         params: Payload,
@@ -66,7 +67,8 @@ pub enum Event {
 
 /// What the server asks of the gateway.
 pub(super) enum Ask {
-    /// The respondent is found when the request arrives: it cannot be about a call that begins later.
+    /// The respondent is found when the request arrives: it cannot be about a call that begins
+    /// later.
     Request(Request, Respondent),
     Cancelled(RequestId),
 }
@@ -89,8 +91,8 @@ pub(crate) struct Inbox {
 /// Who answers a request of the server.
 pub(super) enum Respondent {
     Caller(Asking),
-    /// It is about no call, on a connection of one session: [`ServerRequests`](super::ServerRequests) answers
-    /// it.
+    /// It is about no call, on a connection of one session:
+    /// [`ServerRequests`](super::ServerRequests) answers it.
     Handler,
     /// It can be attributed to no client; the text says why.
     Missing(&'static str),
@@ -127,8 +129,8 @@ impl Inbox {
         (Arc::new(inbox), asked)
     }
 
-    /// Sets the first id. Ids of an earlier process must not be used again in one session: a late answer
-    /// would end another call.
+    /// Sets the first id. Ids of an earlier process must not be used again in one session: a late
+    /// answer would end another call.
     pub(super) fn begin_at(&self, first: u64) {
         self.next_id.store(first, Ordering::Relaxed);
     }
@@ -140,8 +142,8 @@ impl Inbox {
 
     /// Registers a call. `token` is the caller's, for progress.
     ///
-    /// Ids are the gateway's own, so that callers of a shared connection cannot get each other's answers
-    /// (threat 37).
+    /// Ids are the gateway's own, so that callers of a shared connection cannot get each other's
+    /// answers (threat 37).
     pub(super) fn register(
         &self,
         call_events: Option<mpsc::Sender<CallEvent>>,
@@ -160,7 +162,10 @@ impl Inbox {
             return Err(UpstreamError::Busy);
         }
         let attribution = Attribution::of(speaker, id, call_events.is_some());
-        calls.insert(id, Pending { answer, call_events, clock: Arc::clone(&clock), attribution, token });
+        calls.insert(
+            id,
+            Pending { answer, call_events, clock: Arc::clone(&clock), attribution, token },
+        );
         Ok(Awaited { id, answer: awaited, clock })
     }
 
@@ -170,8 +175,14 @@ impl Inbox {
     }
 
     /// Opens the log of what reaches no client, unless it is open: `secrets` are taken out of it.
-    pub(super) fn open_log<'a>(&self, secrets: impl Iterator<Item = &'a SecretText>) -> Arc<ServerLog> {
-        Arc::clone(self.server_log.get_or_init(|| Arc::new(ServerLog::new(self.key.server.clone(), secrets))))
+    pub(super) fn open_log<'a>(
+        &self,
+        secrets: impl Iterator<Item = &'a SecretText>,
+    ) -> Arc<ServerLog> {
+        Arc::clone(
+            self.server_log
+                .get_or_init(|| Arc::new(ServerLog::new(self.key.server.clone(), secrets))),
+        )
     }
 
     /// The log of what reaches no client.
@@ -184,7 +195,8 @@ impl Inbox {
         self.spent.load(Ordering::Relaxed)
     }
 
-    /// Notes that the server is about to end with success, which is no failure while no call is under way.
+    /// Notes that the server is about to end with success, which is no failure while no call is
+    /// under way.
     pub(super) fn note_good_end(&self) {
         self.ended_well.store(!self.is_awaited(), Ordering::Relaxed);
     }
@@ -213,8 +225,8 @@ impl Inbox {
         self.events.subscribe()
     }
 
-    /// Takes one message from the server, or several in one array (revision 2025-03-26). `call` is the call
-    /// on whose own stream it came. What is no message is logged and dropped.
+    /// Takes one message from the server, or several in one array (revision 2025-03-26). `call` is
+    /// the call on whose own stream it came. What is no message is logged and dropped.
     pub(crate) fn deliver(&self, text: &Bytes, call: Option<u64>) {
         let text = if text.starts_with(BOM) { text.slice(BOM.len()..) } else { text.clone() };
         if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
@@ -235,7 +247,11 @@ impl Inbox {
             Ok(Message::Response(response)) => self.answer(response),
             Ok(Message::Notification(notification)) => self.notice(notification, call),
             Ok(Message::Request(request)) => {
-                let asked = if request.method == method::PING { Respondent::Handler } else { self.find_respondent(call) };
+                let asked = if request.method == method::PING {
+                    Respondent::Handler
+                } else {
+                    self.find_respondent(call)
+                };
                 self.ask(Ask::Request(request, asked));
             }
             // A line of a log may be JSON, with an `id` too (FB32).
@@ -245,7 +261,10 @@ impl Inbox {
             Err(error) => {
                 tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message");
                 if let Some(id) = IdFinder::of(text) {
-                    self.fail(id, UpstreamError::protocol(format!("an answer that cannot be read: {error}")));
+                    self.fail(
+                        id,
+                        UpstreamError::protocol(format!("an answer that cannot be read: {error}")),
+                    );
                 }
             }
         }
@@ -276,7 +295,9 @@ impl Inbox {
         match method.as_str() {
             notification::PROGRESS => self.progress(params),
             notification::CANCELLED => {
-                let id = params.and_then(|params| wire::params_head(&params).ok()).and_then(|head| head.request_id);
+                let id = params
+                    .and_then(|params| wire::params_head(&params).ok())
+                    .and_then(|head| head.request_id);
                 if let Some(id) = id {
                     self.ask(Ask::Cancelled(id));
                 }
@@ -284,15 +305,17 @@ impl Inbox {
             _ if is_of_all(&method) => self.tell(method, params),
             _ => match self.recipient(call, &method) {
                 // A receiver that is slow misses some of them.
-                Recipient::Call(call_events) => drop(call_events.try_send(CallEvent::Notification { method, params })),
+                Recipient::Call(call_events) => {
+                    drop(call_events.try_send(CallEvent::Notification { method, params }));
+                }
                 Recipient::Connection => self.tell(method, params),
                 Recipient::Log => self.log().unnamed(&method, params.as_ref()),
             },
         }
     }
 
-    /// Delivers late progress as an event. A client without a gateway gets it too, since its streams are
-    /// independent (FB85).
+    /// Delivers late progress as an event. A client without a gateway gets it too, since its
+    /// streams are independent (FB85).
     fn tell_late(&self, session: Arc<str>, own: &RequestId, params: &Payload) {
         if let Ok(params) = wire::replace_member(params, &[member::PROGRESS_TOKEN], own.payload()) {
             // There may be no receiver.
@@ -328,8 +351,12 @@ impl Inbox {
             None if method == notification::TASKS_STATUS => Recipient::Connection,
             None => match calls.subject(&self.key.owner) {
                 // The only session gets all but log messages beside its calls, as it always has.
-                Subject::Call(_) if is_one_sessions && method != notification::MESSAGE => Recipient::Connection,
-                Subject::Call(call) => call.call_events.clone().map_or(Recipient::Connection, Recipient::Call),
+                Subject::Call(_) if is_one_sessions && method != notification::MESSAGE => {
+                    Recipient::Connection
+                }
+                Subject::Call(call) => {
+                    call.call_events.clone().map_or(Recipient::Connection, Recipient::Call)
+                }
                 Subject::NoCall => Recipient::Connection,
                 Subject::Uncertain => Recipient::Log,
             },
@@ -362,7 +389,10 @@ impl Inbox {
 
     fn progress(&self, params: Option<Payload>) {
         let Some(params) = params else { return };
-        let token = wire::params_head(&params).ok().and_then(|head| head.progress_token).and_then(|token| token.as_u64());
+        let token = wire::params_head(&params)
+            .ok()
+            .and_then(|head| head.progress_token)
+            .and_then(|token| token.as_u64());
         let calls = self.calls();
         let Some(pending) = token.and_then(|token| calls.pending.get(&token)) else {
             if let Some((session, own)) = token.and_then(|token| calls.find_answered(token)) {
@@ -390,14 +420,16 @@ impl Inbox {
 
     /// Closes the inbox because the session is over: later calls may be made on a new connection.
     ///
-    /// So may `own`, the call whose request the server refused for that reason: nothing of it was done. Every
-    /// other call in flight may have run and is not made again (FB74).
+    /// So may `own`, the call whose request the server refused for that reason: nothing of it was
+    /// done. Every other call in flight may have run and is not made again (FB74).
     pub(crate) fn expire(&self, own: Option<u64>) {
         self.end(&UpstreamError::SessionExpired, |id| {
             if own == Some(id) {
                 UpstreamError::SessionExpired
             } else {
-                UpstreamError::closed("the session with the server ended while it worked on the call")
+                UpstreamError::closed(
+                    "the session with the server ended while it worked on the call",
+                )
             }
         });
     }

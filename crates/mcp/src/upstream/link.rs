@@ -1,5 +1,6 @@
-//! A transport as a [`super::Connection`] sees it: it sends messages, and puts those of the server into the
-//! [`super::inbox::Inbox`]. The transports are next door, in [`super::stdio`] and [`super::http`].
+//! A transport as a [`super::Connection`] sees it: it sends messages, and puts those of the server
+//! into the [`super::inbox::Inbox`]. The transports are next door, in [`super::stdio`] and
+//! [`super::http`].
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,8 +27,8 @@ impl Outgoing {
 
 #[async_trait]
 pub(crate) trait Link: Send + Sync {
-    /// Sends one message. Where [`Link::answers_inline`], the future of a request ends when its answer is in
-    /// the inbox.
+    /// Sends one message. Where [`Link::answers_inline`], the future of a request ends when its
+    /// answer is in the inbox.
     async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError>;
 
     /// Does the answer arrive while `send` runs, or on a stream of its own?
@@ -42,10 +43,12 @@ pub(crate) trait Link: Send + Sync {
     /// Switches to the modern era, once the server turned out to be of it.
     fn become_modern(&self) {}
 
-    /// Notes that the handshake is done, with the revision agreed on. The modern era has no handshake.
+    /// Notes that the handshake is done, with the revision agreed on. The modern era has no
+    /// handshake.
     fn complete_handshake(&self, protocol_version: &str);
 
-    /// Waits, for a limited time, until messages of the server outside of calls arrive, or turn out not to.
+    /// Waits, for a limited time, until messages of the server outside of calls arrive, or turn out
+    /// not to.
     ///
     /// Where they have a stream of their own, a request that the server makes sooner would be lost.
     async fn wait_until_listening(&self) {}

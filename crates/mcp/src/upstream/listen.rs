@@ -1,6 +1,6 @@
 //! The stream on which a modern server announces changes (MCP 2026-07-28, subscriptions): one
-//! `subscriptions/listen` at a time, opened again when another resource or task is wanted or when it breaks.
-//! Its messages are [`super::Event`]s, as those of a server of the legacy era.
+//! `subscriptions/listen` at a time, opened again when another resource or task is wanted or when
+//! it breaks. Its messages are [`super::Event`]s, as those of a server of the legacy era.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -42,8 +42,8 @@ pub(super) enum Subject {
     Resource(String),
     /// By its id: of the extension `io.modelcontextprotocol/tasks`.
     Task(String),
-    /// By the member of the filter: a list whose changes the server has not declared, but may announce
-    /// (FB42).
+    /// By the member of the filter: a list whose changes the server has not declared, but may
+    /// announce (FB42).
     List(&'static str),
 }
 
@@ -69,13 +69,17 @@ pub(super) struct Listening {
 impl Listening {
     /// Starts listening, until the connection closes.
     pub(super) fn start(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, info: &ServerInfo) -> Self {
-        let lists = LISTS
-            .iter()
-            .filter(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, capability::LIST_CHANGED));
+        let lists = LISTS.iter().filter(|(capability, ..)| {
+            capabilities::has_flag(&info.capabilities, capability, capability::LIST_CHANGED)
+        });
         let (wanted, on_wanted) = watch::channel(Wanted::default());
         let (on_settled, settled) = watch::channel(Settled::default());
-        let listener =
-            Listener { inbox: Arc::clone(inbox), link: Arc::clone(link), lists: lists.copied().collect(), settled: on_settled };
+        let listener = Listener {
+            inbox: Arc::clone(inbox),
+            link: Arc::clone(link),
+            lists: lists.copied().collect(),
+            settled: on_settled,
+        };
         let closed = inbox.closed().clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -87,17 +91,30 @@ impl Listening {
     }
 
     /// Does what `resources/subscribe` and `resources/unsubscribe` do in the legacy era.
-    pub(super) async fn subscribe(&self, uri: String, is_wanted: bool, timeout: Duration) -> Result<Outcome, UpstreamError> {
+    pub(super) async fn subscribe(
+        &self,
+        uri: String,
+        is_wanted: bool,
+        timeout: Duration,
+    ) -> Result<Outcome, UpstreamError> {
         if self.change(Subject::Resource(uri), is_wanted, timeout).await? {
             return Ok(Outcome::Result(wire::object(&[])));
         }
-        let refusal = RpcError::new(code::INVALID_PARAMS, "the server does not tell of changes of this resource");
+        let refusal = RpcError::new(
+            code::INVALID_PARAMS,
+            "the server does not tell of changes of this resource",
+        );
         Ok(Outcome::Error(refusal.object()))
     }
 
-    /// Subscribes to a subject, or unsubscribes. Returns when the server has answered; `false`: it did not
-    /// agree.
-    pub(super) async fn change(&self, subject: Subject, is_wanted: bool, timeout: Duration) -> Result<bool, UpstreamError> {
+    /// Subscribes to a subject, or unsubscribes. Returns when the server has answered; `false`: it
+    /// did not agree.
+    pub(super) async fn change(
+        &self,
+        subject: Subject,
+        is_wanted: bool,
+        timeout: Duration,
+    ) -> Result<bool, UpstreamError> {
         let mut turn = 0;
         self.wanted.send_modify(|wanted| {
             wanted.turn += 1;
@@ -112,8 +129,12 @@ impl Listening {
             return Ok(true);
         }
         let mut settled = self.settled.clone();
-        let settled = tokio::time::timeout(timeout, settled.wait_for(|settled| settled.turn >= turn)).await;
-        let settled = settled.map_err(|_| UpstreamError::Timeout)?.map_err(|_| UpstreamError::closed("closed"))?.clone();
+        let settled =
+            tokio::time::timeout(timeout, settled.wait_for(|settled| settled.turn >= turn)).await;
+        let settled = settled
+            .map_err(|_| UpstreamError::Timeout)?
+            .map_err(|_| UpstreamError::closed("closed"))?
+            .clone();
         if settled.subjects.contains(&subject) {
             return Ok(true);
         }
@@ -182,7 +203,8 @@ impl Listener {
             if is_open {
                 // No stream announced the changes of the meantime, so all lists count as changed.
                 let is_told = |member| {
-                    self.lists.iter().any(|(_, declared, _)| *declared == member) || agreed_lists.contains(&Subject::List(member))
+                    self.lists.iter().any(|(_, declared, _)| *declared == member)
+                        || agreed_lists.contains(&Subject::List(member))
                 };
                 for (_, _, notification) in LISTS.iter().filter(|(_, member, _)| is_told(*member)) {
                     self.inbox.tell((*notification).to_owned(), None);
@@ -214,7 +236,8 @@ impl Listener {
         let params = Payload::from_value(&json!({ (member::NOTIFICATIONS): wanted }));
         let (inbox, link) = (Arc::clone(&self.inbox), Arc::clone(&self.link));
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let params = modern::own_params(Some(&params), &inbox.key.client_capabilities.capabilities())?;
+            let params =
+                modern::own_params(Some(&params), &inbox.key.client_capabilities.capabilities())?;
             let headers = modern::headers(method::SUBSCRIPTIONS_LISTEN, Some(&params), None)?;
             let call = Call { timeout: Some(FOREVER), headers, ..Call::default() };
             ask(&inbox, &link, method::SUBSCRIPTIONS_LISTEN, Some(params), call, FOREVER).await
@@ -226,14 +249,22 @@ impl Listener {
 async fn acknowledged(events: &mut broadcast::Receiver<Event>) -> BTreeSet<Subject> {
     loop {
         match events.recv().await {
-            Ok(Event::Notification { method, params }) if method == notification::SUBSCRIPTIONS_ACKNOWLEDGED => {
-                let agreed: Value = params.and_then(|params| params.read().ok()).unwrap_or_default();
+            Ok(Event::Notification { method, params })
+                if method == notification::SUBSCRIPTIONS_ACKNOWLEDGED =>
+            {
+                let agreed: Value =
+                    params.and_then(|params| params.read().ok()).unwrap_or_default();
                 let names = |member: &str| {
-                    let names = agreed[member::NOTIFICATIONS][member].as_array().cloned().unwrap_or_default();
+                    let names = agreed[member::NOTIFICATIONS][member]
+                        .as_array()
+                        .cloned()
+                        .unwrap_or_default();
                     names.into_iter().filter_map(|name| name.as_str().map(str::to_owned))
                 };
-                let lists =
-                    LISTS.iter().map(|(_, member, _)| *member).filter(|member| agreed[member::NOTIFICATIONS][*member] == true);
+                let lists = LISTS
+                    .iter()
+                    .map(|(_, member, _)| *member)
+                    .filter(|member| agreed[member::NOTIFICATIONS][*member] == true);
                 let subjects = names(filter::RESOURCE_SUBSCRIPTIONS)
                     .map(Subject::Resource)
                     .chain(names(filter::TASK_IDS).map(Subject::Task));

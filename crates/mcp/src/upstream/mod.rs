@@ -1,7 +1,8 @@
 //! The servers behind the gateway.
 //!
-//! [`Upstreams`] is the pool; a [`Connection`] is one live connection to a server of either era ([`probe`] finds out which); below it is a
-//! transport each for stdio, Streamable HTTP and HTTP+SSE. Who may call what is decided next door, in `allow`.
+//! [`Upstreams`] is the pool; a [`Connection`] is one live connection to a server of either era
+//! ([`probe`] finds out which); below it is a transport each for stdio, Streamable HTTP and
+//! HTTP+SSE. Who may call what is decided next door, in `allow`.
 
 mod activity;
 mod call;

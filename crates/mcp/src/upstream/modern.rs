@@ -1,5 +1,5 @@
-//! Requests to servers of the modern era: what each must carry (MCP 2026-07-28, basic, `_meta`; Streamable HTTP, "Request Metadata").
-//! How the era is found out is next door in [`super::probe`].
+//! Requests to servers of the modern era: what each must carry (MCP 2026-07-28, basic, `_meta`;
+//! Streamable HTTP, "Request Metadata"). How the era is found out is next door in [`super::probe`].
 
 use http::{HeaderMap, HeaderValue};
 
@@ -18,7 +18,10 @@ pub(crate) fn client_info() -> String {
 }
 
 /// The parameters of the gateway's own request, with the `_meta` that the modern era requires.
-pub(super) fn own_params(params: Option<&Payload>, capabilities: &Payload) -> Result<Payload, WireError> {
+pub(super) fn own_params(
+    params: Option<&Payload>,
+    capabilities: &Payload,
+) -> Result<Payload, WireError> {
     let members = [
         (meta::PROTOCOL_VERSION, &*wire::quote(era::MODERN)),
         (meta::CLIENT_INFO, &*client_info()),
@@ -28,7 +31,11 @@ pub(super) fn own_params(params: Option<&Payload>, capabilities: &Payload) -> Re
 }
 
 /// The headers that every request has, and those of `method`'s parameters.
-pub(super) fn headers(method: &str, params: Option<&Payload>, known: Option<&KnownParams>) -> Result<HeaderMap, WireError> {
+pub(super) fn headers(
+    method: &str,
+    params: Option<&Payload>,
+    known: Option<&KnownParams>,
+) -> Result<HeaderMap, WireError> {
     let mut headers = HeaderMap::new();
     headers.insert(header_name::PROTOCOL_VERSION, HeaderValue::from_static(era::MODERN));
     headers.insert(header_name::METHOD, header_params::encode(method));

@@ -1,5 +1,5 @@
-//! Whom a connection is for, whom it belongs to, and whose call is made on it. Connections are next door, in
-//! [`super::connection`]; the pool that has one for each key, in [`super::pool`].
+//! Whom a connection is for, whom it belongs to, and whose call is made on it. Connections are next
+//! door, in [`super::connection`]; the pool that has one for each key, in [`super::pool`].
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -45,9 +45,12 @@ pub struct Person {
 impl Person {
     /// Fills in the person in the variables of a child.
     ///
-    /// A value reaches no shell and is not expanded again. A person without an e-mail address gets no child
-    /// whose variables contain one: an empty address could stand for any person.
-    pub(super) fn fill_in(&self, env: &BTreeMap<String, EnvValue>) -> Result<BTreeMap<String, SecretText>, UpstreamError> {
+    /// A value reaches no shell and is not expanded again. A person without an e-mail address gets
+    /// no child whose variables contain one: an empty address could stand for any person.
+    pub(super) fn fill_in(
+        &self,
+        env: &BTreeMap<String, EnvValue>,
+    ) -> Result<BTreeMap<String, SecretText>, UpstreamError> {
         let part = |part: &EnvPart| match part {
             EnvPart::Text(text) => Some(text.expose().to_owned()),
             EnvPart::Subject => Some(self.subject.clone()),
@@ -79,33 +82,47 @@ pub struct ConnectionKey {
     pub owner: Owner,
     /// The client capabilities that the server was told of.
     pub client_capabilities: ClientCapabilities,
-    /// Where a server's questions do not name their call, concurrent calls of a modern client have a
-    /// connection each, from 0 on. All other connections are lane 0.
+    /// Where a server's questions do not name their call, concurrent calls of a modern client have
+    /// a connection each, from 0 on. All other connections are lane 0.
     pub lane: u8,
-    /// The era that the callers speak. A server of both eras is spoken to in this one: it may offer something
-    /// in one era alone (FB41).
+    /// The era that the callers speak. A server of both eras is spoken to in this one: it may offer
+    /// something in one era alone (FB41).
     pub era: Era,
 }
 
 impl ConnectionKey {
     /// The key of the connection that `holder` shares or owns.
     ///
-    /// Most messages of a server do not name the call that they are about, so a connection belongs to one
-    /// person and one client (threat 49). If that client can be asked anything, it belongs to one of its
-    /// sessions: a question that names no call is for that session. A connection that all users share, on a
-    /// transport where no message names its call, declares no client capabilities.
+    /// Most messages of a server do not name the call that they are about, so a connection belongs
+    /// to one person and one client (threat 49). If that client can be asked anything, it belongs
+    /// to one of its sessions: a question that names no call is for that session. A connection that
+    /// all users share, on a transport where no message names its call, declares no client
+    /// capabilities.
     pub fn of(spec: &ServerSpec, holder: &Holder) -> Self {
-        let is_apart = spec.isolation == Isolation::Session || holder.client_capabilities.can_be_asked();
+        let is_apart =
+            spec.isolation == Isolation::Session || holder.client_capabilities.can_be_asked();
         let owner = match (spec.isolation, &holder.session) {
             (Isolation::Shared, _) => Owner::Everybody,
-            (_, Some(session)) if is_apart => Owner::Session(holder.user.clone(), holder.client.clone(), session.clone()),
+            (_, Some(session)) if is_apart => {
+                Owner::Session(holder.user.clone(), holder.client.clone(), session.clone())
+            }
             _ => Owner::Client(holder.user.clone(), holder.client.clone()),
         };
         let is_shared = owner == Owner::Everybody;
         let is_unnamed = is_shared && !matches!(spec.transport, Transport::Http { .. });
-        let client_capabilities = if is_unnamed { ClientCapabilities::default() } else { holder.client_capabilities.clone() };
+        let client_capabilities = if is_unnamed {
+            ClientCapabilities::default()
+        } else {
+            holder.client_capabilities.clone()
+        };
         let lane = if is_shared { 0 } else { holder.lane };
-        Self { server: spec.name.clone(), owner, client_capabilities, lane, era: spec.era_for(holder.era) }
+        Self {
+            server: spec.name.clone(),
+            owner,
+            client_capabilities,
+            lane,
+            era: spec.era_for(holder.era),
+        }
     }
 }
 
@@ -128,8 +145,8 @@ impl Owner {
     }
 }
 
-/// On whose behalf a call is made. A message that names no call goes to the only speaker that it can be
-/// about, or to none.
+/// On whose behalf a call is made. A message that names no call goes to the only speaker that it
+/// can be about, or to none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Speaker {
     /// The gateway itself, not a client.

@@ -1,12 +1,12 @@
-//! Finds out the era of a server (MCP 2026-07-28, versioning and stdio, "Backward Compatibility"). The
-//! handshake of the legacy era is next door, in [`super::handshake`].
+//! Finds out the era of a server (MCP 2026-07-28, versioning and stdio, "Backward Compatibility").
+//! The handshake of the legacy era is next door, in [`super::handshake`].
 //!
-//! A server may have both eras and offer something in one alone, so the era of the caller is asked for first
-//! (FB41): `initialize` for a legacy client, `server/discover` for a modern one, and the other if the server
-//! refuses. Silence after `server/discover` is not waited out: a server that takes long to start gets both
-//! questions, and the first answer decides. Some servers end or fall silent when the first message is not
-//! `initialize` (FB30): the pool starts those once more with one question alone ([`EraOrder::again`]), and
-//! remembers it ([`KnownEras`]).
+//! A server may have both eras and offer something in one alone, so the era of the caller is asked
+//! for first (FB41): `initialize` for a legacy client, `server/discover` for a modern one, and the
+//! other if the server refuses. Silence after `server/discover` is not waited out: a server that
+//! takes long to start gets both questions, and the first answer decides. Some servers end or fall
+//! silent when the first message is not `initialize` (FB30): the pool starts those once more with
+//! one question alone ([`EraOrder::again`]), and remembers it ([`KnownEras`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,16 +57,17 @@ impl KnownEras {
         }
     }
 
-    /// The order for callers of `wanted`. `configured` is the only era of the server, if its configuration
-    /// has one.
+    /// The order for callers of `wanted`. `configured` is the only era of the server, if its
+    /// configuration has one.
     pub(super) fn order(mut self, wanted: Era, configured: Option<Era>) -> EraOrder {
         if let Some(era) = configured {
             return EraOrder::only(era);
         }
         let other = wanted.other();
-        // A server hardly ever gains an era: the one that it lacked is asked for only if it refuses the
-        // other.
-        let (first, then) = if *self.of(wanted) == Some(false) { (other, wanted) } else { (wanted, other) };
+        // A server hardly ever gains an era: the one that it lacked is asked for only if it refuses
+        // the other.
+        let (first, then) =
+            if *self.of(wanted) == Some(false) { (other, wanted) } else { (wanted, other) };
         EraOrder { first, then: Some(then), is_known: *self.of(first) == Some(true) }
     }
 
@@ -91,13 +92,14 @@ impl EraOrder {
         Self { first: era, then: None, is_known: true }
     }
 
-    /// The order for a second start, with the other question alone, if the first question may be why the
-    /// server failed. `None`: it is not.
+    /// The order for a second start, with the other question alone, if the first question may be
+    /// why the server failed. `None`: it is not.
     ///
     /// Servers bear `initialize`, so one that was silent after it would be silent again.
     pub(super) fn again(self, error: &UpstreamError, is_silent: bool) -> Option<Self> {
         let has_ended = matches!(error, UpstreamError::Closed { .. });
-        let may_be_why = !self.is_known && if is_silent { self.first == Era::Modern } else { has_ended };
+        let may_be_why =
+            !self.is_known && if is_silent { self.first == Era::Modern } else { has_ended };
         self.then.filter(|_| may_be_why).map(|first| Self { first, then: None, is_known: false })
     }
 }
@@ -132,7 +134,8 @@ pub(super) async fn find_era(
         Some(Ok(Answer::NotHere(why))) => {
             return match second.await? {
                 Answer::Here(info) => Ok(info),
-                // A server that refuses both is reported with its answer to the question of the wanted era.
+                // A server that refuses both is reported with its answer to the question of the
+                // wanted era.
                 Answer::NotHere(UpstreamError::Status { .. }) => Err(why),
                 Answer::NotHere(error) => Err(error),
             };
@@ -174,7 +177,9 @@ async fn question(
         Era::Modern => discover(inbox, link, client_capabilities, timeout).await,
         Era::Legacy => match handshake::perform(inbox, link, client_capabilities, timeout).await {
             Ok(info) => Ok(Answer::Here(info)),
-            Err(error @ (UpstreamError::Handshake { .. } | UpstreamError::Status { .. })) => Ok(Answer::NotHere(error)),
+            Err(error @ (UpstreamError::Handshake { .. } | UpstreamError::Status { .. })) => {
+                Ok(Answer::NotHere(error))
+            }
             Err(error) => Err(error),
         },
     }
@@ -196,30 +201,45 @@ async fn discover(
             None => not_modern(result.as_str()),
         }),
         Ok(Outcome::Error(error)) => refusal(&error),
-        Err(error @ (UpstreamError::Status { .. } | UpstreamError::Protocol { .. })) => Ok(Answer::NotHere(error)),
+        Err(error @ (UpstreamError::Status { .. } | UpstreamError::Protocol { .. })) => {
+            Ok(Answer::NotHere(error))
+        }
         Err(error) => Err(error),
     }
 }
 
 fn not_modern(answer: &str) -> Answer {
-    Answer::NotHere(UpstreamError::handshake(format!("server/discover was answered with {}", excerpt(answer))))
+    Answer::NotHere(UpstreamError::handshake(format!(
+        "server/discover was answered with {}",
+        excerpt(answer)
+    )))
 }
 
-/// Reads a refusal. A modern server names its revisions; if legacy ones are among them, the handshake
-/// follows.
+/// Reads a refusal. A modern server names its revisions; if legacy ones are among them, the
+/// handshake follows.
 fn refusal(error: &Payload) -> Result<Answer, UpstreamError> {
     let found: serde_json::Value = error.read().unwrap_or_default();
     match found[error_member::CODE].as_i64() {
         Some(code::UNSUPPORTED_PROTOCOL_VERSION) => {
             let supported = found[error_member::DATA][error_member::SUPPORTED].as_array();
-            let has_legacy = supported.into_iter().flatten().filter_map(|revision| revision.as_str()).any(era::is_legacy);
+            let has_legacy = supported
+                .into_iter()
+                .flatten()
+                .filter_map(|revision| revision.as_str())
+                .any(era::is_legacy);
             if has_legacy {
                 return Ok(not_modern(error.as_str()));
             }
-            Err(UpstreamError::handshake(format!("the server speaks no revision that we know: {}", excerpt(error.as_str()))))
+            Err(UpstreamError::handshake(format!(
+                "the server speaks no revision that we know: {}",
+                excerpt(error.as_str())
+            )))
         }
         Some(code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY) => {
-            Err(UpstreamError::handshake(format!("server/discover was answered with {}", excerpt(error.as_str()))))
+            Err(UpstreamError::handshake(format!(
+                "server/discover was answered with {}",
+                excerpt(error.as_str())
+            )))
         }
         _ => Ok(not_modern(error.as_str())),
     }

@@ -25,8 +25,8 @@ impl RpcError {
         Self::new(wire::code::METHOD_NOT_FOUND, "Method not found")
     }
 
-    /// Reads an error object. It is passed on unchanged, unknown members and the spelling of its number
-    /// included.
+    /// Reads an error object. It is passed on unchanged, unknown members and the spelling of its
+    /// number included.
     pub(crate) fn read(error: &Payload) -> Self {
         let mut read = Self::new(wire::code::INTERNAL_ERROR, "an error that cannot be read");
         read.whole = error.as_str().starts_with('{').then(|| error.clone());

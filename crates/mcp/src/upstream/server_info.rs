@@ -1,5 +1,5 @@
-//! What a server says of itself, read from its answer to `initialize` or `server/discover`. These are sent
-//! next door, in [`super::handshake`] and [`super::probe`].
+//! What a server says of itself, read from its answer to `initialize` or `server/discover`. These
+//! are sent next door, in [`super::handshake`] and [`super::probe`].
 
 use super::error::{UpstreamError, excerpt};
 use crate::{
@@ -37,7 +37,9 @@ impl ServerInfo {
             #[serde(default)]
             instructions: Option<String>,
         }
-        let bad = |error: WireError| UpstreamError::handshake(format!("the result of initialize cannot be read: {error}"));
+        let bad = |error: WireError| {
+            UpstreamError::handshake(format!("the result of initialize cannot be read: {error}"))
+        };
         let texts: Texts = raw.read().map_err(bad)?;
         if !era::has_handshake(&texts.protocol_version) {
             return Err(UpstreamError::handshake(format!(
@@ -67,7 +69,8 @@ impl ServerInfo {
         })
     }
 
-    /// Reads the result of `server/discover`; `None` if it is none, or does not name the modern revision.
+    /// Reads the result of `server/discover`; `None` if it is none, or does not name the modern
+    /// revision.
     pub(super) fn of_discover(raw: &Payload) -> Option<Self> {
         let mut info = Self {
             era: Era::Modern,
@@ -81,12 +84,19 @@ impl ServerInfo {
         for (key, value) in wire::members(raw).ok()? {
             match &*key {
                 member::SUPPORTED_VERSIONS => supported = value.read().ok()?,
-                member::CAPABILITIES if value.as_str().starts_with('{') => info.capabilities = value,
+                member::CAPABILITIES if value.as_str().starts_with('{') => {
+                    info.capabilities = value;
+                }
                 member::INSTRUCTIONS => info.instructions = value.read().ok(),
                 member::META => {
-                    let own = wire::members(&value).ok()?.into_iter().find(|(key, _)| key == meta::SERVER_INFO);
-                    info.server_info =
-                        own.map(|(_, own)| own).filter(|own| own.as_str().starts_with('{')).unwrap_or(info.server_info);
+                    let own = wire::members(&value)
+                        .ok()?
+                        .into_iter()
+                        .find(|(key, _)| key == meta::SERVER_INFO);
+                    info.server_info = own
+                        .map(|(_, own)| own)
+                        .filter(|own| own.as_str().starts_with('{'))
+                        .unwrap_or(info.server_info);
                 }
                 _ => {}
             }

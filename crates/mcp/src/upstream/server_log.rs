@@ -1,8 +1,8 @@
-//! The log of what a server writes that reaches no client: a child's standard error, stray lines of its
-//! output, and messages that name no call.
+//! The log of what a server writes that reaches no client: a child's standard error, stray lines of
+//! its output, and messages that name no call.
 //!
-//! Lines a second are limited and the server's own secrets are taken out. A child's last lines are kept, to
-//! be logged when it fails.
+//! Lines a second are limited and the server's own secrets are taken out. A child's last lines are
+//! kept, to be logged when it fails.
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
@@ -32,15 +32,22 @@ struct State {
 }
 
 impl ServerLog {
-    /// `secrets` are the values of the server's variables and headers. The last word of each counts too, as
-    /// in `Bearer …`.
-    pub(super) fn new<'a>(server: ServerName, secrets: impl Iterator<Item = &'a SecretText>) -> Self {
+    /// `secrets` are the values of the server's variables and headers. The last word of each counts
+    /// too, as in `Bearer …`.
+    pub(super) fn new<'a>(
+        server: ServerName,
+        secrets: impl Iterator<Item = &'a SecretText>,
+    ) -> Self {
         let words = secrets.flat_map(|secret| {
             let last = secret.expose().rsplit(' ').next().map(SecretText::new);
             [Some(secret.clone()), last].into_iter().flatten()
         });
         let secrets = words.filter(|value| value.expose().len() >= SHORTEST_SECRET).collect();
-        Self { server, secrets, state: Mutex::new(State { since: Instant::now(), lines: 0, last: VecDeque::new() }) }
+        Self {
+            server,
+            secrets,
+            state: Mutex::new(State { since: Instant::now(), lines: 0, last: VecDeque::new() }),
+        }
     }
 
     pub(super) fn line(&self, stream: &'static str, line: &[u8]) {
@@ -88,8 +95,8 @@ impl ServerLog {
         state.last.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 
-    /// The text that a server sent in place of an answer, shortened and without its secrets; empty for an
-    /// HTML page.
+    /// The text that a server sent in place of an answer, shortened and without its secrets; empty
+    /// for an HTML page.
     pub(super) fn excerpt(&self, body: &[u8]) -> String {
         let text = self.cleaned(body);
         let text = text.trim();
@@ -113,7 +120,8 @@ mod tests {
 
     #[test]
     fn t48_own_secrets_are_taken_out() {
-        let secrets = [SecretText::new("hunter22"), SecretText::new("a"), SecretText::new("Bearer hunter33")];
+        let secrets =
+            [SecretText::new("hunter22"), SecretText::new("a"), SecretText::new("Bearer hunter33")];
         let server_log = ServerLog::new(ServerName::parse("s").unwrap(), secrets.iter());
         server_log.line("stderr", b"a key hunter22\x1b[1m");
         server_log.line("stderr", b"another hunter33");
@@ -124,7 +132,14 @@ mod tests {
     fn a_flood_is_counted_and_not_kept() {
         let server_log = ServerLog::new(ServerName::parse("s").unwrap(), std::iter::empty());
         let start = Instant::now();
-        let line = |at, text: &str| server_log.line_at(&mut server_log.state.lock().unwrap(), at, "stderr", text.as_bytes());
+        let line = |at, text: &str| {
+            server_log.line_at(
+                &mut server_log.state.lock().unwrap(),
+                at,
+                "stderr",
+                text.as_bytes(),
+            );
+        };
         for n in 0..1000 {
             line(start, &n.to_string());
         }

@@ -1,8 +1,9 @@
-//! Answers requests of a server, as long as its connection lives. The respondent of each is found when it
-//! arrives, next door in [`super::inbox`].
+//! Answers requests of a server, as long as its connection lives. The respondent of each is found
+//! when it arrives, next door in [`super::inbox`].
 //!
-//! Pings and cancellations pass outside of all limits: people may take minutes to answer the open questions,
-//! and a server whose pings are not answered meanwhile takes the connection for dead (FB75).
+//! Pings and cancellations pass outside of all limits: people may take minutes to answer the open
+//! questions, and a server whose pings are not answered meanwhile takes the connection for dead
+//! (FB75).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,16 +25,23 @@ use crate::wire::{self, Payload, Request, RequestId, code, protocol::method};
 
 /// How many questions of a server may be open on one connection.
 const MAX_OPEN: usize = 64;
-/// How many answers may wait for a server that does not take them. Past that, its requests are dropped.
+/// How many answers may wait for a server that does not take them. Past that, its requests are
+/// dropped.
 const MAX_UNSENT: usize = 256;
 
-const TOO_MANY: &str = "too many questions of this server are open: the client has not answered them";
+const TOO_MANY: &str =
+    "too many questions of this server are open: the client has not answered them";
 
 /// Answers requests of servers that belong to no call.
 #[async_trait]
 pub trait ServerRequests: Send + Sync {
     /// Answers one request. `from` has the server and the owner of the connection.
-    async fn handle(&self, from: &ConnectionKey, method: &str, params: Option<Payload>) -> Result<Payload, RpcError>;
+    async fn handle(
+        &self,
+        from: &ConnectionKey,
+        method: &str,
+        params: Option<Payload>,
+    ) -> Result<Payload, RpcError>;
 }
 
 /// Refuses every request: for connections without a client.
@@ -42,7 +50,12 @@ pub struct NoServerRequests;
 
 #[async_trait]
 impl ServerRequests for NoServerRequests {
-    async fn handle(&self, _: &ConnectionKey, _: &str, _: Option<Payload>) -> Result<Payload, RpcError> {
+    async fn handle(
+        &self,
+        _: &ConnectionKey,
+        _: &str,
+        _: Option<Payload>,
+    ) -> Result<Payload, RpcError> {
         Err(RpcError::method_not_found())
     }
 }
@@ -99,7 +112,9 @@ async fn answer(
     let Request { id, method, params } = request;
     let outcome = match (method.as_str(), asked) {
         (method::PING, _) => Ok(wire::object(&[])),
-        (_, Respondent::Caller(asking)) => ask_client(&asking, &inbox.key.server, method.clone(), params).await,
+        (_, Respondent::Caller(asking)) => {
+            ask_client(&asking, &inbox.key.server, method.clone(), params).await
+        }
         (_, Respondent::Handler) => handler.handle(&inbox.key, &method, params).await,
         (_, Respondent::Missing(why)) => {
             tracing::info!(server = %inbox.key.server, method, why, "a request of a server was refused");
@@ -117,7 +132,12 @@ async fn answer(
 }
 
 /// Passes the request to the receiver of the events of its call.
-async fn ask_client(asking: &Asking, server: &ServerName, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
+async fn ask_client(
+    asking: &Asking,
+    server: &ServerName,
+    method: String,
+    params: Option<Payload>,
+) -> Result<Payload, RpcError> {
     let (ask, answer) = ServerAsk::new(server.clone(), method, params);
     asking.call_events.send(CallEvent::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
     answer.await.unwrap_or_else(|_| Err(RpcError::unanswered()))
@@ -162,7 +182,12 @@ mod tests {
 
     #[async_trait]
     impl ServerRequests for Thinking {
-        async fn handle(&self, _: &ConnectionKey, _: &str, _: Option<Payload>) -> Result<Payload, RpcError> {
+        async fn handle(
+            &self,
+            _: &ConnectionKey,
+            _: &str,
+            _: Option<Payload>,
+        ) -> Result<Payload, RpcError> {
             std::future::pending().await
         }
     }
@@ -175,7 +200,11 @@ mod tests {
 
     #[tokio::test]
     async fn fb75_pings_and_withdrawals_pass_though_every_question_is_open() {
-        let owner = Owner::Session(UserId::from_text("alice"), ClientId::from_text("editor"), "s".to_owned());
+        let owner = Owner::Session(
+            UserId::from_text("alice"),
+            ClientId::from_text("editor"),
+            "s".to_owned(),
+        );
         let key = ConnectionKey {
             server: ServerName::parse("dice").unwrap(),
             owner,
@@ -185,12 +214,19 @@ mod tests {
         };
         let (inbox, asked) = Inbox::new(key, false);
         let sent = Arc::new(Sent::default());
-        let serving = tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&sent) as _, Arc::new(Thinking)));
+        let serving = tokio::spawn(serve(
+            asked,
+            Arc::clone(&inbox),
+            Arc::clone(&sent) as _,
+            Arc::new(Thinking),
+        ));
         let deliver = async |text: String| {
             inbox.deliver(&Bytes::from(text), None);
             settle().await;
         };
-        let question = |id: usize| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{}}}}"#);
+        let question = |id: usize| {
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{}}}}"#)
+        };
         for id in 0..MAX_OPEN {
             deliver(question(id)).await;
         }
@@ -200,7 +236,11 @@ mod tests {
         assert!(refused.contains(TOO_MANY), "at once: {refused}");
         deliver(r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#.to_owned()).await;
         assert_eq!(locked(&sent.0).pop().unwrap(), r#"{"jsonrpc":"2.0","id":"p","result":{}}"#);
-        deliver(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#.to_owned()).await;
+        deliver(
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#
+                .to_owned(),
+        )
+        .await;
         deliver(question(MAX_OPEN + 1)).await;
         assert!(locked(&sent.0).is_empty(), "there is room for one again");
         serving.abort();

@@ -1,5 +1,5 @@
-//! What the hub asks of the servers behind it: [`Servers`] hands out connections, a [`Peer`] is one. `upstream` has the real
-//! ones; tests bring their own.
+//! What the hub asks of the servers behind it: [`Servers`] hands out connections, a [`Peer`] is
+//! one. `upstream` has the real ones; tests bring their own.
 
 use std::{any::Any, sync::Arc};
 
@@ -14,7 +14,11 @@ use crate::wire::{Outcome, Payload};
 #[async_trait]
 pub trait Servers: Send + Sync {
     /// The live connection that `holder` shares or owns, started if need be.
-    async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<dyn Peer>, UpstreamError>;
+    async fn connection(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+    ) -> Result<Arc<dyn Peer>, UpstreamError>;
 
     /// The session is over: connections of its own are closed.
     async fn close_session(&self, holder: &Holder);
@@ -30,17 +34,23 @@ pub trait Peer: Send + Sync {
 
     fn key(&self) -> &ConnectionKey;
 
-    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError>;
+    async fn request(
+        &self,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError>;
 
     async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError>;
 
-    /// Wants to hear of a task of the extension `io.modelcontextprotocol/tasks`, or no longer. Does the server tell of it? Only those of
-    /// the modern era do.
+    /// Wants to hear of a task of the extension `io.modelcontextprotocol/tasks`, or no longer. Does
+    /// the server tell of it? Only those of the modern era do.
     async fn follow_task(&self, _task: &str, _is_wanted: bool) -> Result<bool, UpstreamError> {
         Ok(false)
     }
 
-    /// Wants to hear of changes of lists that the server has not declared, by the members of the filter.
+    /// Wants to hear of changes of lists that the server has not declared, by the members of the
+    /// filter.
     async fn follow_lists(&self, _members: &[&'static str]) {}
 
     /// What the server says from now on.
@@ -48,7 +58,8 @@ pub trait Peer: Send + Sync {
 
     fn is_closed(&self) -> bool;
 
-    /// It was told what nobody who comes later may be told: it ends, and the next caller gets another. `false`: something is under way on it.
+    /// It was told what nobody who comes later may be told: it ends, and the next caller gets
+    /// another. `false`: something is under way on it.
     async fn end_if_idle(&self) -> bool {
         false
     }
@@ -59,7 +70,11 @@ pub trait Peer: Send + Sync {
 
 #[async_trait]
 impl Servers for Upstreams {
-    async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<dyn Peer>, UpstreamError> {
+    async fn connection(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+    ) -> Result<Arc<dyn Peer>, UpstreamError> {
         Self::connection(self, server, holder).await.map(|connection| connection as Arc<dyn Peer>)
     }
 
@@ -82,7 +97,12 @@ impl Peer for Connection {
         Self::key(self)
     }
 
-    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+    async fn request(
+        &self,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
         Self::request(self, method, params, call).await
     }
 

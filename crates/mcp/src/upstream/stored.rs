@@ -1,6 +1,7 @@
-//! Stored sessions with legacy HTTP servers. The result of the handshake is stored with the session's id, so
-//! that the next process resumes the session and what the server keeps in it survives. Resuming is next door,
-//! in [`super::connect`]; when a session ends or is handed over is decided in [`super::pool`].
+//! Stored sessions with legacy HTTP servers. The result of the handshake is stored with the
+//! session's id, so that the next process resumes the session and what the server keeps in it
+//! survives. Resuming is next door, in [`super::connect`]; when a session ends or is handed over is
+//! decided in [`super::pool`].
 
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ pub(super) struct Record {
     records: Arc<dyn SessionRecords>,
     name: String,
     user: UserId,
-    /// A hash of the server's address and headers: the configuration may change between two processes.
+    /// A hash of the server's address and headers: the configuration may change between two
+    /// processes.
     target: String,
 }
 
@@ -51,9 +53,13 @@ struct Written {
 impl Record {
     /// The record of a connection; `None` if its session cannot be resumed.
     ///
-    /// A session that all users share stays with its process: several processes run it at once, and one
-    /// record cannot stand for all of them.
-    pub(super) fn of(records: Option<&Arc<dyn SessionRecords>>, key: &ConnectionKey, spec: &ServerSpec) -> Option<Self> {
+    /// A session that all users share stays with its process: several processes run it at once, and
+    /// one record cannot stand for all of them.
+    pub(super) fn of(
+        records: Option<&Arc<dyn SessionRecords>>,
+        key: &ConnectionKey,
+        spec: &ServerSpec,
+    ) -> Option<Self> {
         let Transport::Http { url, headers } = &spec.transport else { return None };
         let (user, client, session) = match &key.owner {
             // It is unknown which of a client's lanes another process needs first.
@@ -67,8 +73,16 @@ impl Record {
             Era::Legacy => "legacy",
             Era::Modern => "modern",
         };
-        let whose = serde_json::json!([key.server.as_str(), user.as_str(), client.as_str(), session, capabilities.as_str(), era]);
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        let whose = serde_json::json!([
+            key.server.as_str(),
+            user.as_str(),
+            client.as_str(),
+            session,
+            capabilities.as_str(),
+            era
+        ]);
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let target = serde_json::json!([url.as_str(), headers]);
         Some(Self {
             records: Arc::clone(records?),
@@ -82,8 +96,14 @@ impl Record {
     /// Finds the stored session.
     pub(super) async fn find(&self) -> Option<StoredConnection> {
         let written = self.read().await.ok()??;
-        let info = Payload::from_json(&written.greeting).ok().and_then(|greeting| ServerInfo::of_initialize(greeting).ok())?;
-        (written.target == self.target).then_some(StoredConnection { session: written.session, info, life: written.life })
+        let info = Payload::from_json(&written.greeting)
+            .ok()
+            .and_then(|greeting| ServerInfo::of_initialize(greeting).ok())?;
+        (written.target == self.target).then_some(StoredConnection {
+            session: written.session,
+            info,
+            life: written.life,
+        })
     }
 
     /// Stores the session. If that fails, the session ends with this process.
@@ -114,7 +134,8 @@ pub(super) struct HeldRecord {
 }
 
 impl HeldRecord {
-    /// Deletes the record. `false`: another process has resumed the session, which must not be ended here.
+    /// Deletes the record. `false`: another process has resumed the session, which must not be
+    /// ended here.
     ///
     /// The record of another session that has taken its place is left alone.
     pub(super) async fn forget(&self) -> bool {

@@ -19,5 +19,6 @@ pub(crate) fn has_flag(capabilities: &Payload, name: &str, flag: &str) -> bool {
 
 /// The settings of an extension (MCP 2026-07-28, `extensions`): an object, when it was declared.
 pub(crate) fn extension(capabilities: &Payload, name: &str) -> Option<Payload> {
-    find_member(capabilities, &["extensions", name]).filter(|settings| settings.as_str().starts_with('{'))
+    find_member(capabilities, &["extensions", name])
+        .filter(|settings| settings.as_str().starts_with('{'))
 }

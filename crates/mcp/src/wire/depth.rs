@@ -1,5 +1,5 @@
-//! The limit on the depth of a message, checked before recursive code reads it. Members are read next door,
-//! in [`super::members`].
+//! The limit on the depth of a message, checked before recursive code reads it. Members are read
+//! next door, in [`super::members`].
 
 /// How deep a message may nest. Most JSON parsers have this limit too.
 pub const MAX_DEPTH: usize = 128;

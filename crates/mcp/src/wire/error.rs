@@ -1,5 +1,5 @@
-//! The reasons to refuse a message or a part of one, and the JSON-RPC code of each. The codes are next door,
-//! in [`super::protocol`].
+//! The reasons to refuse a message or a part of one, and the JSON-RPC code of each. The codes are
+//! next door, in [`super::protocol`].
 
 use thiserror::Error;
 
@@ -33,9 +33,11 @@ impl WireError {
     pub fn code(&self) -> i64 {
         match self {
             Self::Parse(_) => code::PARSE_ERROR,
-            Self::Batch | Self::TooDeep | Self::DuplicateKey(_) | Self::OddKey { .. } | Self::InvalidRequest(_) => {
-                code::INVALID_REQUEST
-            }
+            Self::Batch
+            | Self::TooDeep
+            | Self::DuplicateKey(_)
+            | Self::OddKey { .. }
+            | Self::InvalidRequest(_) => code::INVALID_REQUEST,
             Self::InvalidParams(_) | Self::WrongType(..) | Self::Missing(_) => code::INVALID_PARAMS,
         }
     }

@@ -1,5 +1,5 @@
-//! The few members of `params` that the gateway reads. Everything else is passed over unread; how members are
-//! found is next door, in [`super::members`].
+//! The few members of `params` that the gateway reads. Everything else is passed over unread; how
+//! members are found is next door, in [`super::members`].
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -33,7 +33,8 @@ pub struct ParamsHead {
     pub progress_token: Option<RequestId>,
     /// Revision 2026-07-28: a server's state, sent back with the retry of a request.
     pub request_state: Option<String>,
-    /// Revision 2026-07-28: the client's answers to a server's questions, by the server's keys. An object.
+    /// Revision 2026-07-28: the client's answers to a server's questions, by the server's keys. An
+    /// object.
     pub input_responses: Option<Payload>,
     pub meta: Meta,
 }
@@ -49,7 +50,8 @@ pub struct Meta {
     pub client_info: Option<Payload>,
     /// Revision 2026-07-28 on: the client capabilities for this request. An object.
     pub client_capabilities: Option<Payload>,
-    /// Revision 2026-07-28 on: the lowest level of log messages that the client wants with this request.
+    /// Revision 2026-07-28 on: the lowest level of log messages that the client wants with this
+    /// request.
     pub log_level: Option<String>,
     /// Revision 2026-07-28 on, of notifications: the subscription that they belong to.
     pub subscription_id: Option<RequestId>,
@@ -105,7 +107,8 @@ const META: [&str; 6] = [
 ];
 const REFERENCE: [&str; 3] = [member::TYPE, member::NAME, member::URI];
 
-/// Reads the head of an object of parameters. A key twice, a known key in another case or a member of another type is refused.
+/// Reads the head of an object of parameters. A key twice, a known key in another case or a member
+/// of another type is refused.
 pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
     let text = params.as_bytes();
     let mut head = ParamsHead::default();
@@ -115,13 +118,19 @@ pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
             member::URI => head.uri = Some(string(member::URI, raw)?),
             member::TASK_ID => head.task_id = Some(string(member::TASK_ID, raw)?),
             member::CURSOR => head.cursor = Some(opaque(member::CURSOR, raw)?),
-            member::PROTOCOL_VERSION => head.protocol_version = Some(string(member::PROTOCOL_VERSION, raw)?),
+            member::PROTOCOL_VERSION => {
+                head.protocol_version = Some(string(member::PROTOCOL_VERSION, raw)?);
+            }
             member::LEVEL => head.level = Some(string(member::LEVEL, raw)?),
             member::REQUEST_ID => head.request_id = Some(token(member::REQUEST_ID, text, raw)?),
-            member::PROGRESS_TOKEN => head.progress_token = Some(token(member::PROGRESS_TOKEN, text, raw)?),
+            member::PROGRESS_TOKEN => {
+                head.progress_token = Some(token(member::PROGRESS_TOKEN, text, raw)?);
+            }
             member::REF => head.reference = Some(reference(raw)?),
             member::REQUEST_STATE => head.request_state = Some(opaque(member::REQUEST_STATE, raw)?),
-            member::INPUT_RESPONSES => head.input_responses = Some(object(member::INPUT_RESPONSES, text, raw)?),
+            member::INPUT_RESPONSES => {
+                head.input_responses = Some(object(member::INPUT_RESPONSES, text, raw)?);
+            }
             member::META => head.meta = read_meta(&slice(text, raw))?,
             other => refuse_odd_key(other, &PARAMS)?,
         }
@@ -134,8 +143,8 @@ pub fn is_read_whole(method: &str) -> bool {
     METHODS.contains(&method)
 }
 
-/// Reads the head of the parameters of `method`. Of an unknown method only the members that any request may
-/// have are read: others may mean anything there and have any type.
+/// Reads the head of the parameters of `method`. Of an unknown method only the members that any
+/// request may have are read: others may mean anything there and have any type.
 pub fn head_of(method: &str, params: &Payload) -> Result<ParamsHead, WireError> {
     if is_read_whole(method) {
         return params_head(params);
@@ -145,7 +154,9 @@ pub fn head_of(method: &str, params: &Payload) -> Result<ParamsHead, WireError> 
     for (key, raw) in present(text)? {
         match &*key {
             member::REQUEST_STATE => head.request_state = opaque(member::REQUEST_STATE, raw).ok(),
-            member::INPUT_RESPONSES => head.input_responses = object(member::INPUT_RESPONSES, text, raw).ok(),
+            member::INPUT_RESPONSES => {
+                head.input_responses = object(member::INPUT_RESPONSES, text, raw).ok();
+            }
             member::META => head.meta = read_meta(&slice(text, raw))?,
             other => refuse_odd_key(other, &[member::META])?,
         }
@@ -166,12 +177,13 @@ pub fn meta_of(params: &Payload) -> Result<Meta, WireError> {
     Ok(found)
 }
 
-/// Reads the progress token alone, of parameters that were checked before. Those that cannot have one are not
-/// read again.
+/// Reads the progress token alone, of parameters that were checked before. Those that cannot have
+/// one are not read again.
 pub fn progress_token(params: &Payload) -> Result<Option<RequestId>, WireError> {
     let text = params.as_bytes();
     // A key is spelt out or has an escape.
-    let may_have_meta = text.contains(&b'\\') || text.windows(member::META.len()).any(|part| part == member::META.as_bytes());
+    let may_have_meta = text.contains(&b'\\')
+        || text.windows(member::META.len()).any(|part| part == member::META.as_bytes());
     if may_have_meta { Ok(meta_of(params)?.progress_token) } else { Ok(None) }
 }
 
@@ -180,12 +192,20 @@ fn read_meta(whole: &Payload) -> Result<Meta, WireError> {
     let mut found = Meta::default();
     for (key, raw) in present(text).map_err(|e| not_an_object(e, member::META))? {
         match &*key {
-            member::PROGRESS_TOKEN => found.progress_token = Some(token("_meta.progressToken", text, raw)?),
-            meta::PROTOCOL_VERSION => found.protocol_version = Some(string(meta::PROTOCOL_VERSION, raw)?),
+            member::PROGRESS_TOKEN => {
+                found.progress_token = Some(token("_meta.progressToken", text, raw)?);
+            }
+            meta::PROTOCOL_VERSION => {
+                found.protocol_version = Some(string(meta::PROTOCOL_VERSION, raw)?);
+            }
             meta::CLIENT_INFO => found.client_info = Some(object(meta::CLIENT_INFO, text, raw)?),
-            meta::CLIENT_CAPABILITIES => found.client_capabilities = Some(object(meta::CLIENT_CAPABILITIES, text, raw)?),
+            meta::CLIENT_CAPABILITIES => {
+                found.client_capabilities = Some(object(meta::CLIENT_CAPABILITIES, text, raw)?);
+            }
             meta::LOG_LEVEL => found.log_level = Some(string(meta::LOG_LEVEL, raw)?),
-            meta::SUBSCRIPTION_ID => found.subscription_id = Some(token(meta::SUBSCRIPTION_ID, text, raw)?),
+            meta::SUBSCRIPTION_ID => {
+                found.subscription_id = Some(token(meta::SUBSCRIPTION_ID, text, raw)?);
+            }
             other => refuse_odd_key(other, &META)?,
         }
     }
@@ -206,7 +226,9 @@ fn reference(raw: &RawValue) -> Result<Reference, WireError> {
 }
 
 /// Members that are not null.
-fn present(text: &[u8]) -> Result<impl Iterator<Item = (std::borrow::Cow<'_, str>, &RawValue)>, WireError> {
+fn present(
+    text: &[u8],
+) -> Result<impl Iterator<Item = (std::borrow::Cow<'_, str>, &RawValue)>, WireError> {
     Ok(raw_members(text)?.into_iter().filter(|(_, raw)| raw.get() != "null"))
 }
 
@@ -221,17 +243,26 @@ fn string(what: &'static str, raw: &RawValue) -> Result<String, WireError> {
     serde_json::from_str(raw.get()).map_err(|_| WireError::WrongType(what, "a string"))
 }
 
-/// Reads a string that its maker alone understands. One that is not Unicode (half a surrogate pair) is not
-/// the gateway's own, which is all that has to be known of it.
+/// Reads a string that its maker alone understands. One that is not Unicode (half a surrogate pair)
+/// is not the gateway's own, which is all that has to be known of it.
 fn opaque(what: &'static str, raw: &RawValue) -> Result<String, WireError> {
     let text = string(what, raw);
-    if raw.get().starts_with('"') { Ok(text.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into())) } else { text }
+    if raw.get().starts_with('"') {
+        Ok(text.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into()))
+    } else {
+        text
+    }
 }
 
 fn object(what: &'static str, text: &Bytes, raw: &RawValue) -> Result<Payload, WireError> {
-    if raw.get().starts_with('{') { Ok(slice(text, raw)) } else { Err(WireError::WrongType(what, "an object")) }
+    if raw.get().starts_with('{') {
+        Ok(slice(text, raw))
+    } else {
+        Err(WireError::WrongType(what, "an object"))
+    }
 }
 
 fn token(what: &'static str, text: &Bytes, raw: &RawValue) -> Result<RequestId, WireError> {
-    RequestId::from_payload(slice(text, raw)).ok_or(WireError::WrongType(what, "a string or a number"))
+    RequestId::from_payload(slice(text, raw))
+        .ok_or(WireError::WrongType(what, "a string or a number"))
 }

@@ -1,5 +1,5 @@
-//! Finds the members of an object and the elements of an array as raw slices, without reading what is inside
-//! them. Changing them is next door, in [`super::splice`].
+//! Finds the members of an object and the elements of an array as raw slices, without reading what
+//! is inside them. Changing them is next door, in [`super::splice`].
 
 use std::{
     borrow::Cow,
@@ -27,7 +27,10 @@ pub fn members(object: &Payload) -> Result<Vec<(Cow<'_, str>, Payload)>, WireErr
 /// The value at this path of an object. `None` for null and for what cannot be read.
 pub fn find_member(object: &Payload, path: &[&str]) -> Option<Payload> {
     path.iter().try_fold(object.clone(), |object, name| {
-        let found = members(&object).ok()?.into_iter().find(|(key, value)| key == name && value.as_str() != "null");
+        let found = members(&object)
+            .ok()?
+            .into_iter()
+            .find(|(key, value)| key == name && value.as_str() != "null");
         found.map(|(_, value)| value)
     })
 }
@@ -35,19 +38,27 @@ pub fn find_member(object: &Payload, path: &[&str]) -> Option<Payload> {
 /// The code of an error object.
 pub fn code_of(error: &Payload) -> Option<i64> {
     let members = members(error).ok()?;
-    members.into_iter().find(|(key, _)| key == error_member::CODE).and_then(|(_, value)| value.read().ok())
+    members
+        .into_iter()
+        .find(|(key, _)| key == error_member::CODE)
+        .and_then(|(_, value)| value.read().ok())
 }
 
 /// The elements of an array, in order.
 pub fn elements(array: &Payload) -> Result<Vec<Payload>, WireError> {
-    let Raws(found) = serde_json::from_slice(array.as_bytes()).map_err(|e| WireError::InvalidParams(e.to_string()))?;
+    let Raws(found) = serde_json::from_slice(array.as_bytes())
+        .map_err(|e| WireError::InvalidParams(e.to_string()))?;
     Ok(found.into_iter().map(|raw| slice(array.as_bytes(), raw)).collect())
 }
 
 /// The members of the object that `text` is.
 pub(super) fn raw_members(text: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>, WireError> {
     let Members { found, twice } = serde_json::from_slice(text).map_err(|e| {
-        if e.is_data() { WireError::InvalidParams("an object is expected".to_owned()) } else { WireError::Parse(e.to_string()) }
+        if e.is_data() {
+            WireError::InvalidParams("an object is expected".to_owned())
+        } else {
+            WireError::Parse(e.to_string())
+        }
     })?;
     match twice {
         Some(key) => Err(WireError::DuplicateKey(key)),
@@ -60,8 +71,8 @@ pub(super) fn slice(message: &Bytes, raw: &RawValue) -> Payload {
     Payload::trusted(message.slice_ref(raw.get().as_bytes()))
 }
 
-/// Compares keys as the laxest parsers do (ASCII case, and the two letters that fold into ASCII), to find
-/// keys that another parser would take for known ones (CVE-2026-27896).
+/// Compares keys as the laxest parsers do (ASCII case, and the two letters that fold into ASCII),
+/// to find keys that another parser would take for known ones (CVE-2026-27896).
 pub(super) fn looks_like(key: &str, known: &str) -> bool {
     let fold = |c: char| match c {
         'ſ' => 's',
@@ -90,8 +101,8 @@ struct Members<'a> {
 
 /// A key, borrowed from the message unless it has escapes.
 ///
-/// In JSON an escape may be half of a surrogate pair, which a Rust string cannot hold: the key then has the
-/// escape itself.
+/// In JSON an escape may be half of a surrogate pair, which a Rust string cannot hold: the key then
+/// has the escape itself.
 struct Key<'a>(Cow<'a, str>);
 
 /// Text from bytes that serde_json made: UTF-8 in which halves of pairs are encoded as if they were
@@ -102,7 +113,10 @@ fn with_halves_escaped(bytes: &[u8]) -> Option<String> {
     while let Err(error) = std::str::from_utf8(rest) {
         let (sound, half) = rest.split_at(error.valid_up_to());
         text.push_str(std::str::from_utf8(sound).ok()?);
-        let (&[0xed, high @ 0xa0..=0xbf, low @ 0x80..=0xbf], after) = half.split_first_chunk()? else { return None };
+        let (&[0xed, high @ 0xa0..=0xbf, low @ 0x80..=0xbf], after) = half.split_first_chunk()?
+        else {
+            return None;
+        };
         let unit = 0xd000 | (u32::from(high & 0x3f) << 6) | u32::from(low & 0x3f);
         write!(text, "\\u{unit:04x}").ok()?;
         rest = after;
@@ -119,14 +133,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key")
             }
-            fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+            fn visit_borrowed_bytes<E: serde::de::Error>(
+                self,
+                bytes: &'de [u8],
+            ) -> Result<Self::Value, E> {
                 match std::str::from_utf8(bytes) {
                     Ok(text) => Ok(Key(Cow::Borrowed(text))),
                     Err(_) => self.visit_bytes(bytes),
                 }
             }
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                with_halves_escaped(bytes).map(|text| Key(Cow::Owned(text))).ok_or_else(|| E::custom("a key that is no text"))
+                with_halves_escaped(bytes)
+                    .map(|text| Key(Cow::Owned(text)))
+                    .ok_or_else(|| E::custom("a key that is no text"))
             }
         }
         deserializer.deserialize_bytes(KeyVisitor)

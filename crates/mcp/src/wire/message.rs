@@ -1,5 +1,6 @@
-//! The three kinds of JSON-RPC messages. The envelope is parsed once, payloads stay the bytes they were
-//! (design decision 2). Messages are read next door, in [`super::parse`], and written in [`super::write`].
+//! The three kinds of JSON-RPC messages. The envelope is parsed once, payloads stay the bytes they
+//! were (design decision 2). Messages are read next door, in [`super::parse`], and written in
+//! [`super::write`].
 
 use super::payload::{Payload, RequestId};
 

@@ -1,5 +1,5 @@
-//! Parses bytes into a [`Message`]: the envelope of JSON-RPC 2.0 and nothing else. Parameters are read next
-//! door, in [`super::head`].
+//! Parses bytes into a [`Message`]: the envelope of JSON-RPC 2.0 and nothing else. Parameters are
+//! read next door, in [`super::head`].
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -58,11 +58,14 @@ fn message(text: &Bytes, envelope: &Envelope<'_>) -> Result<Message, WireError> 
     }
     // Some servers write all members of an envelope, some of them null (FB33).
     let is_answer = envelope.result.or(envelope.error).is_some();
-    let Some(method) = envelope.method.filter(|method| !(is_answer && method.get() == "null")) else {
+    let Some(method) = envelope.method.filter(|method| !(is_answer && method.get() == "null"))
+    else {
         return response(text, envelope).map(Message::Response);
     };
     if envelope.result.is_some() || envelope.error.is_some() {
-        return Err(WireError::InvalidRequest("a message has either `method` or `result` or `error`"));
+        return Err(WireError::InvalidRequest(
+            "a message has either `method` or `result` or `error`",
+        ));
     }
     let method = string(method).ok_or(WireError::InvalidRequest("`method` must be a string"))?;
     let params = params(text, envelope.params)?;
@@ -82,7 +85,11 @@ fn response(text: &Bytes, envelope: &Envelope<'_>) -> Result<Response, WireError
         (Some(raw), Some(error)) if error.get() == "null" => Outcome::Result(slice(text, raw)),
         (Some(result), Some(raw)) if result.get() == "null" => Outcome::Error(slice(text, raw)),
         (None, Some(raw)) => Outcome::Error(slice(text, raw)),
-        _ => return Err(WireError::InvalidRequest("a message has either `method` or `result` or `error`")),
+        _ => {
+            return Err(WireError::InvalidRequest(
+                "a message has either `method` or `result` or `error`",
+            ));
+        }
     };
     if id.is_none() && matches!(outcome, Outcome::Result(_)) {
         return Err(WireError::InvalidRequest("`id` must not be null"));
@@ -95,7 +102,9 @@ fn id(text: &Bytes, raw: &RawValue) -> Result<Option<RequestId>, WireError> {
     if raw.get() == "null" {
         return Ok(None);
     }
-    RequestId::from_payload(slice(text, raw)).map(Some).ok_or(WireError::InvalidRequest("`id` must be a string or a number"))
+    RequestId::from_payload(slice(text, raw))
+        .map(Some)
+        .ok_or(WireError::InvalidRequest("`id` must be a string or a number"))
 }
 
 /// MCP's parameters are objects; null counts as none.

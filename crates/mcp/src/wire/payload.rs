@@ -1,5 +1,5 @@
-//! Payloads, the raw parts of messages, and the ids of requests, which are such parts. Members of a payload
-//! are found next door, in [`super::members`].
+//! Payloads, the raw parts of messages, and the ids of requests, which are such parts. Members of a
+//! payload are found next door, in [`super::members`].
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use super::{depth::is_too_deep, error::WireError};
 
-/// One JSON value as the text it arrived in: a slice of the message, never copied and never re-serialised.
+/// One JSON value as the text it arrived in: a slice of the message, never copied and never
+/// re-serialised.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Payload(Bytes);
 
@@ -23,16 +24,19 @@ impl Payload {
         if is_too_deep(text.as_bytes()) {
             return Err(WireError::TooDeep);
         }
-        let raw: &RawValue = serde_json::from_str(text).map_err(|e| WireError::Parse(e.to_string()))?;
+        let raw: &RawValue =
+            serde_json::from_str(text).map_err(|e| WireError::Parse(e.to_string()))?;
         Ok(Self(Bytes::copy_from_slice(raw.get().as_bytes())))
     }
 
-    /// Takes bytes if they are exactly one JSON value, and shares them. White space around it stays.
+    /// Takes bytes if they are exactly one JSON value, and shares them. White space around it
+    /// stays.
     pub(crate) fn whole(text: &Bytes) -> Result<Self, WireError> {
         if is_too_deep(text) {
             return Err(WireError::TooDeep);
         }
-        serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(|e| WireError::Parse(e.to_string()))?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(text)
+            .map_err(|e| WireError::Parse(e.to_string()))?;
         Ok(Self(text.clone()))
     }
 
@@ -58,7 +62,8 @@ impl Payload {
         serde_json::from_slice(&self.0).map_err(|e| WireError::InvalidParams(e.to_string()))
     }
 
-    /// The same text in memory of its own, so that a small part does not keep a large message alive.
+    /// The same text in memory of its own, so that a small part does not keep a large message
+    /// alive.
     #[must_use]
     pub fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
@@ -95,8 +100,8 @@ impl RequestId {
         &self.0
     }
 
-    /// The number, if the id may be one of the gateway's own. Some servers send it back as `"3"` or `3.0`
-    /// (FB33).
+    /// The number, if the id may be one of the gateway's own. Some servers send it back as `"3"` or
+    /// `3.0` (FB33).
     pub fn as_u64(&self) -> Option<u64> {
         id_as_u64(self.raw())
     }

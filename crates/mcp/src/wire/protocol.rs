@@ -1,5 +1,6 @@
-//! The words of the protocol, each spelt here and nowhere else: methods, notifications, headers, members, error codes. The members that every
-//! message of JSON-RPC has are next door, in [`super::parse`] and [`super::write`].
+//! The words of the protocol, each spelt here and nowhere else: methods, notifications, headers,
+//! members, error codes. The members that every message of JSON-RPC has are next door, in
+//! [`super::parse`] and [`super::write`].
 
 /// Methods of requests.
 pub mod method {

@@ -1,5 +1,5 @@
-//! Replaces, adds and removes members of a payload; every other byte stays. Members are found next door, in
-//! [`super::members`].
+//! Replaces, adds and removes members of a payload; every other byte stays. Members are found next
+//! door, in [`super::members`].
 
 use std::ops::Range;
 
@@ -14,7 +14,11 @@ use super::{
 };
 
 /// Replaces the value of the member at `path`, which must be there. Every other byte stays.
-pub fn replace_member(object: &Payload, path: &[&str], value: &Payload) -> Result<Payload, WireError> {
+pub fn replace_member(
+    object: &Payload,
+    path: &[&str],
+    value: &Payload,
+) -> Result<Payload, WireError> {
     let text: &[u8] = object.as_bytes();
     let mut at = 0..text.len();
     for key in path {
@@ -41,8 +45,8 @@ pub fn replace_progress_token(params: &Payload, token: &RequestId) -> Result<Pay
     replace_member(params, &[member::META, member::PROGRESS_TOKEN], token.payload())
 }
 
-/// Sets members, whose values are raw JSON: those that are there keep their place, others are added at the
-/// end.
+/// Sets members, whose values are raw JSON: those that are there keep their place, others are added
+/// at the end.
 pub fn with_members(object: &Payload, members: &[(&str, &str)]) -> Result<Payload, WireError> {
     let text = object.as_bytes();
     let found = raw_members(text)?;
@@ -63,8 +67,13 @@ pub fn with_members(object: &Payload, members: &[(&str, &str)]) -> Result<Payloa
         added.put_slice(value.as_bytes());
     }
     edits.sort_by_key(|(at, _)| at.start);
-    let end = text.iter().rposition(|byte| *byte == b'}').ok_or_else(|| WireError::InvalidParams("no object".to_owned()))?;
-    let mut out = BytesMut::with_capacity(text.len() + added.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
+    let end = text
+        .iter()
+        .rposition(|byte| *byte == b'}')
+        .ok_or_else(|| WireError::InvalidParams("no object".to_owned()))?;
+    let mut out = BytesMut::with_capacity(
+        text.len() + added.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>(),
+    );
     let mut copied = 0;
     for (at, new) in edits {
         out.put_slice(&text[copied..at.start]);
@@ -77,8 +86,8 @@ pub fn with_members(object: &Payload, members: &[(&str, &str)]) -> Result<Payloa
     Ok(Payload::trusted(out.freeze()))
 }
 
-/// Removes members, each with the white space around it and one comma. Every other byte stays, the spelling
-/// of the other keys included; an object without any of them is returned as it is.
+/// Removes members, each with the white space around it and one comma. Every other byte stays, the
+/// spelling of the other keys included; an object without any of them is returned as it is.
 pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, WireError> {
     let text: &[u8] = object.as_bytes();
     let found = raw_members(text)?;
@@ -91,7 +100,8 @@ pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, Wire
     out.put_u8(b'{');
     for (key, raw) in &found {
         let value_ends = raw.get().as_ptr() as usize - text.as_ptr() as usize + raw.get().len();
-        let end = value_ends + text[value_ends..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let end = value_ends
+            + text[value_ends..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         if !names.contains(&&**key) {
             if out.len() > 1 {
                 out.put_u8(b',');
@@ -108,7 +118,9 @@ pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, Wire
 pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<Payload, WireError> {
     let nothing = write::object(&[]);
     let params = params.unwrap_or(&nothing);
-    let old = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == member::META && raw.get() != "null");
+    let old = raw_members(params.as_bytes())?
+        .into_iter()
+        .find(|(key, raw)| key == member::META && raw.get() != "null");
     let old = match old {
         Some((_, raw)) => slice(params.as_bytes(), raw),
         None => write::object(&[]),
@@ -118,7 +130,9 @@ pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<P
 
 /// Removes members of `_meta`, and `_meta` itself when it had no others.
 pub fn without_meta(params: &Payload, names: &[&str]) -> Result<Payload, WireError> {
-    let found = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == member::META && raw.get() != "null");
+    let found = raw_members(params.as_bytes())?
+        .into_iter()
+        .find(|(key, raw)| key == member::META && raw.get() != "null");
     let Some((_, raw)) = found else { return Ok(params.clone()) };
     let old = slice(params.as_bytes(), raw);
     let new = without_members(&old, names)?;
@@ -144,10 +158,18 @@ mod tests {
         for (object, members, expected) in [
             ("{}", &[("a", "1")][..], r#"{"a":1}"#),
             (r#"{ "x":1.50 }"#, &[("a", "1"), ("b", "[]")], r#"{ "x":1.50 ,"a":1,"b":[]}"#),
-            (r#"{"a":{"b":2}, "x":"\u00e9"}"#, &[("x", "null"), ("a", "0")], r#"{"a":0, "x":null}"#),
+            (
+                r#"{"a":{"b":2}, "x":"\u00e9"}"#,
+                &[("x", "null"), ("a", "0")],
+                r#"{"a":0, "x":null}"#,
+            ),
             (r#"{"a":"}"}"#, &[("b", "1")], r#"{"a":"}","b":1}"#),
         ] {
-            assert_eq!(with_members(&payload(object), members).unwrap().as_str(), expected, "{object}");
+            assert_eq!(
+                with_members(&payload(object), members).unwrap().as_str(),
+                expected,
+                "{object}"
+            );
         }
         assert!(with_members(&payload("[]"), &[("a", "1")]).is_err());
     }
@@ -155,13 +177,22 @@ mod tests {
     #[test]
     fn members_are_taken_out() {
         let object = payload(r#"{"a":1.0,  "b":2}"#);
-        assert_eq!(without_members(&object, &["c"]).unwrap().as_bytes().as_ptr(), object.as_bytes().as_ptr());
+        assert_eq!(
+            without_members(&object, &["c"]).unwrap().as_bytes().as_ptr(),
+            object.as_bytes().as_ptr()
+        );
         assert_eq!(without_members(&object, &["b"]).unwrap().as_str(), r#"{"a":1.0}"#);
         assert_eq!(without_members(&object, &["a"]).unwrap().as_str(), r#"{  "b":2}"#);
         assert_eq!(without_members(&object, &["a", "b"]).unwrap().as_str(), "{}");
         let odd = payload(r#"{ "\u0061" : "}," ,"\ud800":[1E5 ] , "b":{} }"#);
-        assert_eq!(without_members(&odd, &["b"]).unwrap().as_str(), r#"{ "\u0061" : "}," ,"\ud800":[1E5 ] }"#);
-        assert_eq!(without_members(&odd, &["a"]).unwrap().as_str(), r#"{"\ud800":[1E5 ] , "b":{} }"#);
+        assert_eq!(
+            without_members(&odd, &["b"]).unwrap().as_str(),
+            r#"{ "\u0061" : "}," ,"\ud800":[1E5 ] }"#
+        );
+        assert_eq!(
+            without_members(&odd, &["a"]).unwrap().as_str(),
+            r#"{"\ud800":[1E5 ] , "b":{} }"#
+        );
     }
 
     #[test]
@@ -177,6 +208,9 @@ mod tests {
         let empty = payload(r#"{"_meta":{ },"name":"t"}"#);
         assert_eq!(without_meta(&empty, &["k"]).unwrap(), empty, "it was empty before");
         let both = payload(r#"{"_meta":{"k":1,"o":2},"name":"t"}"#);
-        assert_eq!(without_meta(&both, &["k"]).unwrap().as_str(), r#"{"_meta":{"o":2},"name":"t"}"#);
+        assert_eq!(
+            without_meta(&both, &["k"]).unwrap().as_str(),
+            r#"{"_meta":{"o":2},"name":"t"}"#
+        );
     }
 }

@@ -23,20 +23,33 @@ fn messages_are_told_apart() {
     assert_eq!(request.params.unwrap().as_str(), r#"{ "x": 1.50 }"#);
 
     let notification = parsed(r#"{"jsonrpc":"2.0","method":"m","params":null}"#).unwrap();
-    assert_eq!(notification, Message::Notification(Notification { method: "m".to_owned(), params: None }));
+    assert_eq!(
+        notification,
+        Message::Notification(Notification { method: "m".to_owned(), params: None })
+    );
 
     let response = parsed(r#"{"result":{},"id":"1","jsonrpc":"2.0"}"#).unwrap();
     let Message::Response(response) = response else { panic!("{response:?}") };
-    assert_eq!((response.id.unwrap().raw(), response.outcome), ("\"1\"", Outcome::Result(payload("{}"))));
+    assert_eq!(
+        (response.id.unwrap().raw(), response.outcome),
+        ("\"1\"", Outcome::Result(payload("{}")))
+    );
 
-    let response = parsed(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}"#).unwrap();
-    assert!(matches!(response, Message::Response(Response { id: None, outcome: Outcome::Error(_) })), "{response:?}");
+    let response =
+        parsed(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}"#).unwrap();
+    assert!(
+        matches!(response, Message::Response(Response { id: None, outcome: Outcome::Error(_) })),
+        "{response:?}"
+    );
 }
 
 #[test]
 fn payloads_are_slices_of_the_message() {
     let text = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{"a":[1,2]}}"#);
-    let Ok(Message::Response(Response { outcome: Outcome::Result(result), .. })) = parse(&text) else { panic!() };
+    let Ok(Message::Response(Response { outcome: Outcome::Result(result), .. })) = parse(&text)
+    else {
+        panic!()
+    };
     assert_eq!(result.as_bytes().as_ptr() as usize, text.as_ptr() as usize + 33);
 }
 
@@ -53,7 +66,11 @@ fn ids_are_compared_as_they_are_spelt() {
 
 #[test]
 fn bad_envelopes_are_refused() {
-    let deep = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"a":{}{}}}}}"#, "[".repeat(200), "]".repeat(200));
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"a":{}{}}}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
     for (text, code) in [
         ("", code::PARSE_ERROR),
         ("{", code::PARSE_ERROR),
@@ -82,7 +99,9 @@ fn bad_envelopes_are_refused() {
 
 #[test]
 fn members_of_unknown_methods_are_not_ours() {
-    let params = payload(r#"{"name":5,"cursor":{},"requestState":"s","Level":1,"_meta":{"progressToken":1.0}}"#);
+    let params = payload(
+        r#"{"name":5,"cursor":{},"requestState":"s","Level":1,"_meta":{"progressToken":1.0}}"#,
+    );
     let head = head_of("vendor/unheard-of", &params).unwrap();
     assert_eq!((head.name, head.request_state.as_deref()), (None, Some("s")));
     assert_eq!(head.meta.progress_token.unwrap().raw(), "1.0");
@@ -93,9 +112,13 @@ fn members_of_unknown_methods_are_not_ours() {
 #[test]
 fn keys_with_half_a_surrogate_pair_are_told_apart() {
     let object = payload(r#"{"a\ud800":1,"a\udbff\u0041":2,"a\udC00é":3,"\ud83d\ude00":4}"#);
-    let keys: Vec<_> = members(&object).unwrap().into_iter().map(|(key, _)| key.into_owned()).collect();
+    let keys: Vec<_> =
+        members(&object).unwrap().into_iter().map(|(key, _)| key.into_owned()).collect();
     assert_eq!(keys, [r"a\ud800", r"a\udbffA", r"a\udc00é", "😀"]);
-    assert!(matches!(members(&payload(r#"{"\udc00":1,"\udC00":2}"#)), Err(WireError::DuplicateKey(_))));
+    assert!(matches!(
+        members(&payload(r#"{"\udc00":1,"\udC00":2}"#)),
+        Err(WireError::DuplicateKey(_))
+    ));
     for bytes in [&b"\xff\xff\xff"[..], b"\xed\x20\x20", b"\xc3"] {
         let text = [br#"{"jsonrpc":"2.0","method":"m",""#, bytes, br#"":1}"#].concat();
         assert!(parse(&Bytes::from(text)).is_err(), "{bytes:?}");
@@ -144,19 +167,38 @@ fn the_head_is_read() {
     let head = params_head(&params).unwrap();
     assert_eq!(head.name.as_deref(), Some("t"));
     assert_eq!(head.uri.as_deref(), Some("u:/x"));
-    assert_eq!((head.cursor, head.protocol_version.as_deref(), head.level.as_deref()), (None, Some("v"), Some("info")));
+    assert_eq!(
+        (head.cursor, head.protocol_version.as_deref(), head.level.as_deref()),
+        (None, Some("v"), Some("info"))
+    );
     assert_eq!(head.request_id.unwrap().raw(), "\"r\"");
     assert_eq!(head.progress_token.unwrap().raw(), "7");
     assert_eq!(head.meta.progress_token.unwrap().raw(), "\"p\"");
     let reference = head.reference.unwrap();
-    assert_eq!((reference.kind.as_deref(), reference.name.as_deref(), reference.uri), (Some("ref/prompt"), Some("n"), None));
+    assert_eq!(
+        (reference.kind.as_deref(), reference.name.as_deref(), reference.uri),
+        (Some("ref/prompt"), Some("n"), None)
+    );
     assert_eq!(meta_of(&params).unwrap().progress_token.unwrap().raw(), "\"p\"");
     assert_eq!(params_head(&payload("{}")).unwrap(), ParamsHead::default());
-    for wrong in [r#"{"name":1}"#, r#"{"_meta":[]}"#, r#"{"ref":"x"}"#, r#"{"_meta":{"progressToken":true}}"#, r#"{"cursor":{}}"#]
-    {
-        assert_eq!(params_head(&payload(wrong)).unwrap_err().code(), code::INVALID_PARAMS, "{wrong}");
+    for wrong in [
+        r#"{"name":1}"#,
+        r#"{"_meta":[]}"#,
+        r#"{"ref":"x"}"#,
+        r#"{"_meta":{"progressToken":true}}"#,
+        r#"{"cursor":{}}"#,
+    ] {
+        assert_eq!(
+            params_head(&payload(wrong)).unwrap_err().code(),
+            code::INVALID_PARAMS,
+            "{wrong}"
+        );
     }
-    assert_eq!(meta_of(&payload(r#"{"name":1}"#)), Ok(Meta::default()), "what is not asked for is not judged");
+    assert_eq!(
+        meta_of(&payload(r#"{"name":1}"#)),
+        Ok(Meta::default()),
+        "what is not asked for is not judged"
+    );
 }
 
 #[test]
@@ -169,7 +211,11 @@ fn a_progress_token_is_found_however_its_key_is_spelt() {
         (r#"{"arguments":{"progressToken":7}}"#, None),
     ];
     for (params, expected) in cases {
-        assert_eq!(progress_token(&payload(params)).unwrap().as_ref().map(RequestId::raw), expected, "{params}");
+        assert_eq!(
+            progress_token(&payload(params)).unwrap().as_ref().map(RequestId::raw),
+            expected,
+            "{params}"
+        );
     }
 }
 
@@ -186,14 +232,20 @@ fn one_member_is_replaced_and_nothing_else() {
         replace_progress_token(&params, &RequestId::number(9)).unwrap().as_str(),
         r#"{ "arguments" : {"name":"name","n":1.50e1}, "name" :  "a" ,"_meta":{"x":{"progressToken":1}, "progressToken": 9}}"#
     );
-    assert_eq!(replace_member(&params, &["none"], &payload("1")), Err(WireError::Missing("none".to_owned())));
+    assert_eq!(
+        replace_member(&params, &["none"], &payload("1")),
+        Err(WireError::Missing("none".to_owned()))
+    );
     assert!(replace_member(&params, &["name", "x"], &payload("1")).is_err());
 }
 
 #[test]
 fn envelopes_are_written() {
     let (id, params) = (RequestId::from_payload(payload("\"x\"")).unwrap(), payload(r#"{"a":1}"#));
-    assert_eq!(request(&id, "m", Some(&params)), r#"{"jsonrpc":"2.0","id":"x","method":"m","params":{"a":1}}"#);
+    assert_eq!(
+        request(&id, "m", Some(&params)),
+        r#"{"jsonrpc":"2.0","id":"x","method":"m","params":{"a":1}}"#
+    );
     assert_eq!(request(&id, "m\"", None), r#"{"jsonrpc":"2.0","id":"x","method":"m\""}"#);
     assert_eq!(notification("m", None), r#"{"jsonrpc":"2.0","method":"m"}"#);
     assert_eq!(result(&id, &params), r#"{"jsonrpc":"2.0","id":"x","result":{"a":1}}"#);
@@ -204,7 +256,8 @@ fn envelopes_are_written() {
     assert_eq!(error_raw(Some(&id), &params), r#"{"jsonrpc":"2.0","id":"x","error":{"a":1}}"#);
 }
 
-/// JSON text as others may write it: any spacing, odd numbers, escapes, unknown members, duplicate keys where nothing reads them.
+/// JSON text as others may write it: any spacing, odd numbers, escapes, unknown members, duplicate
+/// keys where nothing reads them.
 fn any_json() -> impl Strategy<Value = String> {
     let space = prop_oneof![Just(""), Just(" "), Just("\n\t"), Just("\r\n")];
     let scalar = prop_oneof![
@@ -214,11 +267,15 @@ fn any_json() -> impl Strategy<Value = String> {
         any::<String>().prop_map(|text| Value::from(text).to_string()),
         Just(r#""\u0041\/\ud83d\ude00\b""#.to_owned()),
     ];
-    let padded = (space.clone(), scalar, space.clone()).prop_map(|(a, text, b)| format!("{a}{text}{b}"));
+    let padded =
+        (space.clone(), scalar, space.clone()).prop_map(|(a, text, b)| format!("{a}{text}{b}"));
     padded.prop_recursive(4, 32, 5, move |inner| {
-        let list = prop::collection::vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(",")));
-        let member = ("[a-c]{0,2}", space.clone(), inner).prop_map(|(key, space, value)| format!("\"{key}\"{space}:{value}"));
-        let object = prop::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(",")));
+        let list = prop::collection::vec(inner.clone(), 0..5)
+            .prop_map(|items| format!("[{}]", items.join(",")));
+        let member = ("[a-c]{0,2}", space.clone(), inner)
+            .prop_map(|(key, space, value)| format!("\"{key}\"{space}:{value}"));
+        let object = prop::collection::vec(member, 0..5)
+            .prop_map(|members| format!("{{{}}}", members.join(",")));
         prop_oneof![list, object]
     })
 }

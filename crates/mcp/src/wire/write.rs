@@ -27,10 +27,17 @@ pub fn notification(method: &str, params: Option<&Payload>) -> Bytes {
 }
 
 pub fn result(id: &RequestId, result: &Payload) -> Bytes {
-    write(&[(r#"{"jsonrpc":"2.0","id":"#, id.payload().as_bytes()), (r#","result":"#, result.as_bytes())], None)
+    write(
+        &[
+            (r#"{"jsonrpc":"2.0","id":"#, id.payload().as_bytes()),
+            (r#","result":"#, result.as_bytes()),
+        ],
+        None,
+    )
 }
 
-/// An error response. `id` is `None` when the request's id could not be read: JSON-RPC has null for it.
+/// An error response. `id` is `None` when the request's id could not be read: JSON-RPC has null for
+/// it.
 pub fn error(id: Option<&RequestId>, code: i64, message: &str, data: Option<&Payload>) -> Bytes {
     error_raw(id, &error_object(code, message, data))
 }
@@ -44,12 +51,19 @@ pub(crate) fn error_object(code: i64, message: &str, data: Option<&Payload>) -> 
 
 /// An error response with a whole error object.
 pub fn error_raw(id: Option<&RequestId>, error: &Payload) -> Bytes {
-    object(&[("jsonrpc", r#""2.0""#), ("id", id.map_or("null", RequestId::raw)), ("error", error.as_str())]).into_bytes()
+    object(&[
+        ("jsonrpc", r#""2.0""#),
+        ("id", id.map_or("null", RequestId::raw)),
+        ("error", error.as_str()),
+    ])
+    .into_bytes()
 }
 
 /// An object of members whose values are raw JSON.
 pub fn object(members: &[(&str, &str)]) -> Payload {
-    let mut out = BytesMut::with_capacity(2 + members.iter().map(|(key, raw)| key.len() + raw.len() + 4).sum::<usize>());
+    let mut out = BytesMut::with_capacity(
+        2 + members.iter().map(|(key, raw)| key.len() + raw.len() + 4).sum::<usize>(),
+    );
     out.put_u8(b'{');
     for (n, (key, raw)) in members.iter().enumerate() {
         if n > 0 {

@@ -1,4 +1,5 @@
-//! Policy guards every call and every list (threat 32), and what is not allowed looks as if it were not there.
+//! Policy guards every call and every list (threat 32), and what is not allowed looks as if it were
+//! not there.
 
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
@@ -39,7 +40,10 @@ fn server(text: &str) -> Script {
         .tools(&["open", "secret"])
         .with("prompts/list", &[r#"{"name":"open"}"#, r#"{"name":"secret"}"#])
         .with("resources/list", &[r#"{"uri":"open:a"}"#, r#"{"uri":"secret:a"}"#])
-        .with("resources/templates/list", &[r#"{"uriTemplate":"open:{x}"}"#, r#"{"uriTemplate":"secret:{x}"}"#])
+        .with(
+            "resources/templates/list",
+            &[r#"{"uriTemplate":"open:{x}"}"#, r#"{"uriTemplate":"secret:{x}"}"#],
+        )
 }
 
 fn forbidden(prefix: &str) -> Vec<(&'static str, Value)> {
@@ -63,18 +67,31 @@ async fn t32_every_call_and_every_list_is_guarded() {
     for (view, prefix) in [(View::All, "files_"), (View::One(name("files")), "")] {
         let client = Client::allowed(&hub, view, NoSecrets).await;
         assert_eq!(client.tools().await, [format!("{prefix}open")]);
-        assert_eq!(client.names("prompts/list", "prompts", "name").await, [format!("{prefix}open")]);
+        assert_eq!(
+            client.names("prompts/list", "prompts", "name").await,
+            [format!("{prefix}open")]
+        );
         assert_eq!(client.names("resources/list", "resources", "uri").await, ["open:a"]);
-        assert_eq!(client.names("resources/templates/list", "resourceTemplates", "uriTemplate").await, ["open:{x}"]);
+        assert_eq!(
+            client.names("resources/templates/list", "resourceTemplates", "uriTemplate").await,
+            ["open:{x}"]
+        );
         let before = fakes.script("files").heard.lock().unwrap().len();
         for (method, params) in forbidden(prefix) {
             let (code, message) = client.error(method, params.clone()).await;
             assert!(matches!(code, -32602 | -32002), "{method} {params}: {code} {message}");
         }
-        assert_eq!(fakes.script("files").heard.lock().unwrap().len(), before, "the server heard of none of it");
+        assert_eq!(
+            fakes.script("files").heard.lock().unwrap().len(),
+            before,
+            "the server heard of none of it"
+        );
         assert_eq!(client.call(&format!("{prefix}open")).await["by"], "files");
     }
-    assert!(fakes.script("hidden").heard.lock().unwrap().is_empty(), "a hidden server is not even asked");
+    assert!(
+        fakes.script("hidden").heard.lock().unwrap().is_empty(),
+        "a hidden server is not even asked"
+    );
 }
 
 #[tokio::test]

@@ -16,8 +16,10 @@ use super::{
     modern::Modern,
 };
 
-/// Numbers, escapes, unknown members, white space and key order that a re-serialiser would not leave alone.
-const ODD: &str = r#""z": 1.0e5 ,"a":[-0.0, 1E+2,12345678901234567890123],"t":"\u00e9\/","_meta":{"x":  null}"#;
+/// Numbers, escapes, unknown members, white space and key order that a re-serialiser would not
+/// leave alone.
+const ODD: &str =
+    r#""z": 1.0e5 ,"a":[-0.0, 1E+2,12345678901234567890123],"t":"\u00e9\/","_meta":{"x":  null}"#;
 
 fn two() -> Arc<Fakes> {
     Fakes::new(vec![
@@ -32,21 +34,30 @@ async fn payloads_pass_unchanged_through_one_server() {
     for method in ["tools/call", "vendor/unheard-of", "tasks/get", "prompts/get"] {
         let params = format!(r#"{{ "name":"roll",{ODD} }}"#);
         let answer = client.raw(method, &params).await;
-        let expected = format!(r#""result":{{"by":"dice", "method":"{method}","params":{params}}}}}"#);
+        let expected =
+            format!(r#""result":{{"by":"dice", "method":"{method}","params":{params}}}}}"#);
         assert!(answer.ends_with(&expected), "{answer}");
     }
     let params = format!(r#"{{"name":5,{ODD}}}"#);
-    assert!(client.raw("vendor/with-another-name", &params).await.contains(&params), "members of unknown methods are not ours");
+    assert!(
+        client.raw("vendor/with-another-name", &params).await.contains(&params),
+        "members of unknown methods are not ours"
+    );
 }
 
 #[tokio::test]
 async fn on_the_merged_endpoint_only_the_name_changes() {
     let client = Client::all(&hub(&two(), HubSettings::default()), "alice").await;
     let answer = client.raw("tools/call", &format!(r#"{{ "name" : "dice_roll",{ODD} }}"#)).await;
-    let expected = format!(r#""result":{{"by":"dice", "method":"tools/call","params":{{ "name" : "roll",{ODD} }}}}}}"#);
+    let expected = format!(
+        r#""result":{{"by":"dice", "method":"tools/call","params":{{ "name" : "roll",{ODD} }}}}}}"#
+    );
     assert!(answer.ends_with(&expected), "{answer}");
     let answer = client.raw("tools/call", r#"{"name":"dice_fail"}"#).await;
-    assert!(answer.ends_with(r#""error":{"code":-32050,"message":"no","data":{"n":1.0}}}"#), "{answer}");
+    assert!(
+        answer.ends_with(r#""error":{"code":-32050,"message":"no","data":{"n":1.0}}}"#),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +93,8 @@ async fn the_first_client_after_a_start_is_told_the_same_as_the_second() {
     let fakes = Fakes::new(vec![script("dice"), script("dead"), script("uuid")]);
     fakes.script("dead").down.store(true, Ordering::SeqCst);
     let legacy = hub(&fakes, HubSettings::default());
-    let told = [Client::all(&legacy, "alice").await.hello, Client::all(&legacy, "alice").await.hello];
+    let told =
+        [Client::all(&legacy, "alice").await.hello, Client::all(&legacy, "alice").await.hello];
     assert_eq!(told[0], told[1]);
     assert_eq!(told[0]["result"]["instructions"], "## dice\nAbout dice.\n\n## uuid\nAbout uuid.");
     let modern = Modern::all(&hub(&fakes, HubSettings::default()), "alice");
@@ -94,13 +106,18 @@ async fn the_first_client_after_a_start_is_told_the_same_as_the_second() {
 
 #[tokio::test]
 async fn a_server_that_takes_long_holds_up_one_greeting_for_so_long_and_no_other() {
-    let fakes = Fakes::new(vec![Script::new("slow").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
+    let fakes =
+        Fakes::new(vec![Script::new("slow").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
     fakes.script("slow").hangs.store(true, Ordering::SeqCst);
-    let settings = HubSettings { greeting_deadline: Duration::from_millis(200), ..HubSettings::default() };
+    let settings =
+        HubSettings { greeting_deadline: Duration::from_millis(200), ..HubSettings::default() };
     let hub = hub(&fakes, settings);
     let connects = || fakes.script("slow").connects.load(Ordering::SeqCst);
     let client = Client::all(&hub, "alice").await;
-    assert_eq!((client.hello["result"]["serverInfo"]["name"].as_str(), connects()), (Some("portunus"), 1));
+    assert_eq!(
+        (client.hello["result"]["serverInfo"]["name"].as_str(), connects()),
+        (Some("portunus"), 1)
+    );
     for user in ["alice", "bob"] {
         Client::all(&hub, user).await;
     }
@@ -110,9 +127,10 @@ async fn a_server_that_takes_long_holds_up_one_greeting_for_so_long_and_no_other
 #[tokio::test]
 async fn progress_comes_under_the_clients_own_token() {
     let hub = hub(&two(), HubSettings::default());
-    for (client, tool) in
-        [(Client::one(&hub, "alice", "dice").await, "progress"), (Client::all(&hub, "alice").await, "dice_progress")]
-    {
+    for (client, tool) in [
+        (Client::one(&hub, "alice", "dice").await, "progress"),
+        (Client::all(&hub, "alice").await, "dice_progress"),
+    ] {
         for token in [r#""mine-\u0061""#, "1234567890123"] {
             let body = format!(
                 r#"{{"jsonrpc":"2.0","id":"p","method":"tools/call","params":{{"name":"{tool}","_meta":{{"progressToken":{token}}}}}}}"#
@@ -124,7 +142,9 @@ async fn progress_comes_under_the_clients_own_token() {
                 );
                 assert_eq!(events.next().await.unwrap(), expected);
             }
-            assert!(events.next().await.unwrap().starts_with(r#"{"jsonrpc":"2.0","id":"p","result":"#));
+            assert!(
+                events.next().await.unwrap().starts_with(r#"{"jsonrpc":"2.0","id":"p","result":"#)
+            );
             assert_eq!(events.next().await, None);
         }
     }
@@ -138,15 +158,24 @@ async fn a_cancelled_call_is_cancelled_at_the_server_and_has_no_response() {
     let other = Client::all(&hub, "alice").await;
     let waiting = tokio::spawn({
         let client = Arc::clone(&client);
-        async move { client.post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_wait"}}"#).await }
+        async move {
+            client.post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_wait"}}"#).await
+        }
     });
-    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty()).await;
-    let again = client.post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_roll"}}"#).await;
+    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty())
+        .await;
+    let again = client
+        .post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_roll"}}"#)
+        .await;
     assert_eq!(again.status, StatusCode::BAD_REQUEST, "the id is taken");
     other.notify("notifications/cancelled", r#"{"requestId":"w"}"#).await;
     client.notify("notifications/cancelled", r#"{"requestId":"other"}"#).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(fakes.script("dice").cancelled.load(Ordering::SeqCst), 0, "not by another session, not by another id");
+    assert_eq!(
+        fakes.script("dice").cancelled.load(Ordering::SeqCst),
+        0,
+        "not by another session, not by another id"
+    );
     client.notify("notifications/cancelled", r#"{"requestId":"w","reason":"enough"}"#).await;
     let mut events = Events::of(waiting.await.unwrap());
     assert_eq!(events.next().await, None);
@@ -161,7 +190,8 @@ async fn a_broken_connection_cancels_nothing() {
         let client = Arc::clone(&client);
         async move { client.call("wait").await }
     });
-    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty()).await;
+    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty())
+        .await;
     waiting.abort();
     let _ = waiting.await;
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -173,7 +203,9 @@ async fn a_long_call_turns_into_a_stream_that_is_kept_alive() {
     let fakes = two();
     let settings = HubSettings { keep_alive: Duration::from_millis(20), ..HubSettings::default() };
     let client = Client::one(&hub(&fakes, settings), "alice", "dice").await;
-    let answer = client.post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}"#).await;
+    let answer = client
+        .post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}"#)
+        .await;
     let mut events = Events::of(answer);
     assert_eq!(futures::StreamExt::next(&mut events.stream).await.unwrap(), ": keep-alive\n\n");
     fakes.script("dice").go_on.notify_one();
@@ -191,7 +223,10 @@ async fn a_server_that_is_down_is_named_and_nothing_more_is_told() {
     fakes.breaks("dice");
     for (client, tool) in [(&client, "dice_roll"), (&one, "roll")] {
         let (code, message) = client.error("tools/call", json!({ "name": tool })).await;
-        assert_eq!((code, message.as_str()), (-32603, r#"server "dice": the server's program could not be started"#));
+        assert_eq!(
+            (code, message.as_str()),
+            (-32603, r#"server "dice": the server's program could not be started"#)
+        );
     }
     client.call("uuid_make").await;
 
@@ -217,11 +252,13 @@ async fn unknown_methods_are_refused_on_the_merged_endpoint() {
 /// In that era these members mean nothing.
 #[tokio::test]
 async fn fb86_what_a_legacy_result_has_beside_its_own_is_passed_on() {
-    let hub = hub(&Fakes::new(vec![Script::new("dice").tools(&["odd_result"])]), HubSettings::default());
+    let hub =
+        hub(&Fakes::new(vec![Script::new("dice").tools(&["odd_result"])]), HubSettings::default());
     let requests = json!({"a": {"method": "roots/list"}});
     let legacy = Client::all(&hub, "alice").await.call("dice_odd_result").await;
     assert_eq!((&legacy["inputRequests"], &legacy["requestState"]), (&requests, &json!("x")));
-    let modern = Modern::all(&hub, "alice").result("tools/call", json!({"name": "dice_odd_result"})).await;
+    let modern =
+        Modern::all(&hub, "alice").result("tools/call", json!({"name": "dice_odd_result"})).await;
     assert_eq!(
         (&modern["inputRequests"], &modern["resultType"]),
         (&requests, &json!("complete")),

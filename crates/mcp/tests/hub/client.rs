@@ -26,7 +26,13 @@ use serde_json::{Value, json};
 use super::fake::{Fakes, name};
 
 pub(crate) fn hub(fakes: &Arc<Fakes>, settings: HubSettings) -> Arc<Hub> {
-    Hub::new(settings, fakes.specs(), Arc::clone(fakes) as Arc<dyn Servers>, Arc::new(SeededEntropy::new(7)), Arc::new(Wax))
+    Hub::new(
+        settings,
+        fakes.specs(),
+        Arc::clone(fakes) as Arc<dyn Servers>,
+        Arc::new(SeededEntropy::new(7)),
+        Arc::new(Wax),
+    )
 }
 
 /// A seal that hides nothing, but opens for the same thing alone, and only what is whole.
@@ -72,7 +78,10 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
 }
 
 pub(crate) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+        .collect()
 }
 
 pub(crate) struct Client {
@@ -127,13 +136,19 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, body: &str) -> Answer {
-        self.hub.post(self.caller.clone(), &self.headers(), Bytes::copy_from_slice(body.as_bytes())).await
+        self.hub
+            .post(self.caller.clone(), &self.headers(), Bytes::copy_from_slice(body.as_bytes()))
+            .await
     }
 
     /// A request with raw parameters, answered with JSON: the raw message.
     pub(crate) async fn raw(&self, method: &str, params: &str) -> String {
         let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let answer = self.post(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)).await;
+        let answer = self
+            .post(&format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
+            ))
+            .await;
         assert_eq!(answer.status, StatusCode::OK);
         text(answer)
     }
@@ -150,7 +165,10 @@ impl Client {
 
     pub(crate) async fn error(&self, method: &str, params: Value) -> (i64, String) {
         let answer = self.ask(method, params).await;
-        (answer["error"]["code"].as_i64().expect("an error"), answer["error"]["message"].as_str().unwrap().to_owned())
+        (
+            answer["error"]["code"].as_i64().expect("an error"),
+            answer["error"]["message"].as_str().unwrap().to_owned(),
+        )
     }
 
     pub(crate) async fn call(&self, tool: &str) -> Value {
@@ -160,7 +178,12 @@ impl Client {
     /// What a list has, by `member` of its items.
     pub(crate) async fn names(&self, method: &str, list: &str, member: &str) -> Vec<String> {
         let result = self.result(method, json!({})).await;
-        result[list].as_array().unwrap().iter().map(|item| item[member].as_str().unwrap().to_owned()).collect()
+        result[list]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item[member].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub(crate) async fn tools(&self) -> Vec<String> {
@@ -188,7 +211,10 @@ impl Client {
 }
 
 pub(crate) async fn initialize(hub: &Arc<Hub>, caller: &Caller, version: &str) -> Answer {
-    let headers = headers(&[("content-type", "application/json"), ("accept", "application/json, text/event-stream")]);
+    let headers = headers(&[
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+    ]);
     let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "test", "version": "1" } }});
     hub.post(caller.clone(), &headers, Bytes::from(body.to_string())).await
@@ -226,14 +252,17 @@ impl Events {
     pub(crate) async fn next(&mut self) -> Option<String> {
         // bounded: each event comes in time, or the test stops there.
         loop {
-            let event = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an event, or the end of the stream")?;
+            let event = tokio::time::timeout(PATIENCE, self.stream.next())
+                .await
+                .expect("an event, or the end of the stream")?;
             let event = String::from_utf8(event.to_vec()).unwrap();
             if !event.starts_with(':') {
                 let rest = event.strip_prefix("event: message\n").unwrap();
-                let (id, data) = match rest.strip_prefix("id: ").and_then(|rest| rest.split_once('\n')) {
-                    Some((id, data)) => (Some(id.to_owned()), data),
-                    None => (None, rest),
-                };
+                let (id, data) =
+                    match rest.strip_prefix("id: ").and_then(|rest| rest.split_once('\n')) {
+                        Some((id, data)) => (Some(id.to_owned()), data),
+                        None => (None, rest),
+                    };
                 self.last = id;
                 let data = data.strip_prefix("data: ").unwrap();
                 return Some(data.strip_suffix("\n\n").unwrap().to_owned());
@@ -241,7 +270,8 @@ impl Events {
         }
     }
 
-    /// Is nothing there to be read now? Time stands still in these tests, so anything that will come has come.
+    /// Is nothing there to be read now? Time stands still in these tests, so anything that will
+    /// come has come.
     pub(crate) async fn is_silent(&mut self) -> bool {
         tokio::time::timeout(std::time::Duration::from_millis(200), self.next()).await.is_err()
     }

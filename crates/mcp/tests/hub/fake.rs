@@ -1,4 +1,5 @@
-//! Servers in memory. Unless told otherwise they answer any request with what they were asked, so that tests can compare bytes.
+//! Servers in memory. Unless told otherwise they answer any request with what they were asked, so
+//! that tests can compare bytes.
 
 use std::{
     any::Any,
@@ -94,8 +95,10 @@ impl Script {
     }
 
     pub(crate) fn tools(self, names: &[&str]) -> Self {
-        let items: Vec<_> =
-            names.iter().map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)).collect();
+        let items: Vec<_> = names
+            .iter()
+            .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#))
+            .collect();
         self.with("tools/list", &items.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
@@ -127,7 +130,8 @@ impl Script {
             .and_then(|params| params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()))
             .unwrap_or(0);
         let end = (start + self.page_size).min(items.len());
-        let next = if end < items.len() { format!(r#","nextCursor":"{end}""#) } else { String::new() };
+        let next =
+            if end < items.len() { format!(r#","nextCursor":"{end}""#) } else { String::new() };
         let list = items[start..end].join(" , ");
         let hints = self.hints.lock().unwrap();
         Outcome::Result(payload(&format!(r#"{{"odd":1.0e5,"{member}":[{list}]{next}{hints}}}"#)))
@@ -172,7 +176,9 @@ impl Fakes {
 
     /// Something that all connections to `server` say.
     pub(crate) fn says(&self, server: &str, method: &str, params: Option<&str>) {
-        for peer in self.peers.lock().unwrap().values().filter(|peer| peer.key.server.as_str() == server) {
+        for peer in
+            self.peers.lock().unwrap().values().filter(|peer| peer.key.server.as_str() == server)
+        {
             let params = params.map(payload);
             let _ = peer.events.send(Event::Notification { method: method.to_owned(), params });
         }
@@ -193,13 +199,18 @@ impl Fakes {
 
 #[async_trait]
 impl Servers for Fakes {
-    async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<dyn Peer>, UpstreamError> {
+    async fn connection(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+    ) -> Result<Arc<dyn Peer>, UpstreamError> {
         let script = Arc::clone(self.script(server.as_str()));
         if script.down.load(Ordering::SeqCst) {
             return Err(UpstreamError::Spawn { detail: "secret detail".to_owned() });
         }
         let specs = self.specs();
-        let key = ConnectionKey::of(specs.iter().find(|spec| spec.name == *server).unwrap(), holder);
+        let key =
+            ConnectionKey::of(specs.iter().find(|spec| spec.name == *server).unwrap(), holder);
         if let Some(peer) = self.peers.lock().unwrap().get(&key) {
             return Ok(Arc::clone(peer) as Arc<dyn Peer>);
         }
@@ -222,7 +233,12 @@ impl Servers for Fakes {
     async fn close_session(&self, holder: &Holder) {
         self.closed_sessions.lock().unwrap().push(holder.clone());
         self.peers.lock().unwrap().retain(|key, _| {
-            key.owner != Owner::Session(holder.user.clone(), holder.client.clone(), holder.session.clone().unwrap())
+            key.owner
+                != Owner::Session(
+                    holder.user.clone(),
+                    holder.client.clone(),
+                    holder.session.clone().unwrap(),
+                )
         });
     }
 }
@@ -238,7 +254,11 @@ pub(crate) struct FakePeer {
 
 impl FakePeer {
     fn new(script: Arc<Script>, key: ConnectionKey) -> Self {
-        let instructions = script.instructions.as_ref().map(|text| format!(r#","instructions":"{text}""#)).unwrap_or_default();
+        let instructions = script
+            .instructions
+            .as_ref()
+            .map(|text| format!(r#","instructions":"{text}""#))
+            .unwrap_or_default();
         let server_info = format!(r#"{{"name":"{}-itself","version":"9"}}"#, script.name);
         let raw = format!(
             r#"{{"x-extra":[1.50, "\u00e9"],"protocolVersion":"2025-03-26","capabilities":{},"serverInfo":{server_info}{instructions}}}"#,
@@ -252,24 +272,44 @@ impl FakePeer {
             instructions: script.instructions.clone(),
             raw: payload(&raw),
         };
-        Self { script, key, info, events: broadcast::channel(64).0, closed: AtomicBool::new(false), tasks: Tasks::default() }
+        Self {
+            script,
+            key,
+            info,
+            events: broadcast::channel(64).0,
+            closed: AtomicBool::new(false),
+            tasks: Tasks::default(),
+        }
     }
 
     /// The tools that do something.
-    async fn call(&self, tool: &str, params: &Payload, call: Call) -> Result<Outcome, UpstreamError> {
+    async fn call(
+        &self,
+        tool: &str,
+        params: &Payload,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
         match tool {
             "progress" => {
                 for n in 1..=2 {
                     let progress = call.call_events.as_ref().expect("somebody listens");
-                    let call_events = payload(&format!(r#"{{"progress":{n}.0, "progressToken":77,"message":"\u00e9"}}"#));
+                    let call_events = payload(&format!(
+                        r#"{{"progress":{n}.0, "progressToken":77,"message":"\u00e9"}}"#
+                    ));
                     progress.send(CallEvent::Progress(call_events)).await.unwrap();
                 }
             }
             "step" => {
                 let progress = call.call_events.as_ref().expect("somebody listens");
-                progress.send(CallEvent::Progress(payload(r#"{"progress":1,"progressToken":77}"#))).await.unwrap();
+                progress
+                    .send(CallEvent::Progress(payload(r#"{"progress":1,"progressToken":77}"#)))
+                    .await
+                    .unwrap();
                 self.script.go_on.notified().await;
-                progress.send(CallEvent::Progress(payload(r#"{"progress":2,"progressToken":77}"#))).await.unwrap();
+                progress
+                    .send(CallEvent::Progress(payload(r#"{"progress":2,"progressToken":77}"#)))
+                    .await
+                    .unwrap();
             }
             // More than may wait for a client that does not read.
             "chatter" => {
@@ -291,8 +331,10 @@ impl FakePeer {
             }
             "log" => {
                 let params = payload(r#"{"level":"info","data":1.0e5}"#);
-                let _ =
-                    self.events.send(Event::Notification { method: "notifications/message".to_owned(), params: Some(params) });
+                let _ = self.events.send(Event::Notification {
+                    method: "notifications/message".to_owned(),
+                    params: Some(params),
+                });
                 self.script.go_on.notified().await;
             }
             "job" => return Ok(self.tasks.make(self.info.era, params)),
@@ -300,7 +342,11 @@ impl FakePeer {
                 let result = r#"{"content":[],"inputRequests":{"a":{"method":"roots/list"}},"resultType":"input_required","requestState":"x"}"#;
                 return Ok(Outcome::Result(payload(result)));
             }
-            "fail" => return Ok(Outcome::Error(payload(r#"{"code":-32050,"message":"no","data":{"n":1.0}}"#))),
+            "fail" => {
+                return Ok(Outcome::Error(payload(
+                    r#"{"code":-32050,"message":"no","data":{"n":1.0}}"#,
+                )));
+            }
             _ => {}
         }
         Ok(echo(&self.script, "tools/call", Some(params)))
@@ -309,7 +355,10 @@ impl FakePeer {
 
 pub(crate) fn echo(script: &Script, method: &str, params: Option<&Payload>) -> Outcome {
     let params = params.map_or("null", Payload::as_str);
-    Outcome::Result(payload(&format!(r#"{{"by":"{}", "method":"{method}","params":{params}}}"#, script.name)))
+    Outcome::Result(payload(&format!(
+        r#"{{"by":"{}", "method":"{method}","params":{params}}}"#,
+        script.name
+    )))
 }
 
 #[async_trait]
@@ -322,7 +371,12 @@ impl Peer for FakePeer {
         &self.key
     }
 
-    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+    async fn request(
+        &self,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
         if self.is_closed() {
             return Err(UpstreamError::Closed { detail: "secret detail".to_owned() });
         }
@@ -332,12 +386,16 @@ impl Peer for FakePeer {
             ("tools/list", _) => Ok(self.script.page(method, "tools", params.as_ref())),
             ("prompts/list", _) => Ok(self.script.page(method, "prompts", params.as_ref())),
             ("resources/list", _) => Ok(self.script.page(method, "resources", params.as_ref())),
-            ("resources/templates/list", _) => Ok(self.script.page(method, "resourceTemplates", params.as_ref())),
+            ("resources/templates/list", _) => {
+                Ok(self.script.page(method, "resourceTemplates", params.as_ref()))
+            }
             ("tools/call", Some(params)) => {
                 let value: serde_json::Value = serde_json::from_str(params.as_str()).unwrap();
                 self.call(value["name"].as_str().unwrap(), params, call).await
             }
-            (method, Some(params)) if method.starts_with("tasks/") => Ok(self.tasks.answer(&self.script, method, params)),
+            (method, Some(params)) if method.starts_with("tasks/") => {
+                Ok(self.tasks.answer(&self.script, method, params))
+            }
             _ => Ok(echo(&self.script, method, params.as_ref())),
         }
     }

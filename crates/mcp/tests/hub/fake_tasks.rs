@@ -1,5 +1,5 @@
-//! The tasks of one fake connection ([`super::fake`]): the tool `job` makes one of the id it is told, which is then known there and nowhere
-//! else.
+//! The tasks of one fake connection ([`super::fake`]): the tool `job` makes one of the id it is
+//! told, which is then known there and nowhere else.
 
 use std::sync::Mutex;
 
@@ -21,8 +21,12 @@ impl Tasks {
         let id = arguments["arguments"]["id"].as_str().unwrap();
         self.0.lock().unwrap().push(id.to_owned());
         Outcome::Result(payload(&match era {
-            Era::Modern => format!(r#"{{"resultType":"task", "taskId":"{id}","status":"working","ttlMs":1.0e5}}"#),
-            Era::Legacy => format!(r#"{{"task":{{"taskId":"{id}", "status":"working","ttl":1.0e5}}}}"#),
+            Era::Modern => format!(
+                r#"{{"resultType":"task", "taskId":"{id}","status":"working","ttlMs":1.0e5}}"#
+            ),
+            Era::Legacy => {
+                format!(r#"{{"task":{{"taskId":"{id}", "status":"working","ttl":1.0e5}}}}"#)
+            }
         }))
     }
 
@@ -37,18 +41,26 @@ impl Tasks {
             let start: usize = asked["cursor"].as_str().map_or(0, |cursor| cursor.parse().unwrap());
             let known = self.0.lock().unwrap();
             let end = (start + script.page_size).min(known.len());
-            let items: Vec<_> = known[start..end].iter().map(|id| format!(r#"{{"taskId":"{id}","n":1.0}}"#)).collect();
-            let next = if end < known.len() { format!(r#","nextCursor":"{end}""#) } else { String::new() };
-            return Outcome::Result(payload(&format!(r#"{{"tasks":[{}]{next}}}"#, items.join(" , "))));
+            let items: Vec<_> = known[start..end]
+                .iter()
+                .map(|id| format!(r#"{{"taskId":"{id}","n":1.0}}"#))
+                .collect();
+            let next =
+                if end < known.len() { format!(r#","nextCursor":"{end}""#) } else { String::new() };
+            return Outcome::Result(payload(&format!(
+                r#"{{"tasks":[{}]{next}}}"#,
+                items.join(" , ")
+            )));
         }
         let Some(id) = asked["taskId"].as_str() else { return echo(script, method, Some(params)) };
         if !self.has(id) {
             return Outcome::Error(payload(r#"{"code":-32602,"message":"no such task here"}"#));
         }
         match method {
-            "tasks/get" => {
-                Outcome::Result(payload(&format!(r#"{{"by":"{}", "taskId":"{id}","status":"working","n":1.0}}"#, script.name)))
-            }
+            "tasks/get" => Outcome::Result(payload(&format!(
+                r#"{{"by":"{}", "taskId":"{id}","status":"working","n":1.0}}"#,
+                script.name
+            ))),
             _ => echo(script, method, Some(params)),
         }
     }

@@ -42,16 +42,25 @@ async fn a_list_that_is_good_for_no_time_is_fetched_for_each_answer_and_for_no_c
     let (fakes, hub) = one(r#","ttlMs":0,"cacheScope":"private""#);
     let client = Modern::all(&hub, "alice");
     assert_eq!(names(&list(&client).await), ["dice_roll"]);
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
+    fakes
+        .script("dice")
+        .set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     let now = list(&client).await;
-    assert_eq!((names(&now), &now["ttlMs"], &now["cacheScope"]), (vec!["dice_throw"], &json!(0), &json!("private")));
+    assert_eq!(
+        (names(&now), &now["ttlMs"], &now["cacheScope"]),
+        (vec!["dice_throw"], &json!(0), &json!("private"))
+    );
     let before = fetched(&fakes, "dice");
     for _ in 0..3 {
         client.result("tools/call", json!({"name": "dice_throw"})).await;
     }
     assert_eq!(fetched(&fakes, "dice"), before);
     let tools = hub.tools(caller("alice", View::All)).await;
-    assert_eq!((tools.len(), fetched(&fakes, "dice")), (1, before + 1), "`GET /tools` shows lists too");
+    assert_eq!(
+        (tools.len(), fetched(&fakes, "dice")),
+        (1, before + 1),
+        "`GET /tools` shows lists too"
+    );
     fakes.script("dice").down.store(true, Ordering::SeqCst);
     fakes.breaks("dice");
     assert_eq!(names(&list(&client).await), ["dice_throw"], "an old list is better than none");
@@ -62,7 +71,9 @@ async fn a_list_is_kept_as_long_as_its_server_says_but_for_changes() {
     let (fakes, hub) = one(r#","ttlMs":3600000,"cacheScope":"public""#);
     let client = Modern::all(&hub, "alice");
     list(&client).await;
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
+    fakes
+        .script("dice")
+        .set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     assert_eq!(names(&list(&client).await), ["dice_roll"]);
     fakes.says("dice", "notifications/tools/list_changed", None);
     eventually("the new list", async || names(&list(&client).await) == ["dice_throw"]).await;
@@ -98,7 +109,8 @@ async fn the_merged_list_is_as_fresh_as_its_least_fresh_part() {
 
 #[tokio::test]
 async fn a_list_without_one_of_its_parts_is_not_fresh() {
-    let fakes = Fakes::new(vec![Script::new("dead").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
+    let fakes =
+        Fakes::new(vec![Script::new("dead").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
     fakes.script("dead").down.store(true, Ordering::SeqCst);
     let client = Modern::all(&hub(&fakes, HubSettings::default()), "alice");
     let shown = list(&client).await;
@@ -108,7 +120,8 @@ async fn a_list_without_one_of_its_parts_is_not_fresh() {
 #[tokio::test]
 async fn t37_a_private_list_of_a_shared_server_is_shown_to_nobody_else() {
     let shared = |hints: &str| {
-        let script = Script::new("dice").tools(&["of_alice"]).modern(TOOLS).isolated(Isolation::Shared);
+        let script =
+            Script::new("dice").tools(&["of_alice"]).modern(TOOLS).isolated(Isolation::Shared);
         script.hint(hints);
         let fakes = Fakes::new(vec![script]);
         let hub = hub(&fakes, HubSettings::default());
@@ -117,7 +130,9 @@ async fn t37_a_private_list_of_a_shared_server_is_shown_to_nobody_else() {
     let (fakes, gateway) = shared(r#","ttlMs":3600000,"cacheScope":"private""#);
     let (alice, bob) = (Modern::all(&gateway, "alice"), Modern::all(&gateway, "bob"));
     assert_eq!(names(&list(&alice).await), ["dice_of_alice"]);
-    fakes.script("dice").set("tools/list", &[r#"{"name":"of_bob","inputSchema":{"type":"object"}}"#]);
+    fakes
+        .script("dice")
+        .set("tools/list", &[r#"{"name":"of_bob","inputSchema":{"type":"object"}}"#]);
     assert_eq!(names(&list(&bob).await), ["dice_of_bob"]);
     assert_eq!(names(&list(&alice).await), ["dice_of_alice"]);
     assert_eq!(fetched(&fakes, "dice"), 2, "each has one that is kept");

@@ -1,5 +1,5 @@
-//! What the person may use and has not granted to the client: lists leave it out, calls are refused with 403 and say what was
-//! wanted, so that the client can ask for it.
+//! What the person may use and has not granted to the client: lists leave it out, calls are refused
+//! with 403 and say what was wanted, so that the client can ask for it.
 
 use http::StatusCode;
 use portunus_core::ids::ServerName;
@@ -15,7 +15,8 @@ use super::{
     fake::{Fakes, Script, name},
 };
 
-/// Granted: what is called `open` on the first server. Not for this person: what is called `secret`.
+/// Granted: what is called `open` on the first server. Not for this person: what is called
+/// `secret`.
 #[derive(Clone)]
 struct Part;
 
@@ -51,7 +52,10 @@ fn server(text: &str) -> Script {
     Script::new(text)
         .tools(&["open", "closed", "secret", &format!("only_{text}")])
         .with("prompts/list", &[r#"{"name":"open"}"#, r#"{"name":"closed"}"#])
-        .with("resources/list", &[&format!(r#"{{"uri":"open:{text}"}}"#), &format!(r#"{{"uri":"closed:{text}"}}"#)])
+        .with(
+            "resources/list",
+            &[&format!(r#"{{"uri":"open:{text}"}}"#), &format!(r#"{{"uri":"closed:{text}"}}"#)],
+        )
         .with("resources/templates/list", &[&format!(r#"{{"uriTemplate":"closed-{text}:{{x}}"}}"#)])
 }
 
@@ -60,11 +64,17 @@ fn wanted(server: &str, what: Wanted) -> Refused {
 }
 
 async fn refusal(client: &Client, method: &str, params: &Value) -> Option<Refused> {
-    let answer = client.post(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string()).await;
+    let answer = client
+        .post(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string())
+        .await;
     let refused = answer.refused.clone();
     assert_eq!(answer.status == StatusCode::FORBIDDEN, refused.is_some(), "{method} {params}");
     let message: Value = serde_json::from_str(&text(answer)).unwrap();
-    assert_eq!((&message["id"], message["error"]["code"] == -32010), (&json!(1), refused.is_some()), "{message}");
+    assert_eq!(
+        (&message["id"], message["error"]["code"] == -32010),
+        (&json!(1), refused.is_some()),
+        "{message}"
+    );
     refused
 }
 
@@ -78,9 +88,17 @@ async fn t32_a_call_that_was_not_granted_is_refused_as_what_it_is() {
     for (view, prefix) in [(View::All, "first_"), (View::One(name("first")), "")] {
         let client = Client::allowed(&hub, view.clone(), Part).await;
         assert_eq!(client.tools().await, [format!("{prefix}open")]);
-        assert_eq!(client.names("prompts/list", "prompts", "name").await, [format!("{prefix}open")]);
+        assert_eq!(
+            client.names("prompts/list", "prompts", "name").await,
+            [format!("{prefix}open")]
+        );
         assert_eq!(client.names("resources/list", "resources", "uri").await, ["open:first"]);
-        assert!(client.names("resources/templates/list", "resourceTemplates", "uriTemplate").await.is_empty());
+        assert!(
+            client
+                .names("resources/templates/list", "resourceTemplates", "uriTemplate")
+                .await
+                .is_empty()
+        );
         let before = fakes.script("first").heard.lock().unwrap().len();
         let name = |text: &str| json!({ "name": format!("{prefix}{text}") });
         let cases = [
@@ -88,7 +106,11 @@ async fn t32_a_call_that_was_not_granted_is_refused_as_what_it_is() {
             ("prompts/get", name("closed"), Some(prompt("closed"))),
             ("resources/read", json!({"uri": "closed:first"}), Some(resource("closed:first"))),
             ("resources/subscribe", json!({"uri": "closed:first"}), Some(resource("closed:first"))),
-            ("resources/unsubscribe", json!({"uri": "closed:first"}), Some(resource("closed:first"))),
+            (
+                "resources/unsubscribe",
+                json!({"uri": "closed:first"}),
+                Some(resource("closed:first")),
+            ),
             (
                 "completion/complete",
                 json!({"ref": {"type": "ref/prompt", "name": name("closed")["name"]}}),
@@ -104,9 +126,17 @@ async fn t32_a_call_that_was_not_granted_is_refused_as_what_it_is() {
         ];
         for (method, params, expected) in cases {
             let found = refusal(&client, method, &params).await;
-            assert_eq!(found, expected.map(|what| wanted("first", what)), "{view:?} {method} {params}");
+            assert_eq!(
+                found,
+                expected.map(|what| wanted("first", what)),
+                "{view:?} {method} {params}"
+            );
         }
-        assert_eq!(fakes.script("first").heard.lock().unwrap().len(), before, "the server heard of none of it");
+        assert_eq!(
+            fakes.script("first").heard.lock().unwrap().len(),
+            before,
+            "the server heard of none of it"
+        );
         assert_eq!(client.call(&format!("{prefix}open")).await["by"], "first");
     }
 }
@@ -122,15 +152,26 @@ async fn a_server_that_was_not_granted_is_named_without_being_asked() {
         ("third_open", None),
         ("first_absent", None),
     ] {
-        assert_eq!(refusal(&client, "tools/call", &json!({ "name": tool })).await, expected, "{tool}");
+        assert_eq!(
+            refusal(&client, "tools/call", &json!({ "name": tool })).await,
+            expected,
+            "{tool}"
+        );
     }
     assert!(fakes.script("second").heard.lock().unwrap().is_empty());
     let read = refusal(&client, "resources/read", &json!({"uri": "closed:second"})).await;
     assert_eq!(read, Some(wanted("second", Wanted::Resource("closed:second".to_owned()))));
     let caller = caller("alice", View::One(name("second")));
-    let answer =
-        initialize(&client.hub, &portunus_mcp::hub::Caller { allow: std::sync::Arc::new(Part), ..caller }, "2025-06-18").await;
-    assert_eq!((answer.status, answer.refused), (StatusCode::FORBIDDEN, Some(wanted("second", Wanted::Server))));
+    let answer = initialize(
+        &client.hub,
+        &portunus_mcp::hub::Caller { allow: std::sync::Arc::new(Part), ..caller },
+        "2025-06-18",
+    )
+    .await;
+    assert_eq!(
+        (answer.status, answer.refused),
+        (StatusCode::FORBIDDEN, Some(wanted("second", Wanted::Server)))
+    );
 }
 
 #[tokio::test]
@@ -145,17 +186,31 @@ async fn plain_names_find_the_server_that_was_not_granted() {
         ("secret", None),
         ("absent", None),
     ] {
-        assert_eq!(refusal(&client, "tools/call", &json!({ "name": tool })).await, expected, "{tool}");
+        assert_eq!(
+            refusal(&client, "tools/call", &json!({ "name": tool })).await,
+            expected,
+            "{tool}"
+        );
     }
 }
 
 #[tokio::test]
 async fn methods_beyond_the_parts_need_the_whole_server() {
     let fakes = Fakes::new(vec![server("first")]);
-    let client = Client::allowed(&hub(&fakes, HubSettings::default()), View::One(name("first")), Part).await;
+    let client =
+        Client::allowed(&hub(&fakes, HubSettings::default()), View::One(name("first")), Part).await;
     assert_eq!(refusal(&client, "x/wipe", &json!({})).await, Some(wanted("first", Wanted::Server)));
-    assert_eq!(refusal(&client, "completion/complete", &json!({})).await, Some(wanted("first", Wanted::Server)));
+    assert_eq!(
+        refusal(&client, "completion/complete", &json!({})).await,
+        Some(wanted("first", Wanted::Server))
+    );
     assert_eq!(client.notify("notifications/x", "{}").await.status, StatusCode::FORBIDDEN);
-    assert_eq!(client.notify("notifications/roots/list_changed", "{}").await.status, StatusCode::ACCEPTED);
-    assert!(fakes.script("first").heard("x/wipe").is_empty() && fakes.script("first").heard("notifications/x").is_empty());
+    assert_eq!(
+        client.notify("notifications/roots/list_changed", "{}").await.status,
+        StatusCode::ACCEPTED
+    );
+    assert!(
+        fakes.script("first").heard("x/wipe").is_empty()
+            && fakes.script("first").heard("notifications/x").is_empty()
+    );
 }

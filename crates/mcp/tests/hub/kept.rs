@@ -75,7 +75,8 @@ impl SessionRecords for ListCache {
 /// A process: its hub, and its own connections to the servers.
 fn process(list_cache: &Arc<ListCache>) -> (Arc<Fakes>, Arc<Hub>) {
     let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll", "step"])]);
-    let hub = hub(&fakes, HubSettings { records: Arc::clone(list_cache) as _, ..HubSettings::default() });
+    let hub =
+        hub(&fakes, HubSettings { records: Arc::clone(list_cache) as _, ..HubSettings::default() });
     (fakes, hub)
 }
 
@@ -96,8 +97,10 @@ async fn a_session_goes_on_with_what_it_asked_for() {
     let client = at(&second, &client);
     assert_eq!(client.call("dice_roll").await["by"], "dice");
     let dice = fakes.script("dice");
-    until("the server is told", || !dice.heard("resources/subscribe").is_empty() && !dice.heard("logging/setLevel").is_empty())
-        .await;
+    until("the server is told", || {
+        !dice.heard("resources/subscribe").is_empty() && !dice.heard("logging/setLevel").is_empty()
+    })
+    .await;
     let mut stream = client.listen().await;
     fakes.says("dice", "notifications/message", Some(r#"{"level":"info","data":1}"#));
     assert!(stream.is_silent().await, "it wants errors alone");
@@ -110,7 +113,10 @@ async fn what_ended_is_not_taken_on() {
     let list_cache = Arc::new(ListCache::default());
     let (_, first) = process(&list_cache);
     let client = Client::all(&first, "alice").await;
-    assert_eq!(first.delete(client.caller.clone(), &client.headers()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        first.delete(client.caller.clone(), &client.headers()).await.status,
+        StatusCode::NO_CONTENT
+    );
     let (_, second) = process(&list_cache);
     assert_eq!(at(&second, &client).notify("x", "{}").await.status, StatusCode::NOT_FOUND);
     assert!(list_cache.kept.lock().unwrap().is_empty());
@@ -124,8 +130,11 @@ async fn t36_a_session_is_taken_on_for_its_own_client_alone() {
     let (_, second) = process(&list_cache);
     let own = caller("alice", View::All);
     let mut of_another_client = caller("alice", View::All);
-    Arc::make_mut(&mut of_another_client.principal).client = ClientId::from_text("ptn_client_other");
-    for stranger in [caller("mallory", View::All), caller("alice", View::One(name("dice"))), of_another_client] {
+    Arc::make_mut(&mut of_another_client.principal).client =
+        ClientId::from_text("ptn_client_other");
+    for stranger in
+        [caller("mallory", View::All), caller("alice", View::One(name("dice"))), of_another_client]
+    {
         let status = second.get(stranger, &client.headers()).await.status;
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
@@ -155,7 +164,11 @@ async fn ids_of_an_earlier_life_do_not_come_again() {
     );
     assert_eq!(lost.next().await, None);
     let nameless = before.rsplit_once('-').unwrap().0;
-    assert_eq!(client.take_up(nameless).await.status, StatusCode::BAD_REQUEST, "whose call it was is not known");
+    assert_eq!(
+        client.take_up(nameless).await.status,
+        StatusCode::BAD_REQUEST,
+        "whose call it was is not known"
+    );
 }
 
 #[tokio::test]
@@ -168,7 +181,11 @@ async fn without_records_for_a_while() {
     let (_, second) = process(&list_cache);
     let client = at(&second, &client);
     let answer = client.notify("notifications/initialized", "{}").await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "404 would have the client begin anew");
+    assert_eq!(
+        answer.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "404 would have the client begin anew"
+    );
     list_cache.is_down.store(false, Ordering::SeqCst);
     assert_eq!(client.call("dice_roll").await["by"], "dice");
 }
@@ -185,14 +202,18 @@ async fn what_comes_while_a_session_ends_does_not_revive_it() {
         tokio::spawn(async move { hub.delete(caller, &headers).await.status })
     };
     until("the record goes", || list_cache.is_forgetting.load(Ordering::SeqCst)).await;
-    assert_eq!(hub.get(client.caller.clone(), &client.headers()).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        hub.get(client.caller.clone(), &client.headers()).await.status,
+        StatusCode::NOT_FOUND
+    );
     list_cache.forgets_slowly.store(false, Ordering::SeqCst);
     assert_eq!(ending.await.unwrap(), StatusCode::NO_CONTENT);
     assert_eq!(client.notify("x", "{}").await.status, StatusCode::NOT_FOUND);
     assert!(list_cache.kept.lock().unwrap().is_empty());
 }
 
-/// The user's home is elsewhere now: what this process still writes must not end what goes on there.
+/// The user's home is elsewhere now: what this process still writes must not end what goes on
+/// there.
 #[tokio::test]
 async fn a_user_who_is_let_go_goes_on_elsewhere() {
     let list_cache = Arc::new(ListCache::default());
@@ -207,7 +228,8 @@ async fn a_user_who_is_let_go_goes_on_elsewhere() {
         let body = r#"{"jsonrpc":"2.0","id":5,"method":"resources/subscribe","params":{"uri":"file:///dice"}}"#;
         tokio::spawn(async move { hub.post(caller, &headers, body.into()).await })
     };
-    until("the subscription is written down", || list_cache.is_keeping.load(Ordering::SeqCst)).await;
+    until("the subscription is written down", || list_cache.is_keeping.load(Ordering::SeqCst))
+        .await;
     first.evict_user(&client.caller.principal.user).await;
     assert!(first.users().is_empty());
     list_cache.keeps_slowly.store(false, Ordering::SeqCst);
@@ -219,5 +241,9 @@ async fn a_user_who_is_let_go_goes_on_elsewhere() {
     assert_eq!(at(&second, &client).call("dice_roll").await["by"], "dice");
     let connects = fakes.script("dice").connects.load(Ordering::SeqCst);
     at(&first, &client).call("dice_roll").await;
-    assert_eq!(fakes.script("dice").connects.load(Ordering::SeqCst), connects + 1, "what was the user's alone was closed");
+    assert_eq!(
+        fakes.script("dice").connects.load(Ordering::SeqCst),
+        connects + 1,
+        "what was the user's alone was closed"
+    );
 }

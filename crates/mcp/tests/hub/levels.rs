@@ -1,4 +1,5 @@
-//! What is heard of a server's log lines (FB84) and of its lists (FB42) is what a client without a gateway hears, and nothing outlives its session.
+//! What is heard of a server's log lines (FB84) and of its lists (FB42) is what a client without a
+//! gateway hears, and nothing outlives its session.
 
 use http::StatusCode;
 use portunus_mcp::{
@@ -37,7 +38,8 @@ async fn fb84_a_level_goes_with_the_session_that_set_it() {
     until("who comes next begins anew", || server.heard("ended").len() == 1).await;
 }
 
-/// Whom nobody can have told of a level is not begun anew, and neither is a child that works on a task.
+/// Whom nobody can have told of a level is not begun anew, and neither is a child that works on a
+/// task.
 #[tokio::test]
 async fn fb84_a_server_that_everybody_shares_stays_and_so_does_one_that_works_on_a_task() {
     let tasks = r#"{"tools":{},"logging":{},"tasks":{"requests":{"tools":{"call":{}}}}}"#;
@@ -47,7 +49,8 @@ async fn fb84_a_server_that_everybody_shares_stays_and_so_does_one_that_works_on
     ] {
         let fakes = Fakes::new(vec![script]);
         let hub = hub(&fakes, HubSettings::default());
-        let (client, other) = (Client::one(&hub, "alice", "dice").await, Client::one(&hub, "bob", "dice").await);
+        let (client, other) =
+            (Client::one(&hub, "alice", "dice").await, Client::one(&hub, "bob", "dice").await);
         client.result("logging/setLevel", level("error")).await;
         let call = json!({ "name": tool, "arguments": { "id": "a" }, "task": {} });
         client.result("tools/call", call.clone()).await;
@@ -70,7 +73,11 @@ async fn fb84_who_sets_no_level_beside_one_that_does_hears_everything() {
     assert_eq!(server.heard("logging/setLevel"), [r#"{"level":"error"}"#]);
     let plain = Client::one(&hub, "alice", "dice").await;
     plain.call("roll").await;
-    assert_eq!(server.heard("logging/setLevel")[1..], [r#"{"level":"debug"}"#], "as soon as it uses the same connection");
+    assert_eq!(
+        server.heard("logging/setLevel")[1..],
+        [r#"{"level":"debug"}"#],
+        "as soon as it uses the same connection"
+    );
     let mut streams = (quiet.listen().await, plain.listen().await);
     fakes.says("dice", "notifications/message", Some(r#"{"level":"info","data":1}"#));
     assert!(streams.1.next().await.unwrap().contains(r#""data":1"#));
@@ -78,10 +85,17 @@ async fn fb84_who_sets_no_level_beside_one_that_does_hears_everything() {
     drop(streams);
     let loud = Client::one(&hub, "alice", "dice").await;
     loud.result("logging/setLevel", level("warning")).await;
-    assert_eq!(server.heard("logging/setLevel").last().unwrap(), r#"{"level":"debug"}"#, "one of them still has none");
+    assert_eq!(
+        server.heard("logging/setLevel").last().unwrap(),
+        r#"{"level":"debug"}"#,
+        "one of them still has none"
+    );
     leave(&plain).await;
     leave(&quiet).await;
-    until("those who are left decide", || server.heard("logging/setLevel").last().unwrap() == r#"{"level":"warning"}"#).await;
+    until("those who are left decide", || {
+        server.heard("logging/setLevel").last().unwrap() == r#"{"level":"warning"}"#
+    })
+    .await;
     assert!(server.heard("ended").is_empty());
     leave(&loud).await;
     until("nobody is left", || server.heard("ended").len() == 1).await;
@@ -89,7 +103,9 @@ async fn fb84_who_sets_no_level_beside_one_that_does_hears_everything() {
 
 #[tokio::test]
 async fn fb84_a_legacy_client_that_sets_no_level_hears_what_a_modern_server_says_by_default() {
-    for (declared, told) in [(r#"{"tools":{},"logging":{}}"#, Some("info")), (r#"{"tools":{}}"#, None)] {
+    for (declared, told) in
+        [(r#"{"tools":{},"logging":{}}"#, Some("info")), (r#"{"tools":{}}"#, None)]
+    {
         let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll"]).modern(declared)]);
         let hub = hub(&fakes, HubSettings::default());
         let client = Client::one(&hub, "alice", "dice").await;
@@ -106,10 +122,12 @@ async fn fb84_a_legacy_client_that_sets_no_level_hears_what_a_modern_server_says
     }
 }
 
-/// Servers announce changes of lists that they have not declared: a client without a gateway hears of them.
+/// Servers announce changes of lists that they have not declared: a client without a gateway hears
+/// of them.
 #[tokio::test]
 async fn fb42_a_modern_client_hears_of_changes_that_were_not_declared() {
-    let declared = r#"{"tools":{},"prompts":{"listChanged":true},"resources":{"listChanged":false}}"#;
+    let declared =
+        r#"{"tools":{},"prompts":{"listChanged":true},"resources":{"listChanged":false}}"#;
     for script in [Script::new("dice").declaring(declared), Script::new("dice").modern(declared)] {
         let fakes = Fakes::new(vec![script.tools(&["roll"])]);
         let hub = hub(&fakes, HubSettings::default());
@@ -117,8 +135,15 @@ async fn fb42_a_modern_client_hears_of_changes_that_were_not_declared() {
         client.caller = caller("alice", View::One(name("dice")));
         let wanted = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true });
         let (mut events, agreed) = client.listen(wanted).await;
-        assert_eq!(agreed, json!({ "promptsListChanged": true }), "only what was declared is promised");
-        assert_eq!(fakes.script("dice").heard("follow lists"), ["toolsListChanged resourcesListChanged"]);
+        assert_eq!(
+            agreed,
+            json!({ "promptsListChanged": true }),
+            "only what was declared is promised"
+        );
+        assert_eq!(
+            fakes.script("dice").heard("follow lists"),
+            ["toolsListChanged resourcesListChanged"]
+        );
         for list in ["tools", "prompts", "resources"] {
             let method = format!("notifications/{list}/list_changed");
             fakes.says("dice", &method, None);
@@ -127,6 +152,10 @@ async fn fb42_a_modern_client_hears_of_changes_that_were_not_declared() {
         let (mut events, _) = client.listen(json!({ "promptsListChanged": true })).await;
         fakes.says("dice", "notifications/tools/list_changed", None);
         assert!(events.is_silent().await, "it wants to hear of prompts");
-        assert_eq!(client.post("ping", json!({})).await.status, StatusCode::NOT_FOUND, "and is of the modern era");
+        assert_eq!(
+            client.post("ping", json!({})).await.status,
+            StatusCode::NOT_FOUND,
+            "and is of the modern era"
+        );
     }
 }

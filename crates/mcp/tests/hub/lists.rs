@@ -19,11 +19,12 @@ use super::{
 
 #[tokio::test]
 async fn items_keep_their_bytes_but_for_the_name() {
-    let odd =
-        r#"{ "title":"\u00e9", "name" : "r\u006fll","inputSchema":{"type":"object","maximum":1.0e5},"x-y":{"name":"roll"} }"#;
+    let odd = r#"{ "title":"\u00e9", "name" : "r\u006fll","inputSchema":{"type":"object","maximum":1.0e5},"x-y":{"name":"roll"} }"#;
     let fakes = Fakes::new(vec![
         Script::new("dice").with("tools/list", &[odd]),
-        Script::new("uuid").tools(&["make"]).with("resources/list", &[r#"{"uri":"a:\u0062" ,"n":1.0}"#]),
+        Script::new("uuid")
+            .tools(&["make"])
+            .with("resources/list", &[r#"{"uri":"a:\u0062" ,"n":1.0}"#]),
     ]);
     let client = Client::all(&hub(&fakes, HubSettings::default()), "alice").await;
     let list = client.raw("tools/list", "{}").await;
@@ -69,10 +70,15 @@ async fn pages_of_a_merged_list() {
         params = json!({ "cursor": cursor });
     }
     assert_eq!(sizes, [4, 4, 4, 3]);
-    let expected: Vec<_> = ["a", "b", "c"].iter().flat_map(|s| (0..5).map(move |n| format!("{s}_{n}"))).collect();
+    let expected: Vec<_> =
+        ["a", "b", "c"].iter().flat_map(|s| (0..5).map(move |n| format!("{s}_{n}"))).collect();
     assert_eq!(names, expected);
     let prompts_cursor = json!({ "cursor": params["cursor"] });
-    assert_eq!(client.error("prompts/list", prompts_cursor).await.0, -32602, "a cursor of another list");
+    assert_eq!(
+        client.error("prompts/list", prompts_cursor).await.0,
+        -32602,
+        "a cursor of another list"
+    );
     assert_eq!(client.error("tools/list", json!({ "cursor": "nonsense" })).await.0, -32602);
 }
 
@@ -91,7 +97,11 @@ async fn servers_are_asked_once_and_only_for_what_they_have() {
     assert_eq!(fakes.script("dice").heard("tools/list").len(), 1);
     assert!(fakes.script("dice").heard("prompts/list").is_empty());
     Client::all(&hub, "bob").await.tools().await;
-    assert_eq!(fakes.script("dice").heard("tools/list").len(), 2, "each user has a list of their own");
+    assert_eq!(
+        fakes.script("dice").heard("tools/list").len(),
+        2,
+        "each user has a list of their own"
+    );
 }
 
 #[tokio::test]
@@ -106,12 +116,16 @@ async fn everybody_shares_the_list_of_a_shared_server() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_left_out_until_it_is_back() {
-    let fakes = Fakes::new(vec![Script::new("dead").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
+    let fakes =
+        Fakes::new(vec![Script::new("dead").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
     fakes.script("dead").down.store(true, Ordering::SeqCst);
     let client = Client::all(&hub(&fakes, HubSettings::default()), "alice").await;
     assert_eq!(client.tools().await, ["dice_roll"]);
     fakes.script("dead").down.store(false, Ordering::SeqCst);
-    eventually("the list of the dead one", async || client.tools().await == ["dead_x", "dice_roll"]).await;
+    eventually("the list of the dead one", async || {
+        client.tools().await == ["dead_x", "dice_roll"]
+    })
+    .await;
     // Once known, a list outlives its server.
     fakes.script("dead").down.store(true, Ordering::SeqCst);
     fakes.breaks("dead");
@@ -120,31 +134,43 @@ async fn a_server_that_is_down_is_left_out_until_it_is_back() {
 
 #[tokio::test]
 async fn a_server_that_hangs_delays_lists_by_the_deadline_only() {
-    let fakes = Fakes::new(vec![Script::new("slow").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
+    let fakes =
+        Fakes::new(vec![Script::new("slow").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
     fakes.script("slow").hangs.store(true, Ordering::SeqCst);
     let short = Duration::from_millis(300);
-    let settings = HubSettings { list_deadline: short, greeting_deadline: short, ..HubSettings::default() };
+    let settings =
+        HubSettings { list_deadline: short, greeting_deadline: short, ..HubSettings::default() };
     let client = Client::all(&hub(&fakes, settings), "alice").await;
     let met = fakes.script("slow").connects.load(Ordering::SeqCst);
     let began = Instant::now();
     assert_eq!(client.tools().await, ["dice_roll"]);
     assert!(began.elapsed() >= Duration::from_millis(300), "it was waited for");
     assert_eq!(client.call("dice_roll").await["by"], "dice");
-    assert_eq!(fakes.script("slow").connects.load(Ordering::SeqCst), met + 1, "one attempt, however many lists");
+    assert_eq!(
+        fakes.script("slow").connects.load(Ordering::SeqCst),
+        met + 1,
+        "one attempt, however many lists"
+    );
     client.tools().await;
     assert_eq!(fakes.script("slow").connects.load(Ordering::SeqCst), met + 1);
 }
 
 #[tokio::test]
 async fn a_change_is_fetched_and_told() {
-    let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll"]), Script::new("uuid").tools(&["make"])]);
+    let fakes = Fakes::new(vec![
+        Script::new("dice").tools(&["roll"]),
+        Script::new("uuid").tools(&["make"]),
+    ]);
     let hub = hub(&fakes, HubSettings::default());
     let (alice, bob) = (Client::all(&hub, "alice").await, Client::all(&hub, "bob").await);
     let one = Client::one(&hub, "alice", "dice").await;
     let unconcerned = Client::one(&hub, "alice", "uuid").await;
     alice.tools().await;
-    let mut streams = (alice.listen().await, one.listen().await, unconcerned.listen().await, bob.listen().await);
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
+    let mut streams =
+        (alice.listen().await, one.listen().await, unconcerned.listen().await, bob.listen().await);
+    fakes
+        .script("dice")
+        .set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     fakes.says("dice", "notifications/tools/list_changed", None);
     let told = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
     assert_eq!(streams.0.next().await.unwrap(), told);
@@ -152,12 +178,17 @@ async fn a_change_is_fetched_and_told() {
     assert!(streams.2.is_silent().await, "looks at another server");
     assert!(streams.3.is_silent().await, "has a child of their own, or none");
     assert_eq!(alice.tools().await, ["dice_throw", "uuid_make"]);
-    assert_eq!(fakes.script("uuid").heard("tools/list").len(), 1, "only what changed is fetched anew");
+    assert_eq!(
+        fakes.script("uuid").heard("tools/list").len(),
+        1,
+        "only what changed is fetched anew"
+    );
 }
 
 #[tokio::test]
 async fn a_list_that_comes_late_is_told() {
-    let fakes = Fakes::new(vec![Script::new("late").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
+    let fakes =
+        Fakes::new(vec![Script::new("late").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
     fakes.script("late").down.store(true, Ordering::SeqCst);
     let hub = hub(&fakes, HubSettings::default());
     let (first, second) = (Client::all(&hub, "alice").await, Client::all(&hub, "alice").await);
@@ -174,7 +205,9 @@ async fn an_old_list_is_answered_and_fetched_behind_the_answer() {
     let settings = HubSettings { catalogue_ttl: Duration::ZERO, ..HubSettings::default() };
     let client = Client::all(&hub(&fakes, settings), "alice").await;
     client.tools().await;
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
+    fakes
+        .script("dice")
+        .set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     let mut stream = client.listen().await;
     assert_eq!(client.tools().await, ["dice_roll"]);
     assert!(stream.next().await.unwrap().contains("notifications/tools/list_changed"));
@@ -211,21 +244,33 @@ async fn fb38_a_tool_that_no_client_accepts_costs_nobody_the_merged_list() {
         r#"{"name":"array","inputSchema":{"type":"array"}}"#,
         r#"{"name":"output","inputSchema":{"type":"object"},"outputSchema":null}"#,
     ];
-    let sound = r#"{"name":"sound","inputSchema":{"type":"object"},"outputSchema":{"type":"object"}}"#;
-    let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[&odd[..], &[sound]].concat())]);
+    let sound =
+        r#"{"name":"sound","inputSchema":{"type":"object"},"outputSchema":{"type":"object"}}"#;
+    let fakes =
+        Fakes::new(vec![Script::new("dice").with("tools/list", &[&odd[..], &[sound]].concat())]);
     let hub = hub(&fakes, HubSettings::default());
     assert_eq!(Client::all(&hub, "alice").await.tools().await, ["dice_sound"]);
     let one = Client::one(&hub, "alice", "dice").await.tools().await;
-    assert_eq!(one, ["without", "empty", "null", "text", "array", "output", "sound"], "of one server it is as it is");
+    assert_eq!(
+        one,
+        ["without", "empty", "null", "text", "array", "output", "sound"],
+        "of one server it is as it is"
+    );
 }
 
 #[tokio::test]
 async fn tools_for_the_page_and_for_get_tools() {
-    let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll"]), Script::new("uuid").tools(&["make"])]);
+    let fakes = Fakes::new(vec![
+        Script::new("dice").tools(&["roll"]),
+        Script::new("uuid").tools(&["make"]),
+    ]);
     let hub = hub(&fakes, HubSettings::default());
     let show = async |view| {
         let tools = hub.tools(caller("alice", view)).await;
-        tools.into_iter().map(|t| format!("{} {} {}", t.server, t.name, String::from_utf8_lossy(&t.tool))).collect::<Vec<_>>()
+        tools
+            .into_iter()
+            .map(|t| format!("{} {} {}", t.server, t.name, String::from_utf8_lossy(&t.tool)))
+            .collect::<Vec<_>>()
     };
     let schema = r#""inputSchema":{"type":"object"}"#;
     assert_eq!(
@@ -235,6 +280,9 @@ async fn tools_for_the_page_and_for_get_tools() {
             format!(r#"uuid uuid_make {{"name":"uuid_make",{schema}}}"#)
         ]
     );
-    assert_eq!(show(View::One(name("uuid"))).await, [format!(r#"uuid make {{"name":"make",{schema}}}"#)]);
+    assert_eq!(
+        show(View::One(name("uuid"))).await,
+        [format!(r#"uuid make {{"name":"make",{schema}}}"#)]
+    );
     let _: &Arc<_> = &hub;
 }

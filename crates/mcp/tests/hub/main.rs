@@ -1,5 +1,5 @@
-//! The hub from the edge's side, with servers that exist in memory only ([`fake`]) and a client that sees every byte
-//! ([`client`], or [`modern`] of the other era).
+//! The hub from the edge's side, with servers that exist in memory only ([`fake`]) and a client
+//! that sees every byte ([`client`], or [`modern`] of the other era).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the fakes of a test fail loudly")]
 

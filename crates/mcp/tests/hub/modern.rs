@@ -1,4 +1,5 @@
-//! A client of the modern era: every request stands alone and says what it must, in its headers too.
+//! A client of the modern era: every request stands alone and says what it must, in its headers
+//! too.
 
 use std::sync::{
     Arc,
@@ -71,12 +72,17 @@ impl Modern {
     pub(crate) async fn error(&self, method: &str, params: Value) -> (i64, String) {
         let answer: Value = serde_json::from_str(&self.raw(method, params).await).unwrap();
         let error = &answer["error"];
-        (error["code"].as_i64().unwrap_or_else(|| panic!("{answer}")), error["message"].as_str().unwrap().to_owned())
+        (
+            error["code"].as_i64().unwrap_or_else(|| panic!("{answer}")),
+            error["message"].as_str().unwrap().to_owned(),
+        )
     }
 
     /// A stream of changes, and what was agreed to.
     pub(crate) async fn listen(&self, notifications: Value) -> (Events, Value) {
-        let mut events = Events::of(self.post("subscriptions/listen", json!({ "notifications": notifications })).await);
+        let mut events = Events::of(
+            self.post("subscriptions/listen", json!({ "notifications": notifications })).await,
+        );
         let mut acknowledged: Value = serde_json::from_str(&events.next().await.unwrap()).unwrap();
         assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
         (events, acknowledged["params"]["notifications"].take())

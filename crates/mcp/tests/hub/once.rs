@@ -1,5 +1,5 @@
-//! F14: a server dies, or forgets its sessions, while a thousand calls that cannot be taken back are under way. The server writes each down, so
-//! that it is counted there how often it ran.
+//! F14: a server dies, or forgets its sessions, while a thousand calls that cannot be taken back
+//! are under way. The server writes each down, so that it is counted there how often it ran.
 
 use std::{
     collections::HashMap,
@@ -71,7 +71,8 @@ impl Ledger {
     async fn start(way: Way, era: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ledger");
-        let mut ledger = Self { file, _folder: folder, era, way, port: ReservedPort::any(), process: None };
+        let mut ledger =
+            Self { file, _folder: folder, era, way, port: ReservedPort::any(), process: None };
         ledger.run().await;
         ledger
     }
@@ -85,23 +86,37 @@ impl Ledger {
         };
         let port = self.port.port();
         let mut command = Command::new(ledger_binary());
-        command.arg(&self.file).args([self.era, option, &port.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .arg(&self.file)
+            .args([self.era, option, &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         self.process = Some(command.spawn().unwrap());
-        eventually("the server listens", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+        eventually("the server listens", async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
+        .await;
     }
 
     fn spec(&self) -> ServerSpec {
         let url = || format!("http://127.0.0.1:{}/mcp", self.port.port()).parse().unwrap();
         let transport = match self.way {
-            Way::Stdio | Way::OtherNode => {
-                support::program(ledger_binary().to_str().unwrap(), &[self.file.to_str().unwrap(), self.era, "--stdio"])
-            }
+            Way::Stdio | Way::OtherNode => support::program(
+                ledger_binary().to_str().unwrap(),
+                &[self.file.to_str().unwrap(), self.era, "--stdio"],
+            ),
             Way::Http => Transport::Http { url: url(), headers: Vec::new() },
             Way::Sse => Transport::Sse { url: url(), headers: Vec::new() },
         };
-        let isolation = if self.way == Way::OtherNode { Isolation::Shared } else { Isolation::User };
+        let isolation =
+            if self.way == Way::OtherNode { Isolation::Shared } else { Isolation::User };
         let timeout = PATIENCE / 2;
-        ServerSpec { isolation, request_timeout: timeout, connect_timeout: timeout, ..support::spec("fixture", transport) }
+        ServerSpec {
+            isolation,
+            request_timeout: timeout,
+            connect_timeout: timeout,
+            ..support::spec("fixture", transport)
+        }
     }
 
     async fn harm(&mut self, harm: Harm, nodes: &Nodes) {
@@ -109,8 +124,10 @@ impl Ledger {
             (Harm::NodeDies, _) => nodes.kill(0).await,
             (Harm::Forgets, process) => {
                 self.process = process;
-                let (client, url) = (support::client(), format!("http://127.0.0.1:{}/forget", self.port.port()));
-                let request = http::Request::post(url).body(http_body_util::Full::default()).unwrap();
+                let (client, url) =
+                    (support::client(), format!("http://127.0.0.1:{}/forget", self.port.port()));
+                let request =
+                    http::Request::post(url).body(http_body_util::Full::default()).unwrap();
                 assert!(client.request(request).await.unwrap().status().is_success());
             }
             (Harm::Dies, Some(mut process)) => {
@@ -120,7 +137,8 @@ impl Ledger {
             }
             (Harm::Dies, None) => {
                 let pids = lines(&PathBuf::from(format!("{}.pids", self.file.display())));
-                let killed = Command::new("kill").arg("-9").args(&pids).stderr(Stdio::null()).status();
+                let killed =
+                    Command::new("kill").arg("-9").args(&pids).stderr(Stdio::null()).status();
                 assert!(killed.is_ok());
             }
         }
@@ -199,7 +217,8 @@ async fn nothing_runs_twice(way: Way, era: &'static str, is_modern: bool, harm: 
         _ => Arc::clone(&pool) as Arc<dyn Servers>,
     };
     let settings = HubSettings::default();
-    let hub = Hub::new(settings, vec![spec], servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax));
+    let hub =
+        Hub::new(settings, vec![spec], servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax));
     let mut people = Vec::new();
     for n in 0..PEOPLE {
         people.push(Person::of(&hub, &format!("person-{n}"), is_modern).await);
@@ -289,7 +308,9 @@ async fn f14_nothing_runs_twice_when_a_child_dies() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f14_nothing_runs_twice_when_an_http_server_dies_and_is_there_again() {
-    for (era, is_modern) in [("legacy", false), ("modern", true), ("legacy", true), ("modern", false)] {
+    for (era, is_modern) in
+        [("legacy", false), ("modern", true), ("legacy", true), ("modern", false)]
+    {
         nothing_runs_twice(Way::Http, era, is_modern, Harm::Dies).await;
     }
     nothing_runs_twice(Way::Sse, "legacy", false, Harm::Dies).await;
@@ -304,7 +325,8 @@ async fn f14_nothing_runs_twice_when_a_server_forgets_its_sessions() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f14_nothing_runs_twice_when_the_node_of_a_server_dies_or_the_server_there() {
-    for (is_modern, harm) in [(false, Harm::Dies), (false, Harm::NodeDies), (true, Harm::NodeDies)] {
+    for (is_modern, harm) in [(false, Harm::Dies), (false, Harm::NodeDies), (true, Harm::NodeDies)]
+    {
         nothing_runs_twice(Way::OtherNode, "legacy", is_modern, harm).await;
     }
 }

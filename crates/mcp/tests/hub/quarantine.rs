@@ -1,5 +1,5 @@
-//! Tools that changed (threat 45), judged by pins that a test writes down: where they are missing, what their calls are answered
-//! with, and when they come back.
+//! Tools that changed (threat 45), judged by pins that a test writes down: where they are missing,
+//! what their calls are answered with, and when they come back.
 
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
@@ -46,7 +46,11 @@ impl ToolPins for Words {
 fn with_pins(fakes: &Arc<Fakes>, names: Names) -> (Arc<Hub>, Arc<Words>) {
     let words = Arc::new(Words::default());
     words.hold(&["evil"]);
-    let settings = HubSettings { names, pins: Arc::clone(&words) as Arc<dyn ToolPins>, ..HubSettings::default() };
+    let settings = HubSettings {
+        names,
+        pins: Arc::clone(&words) as Arc<dyn ToolPins>,
+        ..HubSettings::default()
+    };
     (hub(fakes, settings), words)
 }
 
@@ -57,7 +61,10 @@ const FLIP: &str = r#"{"name":"flip","inputSchema":{"type":"object"}}"#;
 async fn assert_refused(client: &Client, tool: &str) {
     let (code, message) = client.error("tools/call", json!({ "name": tool })).await;
     assert_eq!(code, -32011);
-    assert_eq!(message, "the tool roll of the server dice has changed: an administrator must approve it before it can be used");
+    assert_eq!(
+        message,
+        "the tool roll of the server dice has changed: an administrator must approve it before it can be used"
+    );
 }
 
 #[tokio::test]
@@ -115,7 +122,11 @@ async fn t45_clients_without_sessions_are_protected_too() {
     let refused = modern(&hub, "tools/call", Some("roll")).await;
     assert_eq!(refused["error"]["code"], -32011, "{refused}");
     let listed = modern(&hub, "tools/list", None).await;
-    assert_eq!(listed["result"]["tools"], json!([{"name": "flip", "inputSchema": {"type": "object"}}]), "{listed}");
+    assert_eq!(
+        listed["result"]["tools"],
+        json!([{"name": "flip", "inputSchema": {"type": "object"}}]),
+        "{listed}"
+    );
     assert_eq!(modern(&hub, "tools/call", Some("flip")).await["result"]["by"], "dice");
     words.hold(&[]);
     assert_eq!(modern(&hub, "tools/call", Some("roll")).await["result"]["by"], "dice");
@@ -137,7 +148,8 @@ async fn t45_a_change_is_noticed_when_it_is_announced_and_when_it_passes_through
         fakes.says("dice", "notifications/tools/list_changed", None);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         // New sessions: the others' answers come with the announcement, as streams.
-        let (all, one) = (Client::all(&hub, "alice").await, Client::one(&hub, "alice", "dice").await);
+        let (all, one) =
+            (Client::all(&hub, "alice").await, Client::one(&hub, "alice", "dice").await);
         if is_trusted {
             assert_eq!(one.call("roll").await["by"], "dice", "as it was before");
             assert_eq!(all.call("dice_roll").await["by"], "dice");
@@ -165,7 +177,10 @@ async fn t45_a_tool_that_is_held_from_its_first_day_is_refused_as_such() {
 async fn t45_a_held_tool_gives_its_name_to_nobody() {
     let fakes = Fakes::new(vec![
         Script::new("a").tools(&["b_c"]),
-        Script::new("a_b").with("tools/list", &[r#"{"name":"c","description":"evil","inputSchema":{"type":"object"}}"#]),
+        Script::new("a_b").with(
+            "tools/list",
+            &[r#"{"name":"c","description":"evil","inputSchema":{"type":"object"}}"#],
+        ),
     ]);
     let (hub, words) = with_pins(&fakes, Names::Prefixed);
     let client = Client::all(&hub, "alice").await;
@@ -175,7 +190,10 @@ async fn t45_a_held_tool_gives_its_name_to_nobody() {
     words.hold(&[]);
     assert_eq!(client.call("a_b_c").await["by"], "a_b");
 
-    let fakes = Fakes::new(vec![Script::new("one").with("tools/list", &[EVIL]), Script::new("two").with("tools/list", &[GOOD])]);
+    let fakes = Fakes::new(vec![
+        Script::new("one").with("tools/list", &[EVIL]),
+        Script::new("two").with("tools/list", &[GOOD]),
+    ]);
     let (hub, _) = with_pins(&fakes, Names::Plain);
     let client = Client::all(&hub, "alice").await;
     assert_eq!(client.tools().await, [""; 0], "what is listed could be called");
@@ -187,17 +205,22 @@ async fn t45_a_held_tool_gives_its_name_to_nobody() {
 #[tokio::test]
 async fn t45_of_two_tools_of_one_name_only_the_trusted_one_is_shown() {
     let nameless = r#"{"description":"evil without a name"}"#;
-    let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[GOOD, EVIL, nameless, FLIP])]);
+    let fakes =
+        Fakes::new(vec![Script::new("dice").with("tools/list", &[GOOD, EVIL, nameless, FLIP])]);
     let (hub, _) = with_pins(&fakes, Names::Prefixed);
     let one = Client::one(&hub, "alice", "dice").await;
     let list = one.raw("tools/list", "{}").await;
-    assert!(list.contains(&format!(r#""result":{{"odd":1.0e5,"tools":[{GOOD},{FLIP}]}}"#)), "{list}");
+    assert!(
+        list.contains(&format!(r#""result":{{"odd":1.0e5,"tools":[{GOOD},{FLIP}]}}"#)),
+        "{list}"
+    );
     assert_eq!(one.call("roll").await["by"], "dice");
 }
 
 #[tokio::test]
 async fn t45_what_one_person_is_shown_holds_up_nobody_else() {
-    let fakes = Fakes::new(vec![Script::new("dice").isolated(Isolation::User).with("tools/list", &[GOOD])]);
+    let fakes =
+        Fakes::new(vec![Script::new("dice").isolated(Isolation::User).with("tools/list", &[GOOD])]);
     let (hub, _) = with_pins(&fakes, Names::Prefixed);
     let alice = Client::all(&hub, "alice").await;
     assert_eq!(alice.tools().await, ["dice_roll"]);
@@ -237,7 +260,9 @@ async fn an_approved_tool_of_a_server_that_is_down_waits_for_it() {
 
 #[tokio::test]
 async fn prompts_and_resources_are_not_judged() {
-    let script = Script::new("dice").with("prompts/list", &[EVIL]).with("resources/list", &[r#"{"uri":"evil:1"}"#]);
+    let script = Script::new("dice")
+        .with("prompts/list", &[EVIL])
+        .with("resources/list", &[r#"{"uri":"evil:1"}"#]);
     let fakes = Fakes::new(vec![script]);
     let (hub, _) = with_pins(&fakes, Names::Prefixed);
     let (all, one) = (Client::all(&hub, "alice").await, Client::one(&hub, "alice", "dice").await);

@@ -36,10 +36,21 @@ impl World {
     }
 
     async fn with(options: Options) -> Self {
-        let web = FixtureServer::start_with(HttpOptions { name: "web".to_owned(), page_size: 3, ..HttpOptions::default() }).await;
+        let web = FixtureServer::start_with(HttpOptions {
+            name: "web".to_owned(),
+            page_size: 3,
+            ..HttpOptions::default()
+        })
+        .await;
         let command = fixture_binary().to_str().unwrap().to_owned();
         let args = ["--stdio", "--name", "child", "--page-size", "2"].map(str::to_owned).to_vec();
-        let child = Transport::Stdio { command, args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() };
+        let child = Transport::Stdio {
+            command,
+            args,
+            env: BTreeMap::new(),
+            cwd: None,
+            sandbox: Sandbox::default(),
+        };
         let absent = Transport::Stdio {
             command: "no-such-program".to_owned(),
             args: vec![],
@@ -54,7 +65,13 @@ impl World {
         ];
         let pool = Arc::new(Upstreams::new(specs.clone(), support::client(), options));
         let servers = Arc::clone(&pool) as Arc<dyn Servers>;
-        let hub = Hub::new(HubSettings::default(), specs, servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax));
+        let hub = Hub::new(
+            HubSettings::default(),
+            specs,
+            servers,
+            Arc::new(SeededEntropy::new(1)),
+            Arc::new(Wax),
+        );
         Self { hub, pool, web }
     }
 
@@ -98,9 +115,16 @@ async fn merged_lists_and_calls_reach_real_servers() {
         let uri = format!("fixture://{server}/greeting");
         let read = client.result("resources/read", json!({ "uri": uri })).await;
         assert_eq!(read["contents"][0]["text"], format!("Hello from {server}"));
-        let item = client.result("resources/read", json!({ "uri": format!("fixture://{server}/items/7") })).await;
+        let item = client
+            .result("resources/read", json!({ "uri": format!("fixture://{server}/items/7") }))
+            .await;
         assert_eq!(item["contents"][0]["text"], "Item 7");
-        let prompt = client.result("prompts/get", json!({"name": format!("{server}_greet"), "arguments": {"who": "you"}})).await;
+        let prompt = client
+            .result(
+                "prompts/get",
+                json!({"name": format!("{server}_greet"), "arguments": {"who": "you"}}),
+            )
+            .await;
         assert_eq!(prompt["messages"][0]["content"]["text"], "Hello, you!");
         let completed = client
             .result(
@@ -147,14 +171,20 @@ async fn progress_and_cancellation_reach_real_servers() {
         }
         assert!(events.next().await.unwrap().contains("3 steps"));
 
-        let hang = format!(r#"{{"jsonrpc":"2.0","id":"h{server}","method":"tools/call","params":{{"name":"{server}_hang"}}}}"#);
+        let hang = format!(
+            r#"{{"jsonrpc":"2.0","id":"h{server}","method":"tools/call","params":{{"name":"{server}_hang"}}}}"#
+        );
         let cancelled = async {
-            // Behind the call on its way to the server: what is cancelled before it gets there is never heard of there.
+            // Behind the call on its way to the server: what is cancelled before it gets there is
+            // never heard of there.
             assert_eq!(said(&client, &format!("{server}_add"), json!({"a": 1, "b": 1})).await, "2");
             tokio::time::sleep(Duration::from_millis(20)).await;
-            // It may not have arrived yet all the same: only what is under way can be cancelled, so say it until it is.
+            // It may not have arrived yet all the same: only what is under way can be cancelled, so
+            // say it until it is.
             eventually("the call is cancelled", async || {
-                client.notify("notifications/cancelled", &format!(r#"{{"requestId":"h{server}"}}"#)).await;
+                client
+                    .notify("notifications/cancelled", &format!(r#"{{"requestId":"h{server}"}}"#))
+                    .await;
                 said(&client, &format!("{server}_cancelled"), json!({})).await == "1"
             })
             .await;
@@ -168,17 +198,24 @@ async fn progress_and_cancellation_reach_real_servers() {
 #[tokio::test]
 async fn f13_a_server_that_dies_is_started_anew_and_the_others_answer() {
     // The tenth of a second is good service already.
-    let world = World::with(Options { backoff_min: Duration::from_millis(10), ..Options::default() }).await;
+    let world =
+        World::with(Options { backoff_min: Duration::from_millis(10), ..Options::default() }).await;
     let client = Client::all(&world.hub, "alice").await;
     let first = said(&client, "child_process", json!({})).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let (code, message) = client.error("tools/call", json!({ "name": "child_crash" })).await;
     assert_eq!((code, message.contains(r#"server "child""#)), (-32603, true), "{message}");
     world.web.forget_sessions().await;
-    assert_eq!(said(&client, "web_add", json!({"a": 1, "b": 1})).await, "2", "a forgotten session is begun anew");
+    assert_eq!(
+        said(&client, "web_add", json!({"a": 1, "b": 1})).await,
+        "2",
+        "a forgotten session is begun anew"
+    );
     let (mut second, mut asked, mut failed_elsewhere) = (None, 0, 0);
     eventually("the dead one answers", async || {
-        let other = client.ask("tools/call", json!({ "name": "web_add", "arguments": {"a": 1, "b": 1} })).await;
+        let other = client
+            .ask("tools/call", json!({ "name": "web_add", "arguments": {"a": 1, "b": 1} }))
+            .await;
         failed_elsewhere += usize::from(other["result"]["content"][0]["text"] != "2");
         asked += 1;
         let answer = client.ask("tools/call", json!({ "name": "child_process" })).await;
@@ -187,10 +224,14 @@ async fn f13_a_server_that_dies_is_started_anew_and_the_others_answer() {
     })
     .await;
     assert_ne!(second.unwrap(), first);
-    Figures::of("F13", "-", "one server of two dies, the other forgets its session; both are called")
-        .exactly("calls of the others that failed", failed_elsewhere, 0)
-        .exactly("calls until the dead one answers", asked, 1)
-        .report();
+    Figures::of(
+        "F13",
+        "-",
+        "one server of two dies, the other forgets its session; both are called",
+    )
+    .exactly("calls of the others that failed", failed_elsewhere, 0)
+    .exactly("calls until the dead one answers", asked, 1)
+    .report();
     world.end().await;
 }
 
@@ -212,11 +253,17 @@ async fn one_server_is_seen_as_it_is() {
     for server in ["child", "web"] {
         let client = Client::one(&world.hub, "alice", server).await;
         let hello = &client.hello["result"];
-        assert_eq!((&hello["serverInfo"]["name"], &hello["protocolVersion"]), (&json!(server), &json!("2025-06-18")));
+        assert_eq!(
+            (&hello["serverInfo"]["name"], &hello["protocolVersion"]),
+            (&json!(server), &json!("2025-06-18"))
+        );
         assert_eq!(hello["instructions"], format!("Instructions of {server}"));
         let page = client.result("tools/list", json!({})).await;
         let rest = client.result("tools/list", json!({ "cursor": page["nextCursor"] })).await;
-        assert_eq!((&page["tools"][0]["name"], rest["tools"].as_array().unwrap().is_empty()), (&json!("echo"), false));
+        assert_eq!(
+            (&page["tools"][0]["name"], rest["tools"].as_array().unwrap().is_empty()),
+            (&json!("echo"), false)
+        );
         assert_eq!(said(&client, "echo", json!({"text": "é"})).await, "é");
     }
     world.end().await;

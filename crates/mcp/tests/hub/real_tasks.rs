@@ -1,4 +1,5 @@
-//! The hub and the pool together, before an HTTP server of the modern era that makes tasks and tells of them: no SDK does both yet.
+//! The hub and the pool together, before an HTTP server of the modern era that makes tasks and
+//! tells of them: no SDK does both yet.
 
 use std::{
     collections::HashMap,
@@ -27,7 +28,8 @@ use url::Url;
 
 use super::{client::Wax, fake::name, modern::Modern, real::support};
 
-/// Every request about a task, with the name in its header; and the open streams, by the ids of the tasks they are about.
+/// Every request about a task, with the name in its header; and the open streams, by the ids of the
+/// tasks they are about.
 #[derive(Clone, Default)]
 struct Server {
     asked: Arc<Mutex<Vec<(String, String)>>>,
@@ -46,11 +48,17 @@ async fn answer(State(server): State<Server>, headers: HeaderMap, body: Bytes) -
             "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
             "capabilities": {"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}},
         }),
-        "tools/list" => json!({"resultType": "complete", "tools": [{"name": "job", "inputSchema": {"type": "object"}}]}),
+        "tools/list" => {
+            json!({"resultType": "complete", "tools": [{"name": "job", "inputSchema": {"type": "object"}}]})
+        }
         "tools/call" => json!({"resultType": "task", "taskId": "ä 1", "status": "working"}),
         "tasks/get" => {
             let named = headers["mcp-name"].to_str().unwrap().to_owned();
-            server.asked.lock().unwrap().push((params["taskId"].as_str().unwrap().to_owned(), named));
+            server
+                .asked
+                .lock()
+                .unwrap()
+                .push((params["taskId"].as_str().unwrap().to_owned(), named));
             json!({"resultType": "complete", "taskId": params["taskId"], "status": "working"})
         }
         "subscriptions/listen" => {
@@ -60,12 +68,17 @@ async fn answer(State(server): State<Server>, headers: HeaderMap, body: Bytes) -
                 "notifications": {"taskIds": ids}, "_meta": {"io.modelcontextprotocol/subscriptionId": request["id"]}}});
             events.send(event(&agreed)).unwrap();
             for id in ids.as_array().into_iter().flatten() {
-                server.streams.lock().unwrap().insert(id.as_str().unwrap().to_owned(), events.clone());
+                server
+                    .streams
+                    .lock()
+                    .unwrap()
+                    .insert(id.as_str().unwrap().to_owned(), events.clone());
             }
             let events = futures::stream::unfold(heard, |mut heard| async move {
                 heard.recv().await.map(|event| (Ok::<_, Infallible>(event), heard))
             });
-            return ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response();
+            return ([("content-type", "text/event-stream")], Body::from_stream(events))
+                .into_response();
         }
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
@@ -92,18 +105,30 @@ async fn a_real_server_tells_of_its_tasks() {
     }];
     let pool = Arc::new(Upstreams::new(specs.clone(), support::client(), Options::default()));
     let servers = Arc::clone(&pool) as Arc<dyn Servers>;
-    let hub = Hub::new(HubSettings::default(), specs, servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax));
+    let hub = Hub::new(
+        HubSettings::default(),
+        specs,
+        servers,
+        Arc::new(SeededEntropy::new(1)),
+        Arc::new(Wax),
+    );
     let client = Modern::all(&hub, "alice");
     let made = client.result("tools/call", json!({"name": "web_job", "arguments": {}})).await;
     let task = json!({"taskId": made["taskId"]});
     assert_eq!(client.result("tasks/get", task).await["status"], "working");
-    assert_eq!(*server.asked.lock().unwrap(), [("ä 1".to_owned(), "=?base64?w6QgMQ==?=".to_owned())]);
+    assert_eq!(
+        *server.asked.lock().unwrap(),
+        [("ä 1".to_owned(), "=?base64?w6QgMQ==?=".to_owned())]
+    );
     let (mut events, agreed) = client.listen(json!({"taskIds": ["ä 1"]})).await;
     assert_eq!(agreed, json!({"taskIds": ["ä 1"]}));
     let told = json!({"jsonrpc": "2.0", "method": "notifications/tasks", "params": {"taskId": "ä 1", "status": "completed"}});
     server.streams.lock().unwrap()["ä 1"].send(event(&told)).unwrap();
     let heard: Value = serde_json::from_str(&events.next().await.unwrap()).unwrap();
-    assert_eq!((&heard["method"], &heard["params"]["status"]), (&told["method"], &json!("completed")));
+    assert_eq!(
+        (&heard["method"], &heard["params"]["status"]),
+        (&told["method"], &json!("completed"))
+    );
     drop(events);
     hub.shutdown().await;
     pool.shutdown(Duration::from_secs(10)).await;

@@ -20,40 +20,59 @@ fn three() -> std::sync::Arc<Fakes> {
 
 fn only(fakes: &Fakes, names: &[&str]) -> Vec<ServerSpec> {
     let specs = fakes.specs();
-    names.iter().map(|&wanted| specs.iter().find(|spec| spec.name.as_str() == wanted).unwrap().clone()).collect()
+    names
+        .iter()
+        .map(|&wanted| specs.iter().find(|spec| spec.name.as_str() == wanted).unwrap().clone())
+        .collect()
 }
 
 /// The lists that the stream says have changed.
 async fn changes(stream: &mut Events) -> Vec<String> {
     let mut changes = Vec::new();
-    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(200), stream.next()).await {
+    while let Ok(Some(event)) =
+        tokio::time::timeout(Duration::from_millis(200), stream.next()).await
+    {
         let event: serde_json::Value = serde_json::from_str(&event).unwrap();
         changes.push(event["method"].as_str().unwrap().to_owned());
     }
     changes
 }
 
-const ALL: [&str; 3] =
-    ["notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed"];
+const ALL: [&str; 3] = [
+    "notifications/tools/list_changed",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+];
 
 #[tokio::test]
 async fn servers_come_and_go_and_who_sees_them_is_told() {
     let fakes = three();
     let hub = hub(&fakes, HubSettings::default());
     hub.reconfigure(Names::Prefixed, only(&fakes, &["dice", "uuid"]));
-    let (all, dice, uuid) =
-        (Client::all(&hub, "alice").await, Client::one(&hub, "alice", "dice").await, Client::one(&hub, "bob", "uuid").await);
+    let (all, dice, uuid) = (
+        Client::all(&hub, "alice").await,
+        Client::one(&hub, "alice", "dice").await,
+        Client::one(&hub, "bob", "uuid").await,
+    );
     assert_eq!(all.tools().await, ["dice_one", "uuid_one"]);
     dice.call("one").await;
-    let connects = |server: &str| fakes.script(server).connects.load(std::sync::atomic::Ordering::SeqCst);
+    let connects =
+        |server: &str| fakes.script(server).connects.load(std::sync::atomic::Ordering::SeqCst);
     let listed = fakes.script("dice").heard("tools/list").len();
-    let (mut all_stream, mut dice_stream, mut uuid_stream) = (all.listen().await, dice.listen().await, uuid.listen().await);
+    let (mut all_stream, mut dice_stream, mut uuid_stream) =
+        (all.listen().await, dice.listen().await, uuid.listen().await);
 
     hub.reconfigure(Names::Prefixed, only(&fakes, &["news", "dice"]));
     assert_eq!(changes(&mut all_stream).await, ALL);
-    assert!(changes(&mut dice_stream).await.is_empty(), "the others' servers are none of its business");
+    assert!(
+        changes(&mut dice_stream).await.is_empty(),
+        "the others' servers are none of its business"
+    );
     assert_eq!(uuid_stream.next().await, None, "its server is gone, and with it the session");
-    assert_eq!(uuid.post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        uuid.post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await.status,
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(all.tools().await, ["news_one", "dice_one"], "in the order of the configuration");
     assert_eq!(all.error("tools/call", json!({"name": "uuid_one"})).await.0, -32602);
     dice.call("one").await;
@@ -74,13 +93,18 @@ async fn a_server_that_is_configured_otherwise_is_listed_and_subscribed_to_anew(
     client.result("resources/subscribe", json!({"uri": "news://today"})).await;
     let mut specs = fakes.specs();
     specs[2].request_timeout += Duration::from_secs(1);
-    fakes.script("news").set("tools/list", &[r#"{"name":"other","inputSchema":{"type":"object"}}"#]);
+    fakes
+        .script("news")
+        .set("tools/list", &[r#"{"name":"other","inputSchema":{"type":"object"}}"#]);
     // As the pool does: whoever connects from now on gets another connection.
     fakes.breaks("news");
     hub.reconfigure(Names::Prefixed, specs);
     assert_eq!(changes(&mut stream).await, ALL);
     assert_eq!(client.tools().await, ["dice_one", "uuid_one", "news_other"]);
-    until("the new connection is told", || fakes.script("news").heard("resources/subscribe").len() == 2).await;
+    until("the new connection is told", || {
+        fakes.script("news").heard("resources/subscribe").len() == 2
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -21,7 +21,9 @@ fn dice() -> (Arc<Fakes>, Arc<Hub>) {
 const STEP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"step","_meta":{"progressToken":"mine"}}}"#;
 
 fn progress(n: u32) -> String {
-    format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progress":{n},"progressToken":"mine"}}}}"#)
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progress":{n},"progressToken":"mine"}}}}"#
+    )
 }
 
 #[tokio::test]
@@ -79,7 +81,13 @@ async fn a_call_is_taken_up_while_it_runs_and_its_first_connection_hangs() {
 async fn a_listening_stream_is_taken_up_with_its_own_messages_alone() {
     let (fakes, hub) = dice();
     let client = Client::one(&hub, "alice", "dice").await;
-    let says = |n: u32| fakes.says("dice", "notifications/message", Some(&format!(r#"{{"level":"info","data":"m{n}"}}"#)));
+    let says = |n: u32| {
+        fakes.says(
+            "dice",
+            "notifications/message",
+            Some(&format!(r#"{{"level":"info","data":"m{n}"}}"#)),
+        );
+    };
     let mut one = client.listen().await;
     let mut ids = Vec::new();
     for n in 1..=3 {
@@ -105,14 +113,16 @@ async fn a_listening_stream_is_taken_up_with_its_own_messages_alone() {
 async fn the_newest_clients_are_told_at_once_how_to_come_back() {
     let (_fakes, hub) = dice();
     for (revision, primed) in [("2025-11-25", true), ("2025-06-18", false), ("2025-03-26", false)] {
-        let answer = initialize(&hub, &caller("alice", portunus_mcp::hub::View::All), revision).await;
+        let answer =
+            initialize(&hub, &caller("alice", portunus_mcp::hub::View::All), revision).await;
         let session = answer.headers["mcp-session-id"].to_str().unwrap().to_owned();
         let mut client = Client::all(&hub, "alice").await;
         client.session = session;
         let call = STEP.replace("step", "dice_step");
-        for (answer, id) in
-            [(client.post(&call).await, "c1-0-MQ"), (client.hub.get(client.caller.clone(), &client.headers()).await, "g2-0")]
-        {
+        for (answer, id) in [
+            (client.post(&call).await, "c1-0-MQ"),
+            (client.hub.get(client.caller.clone(), &client.headers()).await, "g2-0"),
+        ] {
             let first = Events::of(answer).stream.next().await.unwrap();
             let expected = format!("id: {id}\nretry: 1000\ndata:\n\n");
             assert_eq!(first.ends_with(expected.as_bytes()), primed, "{revision} {first:?}");
@@ -155,7 +165,10 @@ async fn t36_a_stream_is_taken_up_by_its_own_user_alone() {
     let mut thief = Client::one(&hub, "mallory", "dice").await;
     thief.session = client.session.clone();
     assert_eq!(thief.take_up(events.last.as_ref().unwrap()).await.status, StatusCode::NOT_FOUND);
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(100), events.next()).await.is_err(), "hers goes on");
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(100), events.next()).await.is_err(),
+        "hers goes on"
+    );
 }
 
 #[tokio::test]

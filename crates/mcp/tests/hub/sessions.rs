@@ -48,13 +48,20 @@ async fn t36_a_session_is_its_owners_alone() {
     assert_eq!(unknown.0, StatusCode::NOT_FOUND);
     for stranger in strangers {
         assert_eq!(status(&client, stranger.clone()).await, unknown, "{stranger:?}");
-        assert_eq!(client.hub.get(stranger.clone(), &client.headers()).await.status, StatusCode::NOT_FOUND);
-        assert_eq!(client.hub.delete(stranger, &client.headers()).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(
+            client.hub.get(stranger.clone(), &client.headers()).await.status,
+            StatusCode::NOT_FOUND
+        );
+        assert_eq!(
+            client.hub.delete(stranger, &client.headers()).await.status,
+            StatusCode::NOT_FOUND
+        );
     }
     assert_eq!(status(&client, own).await.0, StatusCode::OK, "the attempts changed nothing");
 }
 
-/// An application that registers itself at each authorization is the same one; the id of its registration is another.
+/// An application that registers itself at each authorization is the same one; the id of its
+/// registration is another.
 #[tokio::test]
 async fn fb77_an_application_that_registered_anew_keeps_its_session_and_no_other_gets_it() {
     let hub = hub(&dice(), HubSettings::default());
@@ -66,8 +73,15 @@ async fn fb77_an_application_that_registered_anew_keeps_its_session_and_no_other
         Caller { principal: Arc::new(principal), ..own }
     };
     let client = Client::open(&hub, as_registered("alice", "one", Some("editor"))).await;
-    assert_eq!(status(&client, as_registered("alice", "two", Some("editor"))).await.0, StatusCode::OK);
-    assert_eq!(status(&client, as_registered("alice", "one", None)).await.0, StatusCode::OK, "the id alone is enough");
+    assert_eq!(
+        status(&client, as_registered("alice", "two", Some("editor"))).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        status(&client, as_registered("alice", "one", None)).await.0,
+        StatusCode::OK,
+        "the id alone is enough"
+    );
     for (user, id, application) in [
         ("alice", "two", Some("another")),
         ("alice", "two", None),
@@ -75,7 +89,11 @@ async fn fb77_an_application_that_registered_anew_keeps_its_session_and_no_other
         ("mallory", "one", Some("editor")),
     ] {
         let other = as_registered(user, id, application);
-        assert_eq!(status(&client, other.clone()).await.0, StatusCode::NOT_FOUND, "{user} {id} {application:?}");
+        assert_eq!(
+            status(&client, other.clone()).await.0,
+            StatusCode::NOT_FOUND,
+            "{user} {id} {application:?}"
+        );
         assert_eq!(client.hub.delete(other, &client.headers()).await.status, StatusCode::NOT_FOUND);
     }
     let nameless = Client::open(&hub, as_registered("alice", "one", None)).await;
@@ -93,8 +111,14 @@ async fn a_request_without_a_session_is_400() {
     headers.remove("mcp-session-id");
     let answer = client.hub.post(client.caller.clone(), &headers, PING.into()).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert_eq!(client.hub.get(client.caller.clone(), &headers).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(client.hub.delete(client.caller.clone(), &headers).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        client.hub.get(client.caller.clone(), &headers).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        client.hub.delete(client.caller.clone(), &headers).await.status,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test]
@@ -104,22 +128,35 @@ async fn delete_ends_the_session_its_streams_and_its_children() {
     let mut stream = client.listen().await;
     let waiting = tokio::spawn({
         let client = Arc::clone(&client);
-        async move { client.post(r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"wait"}}"#).await.status }
+        async move {
+            client
+                .post(r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"wait"}}"#)
+                .await
+                .status
+        }
     });
-    eventually("the call arrives", async || !fakes.script("own").heard("tools/call").is_empty()).await;
+    eventually("the call arrives", async || !fakes.script("own").heard("tools/call").is_empty())
+        .await;
     let answer = client.hub.delete(client.caller.clone(), &client.headers()).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert_eq!(stream.next().await, None, "the stream ends");
     waiting.await.unwrap();
     let closed = fakes.closed_sessions.lock().unwrap().clone();
-    assert_eq!(closed.iter().map(|holder| holder.session.as_deref()).collect::<Vec<_>>(), [Some(client.session.as_str())]);
+    assert_eq!(
+        closed.iter().map(|holder| holder.session.as_deref()).collect::<Vec<_>>(),
+        [Some(client.session.as_str())]
+    );
     assert_eq!(status(&client, client.caller.clone()).await.0, StatusCode::NOT_FOUND);
-    assert_eq!(client.hub.delete(client.caller.clone(), &client.headers()).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        client.hub.delete(client.caller.clone(), &client.headers()).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
 async fn idle_sessions_end() {
-    let settings = HubSettings { session_idle: Duration::from_millis(300), ..HubSettings::default() };
+    let settings =
+        HubSettings { session_idle: Duration::from_millis(300), ..HubSettings::default() };
     let hub = hub(&dice(), settings);
     let idle = Client::all(&hub, "alice").await;
     let listening = Client::all(&hub, "alice").await;
@@ -130,7 +167,11 @@ async fn idle_sessions_end() {
         status(&idle, idle.caller.clone()).await.0 == StatusCode::NOT_FOUND
     })
     .await;
-    assert_eq!(status(&listening, listening.caller.clone()).await.0, StatusCode::OK, "an open stream is use");
+    assert_eq!(
+        status(&listening, listening.caller.clone()).await.0,
+        StatusCode::OK,
+        "an open stream is use"
+    );
 }
 
 #[tokio::test]
@@ -143,10 +184,22 @@ async fn t47_sessions_per_user_are_bounded() {
     status(&first, first.caller.clone()).await;
     let other = Client::all(&hub, "bob").await;
     let third = Client::all(&hub, "alice").await;
-    assert_eq!(status(&second, second.caller.clone()).await.0, StatusCode::NOT_FOUND, "the longest unused one made room");
+    assert_eq!(
+        status(&second, second.caller.clone()).await.0,
+        StatusCode::NOT_FOUND,
+        "the longest unused one made room"
+    );
     let _streams = (first.listen().await, third.listen().await);
-    assert_eq!(initialize(&hub, &first.caller, "2025-06-18").await.status, StatusCode::TOO_MANY_REQUESTS, "all in use");
-    assert_eq!(status(&other, other.caller.clone()).await.0, StatusCode::OK, "nobody else is concerned");
+    assert_eq!(
+        initialize(&hub, &first.caller, "2025-06-18").await.status,
+        StatusCode::TOO_MANY_REQUESTS,
+        "all in use"
+    );
+    assert_eq!(
+        status(&other, other.caller.clone()).await.0,
+        StatusCode::OK,
+        "nobody else is concerned"
+    );
 }
 
 /// One that has no room would otherwise start a child for every attempt.
@@ -159,24 +212,38 @@ async fn t47_a_session_that_is_not_admitted_starts_no_server() {
     assert_eq!(connects(), 1);
     let stream = first.listen().await;
     for _ in 0..3 {
-        assert_eq!(initialize(&hub, &first.caller, "2025-06-18").await.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(
+            initialize(&hub, &first.caller, "2025-06-18").await.status,
+            StatusCode::TOO_MANY_REQUESTS
+        );
     }
     assert_eq!(connects(), 1, "none of them came as far as the server");
     drop(stream);
-    assert_eq!(initialize(&hub, &first.caller, "2025-06-18").await.status, StatusCode::OK, "an idle session ends for it");
+    assert_eq!(
+        initialize(&hub, &first.caller, "2025-06-18").await.status,
+        StatusCode::OK,
+        "an idle session ends for it"
+    );
     assert_eq!(connects(), 2);
 }
 
 #[tokio::test]
 async fn t47_streams_and_calls_per_user_are_bounded() {
     let fakes = dice();
-    let settings = HubSettings { max_streams_per_user: 1, max_in_flight_per_user: 1, ..HubSettings::default() };
+    let settings = HubSettings {
+        max_streams_per_user: 1,
+        max_in_flight_per_user: 1,
+        ..HubSettings::default()
+    };
     let hub = hub(&fakes, settings);
     let client = Arc::new(Client::one(&hub, "alice", "dice").await);
     let other = Client::one(&hub, "alice", "dice").await;
     let bob = Client::one(&hub, "bob", "dice").await;
     let stream = client.listen().await;
-    assert_eq!(hub.get(other.caller.clone(), &other.headers()).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        hub.get(other.caller.clone(), &other.headers()).await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
     drop(stream);
     drop(other.listen().await);
 
@@ -184,8 +251,11 @@ async fn t47_streams_and_calls_per_user_are_bounded() {
         let client = Arc::clone(&client);
         async move { client.call("wait").await }
     });
-    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty()).await;
-    let refused = other.post(r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"roll"}}"#).await;
+    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty())
+        .await;
+    let refused = other
+        .post(r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"roll"}}"#)
+        .await;
     assert_eq!(
         (refused.status, &refused.headers["retry-after"]),
         (StatusCode::TOO_MANY_REQUESTS, &http::HeaderValue::from_static("1"))
@@ -200,16 +270,24 @@ async fn t47_streams_and_calls_per_user_are_bounded() {
 
 #[tokio::test]
 async fn fb78_that_the_roots_changed_is_told_to_every_server_of_the_session() {
-    let fakes = Fakes::new(["dice", "uuid", "news"].map(|server| Script::new(server).tools(&["x"])).into());
+    let fakes =
+        Fakes::new(["dice", "uuid", "news"].map(|server| Script::new(server).tools(&["x"])).into());
     let hub = hub(&fakes, HubSettings::default());
     let client = Client::all(&hub, "alice").await;
     for server in ["dice", "uuid"] {
         client.call(&format!("{server}_x")).await;
     }
     let listed = fakes.script("news").connects.load(std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(client.notify("notifications/roots/list_changed", "{}").await.status, StatusCode::ACCEPTED);
+    assert_eq!(
+        client.notify("notifications/roots/list_changed", "{}").await.status,
+        StatusCode::ACCEPTED
+    );
     for server in ["dice", "uuid"] {
-        assert_eq!(fakes.script(server).heard("notifications/roots/list_changed"), ["{}"], "{server}");
+        assert_eq!(
+            fakes.script(server).heard("notifications/roots/list_changed"),
+            ["{}"],
+            "{server}"
+        );
     }
     // Nobody is connected to for it.
     assert_eq!(fakes.script("news").connects.load(std::sync::atomic::Ordering::SeqCst), listed);

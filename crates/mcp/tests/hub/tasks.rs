@@ -1,4 +1,5 @@
-//! Tasks on `/mcp`: what is asked about one goes to the server that made it, and to no other person's.
+//! Tasks on `/mcp`: what is asked about one goes to the server that made it, and to no other
+//! person's.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -17,7 +18,8 @@ use super::{
 };
 
 const EXTENSION: &str = r#"{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
-const CORE: &str = r#"{"tools":{},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}"#;
+const CORE: &str =
+    r#"{"tools":{},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}"#;
 
 /// Two modern servers with tasks, one without.
 pub(crate) fn modern_servers() -> Arc<Fakes> {
@@ -37,18 +39,34 @@ fn legacy_servers() -> Arc<Fakes> {
 }
 
 pub(crate) async fn job(client: &Modern, server: &str, id: &str) {
-    let made = client.raw("tools/call", json!({"name": format!("{server}_job"), "arguments": {"id": id}})).await;
-    assert!(made.contains(&format!(r#"{{"resultType":"task", "taskId":"{id}","status":"working","ttlMs":1.0e5}}"#)), "{made}");
+    let made = client
+        .raw("tools/call", json!({"name": format!("{server}_job"), "arguments": {"id": id}}))
+        .await;
+    assert!(
+        made.contains(&format!(
+            r#"{{"resultType":"task", "taskId":"{id}","status":"working","ttlMs":1.0e5}}"#
+        )),
+        "{made}"
+    );
 }
 
 async fn legacy_job(client: &Client, server: &str, id: &str) {
-    let params = format!(r#"{{"name":"{server}_job","arguments":{{"id":"{id}"}},"task":{{"ttl":60000}}}}"#);
+    let params =
+        format!(r#"{{"name":"{server}_job","arguments":{{"id":"{id}"}},"task":{{"ttl":60000}}}}"#);
     let made = client.raw("tools/call", &params).await;
-    assert!(made.contains(&format!(r#"{{"task":{{"taskId":"{id}", "status":"working","ttl":1.0e5}}}}"#)), "{made}");
+    assert!(
+        made.contains(&format!(
+            r#"{{"task":{{"taskId":"{id}", "status":"working","ttl":1.0e5}}}}"#
+        )),
+        "{made}"
+    );
 }
 
 fn asked(fakes: &Fakes, server: &str) -> usize {
-    ["get", "update", "cancel", "result"].iter().map(|what| fakes.script(server).heard(&format!("tasks/{what}")).len()).sum()
+    ["get", "update", "cancel", "result"]
+        .iter()
+        .map(|what| fakes.script(server).heard(&format!("tasks/{what}")).len())
+        .sum()
 }
 
 /// Another gateway before the same servers, or the same one after a restart.
@@ -63,16 +81,26 @@ async fn what_is_asked_about_a_task_goes_where_it_was_made() {
     job(&client, "one", "a").await;
     job(&client, "two", "b/ü?").await;
     let got = client.raw("tasks/get", json!({"taskId": "a"})).await;
-    assert!(got.contains(r#"{"by":"one", "taskId":"a","status":"working","n":1.0}"#), "the bytes of the server: {got}");
+    assert!(
+        got.contains(r#"{"by":"one", "taskId":"a","status":"working","n":1.0}"#),
+        "the bytes of the server: {got}"
+    );
     for (method, server) in [("tasks/update", "one"), ("tasks/cancel", "one")] {
-        let echoed = client.result(method, json!({"taskId": "a", "inputResponses": {"k": {"n": 1}}})).await;
-        assert_eq!((&echoed["by"], &echoed["params"]["inputResponses"]["k"]["n"]), (&json!(server), &json!(1)));
+        let echoed =
+            client.result(method, json!({"taskId": "a", "inputResponses": {"k": {"n": 1}}})).await;
+        assert_eq!(
+            (&echoed["by"], &echoed["params"]["inputResponses"]["k"]["n"]),
+            (&json!(server), &json!(1))
+        );
     }
     assert_eq!((asked(&fakes, "one"), asked(&fakes, "two")), (3, 0), "no other server is asked");
     for method in ["tasks/list", "tasks/result", "tasks/other"] {
         assert_eq!(client.error(method, json!({})).await.0, -32601, "{method}");
     }
-    assert_eq!(client.error("tasks/get", json!({})).await, (-32602, "`taskId` is missing".to_owned()));
+    assert_eq!(
+        client.error("tasks/get", json!({})).await,
+        (-32602, "`taskId` is missing".to_owned())
+    );
     let odd = client.error("tasks/get", json!({"taskid": "b", "taskId": "a"})).await;
     assert_eq!(odd.0, -32600, "another parser could read another id: {odd:?}");
 }
@@ -85,7 +113,13 @@ async fn a_task_that_is_not_remembered_is_found() {
     let client = Modern::all(&anew(&fakes), "alice");
     let echoed = client.result("tasks/cancel", json!({"taskId": "b"})).await;
     assert_eq!(echoed["by"], "two");
-    assert_eq!((fakes.script("one").heard("tasks/get").len(), fakes.script("one").heard("tasks/cancel").len()), (1, 0));
+    assert_eq!(
+        (
+            fakes.script("one").heard("tasks/get").len(),
+            fakes.script("one").heard("tasks/cancel").len()
+        ),
+        (1, 0)
+    );
     assert!(fakes.script("plain").heard("tasks/get").is_empty(), "it has no tasks");
     client.result("tasks/cancel", json!({"taskId": "b"})).await;
     assert_eq!(fakes.script("one").heard("tasks/get").len(), 1, "from then on it is remembered");
@@ -130,7 +164,8 @@ async fn the_oldest_tasks_are_forgotten() {
 #[tokio::test]
 async fn t37_nobody_reaches_the_task_of_another() {
     let shared = |name| Script::new(name).tools(&["job"]).isolated(Isolation::Shared);
-    let fakes = Fakes::new(vec![shared("modern").modern(EXTENSION), shared("legacy").declaring(CORE)]);
+    let fakes =
+        Fakes::new(vec![shared("modern").modern(EXTENSION), shared("legacy").declaring(CORE)]);
     let hub = anew(&fakes);
     let (alice, bob) = (Modern::all(&hub, "alice"), Modern::all(&hub, "bob"));
     job(&alice, "modern", "a").await;
@@ -139,7 +174,11 @@ async fn t37_nobody_reaches_the_task_of_another() {
         let (code, message) = bob.error(method, json!({"taskId": "a"})).await;
         assert_eq!((code, message.as_str()), (-32602, "Task not found"), "{method}");
     }
-    assert_eq!(asked(&fakes, "modern"), 0, "the server, which cannot tell them apart, is not asked");
+    assert_eq!(
+        asked(&fakes, "modern"),
+        0,
+        "the server, which cannot tell them apart, is not asked"
+    );
     alice.result("tasks/get", json!({"taskId": "a"})).await;
     let (alice, bob) = (Client::all(&hub, "alice").await, Client::all(&hub, "bob").await);
     legacy_job(&alice, "legacy", "c").await;
@@ -183,9 +222,17 @@ async fn t32_what_is_asked_about_a_task_is_guarded_like_its_tool() {
     job(&client, "one", "a").await;
     job(&client, "two", "b").await;
     client.caller.allow = Arc::new(Some(&["job"]));
-    assert_eq!(client.result("tasks/get", json!({"taskId": "a"})).await["by"], "one", "who may call the tool");
+    assert_eq!(
+        client.result("tasks/get", json!({"taskId": "a"})).await["by"],
+        "one",
+        "who may call the tool"
+    );
     let before = (asked(&fakes, "one"), asked(&fakes, "two"));
-    assert_eq!(client.error("tasks/get", json!({"taskId": "b"})).await.0, -32010, "a hidden server's task is as one that is not");
+    assert_eq!(
+        client.error("tasks/get", json!({"taskId": "b"})).await.0,
+        -32010,
+        "a hidden server's task is as one that is not"
+    );
     client.caller.allow = Arc::new(Some(&["other"]));
     let refused = client.post("tasks/get", json!({"taskId": "a"})).await;
     assert_eq!(refused.status, http::StatusCode::FORBIDDEN);
@@ -208,7 +255,11 @@ async fn only_who_follows_tasks_is_told_of_them() {
     let plain = Fakes::new(vec![Script::new("plain").tools(&["x"]).modern(r#"{"tools":{}}"#)]);
     let client = Modern::all(&anew(&plain), "alice");
     client.result("tools/list", json!({})).await;
-    assert_eq!(client.error("tasks/get", json!({"taskId": "a"})).await.0, -32601, "nobody has tasks");
+    assert_eq!(
+        client.error("tasks/get", json!({"taskId": "a"})).await.0,
+        -32601,
+        "nobody has tasks"
+    );
 }
 
 #[tokio::test]
@@ -222,10 +273,18 @@ async fn tasks_of_the_handshake_era() {
         assert_eq!(client.result(method, json!({"taskId": "b"})).await["by"], "two", "{method}");
     }
     assert_eq!(client.result("tasks/get", json!({"taskId": "a"})).await["by"], "one");
-    assert_eq!(client.error("tasks/update", json!({"taskId": "a"})).await.0, -32601, "of the extension alone");
+    assert_eq!(
+        client.error("tasks/update", json!({"taskId": "a"})).await.0,
+        -32601,
+        "of the extension alone"
+    );
     assert_eq!((asked(&fakes, "one"), asked(&fakes, "two"), asked(&fakes, "plain")), (1, 2, 0));
     let client = Client::all(&anew(&fakes), "alice").await;
-    assert_eq!(client.result("tasks/result", json!({"taskId": "b"})).await["by"], "two", "after a restart");
+    assert_eq!(
+        client.result("tasks/result", json!({"taskId": "b"})).await["by"],
+        "two",
+        "after a restart"
+    );
     assert!(asked(&fakes, "plain") == 0);
 }
 
@@ -243,12 +302,19 @@ async fn lists_of_tasks_are_merged_page_by_page() {
         legacy_job(&client, server, id).await;
     }
     let first = client.raw("tasks/list", "{}").await;
-    assert!(first.contains(r#""tasks":[{"taskId":"1","n":1.0},{"taskId":"2","n":1.0}],"nextCursor":"#), "{first}");
+    assert!(
+        first.contains(r#""tasks":[{"taskId":"1","n":1.0},{"taskId":"2","n":1.0}],"nextCursor":"#),
+        "{first}"
+    );
     fakes.script("two").down.store(true, Ordering::SeqCst);
     fakes.breaks("two");
     let first: serde_json::Value = serde_json::from_str(&first).unwrap();
     let rest = client.result("tasks/list", json!({"cursor": first["result"]["nextCursor"]})).await;
-    assert_eq!(rest, json!({"tasks": [{"taskId": "3", "n": 1.0}, {"taskId": "5", "n": 1.0}]}), "without the server that is down");
+    assert_eq!(
+        rest,
+        json!({"tasks": [{"taskId": "3", "n": 1.0}, {"taskId": "5", "n": 1.0}]}),
+        "without the server that is down"
+    );
     assert_eq!(client.error("tasks/list", json!({"cursor": "nonsense"})).await.0, -32602);
 }
 
@@ -259,11 +325,18 @@ async fn the_extension_is_declared_when_a_server_has_it() {
     let client = Modern::all(&hub, "alice");
     client.result("tools/list", json!({})).await;
     let capabilities = client.result("server/discover", json!({})).await["capabilities"].take();
-    assert_eq!(capabilities, json!({"tools": {"listChanged": true}, "extensions": {"io.modelcontextprotocol/tasks": {}}}));
-    let legacy = Client::open(&anew(&legacy_servers()), super::client::caller("alice", View::All)).await;
+    assert_eq!(
+        capabilities,
+        json!({"tools": {"listChanged": true}, "extensions": {"io.modelcontextprotocol/tasks": {}}})
+    );
+    let legacy =
+        Client::open(&anew(&legacy_servers()), super::client::caller("alice", View::All)).await;
     legacy.tools().await;
     let again = super::client::initialize(&legacy.hub, &legacy.caller, "2025-11-25").await;
     let hello: serde_json::Value = serde_json::from_str(&super::client::text(again)).unwrap();
-    assert_eq!(hello["result"]["capabilities"]["tasks"], json!({"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}));
+    assert_eq!(
+        hello["result"]["capabilities"]["tasks"],
+        json!({"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}})
+    );
     assert!(hello["result"]["capabilities"].get("extensions").is_none());
 }

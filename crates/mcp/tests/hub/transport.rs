@@ -68,7 +68,10 @@ async fn bodies_and_headers_of_other_kinds_are_refused() {
         headers.insert(change.0, change.1.parse().unwrap());
         client.hub.post(client.caller.clone(), &headers, Bytes::from_static(body)).await.status
     };
-    assert_eq!(refused(("content-type", "text/plain"), ping).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(
+        refused(("content-type", "text/plain"), ping).await,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
     assert_eq!(refused(("accept", "application/json"), ping).await, StatusCode::NOT_ACCEPTABLE);
     assert_eq!(refused(("accept", "*/*"), ping).await, StatusCode::OK);
     for (body, code) in [
@@ -82,7 +85,11 @@ async fn bodies_and_headers_of_other_kinds_are_refused() {
         let answer = client.post(body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
         let answer: Value = serde_json::from_str(&text(answer)).unwrap();
-        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(code), &Value::Null), "{body}");
+        assert_eq!(
+            (&answer["error"]["code"], &answer["id"]),
+            (&json!(code), &Value::Null),
+            "{body}"
+        );
     }
     assert!(text(client.post("[]").await).contains("batches are not supported"));
 }
@@ -101,7 +108,14 @@ async fn what_needs_no_answer_gets_202() {
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{body}");
         assert!(matches!(answer.body, Body::Empty));
     }
-    let heard: Vec<_> = fakes.script("dice").heard.lock().unwrap().iter().map(|(method, _)| method.clone()).collect();
+    let heard: Vec<_> = fakes
+        .script("dice")
+        .heard
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(method, _)| method.clone())
+        .collect();
     assert_eq!(heard, ["notifications/roots/list_changed"], "nothing else is a server's business");
 }
 

@@ -1,6 +1,8 @@
-//! A modern client's request that waits for its client's input, because its legacy server asked something: the retry goes on in the process where
-//! it waits, and is told that it is lost in any other. The state that it brings is good for its own request, once and for ten minutes (MCP
-//! 2026-07-28, multi round-trip requests, server requirements 4 and 5). At a running gateway, with its true seal: `t36_` of the gateway.
+//! A modern client's request that waits for its client's input, because its legacy server asked
+//! something: the retry goes on in the process where it waits, and is told that it is lost in any
+//! other. The state that it brings is good for its own request, once and for ten minutes (MCP
+//! 2026-07-28, multi round-trip requests, server requirements 4 and 5). At a running gateway, with
+//! its true seal: `t36_` of the gateway.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +29,8 @@ use super::{
 /// How long a person may think.
 const THINKING: Duration = Duration::from_secs(600);
 
-/// Answers the handshake, asks for the roots in the middle of a call, and answers that with what it was told.
+/// Answers the handshake, asks for the roots in the middle of a call, and answers that with what it
+/// was told.
 const SERVER: &str = r#"
     read probe; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"?"}}'
     read hello; echo '{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}}'
@@ -45,7 +48,13 @@ fn process(seed: u64) -> Arc<Hub> {
     child.isolation = Isolation::User;
     let specs = vec![child];
     let pool = Arc::new(Upstreams::new(specs.clone(), client(), Options::default()));
-    Hub::new(HubSettings::default(), specs, pool as Arc<dyn Servers>, Arc::new(SeededEntropy::new(seed)), Arc::new(Wax))
+    Hub::new(
+        HubSettings::default(),
+        specs,
+        pool as Arc<dyn Servers>,
+        Arc::new(SeededEntropy::new(seed)),
+        Arc::new(Wax),
+    )
 }
 
 fn modern(hub: &Arc<Hub>) -> Modern {
@@ -77,7 +86,8 @@ async fn a_retry_goes_on_where_its_request_waits_once() {
 async fn elsewhere_it_is_told_that_the_request_is_lost() {
     let retry = asked(&modern(&process(1))).await;
     let elsewhere = modern(&process(2));
-    let answer: Value = serde_json::from_str(&elsewhere.raw("tools/call", retry.clone()).await).unwrap();
+    let answer: Value =
+        serde_json::from_str(&elsewhere.raw("tools/call", retry.clone()).await).unwrap();
     assert_eq!(answer["error"]["data"]["retriable"], true, "{answer}");
     let mut strange = retry;
     strange["name"] = json!("child_other");
@@ -102,9 +112,15 @@ struct Changed {
 
 /// Who asks, or for what, is another one.
 fn foreign(caller: &Caller, retry: &Value) -> Vec<Changed> {
-    let case =
-        |what, caller: &Caller, method, params: &Value| Changed { what, caller: caller.clone(), method, params: params.clone() };
-    let by = |what, change: &dyn Fn(&mut Principal)| case(what, &other(caller, change), "tools/call", retry);
+    let case = |what, caller: &Caller, method, params: &Value| Changed {
+        what,
+        caller: caller.clone(),
+        method,
+        params: params.clone(),
+    };
+    let by = |what, change: &dyn Fn(&mut Principal)| {
+        case(what, &other(caller, change), "tools/call", retry)
+    };
     let with = |what, change: &dyn Fn(&mut Value)| {
         let mut params = retry.clone();
         change(&mut params);
@@ -114,15 +130,21 @@ fn foreign(caller: &Caller, retry: &Value) -> Vec<Changed> {
     vec![
         by("user", &|it| it.user = UserId::from_text("bob")),
         by("client", &|it| it.client = ClientId::from_text("ptn_client_other")),
-        by("resource", &|it| it.resource = Resource::from_stored("https://gateway.test/mcp/child".to_owned())),
+        by("resource", &|it| {
+            it.resource = Resource::from_stored("https://gateway.test/mcp/child".to_owned());
+        }),
         case("view", &alone, "tools/call", retry),
         case("method", caller, "prompts/get", retry),
         case("method, of a tool's kind", caller, "completion/complete", retry),
         with("name", &|it| it["name"] = json!("child_other")),
-        with("an argument more", &|it| it["arguments"] = json!({"amount": 1, "to": "harbour", "more": null})),
+        with("an argument more", &|it| {
+            it["arguments"] = json!({"amount": 1, "to": "harbour", "more": null});
+        }),
         with("an argument less", &|it| it["arguments"] = json!({"amount": 1})),
         with("another argument", &|it| it["arguments"] = json!({"amount": 2, "to": "harbour"})),
-        with("an argument of another type", &|it| it["arguments"] = json!({"amount": "1", "to": "harbour"})),
+        with("an argument of another type", &|it| {
+            it["arguments"] = json!({"amount": "1", "to": "harbour"});
+        }),
         with("no arguments", &|it| it["arguments"] = json!({})),
         with("a member beside the arguments", &|it| it["task"] = json!({"ttl": 1})),
     ]
@@ -130,8 +152,12 @@ fn foreign(caller: &Caller, retry: &Value) -> Vec<Changed> {
 
 /// States that are none, or not quite the one that was given out.
 fn altered(state: &str) -> Vec<String> {
-    let mut altered =
-        vec!["ptn-rs1.".to_owned(), format!("{state}A"), format!("{state}="), state.replacen("ptn-rs1.", "ptn-rs1..", 1)];
+    let mut altered = vec![
+        "ptn-rs1.".to_owned(),
+        format!("{state}A"),
+        format!("{state}="),
+        state.replacen("ptn-rs1.", "ptn-rs1..", 1),
+    ];
     for at in (8..state.len()).step_by(7) {
         let mut bytes = state.as_bytes().to_vec();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
@@ -144,7 +170,8 @@ fn altered(state: &str) -> Vec<String> {
 /// Asks with arguments, and gives the retry.
 async fn asked_with_arguments(client: &Modern) -> Value {
     let arguments = json!({"amount": 1, "to": "harbour"});
-    let asked = client.result("tools/call", json!({"name": "child_where", "arguments": arguments})).await;
+    let asked =
+        client.result("tools/call", json!({"name": "child_where", "arguments": arguments})).await;
     let question = asked["inputRequests"].as_object().unwrap().keys().next().unwrap();
     let answers = json!({question: {"roots": []}});
     json!({"name": "child_where", "arguments": arguments, "requestState": asked["requestState"], "inputResponses": answers})
@@ -164,7 +191,10 @@ async fn a_state_is_good_for_its_own_request_alone() {
         client.caller = caller;
         let (code, message) = client.error(method, params).await;
         assert_eq!(code, -32602, "{what}: {message}");
-        assert!(message.contains("`requestState` is not valid for this request"), "{what}: {message}");
+        assert!(
+            message.contains("`requestState` is not valid for this request"),
+            "{what}: {message}"
+        );
     }
     client.caller = caller;
     for state in altered(retry["requestState"].as_str().unwrap()) {
@@ -173,7 +203,8 @@ async fn a_state_is_good_for_its_own_request_alone() {
         let (code, message) = client.error("tools/call", params).await;
         assert_eq!(code, -32602, "{state}: {message}");
     }
-    // What they tried has changed nothing: it is good still, however it is spelt and whatever is beside it.
+    // What they tried has changed nothing: it is good still, however it is spelt and whatever is
+    // beside it.
     let mut spelt = retry.clone();
     spelt["arguments"] = json!({"to": "harbour", "amount": 1});
     goes_on(&client, spelt).await;
@@ -183,7 +214,10 @@ async fn a_state_is_good_for_its_own_request_alone() {
 
 #[tokio::test]
 async fn a_state_is_good_for_ten_minutes() {
-    for (waited, is_good) in [(THINKING.abs_diff(Duration::from_secs(1)), true), (THINKING + Duration::from_secs(1), false)] {
+    for (waited, is_good) in [
+        (THINKING.abs_diff(Duration::from_secs(1)), true),
+        (THINKING + Duration::from_secs(1), false),
+    ] {
         let client = modern(&process(1));
         let retry = asked_with_arguments(&client).await;
         tokio::time::pause();
@@ -207,7 +241,8 @@ async fn of_many_retries_at_once_one_goes_on() {
         async move { serde_json::from_str::<Value>(&client.raw("tools/call", retry).await).unwrap() }
     });
     let answers = futures::future::join_all(retries).await;
-    let went_on = answers.iter().filter(|answer| answer["result"]["content"][0]["text"] == "there").count();
+    let went_on =
+        answers.iter().filter(|answer| answer["result"]["content"][0]["text"] == "there").count();
     let refused = answers.iter().filter(|answer| answer["error"]["code"] == -32602).count();
     assert_eq!((went_on, refused), (1, 19), "{answers:?}");
 }
@@ -218,8 +253,13 @@ async fn another_persons_process_gives_nothing_away_about_a_state() {
     let retry = asked_with_arguments(&here).await;
     let mut elsewhere = modern(&process(2));
     // Whose it is learns that it is lost; whose it is not learns nothing.
-    let lost: Value = serde_json::from_str(&elsewhere.raw("tools/call", retry.clone()).await).unwrap();
-    assert_eq!((&lost["error"]["code"], &lost["error"]["data"]["retriable"]), (&json!(-32603), &json!(true)), "{lost}");
+    let lost: Value =
+        serde_json::from_str(&elsewhere.raw("tools/call", retry.clone()).await).unwrap();
+    assert_eq!(
+        (&lost["error"]["code"], &lost["error"]["data"]["retriable"]),
+        (&json!(-32603), &json!(true)),
+        "{lost}"
+    );
     let caller = elsewhere.caller.clone();
     for Changed { what, caller, method, params } in foreign(&caller, &retry) {
         elsewhere.caller = caller;

@@ -1,5 +1,6 @@
-//! What a server over HTTP says reaches its client as it was said: code, message and data of an error with whichever status it comes, the words
-//! of a refusal that is no JSON-RPC, and progress on a stream apart from its answer (FB85).
+//! What a server over HTTP says reaches its client as it was said: code, message and data of an
+//! error with whichever status it comes, the words of a refusal that is no JSON-RPC, and progress
+//! on a stream apart from its answer (FB85).
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -31,22 +32,35 @@ use super::{
 /// What goes onto the GET streams.
 type Aside = broadcast::Sender<String>;
 
-/// A legacy server that answers in JSON. A call's arguments say how: `status` and `body`, or `progress` before or after its answer.
+/// A legacy server that answers in JSON. A call's arguments say how: `status` and `body`, or
+/// `progress` before or after its answer.
 async fn start() -> (Arc<Hub>, Arc<Upstreams>) {
     let aside: Aside = broadcast::channel(16).0;
     let router = Router::new().route("/mcp", any(answer)).with_state(aside);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let specs =
-        vec![ServerSpec { isolation: Isolation::User, ..support::spec("web", Transport::Http { url, headers: Vec::new() }) }];
+    let specs = vec![ServerSpec {
+        isolation: Isolation::User,
+        ..support::spec("web", Transport::Http { url, headers: Vec::new() })
+    }];
     let pool = Arc::new(Upstreams::new(specs.clone(), support::client(), Options::default()));
     let servers = Arc::clone(&pool) as Arc<dyn Servers>;
-    (Hub::new(HubSettings::default(), specs, servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax)), pool)
+    (
+        Hub::new(
+            HubSettings::default(),
+            specs,
+            servers,
+            Arc::new(SeededEntropy::new(1)),
+            Arc::new(Wax),
+        ),
+        pool,
+    )
 }
 
 fn json_answer(status: StatusCode, body: String) -> Response {
-    (status, [("content-type", "application/json"), ("mcp-session-id", "s-1")], body).into_response()
+    (status, [("content-type", "application/json"), ("mcp-session-id", "s-1")], body)
+        .into_response()
 }
 
 async fn answer(State(aside): State<Aside>, method: Method, body: Bytes) -> Response {
@@ -57,15 +71,20 @@ async fn answer(State(aside): State<Aside>, method: Method, body: Bytes) -> Resp
         });
         return ([("content-type", "text/event-stream")], Body::from_stream(told)).into_response();
     }
-    let Ok(Message::Request(request)) = wire::parse(&body) else { return StatusCode::ACCEPTED.into_response() };
+    let Ok(Message::Request(request)) = wire::parse(&body) else {
+        return StatusCode::ACCEPTED.into_response();
+    };
     let params: Value = request.params.and_then(|params| params.read().ok()).unwrap_or_default();
     let result = match request.method.as_str() {
         "server/discover" => return StatusCode::BAD_REQUEST.into_response(),
         "initialize" => json!({ "protocolVersion": "2025-06-18", "capabilities": { "tools": {} } }),
-        "tools/list" => json!({ "tools": [{ "name": "say", "inputSchema": { "type": "object" } }] }),
+        "tools/list" => {
+            json!({ "tools": [{ "name": "say", "inputSchema": { "type": "object" } }] })
+        }
         "tools/call" if params["arguments"]["status"].is_u64() => {
             let status = u16::try_from(params["arguments"]["status"].as_u64().unwrap()).unwrap();
-            let body = params["arguments"]["body"].as_str().unwrap().replace("$id", request.id.raw());
+            let body =
+                params["arguments"]["body"].as_str().unwrap().replace("$id", request.id.raw());
             return json_answer(StatusCode::from_u16(status).unwrap(), body);
         }
         "tools/call" => {
@@ -83,7 +102,10 @@ async fn answer(State(aside): State<Aside>, method: Method, body: Bytes) -> Resp
         }
         _ => json!({}),
     };
-    json_answer(StatusCode::OK, format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, request.id.raw()))
+    json_answer(
+        StatusCode::OK,
+        format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, request.id.raw()),
+    )
 }
 
 #[tokio::test]
@@ -94,17 +116,25 @@ async fn fb85_an_error_keeps_its_code_message_and_data_with_whichever_status_it_
     modern.caller = caller("alice", View::One(name("web")));
     for status in [200, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503] {
         for code in [-32050, -32602, -32603, -32600, -32000, -32001, -32002, -32010, -32020, 42] {
-            let error = json!({ "code": code, "message": "in its own words", "data": { "why": [1, "é"] } });
+            let error =
+                json!({ "code": code, "message": "in its own words", "data": { "why": [1, "é"] } });
             for id in ["$id", "null"] {
-                // An error that names no request is one of the transport: of a session that is gone, of a body that was not read.
+                // An error that names no request is one of the transport: of a session that is
+                // gone, of a body that was not read.
                 if id == "null" && status == 200 {
                     continue;
                 }
                 let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-                let params = json!({ "name": "say", "arguments": { "status": status, "body": body } });
+                let params =
+                    json!({ "name": "say", "arguments": { "status": status, "body": body } });
                 let what = format!("status {status}, code {code}, id {id}");
-                assert_eq!(legacy.ask("tools/call", params.clone()).await["error"], error, "legacy: {what}");
-                let answer: Value = serde_json::from_str(&modern.raw("tools/call", params).await).unwrap();
+                assert_eq!(
+                    legacy.ask("tools/call", params.clone()).await["error"],
+                    error,
+                    "legacy: {what}"
+                );
+                let answer: Value =
+                    serde_json::from_str(&modern.raw("tools/call", params).await).unwrap();
                 // Not used any more in that era.
                 let expected = if code == -32002 { -32602 } else { code };
                 assert_eq!(answer["error"]["code"], expected, "modern: {what}");
@@ -125,7 +155,10 @@ async fn fb85_a_refusal_that_is_no_json_rpc_is_told_in_its_words() {
     let client = Client::one(&hub, "alice", "web").await;
     for (body, told) in [
         ("the tenant is suspended", "the tenant is suspended"),
-        (r#"{"error":"quota","error_description":"no calls are left this month"}"#, "no calls are left this month"),
+        (
+            r#"{"error":"quota","error_description":"no calls are left this month"}"#,
+            "no calls are left this month",
+        ),
         ("", "HTTP status 400"),
     ] {
         let params = json!({ "name": "say", "arguments": { "status": 400, "body": body } });
@@ -155,9 +188,16 @@ async fn fb85_progress_beside_an_answer_in_json_is_never_lost() {
         } else {
             told.push(stream.next().await.unwrap());
         }
-        let progress = told.iter().find(|text| text.contains("notifications/progress")).unwrap_or_else(|| panic!("{told:?}"));
+        let progress = told
+            .iter()
+            .find(|text| text.contains("notifications/progress"))
+            .unwrap_or_else(|| panic!("{told:?}"));
         let progress: Value = serde_json::from_str(progress).unwrap();
-        assert_eq!(progress["params"], json!({ "progressToken": token, "progress": 1, "message": "late" }), "{when}");
+        assert_eq!(
+            progress["params"],
+            json!({ "progressToken": token, "progress": 1, "message": "late" }),
+            "{when}"
+        );
     }
     pool.shutdown(Duration::from_secs(5)).await;
 }

@@ -1,5 +1,9 @@
 //! What the tests of upstream servers share: specs of fixture servers, pools, calls.
-#![expect(dead_code, clippy::unwrap_used, reason = "each test file uses its own part, and may stop where it stands")]
+#![expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part, and may stop where it stands"
+)]
 
 pub(crate) mod nodes;
 pub(crate) mod scripted;
@@ -50,7 +54,13 @@ pub(crate) fn spec(server: &str, transport: Transport) -> ServerSpec {
 
 pub(crate) fn program(command: &str, args: &[&str]) -> Transport {
     let args = args.iter().map(|&arg| arg.to_owned()).collect();
-    Transport::Stdio { command: command.to_owned(), args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() }
+    Transport::Stdio {
+        command: command.to_owned(),
+        args,
+        env: BTreeMap::new(),
+        cwd: None,
+        sandbox: Sandbox::default(),
+    }
 }
 
 pub(crate) fn fixture() -> ServerSpec {
@@ -66,7 +76,9 @@ pub(crate) fn http(url: &Url) -> ServerSpec {
 pub(crate) fn client() -> HttpClient {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let tls = HttpsConnectorBuilder::new().with_provider_and_platform_verifier(provider).unwrap();
-    Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(tls.https_or_http().enable_http1().build())
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(tls.https_or_http().enable_http1().build())
 }
 
 pub(crate) fn quick() -> Options {
@@ -97,14 +109,20 @@ pub(crate) async fn connect(pool: &Upstreams) -> Result<Arc<Connection>, Upstrea
     pool.connection(&name("fixture"), &holder("ada", "1")).await
 }
 
-/// Makes a request on the holder's connection; once more on a new one if the server has forgotten the session, as the hub does.
+/// Makes a request on the holder's connection; once more on a new one if the server has forgotten
+/// the session, as the hub does.
 pub(crate) async fn request(
     pool: &Upstreams,
     holder: &Holder,
     method: &str,
     params: Option<Payload>,
 ) -> Result<Outcome, UpstreamError> {
-    let ask = async || pool.connection(&name("fixture"), holder).await?.request(method, params.clone(), Call::default()).await;
+    let ask = async || {
+        pool.connection(&name("fixture"), holder)
+            .await?
+            .request(method, params.clone(), Call::default())
+            .await
+    };
     match ask().await {
         Err(UpstreamError::SessionExpired) => ask().await,
         answer => answer,
@@ -119,7 +137,11 @@ pub(crate) fn tool(tool: &str, arguments: &Value) -> Payload {
     payload(&json!({"name": tool, "arguments": arguments}))
 }
 
-pub(crate) async fn try_call(connection: &Connection, name: &str, arguments: Value) -> Result<Value, UpstreamError> {
+pub(crate) async fn try_call(
+    connection: &Connection,
+    name: &str,
+    arguments: Value,
+) -> Result<Value, UpstreamError> {
     match connection.request("tools/call", Some(tool(name, &arguments)), Call::default()).await? {
         Outcome::Result(result) | Outcome::Error(result) => Ok(result.read().unwrap()),
     }
@@ -128,7 +150,10 @@ pub(crate) async fn try_call(connection: &Connection, name: &str, arguments: Val
 /// The text that a tool answers with.
 pub(crate) async fn call(connection: &Connection, name: &str, arguments: Value) -> String {
     let result = try_call(connection, name, arguments).await.unwrap();
-    result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}")).to_owned()
+    result["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text in {result}"))
+        .to_owned()
 }
 
 /// Is there such a process, not counting dead ones that nobody has fetched?

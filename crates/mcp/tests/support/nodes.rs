@@ -1,4 +1,5 @@
-//! Several nodes in one process, and a child that everybody shares: the way from one to another is a function call here.
+//! Several nodes in one process, and a child that everybody shares: the way from one to another is
+//! a function call here.
 
 use std::sync::{Arc, Mutex};
 
@@ -36,7 +37,8 @@ impl Nodes {
 
     pub(crate) fn each_with(specs: &[ServerSpec]) -> Arc<Self> {
         let count = specs.len();
-        let upstreams = |spec: &ServerSpec| Arc::new(Upstreams::new(vec![spec.clone()], client(), quick()));
+        let upstreams =
+            |spec: &ServerSpec| Arc::new(Upstreams::new(vec![spec.clone()], client(), quick()));
         let nodes = Arc::new(Self {
             servers: specs.iter().map(|spec| SharedServers::new(upstreams(spec))).collect(),
             home: Mutex::default(),
@@ -80,14 +82,21 @@ impl Owners for At {
 
     fn ask_again(&self, _: &ServerName) {}
 
-    async fn send(&self, to: &Node, server: &ServerName, order: Bytes) -> Result<Pieces, Undelivered> {
+    async fn send(
+        &self,
+        to: &Node,
+        server: &ServerName,
+        order: Bytes,
+    ) -> Result<Pieces, Undelivered> {
         let n: usize = to.id.as_str().parse().unwrap();
         let nodes = &self.1;
         if nodes.dead[n].is_cancelled() || *nodes.home.lock().unwrap() != Some(n) {
             return Err(Undelivered::Unreached);
         }
         nodes.orders.lock().unwrap().push(String::from_utf8(order.to_vec()).unwrap());
-        let pieces = nodes.servers[n].take(server, &order, &nodes.leaving[n]).ok_or(Undelivered::Unreached)?;
+        let pieces = nodes.servers[n]
+            .take(server, &order, &nodes.leaving[n])
+            .ok_or(Undelivered::Unreached)?;
         Ok(pieces.take_until(nodes.dead[n].clone().cancelled_owned()).boxed())
     }
 }

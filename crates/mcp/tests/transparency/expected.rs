@@ -1,4 +1,5 @@
-//! Everything that may differ between the bytes that are sent and the bytes that arrive. There is no other difference:
+//! Everything that may differ between the bytes that are sent and the bytes that arrive. There is
+//! no other difference:
 //!
 //! | where | what |
 //! |---|---|
@@ -32,11 +33,23 @@ const SERVER: &str = "io.modelcontextprotocol/serverInfo";
 /// What a modern client says of itself in each request.
 pub(crate) fn own_meta() -> [(&'static str, String); 4] {
     let level = r#""debug""#.to_owned();
-    [(VERSION, r#""2026-07-28""#.to_owned()), (CLIENT, CLIENT_INFO.to_owned()), (ABLE, CAPABILITIES.to_owned()), (LEVEL, level)]
+    [
+        (VERSION, r#""2026-07-28""#.to_owned()),
+        (CLIENT, CLIENT_INFO.to_owned()),
+        (ABLE, CAPABILITIES.to_owned()),
+        (LEVEL, level),
+    ]
 }
 
-/// The parameters of a request as the server should get them. On `/mcp`, `plain` is the server's own name of what the client named.
-pub(crate) fn params(sent: &Object, client: Era, peer: &Peer, plain: Option<&str>, id: &str) -> String {
+/// The parameters of a request as the server should get them. On `/mcp`, `plain` is the server's
+/// own name of what the client named.
+pub(crate) fn params(
+    sent: &Object,
+    client: Era,
+    peer: &Peer,
+    plain: Option<&str>,
+    id: &str,
+) -> String {
     let mut params = sent.clone();
     if let Some(plain) = plain {
         let plain = format!("\"{plain}\"");
@@ -56,7 +69,10 @@ pub(crate) fn params(sent: &Object, client: Era, peer: &Peer, plain: Option<&str
         (Era::Legacy, Era::Modern) => {
             // Who has set no level hears what a legacy server would say by itself (FB84).
             let level = (LEVEL, r#""info""#);
-            with_meta(&mut params, &[(VERSION, r#""2026-07-28""#), (CLIENT, CLIENT_INFO), (ABLE, CAPABILITIES), level]);
+            with_meta(
+                &mut params,
+                &[(VERSION, r#""2026-07-28""#), (CLIENT, CLIENT_INFO), (ABLE, CAPABILITIES), level],
+            );
         }
         _ => {}
     }
@@ -67,7 +83,10 @@ pub(crate) fn params(sent: &Object, client: Era, peer: &Peer, plain: Option<&str
 /// A result as the client should get it.
 pub(crate) fn result(sent: &Object, method: &str, client: Era, server: Era) -> Object {
     let mut result = sent.clone();
-    let is_list = matches!(method, "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list");
+    let is_list = matches!(
+        method,
+        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list"
+    );
     let is_cacheable = is_list || method == "resources/read";
     match (client, server) {
         (Era::Modern, Era::Legacy) => {
@@ -81,7 +100,11 @@ pub(crate) fn result(sent: &Object, method: &str, client: Era, server: Era) -> O
         }
         (Era::Modern, Era::Modern) if is_cacheable => result.replace("cacheScope", r#""private""#),
         (Era::Legacy, Era::Modern) => {
-            result.take_out(if is_cacheable { &["resultType", "ttlMs", "cacheScope"] } else { &["resultType"] });
+            result.take_out(if is_cacheable {
+                &["resultType", "ttlMs", "cacheScope"]
+            } else {
+                &["resultType"]
+            });
             leave_out_meta(&mut result, &[SERVER]);
         }
         _ => {}
@@ -93,10 +116,13 @@ pub(crate) fn result(sent: &Object, method: &str, client: Era, server: Era) -> O
 pub(crate) fn error(sent: &Object, method: &str, client: Era, server: Era) -> Object {
     let mut error = sent.clone();
     let code = error.find("code").map(Value::text).unwrap_or_default();
-    let names_uri = matches!(error.find("data"), Some(Value::Object(data)) if data.find("uri").is_some());
+    let names_uri =
+        matches!(error.find("data"), Some(Value::Object(data)) if data.find("uri").is_some());
     match (client, server, code.as_str()) {
         (Era::Modern, Era::Legacy, "-32002") => error.replace("code", "-32602"),
-        (Era::Legacy, Era::Modern, "-32602") if method == "resources/read" && names_uri => error.replace("code", "-32002"),
+        (Era::Legacy, Era::Modern, "-32602") if method == "resources/read" && names_uri => {
+            error.replace("code", "-32002");
+        }
         _ => {}
     }
     error

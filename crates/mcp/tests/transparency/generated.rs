@@ -1,4 +1,5 @@
-//! Made-up requests, answers and notifications. What servers ask in the middle of a call is next door, in [`super::asked`].
+//! Made-up requests, answers and notifications. What servers ask in the middle of a call is next
+//! door, in [`super::asked`].
 
 use portunus_mcp::era::Era;
 use proptest::{prelude::*, sample::select};
@@ -15,7 +16,8 @@ use super::{
 /// Levels that are left for a member of `params`, of the 128 that a message may have.
 const DEEPEST: usize = 126;
 
-const METHODS: &[&str] = &["tools/call", "prompts/get", "resources/read", "completion/complete", "vendor/unheard-of"];
+const METHODS: &[&str] =
+    &["tools/call", "prompts/get", "resources/read", "completion/complete", "vendor/unheard-of"];
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -37,13 +39,20 @@ enum Kind {
 
 fn cases() -> impl Strategy<Value = Case> {
     let arguments = prop_oneof![8 => value(), 1 => Just(nested(DEEPEST, "1E400"))];
-    let token = select(&[None, Some(r#""mine-\u0061""#), Some("12345678901234567890123"), Some("1.0"), Some(r#""\/""#)][..]);
-    let result = (any::<bool>(), any::<bool>()).prop_map(|(is_public, is_typed)| Kind::Result { is_public, is_typed });
+    let token = select(
+        &[
+            None,
+            Some(r#""mine-\u0061""#),
+            Some("12345678901234567890123"),
+            Some("1.0"),
+            Some(r#""\/""#),
+        ][..],
+    );
+    let result = (any::<bool>(), any::<bool>())
+        .prop_map(|(is_public, is_typed)| Kind::Result { is_public, is_typed });
     let codes = select(&["-32002", "-32602", "-32050", "-3.2050e4", "1E400", "0"][..]);
-    let error = (codes, inside(), any::<bool>()).prop_map(|(code, message, names_uri)| Kind::Error {
-        code,
-        message: format!("\"{message}\""),
-        names_uri,
+    let error = (codes, inside(), any::<bool>()).prop_map(|(code, message, names_uri)| {
+        Kind::Error { code, message: format!("\"{message}\""), names_uri }
     });
     let kind = prop_oneof![2 => result, 1 => error];
     (select(METHODS), stuff(), arguments, token, stuff(), kind, any::<bool>()).prop_map(
@@ -66,14 +75,22 @@ impl Case {
         let name = name(server, is_merged, params.escapes_keys);
         let own = match *method {
             "tools/call" | "prompts/get" => vec![("name", name), ("arguments", arguments)],
-            "resources/read" => vec![("uri", Value::Raw(format!(r#""{port}:\u0074""#))), ("arguments", arguments)],
+            "resources/read" => {
+                vec![("uri", Value::Raw(format!(r#""{port}:\u0074""#))), ("arguments", arguments)]
+            }
             "completion/complete" => {
-                let reference = [("type", Value::Raw(r#""ref/prompt""#.to_owned())), ("name", name)];
-                let reference = Stuff { has_meta: false, members: Vec::new(), ..params.clone() }.object(&reference, &[]);
+                let reference =
+                    [("type", Value::Raw(r#""ref/prompt""#.to_owned())), ("name", name)];
+                let reference = Stuff { has_meta: false, members: Vec::new(), ..params.clone() }
+                    .object(&reference, &[]);
                 vec![("ref", Value::Object(reference)), ("argument", arguments)]
             }
             // The members that other methods have mean nothing here.
-            _ => vec![("arguments", arguments), ("name", Value::Raw("5".to_owned())), ("cursor", Value::Raw("{}".to_owned()))],
+            _ => vec![
+                ("arguments", arguments),
+                ("name", Value::Raw("5".to_owned())),
+                ("cursor", Value::Raw("{}".to_owned())),
+            ],
         };
         let mut meta = if client == Era::Modern { own_meta().to_vec() } else { Vec::new() };
         meta.extend(token.map(|token| ("progressToken", token.to_owned())));
@@ -93,7 +110,8 @@ impl Case {
             Kind::Error { code, message, names_uri } => {
                 let data = if *names_uri { vec![("uri", raw(r#""a:\/b""#))] } else { Vec::new() };
                 let data = Stuff { has_meta: false, ..self.answer.clone() }.object(&data, &[]);
-                let own = [("code", raw(code)), ("message", raw(message)), ("data", Value::Object(data))];
+                let own =
+                    [("code", raw(code)), ("message", raw(message)), ("data", Value::Object(data))];
                 Answer::Error(self.answer.object(&own, &[]))
             }
         }
@@ -116,7 +134,13 @@ fn requests_and_their_answers_arrive_as_they_were_sent() {
                 _ if is_merged => format!("{server}_t"),
                 _ => "t".to_owned(),
             };
-            let trip = RoundTrip { method: case.method, name: &name, params: &params, answer: &answer, call_events: &[] };
+            let trip = RoundTrip {
+                method: case.method,
+                name: &name,
+                params: &params,
+                answer: &answer,
+                call_events: &[],
+            };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;
@@ -133,18 +157,35 @@ fn news_of_a_call_arrives_as_it_was_sent() {
             answers_in_events(peer, true);
             let token = r#""mine-\u0061""#;
             let log = log.object(&[("level", raw(r#""\u0069nfo""#)), ("data", raw(&data))], &[]);
-            let told = |token: &str| progress.object(&[("progressToken", raw(token)), ("progress", raw("1.0e0"))], &[]).text();
-            let message = |method: &str, params: &str| format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+            let told = |token: &str| {
+                progress
+                    .object(&[("progressToken", raw(token)), ("progress", raw("1.0e0"))], &[])
+                    .text()
+            };
+            let message = |method: &str, params: &str| {
+                format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)
+            };
             let call_events = [
-                (message("notifications/message", &log.text()), message("notifications/message", &log.text())),
-                (message("notifications/progress", &told("@id@")), message("notifications/progress", &told(token))),
+                (
+                    message("notifications/message", &log.text()),
+                    message("notifications/message", &log.text()),
+                ),
+                (
+                    message("notifications/progress", &told("@id@")),
+                    message("notifications/progress", &told(token)),
+                ),
             ];
             let mut meta = if client.era == Era::Modern { own_meta().to_vec() } else { Vec::new() };
             meta.push(("progressToken", token.to_owned()));
             let params = params.object(&[("name", name(server, is_merged, false))], &meta);
             let header = if is_merged { format!("{server}_t") } else { "t".to_owned() };
-            let trip =
-                RoundTrip { method: "tools/call", name: &header, params: &params, answer: &answer, call_events: &call_events };
+            let trip = RoundTrip {
+                method: "tools/call",
+                name: &header,
+                params: &params,
+                answer: &answer,
+                call_events: &call_events,
+            };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;
@@ -155,17 +196,20 @@ fn news_of_a_call_arrives_as_it_was_sent() {
 fn notifications_of_clients_arrive_as_they_were_sent() {
     made_up_cases(16, &stuff(), &async |world, params| {
         everywhere(world, async |client, _, peer, heard, is_merged| {
-            // On `/mcp` nobody is meant in particular, and across the eras there is nothing to tell.
+            // On `/mcp` nobody is meant in particular, and across the eras there is nothing to
+            // tell.
             if is_merged || client.era != peer.era {
                 return;
             }
             let params = params.object(&[], &[]).text();
             for method in ["notifications/roots/list_changed", "notifications/vendor"] {
-                let message = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+                let message =
+                    format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
                 let answer = client.post(method, "", &message).await;
                 assert_eq!(answer.status, 202);
                 let got = world::next(heard, "a notification").await;
-                let expected = if peer.is_child { params.replace(['\n', '\r'], " ") } else { params.clone() };
+                let expected =
+                    if peer.is_child { params.replace(['\n', '\r'], " ") } else { params.clone() };
                 assert_eq!(open_notification(&got), Some((method, Some(&*expected))));
             }
         })
@@ -173,15 +217,19 @@ fn notifications_of_clients_arrive_as_they_were_sent() {
     });
 }
 
-/// Of one server, a list is what the server sent. What a merged list keeps of each item, the tests of lists know.
+/// Of one server, a list is what the server sent. What a merged list keeps of each item, the tests
+/// of lists know.
 #[test]
 fn lists_of_one_server_arrive_as_they_were_sent() {
     let tools = (made_up::strangers("x"), value(), stuff());
     made_up_cases(16, &tools, &async |world, (members, extra, result)| {
         let stranger = Stuff { members, has_meta: false, ..result.clone() };
         let schema = Value::Raw(format!(r#"{{"type":"object","x":{extra}}}"#));
-        let tool = stranger.object(&[("name", Value::Raw(r#""\u0074""#.to_owned())), ("inputSchema", schema)], &[]).text();
-        let answer = Answer::Result(result.object(&[("tools", Value::Raw(format!("[ {tool} ]")))], &[]));
+        let tool = stranger
+            .object(&[("name", Value::Raw(r#""\u0074""#.to_owned())), ("inputSchema", schema)], &[])
+            .text();
+        let answer =
+            Answer::Result(result.object(&[("tools", Value::Raw(format!("[ {tool} ]")))], &[]));
         everywhere(world, async |client, _, peer, heard, is_merged| {
             if is_merged {
                 return;
@@ -189,7 +237,13 @@ fn lists_of_one_server_arrive_as_they_were_sent() {
             answers_in_events(peer, false);
             let meta = if client.era == Era::Modern { own_meta().to_vec() } else { Vec::new() };
             let params = result.object(&[], &meta);
-            let trip = RoundTrip { method: "tools/list", name: "", params: &params, answer: &answer, call_events: &[] };
+            let trip = RoundTrip {
+                method: "tools/list",
+                name: "",
+                params: &params,
+                answer: &answer,
+                call_events: &[],
+            };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;

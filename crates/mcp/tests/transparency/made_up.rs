@@ -1,4 +1,5 @@
-//! Messages made up by chance: unknown members, keys and numbers in any spelling, escapes, white space, depth.
+//! Messages made up by chance: unknown members, keys and numbers in any spelling, escapes, white
+//! space, depth.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -21,7 +22,8 @@ const NUMBERS: &[&str] = &[
     "-9223372036854775809",
     "3.14159265358979323846264338327950288",
 ];
-/// Of strings: characters, escapes that need not be, lone halves of surrogate pairs, and what looks like something else.
+/// Of strings: characters, escapes that need not be, lone halves of surrogate pairs, and what looks
+/// like something else.
 const PIECES: &[&str] = &[
     "a",
     "Z",
@@ -68,7 +70,8 @@ fn scalar() -> impl Strategy<Value = String> {
     prop_oneof![
         select(NUMBERS).prop_map(str::to_owned),
         inside().prop_map(|text| format!("\"{text}\"")),
-        select(&["null", "true", "false", "{}", "[]", "[ ]", "{\t}", "\"\""][..]).prop_map(str::to_owned),
+        select(&["null", "true", "false", "{}", "[]", "[ ]", "{\t}", "\"\""][..])
+            .prop_map(str::to_owned),
     ]
 }
 
@@ -84,7 +87,10 @@ pub(crate) fn value() -> impl Strategy<Value = String> {
             vec((gap(), inside(), gap(), inner), 0..4).prop_map(|members| bracketed(
                 '{',
                 '}',
-                members.into_iter().map(|(a, key, b, value)| format!("{a}\"{key}\"{b}:{a}{value}{b}")).collect()
+                members
+                    .into_iter()
+                    .map(|(a, key, b, value)| format!("{a}\"{key}\"{b}:{a}{value}{b}"))
+                    .collect()
             )),
         ]
     })
@@ -122,7 +128,8 @@ pub(crate) fn strangers(prefix: &'static str) -> impl Strategy<Value = Vec<Membe
     })
 }
 
-/// What one request or answer is made of, apart from what its method wants: it is mixed in by [`Stuff::object`].
+/// What one request or answer is made of, apart from what its method wants: it is mixed in by
+/// [`Stuff::object`].
 #[derive(Clone, Debug)]
 pub(crate) struct Stuff {
     pub(crate) members: Vec<Member>,
@@ -137,7 +144,14 @@ pub(crate) struct Stuff {
 pub(crate) fn stuff() -> impl Strategy<Value = Stuff> {
     let meta = (any::<bool>(), strangers("y"));
     (strangers("x"), meta, [gap(), gap(), gap(), gap()], 0_usize..8, any::<bool>()).prop_map(
-        |(members, (has_meta, meta), gaps, turn, escapes_keys)| Stuff { members, meta, has_meta, gaps, turn, escapes_keys },
+        |(members, (has_meta, meta), gaps, turn, escapes_keys)| Stuff {
+            members,
+            meta,
+            has_meta,
+            gaps,
+            turn,
+            escapes_keys,
+        },
     )
 }
 
@@ -148,7 +162,9 @@ impl Stuff {
         members.extend(own.iter().map(|(name, value)| self.spelt(name, value.clone())));
         if self.has_meta || !own_meta.is_empty() {
             let mut meta = self.meta.clone();
-            meta.extend(own_meta.iter().map(|(name, value)| self.spelt(name, Value::Raw(value.clone()))));
+            meta.extend(
+                own_meta.iter().map(|(name, value)| self.spelt(name, Value::Raw(value.clone()))),
+            );
             let turn = self.turn % meta.len().max(1);
             meta.rotate_left(turn);
             members.push(self.spelt("_meta", Value::Object(Object(meta))));

@@ -1,6 +1,7 @@
-//! Bytes of `params`, `result` and `error` arrive as they were sent, on `/mcp/{server}` and on the merged `/mcp`, at children and over HTTP,
-//! within each era and across them. What may differ all the same is listed in [`expected`], and nothing else may. Messages are made up
-//! ([`generated`], [`asked`]) and recorded from programs made with the official SDKs ([`recorded`]).
+//! Bytes of `params`, `result` and `error` arrive as they were sent, on `/mcp/{server}` and on the
+//! merged `/mcp`, at children and over HTTP, within each era and across them. What may differ all
+//! the same is listed in [`expected`], and nothing else may. Messages are made up ([`generated`],
+//! [`asked`]) and recorded from programs made with the official SDKs ([`recorded`]).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the fakes of a test fail loudly")]
 
@@ -17,10 +18,19 @@ mod world;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 /// Runs `cases` made-up ones against one world. A case panics when it fails.
-fn made_up_cases<S: proptest::strategy::Strategy>(cases: u32, strategy: &S, test: &impl AsyncFn(&mut world::World, S::Value)) {
+fn made_up_cases<S: proptest::strategy::Strategy>(
+    cases: u32,
+    strategy: &S,
+    test: &impl AsyncFn(&mut world::World, S::Value),
+) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = std::cell::RefCell::new(runtime.block_on(world::World::new()));
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 100, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 100,
+        ..Config::default()
+    });
     let ran = runner.run(strategy, |case| {
         runtime.block_on(test(&mut world.borrow_mut(), case));
         Ok::<_, TestCaseError>(())

@@ -1,5 +1,6 @@
-//! A server that the test is: it keeps what it hears as the bytes they were and answers with bytes that the test gives it. It speaks
-//! through a child's streams or over HTTP, in JSON or in events, and is of one era.
+//! A server that the test is: it keeps what it hears as the bytes they were and answers with bytes
+//! that the test gives it. It speaks through a child's streams or over HTTP, in JSON or in events,
+//! and is of one era.
 
 use std::sync::{
     Arc, Mutex,
@@ -88,7 +89,8 @@ impl Peer {
         *self.script.lock().unwrap() = Some(script);
     }
 
-    /// What such a server can put on its transport: a line has no line break inside, and an event none but line feeds.
+    /// What such a server can put on its transport: a line has no line break inside, and an event
+    /// none but line feeds.
     pub(crate) fn sendable(&self, text: &str) -> String {
         if self.is_child {
             text.replace(['\n', '\r'], " ")
@@ -130,24 +132,34 @@ impl Peer {
 
     /// The answers that are the same in every test: who the server is, and what it has.
     fn beginning(&self, method: &str) -> String {
-        let capabilities = r#"{"tools":{},"prompts":{},"resources":{},"completions":{},"logging":{}}"#;
+        let capabilities =
+            r#"{"tools":{},"prompts":{},"resources":{},"completions":{},"logging":{}}"#;
         let modern = r#""resultType":"complete","ttlMs":60000,"cacheScope":"private""#;
         let result = match (method, self.era) {
             ("server/discover", Era::Modern) => format!(
                 r#"{{{modern},"supportedVersions":["2026-07-28"],"capabilities":{capabilities},"_meta":{{"io.modelcontextprotocol/serverInfo":{SERVER_INFO}}}}}"#
             ),
             ("initialize", Era::Legacy) => {
-                format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities},"serverInfo":{SERVER_INFO}}}"#)
+                format!(
+                    r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities},"serverInfo":{SERVER_INFO}}}"#
+                )
             }
             ("tools/list", _) => {
-                let tool = |name: &&str| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
+                let tool = |name: &&str| {
+                    format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)
+                };
                 format!(r#"{{"tools":[{}]}}"#, NAMES.iter().map(tool).collect::<Vec<_>>().join(","))
             }
             ("prompts/list", _) => {
                 let prompt = |name: &&str| format!(r#"{{"name":"{name}"}}"#);
-                format!(r#"{{"prompts":[{}]}}"#, NAMES.iter().map(prompt).collect::<Vec<_>>().join(","))
+                format!(
+                    r#"{{"prompts":[{}]}}"#,
+                    NAMES.iter().map(prompt).collect::<Vec<_>>().join(",")
+                )
             }
-            ("resources/list", _) => format!(r#"{{"resources":[{{"uri":"{}:t","name":"t"}}]}}"#, self.port),
+            ("resources/list", _) => {
+                format!(r#"{{"resources":[{{"uri":"{}:t","name":"t"}}]}}"#, self.port)
+            }
             ("resources/templates/list", _) => r#"{"resourceTemplates":[]}"#.to_owned(),
             _ => return r#""error":{"code":-32601,"message":"Method not found"}"#.to_owned(),
         };
@@ -218,9 +230,16 @@ async fn speak_http(peer: &Arc<Peer>, headers: &HeaderMap, body: Bytes) -> Respo
     if peer.in_events.load(Ordering::SeqCst) {
         let events = ready.map(|message| {
             assert!(!message.contains('\r'), "the test writes events");
-            Ok::<_, std::convert::Infallible>(format!("data: {}\n\n", message.replace('\n', "\ndata: ")))
+            Ok::<_, std::convert::Infallible>(format!(
+                "data: {}\n\n",
+                message.replace('\n', "\ndata: ")
+            ))
         });
-        return ([(header::CONTENT_TYPE, "text/event-stream")], axum::body::Body::from_stream(events)).into_response();
+        return (
+            [(header::CONTENT_TYPE, "text/event-stream")],
+            axum::body::Body::from_stream(events),
+        )
+            .into_response();
     }
     ([(header::CONTENT_TYPE, "application/json")], ready.next().await.unwrap()).into_response()
 }

@@ -1,6 +1,7 @@
-//! JSON as text: objects whose members keep their spelling, white space included, so that it can be said of each byte where it should
-//! arrive. There is no parser here and none is used on what arrives: texts are compared. Making them up is next door, in
-//! [`super::made_up`]; what may change on the way, in [`super::expected`].
+//! JSON as text: objects whose members keep their spelling, white space included, so that it can be
+//! said of each byte where it should arrive. There is no parser here and none is used on what
+//! arrives: texts are compared. Making them up is next door, in [`super::made_up`]; what may change
+//! on the way, in [`super::expected`].
 
 /// One member with the white space around each of its parts.
 #[derive(Clone, Debug)]
@@ -49,11 +50,15 @@ impl Value {
 }
 
 impl Object {
-    /// Takes a recorded object apart, and the objects in it that the gateway reads. It is written without white space, as the SDKs do.
+    /// Takes a recorded object apart, and the objects in it that the gateway reads. It is written
+    /// without white space, as the SDKs do.
     pub(crate) fn taken_apart(text: &str) -> Self {
-        let inside =
-            text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_else(|| panic!("no object: {text}"));
-        let (mut members, mut start, mut depth, mut in_string, mut escaped) = (Vec::new(), 0, 0, false, false);
+        let inside = text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+            .unwrap_or_else(|| panic!("no object: {text}"));
+        let (mut members, mut start, mut depth, mut in_string, mut escaped) =
+            (Vec::new(), 0, 0, false, false);
         for (at, byte) in inside.bytes().chain([b',']).enumerate() {
             match byte {
                 _ if escaped => escaped = false,
@@ -66,8 +71,13 @@ impl Object {
                     let (key, value) = inside[start..at].split_once("\":").unwrap();
                     let name = key.strip_prefix('"').unwrap();
                     let is_read =
-                        matches!(name, "_meta" | "ref" | "data" | "params" | "result" | "error") && value.starts_with('{');
-                    let value = if is_read { Value::Object(Self::taken_apart(value)) } else { Value::Raw(value.to_owned()) };
+                        matches!(name, "_meta" | "ref" | "data" | "params" | "result" | "error")
+                            && value.starts_with('{');
+                    let value = if is_read {
+                        Value::Object(Self::taken_apart(value))
+                    } else {
+                        Value::Raw(value.to_owned())
+                    };
                     members.push(Member::of(name, value));
                     start = at + 1;
                 }
@@ -120,9 +130,11 @@ impl Object {
     }
 }
 
-/// The gateway's envelope around a request, taken off: id, method and parameters as they are written.
+/// The gateway's envelope around a request, taken off: id, method and parameters as they are
+/// written.
 pub(crate) fn open_request(message: &str) -> Option<(&str, &str, Option<&str>)> {
-    let (id, rest) = message.strip_prefix(r#"{"jsonrpc":"2.0","id":"#)?.split_once(r#","method":""#)?;
+    let (id, rest) =
+        message.strip_prefix(r#"{"jsonrpc":"2.0","id":"#)?.split_once(r#","method":""#)?;
     let (method, rest) = rest.split_once('"')?;
     Some((id, method, params_of(rest)?))
 }

@@ -1,5 +1,5 @@
-//! The hub and the pool together, before four servers that the test is ([`super::peer`]): one for each era on each transport. In front, a
-//! client of each era that adds nothing to what it sends.
+//! The hub and the pool together, before four servers that the test is ([`super::peer`]): one for
+//! each era on each transport. In front, a client of each era that adds nothing to what it sends.
 
 use std::{
     collections::BTreeMap,
@@ -48,15 +48,20 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "tests make their own client")]
     pub(crate) async fn new() -> Self {
         let mut servers = Vec::new();
-        for (name, era, is_child) in
-            [("lc", Era::Legacy, true), ("lh", Era::Legacy, false), ("mc", Era::Modern, true), ("mh", Era::Modern, false)]
-        {
+        for (name, era, is_child) in [
+            ("lc", Era::Legacy, true),
+            ("lh", Era::Legacy, false),
+            ("mc", Era::Modern, true),
+            ("mh", Era::Modern, false),
+        ] {
             let (peer, heard) = Peer::start(era, is_child).await;
             servers.push((name, peer, heard));
         }
         let specs: Vec<_> = servers.iter().map(|(name, peer, _)| spec(name, peer)).collect();
-        let tls = HttpsConnectorBuilder::new().with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider());
-        let http = legacy::Client::builder(TokioExecutor::new()).build(tls.unwrap().https_or_http().enable_http1().build());
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider());
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .build(tls.unwrap().https_or_http().enable_http1().build());
         let pool = Arc::new(Upstreams::new(specs.clone(), http, Options::default()));
         let port = Arc::clone(&pool) as Arc<dyn Servers>;
         let settings = HubSettings { keep_alive: PATIENCE * 10, ..HubSettings::default() };
@@ -72,10 +77,12 @@ impl World {
     /// A client that sees all servers, or one.
     pub(crate) async fn client(&self, era: Era, server: Option<&str>) -> Client {
         let view = server.map_or(View::All, |server| View::One(ServerName::parse(server).unwrap()));
-        let mut client = Client { hub: Arc::clone(&self.hub), caller: caller(view), era, session: None };
+        let mut client =
+            Client { hub: Arc::clone(&self.hub), caller: caller(view), era, session: None };
         if era == Era::Legacy {
-            let params =
-                format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{CAPABILITIES},"clientInfo":{CLIENT_INFO}}}"#);
+            let params = format!(
+                r#"{{"protocolVersion":"2025-11-25","capabilities":{CAPABILITIES},"clientInfo":{CLIENT_INFO}}}"#
+            );
             let answer = client.post("initialize", "", &request("0", "initialize", &params)).await;
             assert_eq!(answer.status, StatusCode::OK);
             client.session = Some(answer.headers["mcp-session-id"].clone());
@@ -149,7 +156,9 @@ impl Client {
     /// `name` is the tool, prompt or resource that a modern client says again in a header.
     pub(crate) async fn post(&self, method: &str, name: &str, message: &str) -> Answer {
         let mut headers = HeaderMap::new();
-        let mut set = |name: &'static str, value: &str| headers.insert(HeaderName::from_static(name), value.parse().unwrap());
+        let mut set = |name: &'static str, value: &str| {
+            headers.insert(HeaderName::from_static(name), value.parse().unwrap())
+        };
         set("content-type", "application/json");
         set("accept", "application/json, text/event-stream");
         match (self.era, &self.session) {
@@ -164,7 +173,9 @@ impl Client {
             }
             (Era::Legacy, None) => {}
         }
-        self.hub.post(self.caller.clone(), &headers, Bytes::copy_from_slice(message.as_bytes())).await
+        self.hub
+            .post(self.caller.clone(), &headers, Bytes::copy_from_slice(message.as_bytes()))
+            .await
     }
 }
 
@@ -176,19 +187,26 @@ impl Messages {
         Self(answer.body)
     }
 
-    /// An event's lines of data are put together with line feeds, as its reader does. One without any tells how to come back, and nothing
-    /// else.
+    /// An event's lines of data are put together with line feeds, as its reader does. One without
+    /// any tells how to come back, and nothing else.
     pub(crate) async fn next(&mut self) -> Option<String> {
         loop {
             match std::mem::replace(&mut self.0, Body::Empty) {
                 Body::Empty => return None,
                 Body::Json(bytes) => return Some(String::from_utf8(bytes.to_vec()).unwrap()),
                 Body::Events(mut stream) => {
-                    let event = tokio::time::timeout(PATIENCE, stream.next()).await.expect("an event in time")?;
+                    let event = tokio::time::timeout(PATIENCE, stream.next())
+                        .await
+                        .expect("an event in time")?;
                     self.0 = Body::Events(stream);
                     let event = String::from_utf8(event.to_vec()).unwrap();
-                    let lines = event.strip_suffix("\n\n").unwrap().split('\n').filter_map(|line| line.strip_prefix("data:"));
-                    let data: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+                    let lines = event
+                        .strip_suffix("\n\n")
+                        .unwrap()
+                        .split('\n')
+                        .filter_map(|line| line.strip_prefix("data:"));
+                    let data: Vec<_> =
+                        lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
                     if data.iter().any(|line| !line.is_empty()) {
                         return Some(data.join("\n"));
                     }
@@ -208,7 +226,10 @@ pub(crate) fn request(id: &str, method: &str, params: &str) -> String {
 
 /// What the server heard next.
 pub(crate) async fn next(heard: &mut Heard, what: &str) -> String {
-    tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap_or_else(|_| panic!("the server waits in vain for {what}")).unwrap()
+    tokio::time::timeout(PATIENCE, heard.recv())
+        .await
+        .unwrap_or_else(|_| panic!("the server waits in vain for {what}"))
+        .unwrap()
 }
 
 pub(crate) fn answers_in_events(peer: &Peer, in_events: bool) {

@@ -59,17 +59,27 @@ pub enum BackupError {
         "it was made by a newer Portunus (its format is {found}, this one knows up to {FORMAT}); use that one or a newer one"
     )]
     Newer { found: u32 },
-    #[error("it was made with another AUTH_SECRET; put that one into AUTH_SECRET_PREVIOUS and try again")]
+    #[error(
+        "it was made with another AUTH_SECRET; put that one into AUTH_SECRET_PREVIOUS and try again"
+    )]
     WrongSecret,
-    #[error("line {line} is not as it was written: the file is damaged or was changed; use another backup")]
+    #[error(
+        "line {line} is not as it was written: the file is damaged or was changed; use another backup"
+    )]
     Altered { line: u64 },
-    #[error("line {line} holds what this Portunus does not know; use the version that made it ({version}) or a newer one")]
+    #[error(
+        "line {line} holds what this Portunus does not know; use the version that made it ({version}) or a newer one"
+    )]
     Unknown { line: u64, version: String },
-    #[error("it ends after line {line}, before its end: it was cut off, or is still being written; use another backup")]
+    #[error(
+        "it ends after line {line}, before its end: it was cut off, or is still being written; use another backup"
+    )]
     Cut { line: u64 },
     #[error("something follows its end: it is not as it was written; use another backup")]
     GoesOn,
-    #[error("its last line counts other records than there are: it is not as it was written; use another backup")]
+    #[error(
+        "its last line counts other records than there are: it is not as it was written; use another backup"
+    )]
     Miscounted,
     #[error("a record is too long for a line")]
     TooLong,

@@ -1,5 +1,6 @@
-//! Reads a backup, line by line. Nothing of a line is given before the line has opened, but only the last one says that the file is whole:
-//! whoever cannot undo what they do with the records reads to the end first.
+//! Reads a backup, line by line. Nothing of a line is given before the line has opened, but only
+//! the last one says that the file is whole: whoever cannot undo what they do with the records
+//! reads to the end first.
 
 use std::io::{BufRead, Read as _};
 
@@ -8,7 +9,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portunus_core::store::{ArchiveError, Record, RecordSource};
 use zeroize::Zeroizing;
 
-use super::format::{BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary};
+use super::format::{
+    BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary,
+};
 use crate::seal::{SealError, Sealer};
 
 /// The first line of anything else may be of any length.
@@ -30,17 +33,32 @@ pub struct Reader<'a, R> {
 
 impl<'a, R: BufRead + Send> Reader<'a, R> {
     /// Reads the first line. `watch` is told how far it is.
-    pub fn begin(mut input: R, sealer: &'a Sealer, watch: impl FnMut(&Summary) + Send + 'a) -> Result<Self, BackupError> {
+    pub fn begin(
+        mut input: R,
+        sealer: &'a Sealer,
+        watch: impl FnMut(&Summary) + Send + 'a,
+    ) -> Result<Self, BackupError> {
         let first = line(&mut input, LONGEST_HEADER, 0)?.ok_or(BackupError::NotABackup)?;
-        let header: serde_json::Value = serde_json::from_slice(&first).map_err(|_| BackupError::NotABackup)?;
-        let format = header["portunus_backup"].as_u64().and_then(|format| u32::try_from(format).ok());
+        let header: serde_json::Value =
+            serde_json::from_slice(&first).map_err(|_| BackupError::NotABackup)?;
+        let format =
+            header["portunus_backup"].as_u64().and_then(|format| u32::try_from(format).ok());
         match format.ok_or(BackupError::NotABackup)? {
             found if found > FORMAT => return Err(BackupError::Newer { found }),
             _ => {}
         }
         let header = serde_json::from_value(header).map_err(|_| BackupError::NotABackup)?;
         let (binding, summary) = (Binding::to(&first), Summary::default());
-        Ok(Self { input, sealer, header, binding, lines: 1, summary, has_ended: false, watch: Box::new(watch) })
+        Ok(Self {
+            input,
+            sealer,
+            header,
+            binding,
+            lines: 1,
+            summary,
+            has_ended: false,
+            watch: Box::new(watch),
+        })
     }
 
     pub fn header(&self) -> &Header {
@@ -58,14 +76,15 @@ impl<'a, R: BufRead + Send> Reader<'a, R> {
             return Ok(None);
         }
         let number = self.lines + 1;
-        let text = line(&mut self.input, LONGEST_LINE, self.lines)?.ok_or(BackupError::Cut { line: self.lines })?;
+        let text = line(&mut self.input, LONGEST_LINE, self.lines)?
+            .ok_or(BackupError::Cut { line: self.lines })?;
         self.lines = number;
         match serde_json::from_slice(&text).map_err(|_| BackupError::Altered { line: number })? {
             Line::Records(ciphertext) => {
                 let plain = self.open(RECORDS, &ciphertext)?;
                 let version = || self.header.version.clone();
-                let records: Vec<Record> =
-                    serde_json::from_slice(&plain).map_err(|_| BackupError::Unknown { line: number, version: version() })?;
+                let records: Vec<Record> = serde_json::from_slice(&plain)
+                    .map_err(|_| BackupError::Unknown { line: number, version: version() })?;
                 for record in &records {
                     self.summary.records.count(record);
                 }
@@ -74,7 +93,8 @@ impl<'a, R: BufRead + Send> Reader<'a, R> {
             }
             Line::End(ciphertext) => {
                 let plain = self.open(END, &ciphertext)?;
-                let told: Summary = serde_json::from_slice(&plain).map_err(|_| BackupError::Altered { line: number })?;
+                let told: Summary = serde_json::from_slice(&plain)
+                    .map_err(|_| BackupError::Altered { line: number })?;
                 if told.records != self.summary.records {
                     return Err(BackupError::Miscounted);
                 }
@@ -92,16 +112,23 @@ impl<'a, R: BufRead + Send> Reader<'a, R> {
         let altered = BackupError::Altered { line: self.lines };
         let Ok(ciphertext) = STANDARD.decode(text) else { return Err(altered) };
         let number = self.lines.to_be_bytes();
-        self.sealer.open(self.binding.place(what, &number), &ciphertext).map_err(|error| match error {
-            // The first of them tells; if a later one is of another secret, it is of another backup.
-            SealError::UnknownKey if self.lines == 2 => BackupError::WrongSecret,
-            _ => altered,
-        })
+        self.sealer.open(self.binding.place(what, &number), &ciphertext).map_err(
+            |error| match error {
+                // The first of them tells; if a later one is of another secret, it is of another
+                // backup.
+                SealError::UnknownKey if self.lines == 2 => BackupError::WrongSecret,
+                _ => altered,
+            },
+        )
     }
 }
 
 /// A line without its end; `None` at the end of the input.
-fn line(input: &mut impl BufRead, longest: usize, lines: u64) -> Result<Option<Vec<u8>>, BackupError> {
+fn line(
+    input: &mut impl BufRead,
+    longest: usize,
+    lines: u64,
+) -> Result<Option<Vec<u8>>, BackupError> {
     let mut bytes = Vec::new();
     let read = input.take(longest as u64 + 1).read_until(b'\n', &mut bytes)?;
     if read == 0 {

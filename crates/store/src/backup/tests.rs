@@ -32,7 +32,8 @@ fn store(directory: &tempfile::TempDir, name: &str) -> Stores {
 
 async fn backup(stores: &Stores, number: u64) -> Vec<u8> {
     let entropy = SeededEntropy::new(number);
-    let mut writer = Writer::begin(Vec::new(), sealer(&[SECRET]), &entropy, NOW, "sqlite", |_, _| {}).unwrap();
+    let mut writer =
+        Writer::begin(Vec::new(), sealer(&[SECRET]), &entropy, NOW, "sqlite", |_, _| {}).unwrap();
     stores.archive.export(&mut writer).await.unwrap();
     writer.finish().unwrap().0
 }
@@ -96,7 +97,10 @@ async fn every_changed_byte_and_every_cut_is_seen() {
     }
     for at in (0..bytes.len()).step_by(7).chain(bytes.len() - 1..bytes.len()) {
         let error = verify(&bytes[..at], &[SECRET]).unwrap_err();
-        assert!(matches!(error, BackupError::NotABackup | BackupError::Cut { .. }), "cut at {at}: {error}");
+        assert!(
+            matches!(error, BackupError::NotABackup | BackupError::Cut { .. }),
+            "cut at {at}: {error}"
+        );
     }
 }
 
@@ -106,7 +110,9 @@ async fn lines_stay_where_they_are() {
     let stores = store(&directory, "store");
     stores.archive.import(&mut crate::conformance::archive::crowd(600)).await.unwrap();
     let (bytes, other) = (backup(&stores, 1).await, backup(&stores, 2).await);
-    let split = |bytes: &[u8]| bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let split = |bytes: &[u8]| {
+        bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
     let (lines, others) = (split(&bytes), split(&other));
     assert!(lines.len() > 4, "{} lines", lines.len());
     let last = lines.len() - 1;
@@ -130,7 +136,12 @@ async fn lines_stay_where_they_are() {
         lines.drain(2..last);
         lines
     };
-    for (what, lines) in [("swapped", swapped), ("missing", missing), ("another's", from_another), ("early", ends_early)] {
+    for (what, lines) in [
+        ("swapped", swapped),
+        ("missing", missing),
+        ("another's", from_another),
+        ("early", ends_early),
+    ] {
         let error = verify(&lines.concat(), &[SECRET]).unwrap_err();
         assert!(matches!(error, BackupError::Altered { .. }), "{what}: {error}");
     }
@@ -179,13 +190,20 @@ async fn what_cannot_be_read_is_left_out_and_told() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let watch = {
         let told = Arc::clone(&told);
-        move |_: &Summary, record: Option<&portunus_core::store::Unreadable>| told.lock().unwrap().extend(record.cloned())
+        move |_: &Summary, record: Option<&portunus_core::store::Unreadable>| {
+            told.lock().unwrap().extend(record.cloned());
+        }
     };
-    let mut writer = Writer::begin(Vec::new(), sealer(&[SECRET]), &SeededEntropy::new(1), NOW, "sqlite", watch).unwrap();
+    let mut writer =
+        Writer::begin(Vec::new(), sealer(&[SECRET]), &SeededEntropy::new(1), NOW, "sqlite", watch)
+            .unwrap();
     stores.archive.export(&mut writer).await.unwrap();
     let (bytes, summary) = writer.finish().unwrap();
     assert_eq!((summary.left_out, summary.records.of(RecordKind::Login)), (1, 0));
     assert_eq!(verify(&bytes, &[SECRET]).unwrap(), summary);
     let told = told.lock().unwrap();
-    assert_eq!((told[0].kind, told[0].id.as_str()), (RecordKind::Login, secrets::login().id.to_string().as_str()));
+    assert_eq!(
+        (told[0].kind, told[0].id.as_str()),
+        (RecordKind::Login, secrets::login().id.to_string().as_str())
+    );
 }

@@ -1,4 +1,5 @@
-//! Writes a backup. What it has read of the store it seals line by line, so that no more than one line of secrets is in memory.
+//! Writes a backup. What it has read of the store it seals line by line, so that no more than one
+//! line of secrets is in memory.
 
 use std::io::Write;
 
@@ -10,7 +11,9 @@ use portunus_core::{
 };
 use zeroize::Zeroizing;
 
-use super::format::{BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary};
+use super::format::{
+    BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary,
+};
 use crate::seal::{SealError, Sealer};
 
 /// A line is begun anew after this much.
@@ -32,7 +35,8 @@ pub struct Writer<W> {
 }
 
 impl<W: Write + Send> Writer<W> {
-    /// Writes the first line. `watch` is told how far it is, and of each record that cannot be read.
+    /// Writes the first line. `watch` is told how far it is, and of each record that cannot be
+    /// read.
     pub fn begin(
         mut out: W,
         sealer: Sealer,
@@ -54,7 +58,15 @@ impl<W: Write + Send> Writer<W> {
         out.write_all(&first)?;
         out.write_all(b"\n")?;
         let (binding, pending) = (Binding::to(&first), Zeroizing::default());
-        Ok(Self { out, sealer, binding, lines: 1, pending, summary: Summary::default(), watch: Box::new(watch) })
+        Ok(Self {
+            out,
+            sealer,
+            binding,
+            lines: 1,
+            pending,
+            summary: Summary::default(),
+            watch: Box::new(watch),
+        })
     }
 
     /// Writes the last line. The caller sees to it that what was written is on disk.
@@ -91,7 +103,10 @@ impl<W: Write + Send> Writer<W> {
 
     fn seal(&self, what: &str, plain: &[u8]) -> Result<String, BackupError> {
         let number = (self.lines + 1).to_be_bytes();
-        let ciphertext = self.sealer.seal(self.binding.place(what, &number), plain).map_err(BackupError::Seal)?;
+        let ciphertext = self
+            .sealer
+            .seal(self.binding.place(what, &number), plain)
+            .map_err(BackupError::Seal)?;
         Ok(STANDARD.encode(ciphertext))
     }
 

@@ -1,5 +1,5 @@
-//! The port for everything as a whole: taken out of one store, put into another, it answers as it did before. Between stores of different
-//! kinds it is tested in `tests/moving.rs`.
+//! The port for everything as a whole: taken out of one store, put into another, it answers as it
+//! did before. Between stores of different kinds it is tested in `tests/moving.rs`.
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,8 @@ use portunus_core::{
     pins::{Definition, SeenTool, ToolFingerprint},
     refresh::{PresentedRefresh, RefreshStatus},
     store::{
-        ArchiveError, Census, GrantWithTokens, GrantsOf, Record, RecordKind, RecordSink, RecordSource, Redeemed, Stores,
-        Unreadable,
+        ArchiveError, Census, GrantWithTokens, GrantsOf, Record, RecordKind, RecordSink,
+        RecordSource, Redeemed, Stores, Unreadable,
     },
     token::AccessToken,
 };
@@ -19,8 +19,8 @@ use portunus_core::{
 use super::{
     Backend,
     records::{
-        HOUR, MINUTE, NOW, access, client, client_id, code, consent, family, grant, granted, hash, login, provider_request,
-        refresh_key, resources, rotate, transaction, user, user_id,
+        HOUR, MINUTE, NOW, access, client, client_id, code, consent, family, grant, granted, hash,
+        login, provider_request, refresh_key, resources, rotate, transaction, user, user_id,
     },
     tasks,
 };
@@ -56,7 +56,8 @@ impl Crate {
             }
             record => record,
         };
-        let mut texts: Vec<_> = self.portions.iter().flatten().map(|record| format!("{:?}", sort(record))).collect();
+        let mut texts: Vec<_> =
+            self.portions.iter().flatten().map(|record| format!("{:?}", sort(record))).collect();
         texts.sort();
         texts
     }
@@ -91,17 +92,30 @@ pub async fn furnish(stores: &Stores) {
         stores.transactions.insert_provider_request(&provider_request(n)).await.unwrap();
     }
     stores.clients.touch_client(&client_id(1), NOW + MINUTE).await.unwrap();
-    // 0 and 1: their refresh tokens were exchanged once. 2: revoked. 3: of a user who is revoked altogether.
+    // 0 and 1: their refresh tokens were exchanged once. 2: revoked. 3: of a user who is revoked
+    // altogether.
     for n in 0..4 {
         granted(stores, n).await;
     }
     assert!(rotate(stores, 0, 10, NOW).await && rotate(stores, 1, 11, NOW + MINUTE).await);
     assert!(stores.grants.revoke_grant(&grant(2).id, NOW + MINUTE).await.unwrap());
     stores.grants.insert_code(&code(20)).await.unwrap();
-    stores.grants.insert_code(&portunus_core::token::AuthorizationCode { user: user_id(3), ..code(21) }).await.unwrap();
-    assert_eq!(stores.grants.revoke_grants(&GrantsOf::User(user_id(3)), NOW + MINUTE).await.unwrap(), 1);
+    stores
+        .grants
+        .insert_code(&portunus_core::token::AuthorizationCode { user: user_id(3), ..code(21) })
+        .await
+        .unwrap();
+    assert_eq!(
+        stores.grants.revoke_grants(&GrantsOf::User(user_id(3)), NOW + MINUTE).await.unwrap(),
+        1
+    );
     // A second token of a grant; a grant without a code.
-    let machine = portunus_core::grant::Grant { user: user_id(1), client: client_id(1), login: None, ..grant(4) };
+    let machine = portunus_core::grant::Grant {
+        user: user_id(1),
+        client: client_id(1),
+        login: None,
+        ..grant(4)
+    };
     stores.grants.insert_grant(&machine, &access(4, &machine)).await.unwrap();
     stores.logins.insert_login(&user(5), &login(5)).await.unwrap();
     assert!(stores.logins.touch_login(&login(5).id, NOW + MINUTE, NOW + 2 * HOUR).await.unwrap());
@@ -133,7 +147,9 @@ fn tool(name: &str, version: u8) -> SeenTool {
         name: name.to_owned(),
         fingerprint: ToolFingerprint::from_bytes([version; 32]),
         meaning: ToolFingerprint::from_bytes([version; 32]),
-        definition: Definition::from_stored(format!("{{\"name\":\"{name}\",\"version\":{version}}}")),
+        definition: Definition::from_stored(format!(
+            "{{\"name\":\"{name}\",\"version\":{version}}}"
+        )),
     }
 }
 
@@ -142,35 +158,65 @@ pub async fn assert_furnished(stores: &Stores) {
     assert_eq!(stores.clients.list_clients(10).await.unwrap().len(), 4);
     assert_eq!(stores.clients.find_client(&client_id(0)).await.unwrap(), Some(client(0)));
     let used = stores.clients.find_client(&client_id(1)).await.unwrap().unwrap();
-    assert_eq!(used, portunus_core::client::Client { last_used_at: Some(NOW + MINUTE), ..client(1) });
+    assert_eq!(
+        used,
+        portunus_core::client::Client { last_used_at: Some(NOW + MINUTE), ..client(1) }
+    );
     assert_eq!(stores.clients.count_unused_clients().await.unwrap(), 3);
     for n in 0..3 {
-        let kept = stores.consents.find_consent(&user_id(n), &client_id(n), &resources(n)).await.unwrap();
+        let kept =
+            stores.consents.find_consent(&user_id(n), &client_id(n), &resources(n)).await.unwrap();
         assert_eq!(kept, Some(consent(n)));
     }
-    assert_eq!(stores.consents.find_consent(&user_id(3), &client_id(3), &resources(3)).await.unwrap(), None, "revoked");
-    assert_eq!(stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap(), Some(transaction(1)));
+    assert_eq!(
+        stores.consents.find_consent(&user_id(3), &client_id(3), &resources(3)).await.unwrap(),
+        None,
+        "revoked"
+    );
+    assert_eq!(
+        stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap(),
+        Some(transaction(1))
+    );
     assert_eq!(stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap(), None);
     assert_eq!(
         stores.transactions.take_provider_request(&provider_request(2).state, NOW).await.unwrap(),
         Some(provider_request(2))
     );
     assert_logins(stores).await;
-    assert!(!stores.assertions.use_once(&hash("assertion", 1), NOW + HOUR, NOW).await.unwrap(), "used once, used for ever");
+    assert!(
+        !stores.assertions.use_once(&hash("assertion", 1), NOW + HOUR, NOW).await.unwrap(),
+        "used once, used for ever"
+    );
     let session = SessionRecord { user: user_id(1), state: vec![0, 1, 254, 255] };
-    assert_eq!(stores.sessions.find_session(&hash("session", 1), NOW).await.unwrap(), Some(session));
+    assert_eq!(
+        stores.sessions.find_session(&hash("session", 1), NOW).await.unwrap(),
+        Some(session)
+    );
     assert_eq!(stores.sessions.find_session(&hash("session", 1), NOW + HOUR).await.unwrap(), None);
     let ids = [hash("task", 1), hash("task", 2)];
-    assert_eq!(stores.tasks.find_tasks(&ids, NOW).await.unwrap(), [Some(tasks::task(1)), Some(tasks::task(2))]);
+    assert_eq!(
+        stores.tasks.find_tasks(&ids, NOW).await.unwrap(),
+        [Some(tasks::task(1)), Some(tasks::task(2))]
+    );
     assert_eq!(stores.tasks.find_tasks(&ids, NOW + HOUR).await.unwrap(), [None, None]);
     assert_pins(stores).await;
     assert_grants(stores).await;
 }
 
 async fn assert_logins(stores: &Stores) {
-    let touched = portunus_core::signin::Login { last_seen_at: Some(NOW + MINUTE), expires_at: NOW + 2 * HOUR, ..login(5) };
-    assert_eq!(stores.logins.find_login(&login(5).id, NOW + HOUR).await.unwrap(), Some((touched, user(5))));
-    assert_eq!(stores.logins.find_login(&login(0).id, NOW).await.unwrap(), Some((login(0), user(0))));
+    let touched = portunus_core::signin::Login {
+        last_seen_at: Some(NOW + MINUTE),
+        expires_at: NOW + 2 * HOUR,
+        ..login(5)
+    };
+    assert_eq!(
+        stores.logins.find_login(&login(5).id, NOW + HOUR).await.unwrap(),
+        Some((touched, user(5)))
+    );
+    assert_eq!(
+        stores.logins.find_login(&login(0).id, NOW).await.unwrap(),
+        Some((login(0), user(0)))
+    );
     assert_eq!(stores.logins.take_logins(&user_id(0)).await.unwrap(), 1);
     assert_eq!(stores.logins.take_login(&login(0).id).await.unwrap(), None);
 }
@@ -178,11 +224,16 @@ async fn assert_logins(stores: &Stores) {
 async fn assert_pins(stores: &Stores) {
     let pins = stores.pins.find_pins(&server("dice")).await.unwrap();
     assert_eq!(pins.iter().map(|pin| pin.tool.as_str()).collect::<Vec<_>>(), ["roll", "stats"]);
-    assert_eq!(pins[0].approved, [tool("roll", 1).fingerprint, tool("roll", 3).fingerprint], "in the order they were seen in");
+    assert_eq!(
+        pins[0].approved,
+        [tool("roll", 1).fingerprint, tool("roll", 3).fingerprint],
+        "in the order they were seen in"
+    );
     assert_eq!(pins[0].quarantined, [tool("roll", 2).fingerprint]);
     let records = stores.pins.list_pins(Some(&server("dice"))).await.unwrap();
     let times: Vec<_> = records.iter().map(|pin| (pin.seen_at, pin.approved_at)).collect();
-    let seen = [(NOW, Some(NOW)), (NOW + MINUTE, Some(NOW + HOUR)), (NOW + HOUR, None), (NOW, Some(NOW))];
+    let seen =
+        [(NOW, Some(NOW)), (NOW + MINUTE, Some(NOW + HOUR)), (NOW + HOUR, None), (NOW, Some(NOW))];
     assert_eq!(times, seen);
     assert_eq!(records[1].definition, tool("roll", 3).definition);
     assert_eq!(stores.pins.forget(&server("uuid"), None).await.unwrap(), 1);
@@ -194,13 +245,24 @@ async fn assert_grants(stores: &Stores) {
     assert_eq!((found.token, found.grant, found.user), (access(0, &grant(0)), grant(0), user(0)));
     assert!(grants.find_access(&hash("access", 4), NOW).await.unwrap().is_some());
     for revoked in [2, 3] {
-        assert_eq!(grants.find_access(&hash("access", revoked), NOW).await.unwrap(), None, "revoked stays revoked");
-        assert_eq!(grants.find_grant(&grant(revoked).id).await.unwrap().unwrap().revoked_at, Some(NOW + MINUTE));
+        assert_eq!(
+            grants.find_access(&hash("access", revoked), NOW).await.unwrap(),
+            None,
+            "revoked stays revoked"
+        );
+        assert_eq!(
+            grants.find_grant(&grant(revoked).id).await.unwrap().unwrap().revoked_at,
+            Some(NOW + MINUTE)
+        );
         assert!(!rotate(stores, revoked, 30, NOW).await);
     }
-    // Codes: one that was redeemed says what it became, one that was not is good, one that was revoked is gone.
+    // Codes: one that was redeemed says what it became, one that was not is good, one that was
+    // revoked is gone.
     let redeem = |n: u32| async move {
-        let new = portunus_core::grant::Grant { id: portunus_core::ids::GrantId::from_text(format!("new {n}")), ..grant(n) };
+        let new = portunus_core::grant::Grant {
+            id: portunus_core::ids::GrantId::from_text(format!("new {n}")),
+            ..grant(n)
+        };
         let new = portunus_core::grant::Grant { user: user_id(0), ..new };
         let token = AccessToken { hash: hash("new access", n), ..access(n, &new) };
         stores.grants.redeem_code(&hash("code", n), &new, &token, None, NOW).await.unwrap()
@@ -250,7 +312,11 @@ pub async fn nothing_is_added_or_lost_on_the_way<B: Backend>() {
     let counts = RecordKind::ALL.map(|kind| census.of(kind));
     assert_eq!(counts, [4, 5, 5, 3, 5, 7, 4, 5, 4, 4, 1, 1, 2, 5], "{census:?}");
     let stores = new.open().await;
-    stores.archive.import(&mut Crate { portions: packed.portions, ..Crate::default() }).await.unwrap();
+    stores
+        .archive
+        .import(&mut Crate { portions: packed.portions, ..Crate::default() })
+        .await
+        .unwrap();
     assert_eq!(Crate::of(&stores).await.sorted(), sorted);
     // The store that was taken from is as it was.
     assert_eq!(Crate::of(&old.open().await).await.sorted(), sorted);
@@ -269,7 +335,10 @@ pub async fn what_was_there_is_replaced<B: Backend>() {
     assert_eq!(stores.clients.find_client(&client_id(7)).await.unwrap(), None);
     assert_eq!(stores.logins.find_user(&user_id(7)).await.unwrap(), None);
     assert_eq!(stores.grants.find_grant(&grant(7).id).await.unwrap(), None);
-    assert!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some(), "what came is of now, not of before");
+    assert!(
+        stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some(),
+        "what came is of now, not of before"
+    );
     assert_eq!(Crate::of(&stores).await.sorted(), Crate::of(&source).await.sorted());
 }
 
@@ -280,7 +349,10 @@ pub async fn what_has_expired_is_purged_after_it_came<B: Backend>() {
     let stores = new.open().await;
     stores.archive.import(&mut Crate::of(&source).await).await.unwrap();
     let ends = family(1, &grant(1)).expires_at;
-    let (here, there) = (stores.upkeep.purge(ends, NOW).await.unwrap(), source.upkeep.purge(ends, NOW).await.unwrap());
+    let (here, there) = (
+        stores.upkeep.purge(ends, NOW).await.unwrap(),
+        source.upkeep.purge(ends, NOW).await.unwrap(),
+    );
     assert_eq!(here, there);
     assert_eq!(stores.grants.find_grant(&grant(1).id).await.unwrap(), None);
 }
@@ -309,9 +381,15 @@ pub async fn a_chain_in_motion_is_taken_whole<B: Backend>() {
     assert!(!taken.is_empty());
     for packed in &taken {
         let kept =
-            packed.portions.iter().flatten().find_map(|record| if let Record::Grant(kept) = record { Some(kept) } else { None });
+            packed.portions.iter().flatten().find_map(|record| {
+                if let Record::Grant(kept) = record { Some(kept) } else { None }
+            });
         assert!(kept.unwrap().family.is_some());
-        assert_eq!(packed.census().of(RecordKind::Client), 200, "many that registered at the same time");
+        assert_eq!(
+            packed.census().of(RecordKind::Client),
+            200,
+            "many that registered at the same time"
+        );
     }
     let stores = new.open().await;
     stores.archive.import(&mut taken.pop().unwrap()).await.unwrap();

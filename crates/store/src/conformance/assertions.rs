@@ -11,8 +11,13 @@ pub async fn used_once<B: Backend>() {
     let end = NOW + MINUTE;
     assert!(stores.assertions.use_once(&hash("assertion", 1), end, NOW).await.unwrap());
     assert!(!stores.assertions.use_once(&hash("assertion", 1), end, NOW).await.unwrap());
-    assert!(!stores.assertions.use_once(&hash("assertion", 1), end + MINUTE, end - TICK).await.unwrap());
-    assert!(stores.assertions.use_once(&hash("assertion", 2), end, NOW).await.unwrap(), "another one");
+    assert!(
+        !stores.assertions.use_once(&hash("assertion", 1), end + MINUTE, end - TICK).await.unwrap()
+    );
+    assert!(
+        stores.assertions.use_once(&hash("assertion", 2), end, NOW).await.unwrap(),
+        "another one"
+    );
 }
 
 pub async fn a_refused_use_prolongs_nothing<B: Backend>() {
@@ -21,7 +26,10 @@ pub async fn a_refused_use_prolongs_nothing<B: Backend>() {
     let end = NOW + MINUTE;
     assert!(stores.assertions.use_once(&hash("assertion", 1), end, NOW).await.unwrap());
     assert!(!stores.assertions.use_once(&hash("assertion", 1), end + MINUTE, NOW).await.unwrap());
-    assert!(stores.assertions.use_once(&hash("assertion", 1), end + MINUTE, end).await.unwrap(), "it had expired");
+    assert!(
+        stores.assertions.use_once(&hash("assertion", 1), end + MINUTE, end).await.unwrap(),
+        "it had expired"
+    );
     assert!(!stores.assertions.use_once(&hash("assertion", 1), end + MINUTE, end).await.unwrap());
 }
 
@@ -49,7 +57,15 @@ pub async fn one_of_many_uses_at_two_gateways_wins<B: Backend>() {
 
 pub async fn used_stays_used_after_a_restart<B: Backend>() {
     let backend = B::fresh().await;
-    assert!(backend.open().await.assertions.use_once(&hash("assertion", 1), NOW + MINUTE, NOW).await.unwrap());
+    assert!(
+        backend
+            .open()
+            .await
+            .assertions
+            .use_once(&hash("assertion", 1), NOW + MINUTE, NOW)
+            .await
+            .unwrap()
+    );
     let stores = backend.open().await;
     assert!(!stores.assertions.use_once(&hash("assertion", 1), NOW + MINUTE, NOW).await.unwrap());
 }
@@ -60,6 +76,9 @@ pub async fn expired_is_purged<B: Backend>() {
     let end = NOW + MINUTE;
     assert!(stores.assertions.use_once(&hash("assertion", 1), end, NOW).await.unwrap());
     assert_eq!(stores.upkeep.purge(end - TICK, NOW).await.unwrap(), 0);
-    assert!(!stores.assertions.use_once(&hash("assertion", 1), end, end - TICK).await.unwrap(), "not purged yet");
+    assert!(
+        !stores.assertions.use_once(&hash("assertion", 1), end, end - TICK).await.unwrap(),
+        "not purged yet"
+    );
     assert_eq!(stores.upkeep.purge(end, NOW).await.unwrap(), 1);
 }

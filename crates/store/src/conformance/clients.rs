@@ -10,7 +10,10 @@ use portunus_core::{
 
 use super::{
     Backend, RACERS, race,
-    records::{MINUTE, NOW, TICK, address, client, client_id, code, consent, grant, granted, hash, resources, user},
+    records::{
+        MINUTE, NOW, TICK, address, client, client_id, code, consent, grant, granted, hash,
+        resources, user,
+    },
 };
 
 pub async fn kept_whole<B: Backend>() {
@@ -53,7 +56,11 @@ pub async fn touched<B: Backend>() {
     stores.clients.touch_client(&client_id(1), NOW + MINUTE).await.unwrap();
     let touched = Client { last_used_at: Some(NOW + MINUTE), ..client(1) };
     assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), Some(touched));
-    assert_eq!(stores.clients.find_client(&client_id(2)).await.unwrap(), Some(client(2)), "another client");
+    assert_eq!(
+        stores.clients.find_client(&client_id(2)).await.unwrap(),
+        Some(client(2)),
+        "another client"
+    );
 }
 
 pub async fn listed_newest_first<B: Backend>() {
@@ -65,7 +72,10 @@ pub async fn listed_newest_first<B: Backend>() {
     }
     stores.clients.touch_client(&client_id(1), NOW + MINUTE).await.unwrap();
     let listed = stores.clients.list_clients(2).await.unwrap();
-    assert_eq!(listed.iter().map(|client| client.id.clone()).collect::<Vec<_>>(), [client_id(2), client_id(1)]);
+    assert_eq!(
+        listed.iter().map(|client| client.id.clone()).collect::<Vec<_>>(),
+        [client_id(2), client_id(1)]
+    );
     assert_eq!(listed[1].last_used_at, Some(NOW + MINUTE));
 }
 
@@ -79,7 +89,11 @@ pub async fn updated_only_while_there<B: Backend>() {
     let renamed = Client { name: Some("Another".to_owned()), ..client(1) };
     assert!(stores.clients.update_client(&renamed).await.unwrap());
     let kept = Client { last_used_at: Some(NOW + MINUTE), ..renamed };
-    assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), Some(kept), "its use is not forgotten");
+    assert_eq!(
+        stores.clients.find_client(&client_id(1)).await.unwrap(),
+        Some(kept),
+        "its use is not forgotten"
+    );
 }
 
 pub async fn deleted_with_all_it_was_given<B: Backend>() {
@@ -99,12 +113,33 @@ pub async fn deleted_with_all_it_was_given<B: Backend>() {
     assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), None);
     assert_eq!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap(), None);
     assert!(!stores.grants.find_grant(&grant(1).id).await.unwrap().unwrap().is_live(NOW));
-    assert_eq!(stores.consents.find_consent(&user(1).id, &client_id(1), &resources(1)).await.unwrap(), None);
-    assert_eq!(stores.grants.find_code(&pending.hash, NOW).await.unwrap(), None, "a code on its way");
+    assert_eq!(
+        stores.consents.find_consent(&user(1).id, &client_id(1), &resources(1)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        stores.grants.find_code(&pending.hash, NOW).await.unwrap(),
+        None,
+        "a code on its way"
+    );
 
-    assert_eq!(stores.clients.find_client(&client_id(2)).await.unwrap(), Some(client(2)), "another client");
-    assert!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap().is_some(), "another client's");
-    assert!(stores.consents.find_consent(&user(2).id, &client_id(2), &resources(2)).await.unwrap().is_some());
+    assert_eq!(
+        stores.clients.find_client(&client_id(2)).await.unwrap(),
+        Some(client(2)),
+        "another client"
+    );
+    assert!(
+        stores.grants.find_access(&hash("access", 2), NOW).await.unwrap().is_some(),
+        "another client's"
+    );
+    assert!(
+        stores
+            .consents
+            .find_consent(&user(2).id, &client_id(2), &resources(2))
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert!(stores.grants.find_code(&hash("code", 4), NOW).await.unwrap().is_some());
 
     let again = stores.clients.delete_client(&client_id(1), NOW).await.unwrap();
@@ -132,15 +167,18 @@ pub async fn unused_are_counted<B: Backend>() {
     assert_eq!(stores.clients.count_unused_clients().await.unwrap(), 4);
 }
 
-/// Of those that were never used the oldest go first, of the address that has most of them: a flood drives out itself (threat 55).
+/// Of those that were never used the oldest go first, of the address that has most of them: a flood
+/// drives out itself (threat 55).
 pub async fn unused_go_oldest_first_of_who_has_most<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let insert = async |n: u32, from: Option<u32>| {
-        let client = Client { registered_from: from.map(address), created_at: NOW + TICK * n, ..client(n) };
+        let client =
+            Client { registered_from: from.map(address), created_at: NOW + TICK * n, ..client(n) };
         stores.clients.insert_client(&client).await.unwrap();
     };
-    // One honest client long before, a used one and a deleted one of the flood's own address, then the flood, and one more honest one.
+    // One honest client long before, a used one and a deleted one of the flood's own address, then
+    // the flood, and one more honest one.
     insert(1, Some(1)).await;
     for n in 2..10 {
         insert(n, Some(2)).await;
@@ -187,7 +225,8 @@ pub async fn one_of_many_inserts_wins<B: Backend>() {
     })
     .await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Conflict))).count();
+    let refused =
+        outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Conflict))).count();
     assert_eq!(refused, RACERS - 1);
 }
 
@@ -195,12 +234,24 @@ pub async fn configured_ones_are_remembered_by_id<B: Backend>() {
     let backend = B::fresh().await;
     {
         let stores = backend.open().await;
-        assert_eq!(stores.clients.configured_clients().await.unwrap(), BTreeSet::new(), "nothing at first");
-        for ids in [BTreeSet::from([client_id(1), client_id(2)]), BTreeSet::new(), BTreeSet::from([client_id(2), client_id(3)])] {
+        assert_eq!(
+            stores.clients.configured_clients().await.unwrap(),
+            BTreeSet::new(),
+            "nothing at first"
+        );
+        for ids in [
+            BTreeSet::from([client_id(1), client_id(2)]),
+            BTreeSet::new(),
+            BTreeSet::from([client_id(2), client_id(3)]),
+        ] {
             stores.clients.remember_configured(&ids).await.unwrap();
             assert_eq!(stores.clients.configured_clients().await.unwrap(), ids);
         }
-        assert_eq!(stores.clients.find_client(&client_id(2)).await.unwrap(), None, "they are not kept");
+        assert_eq!(
+            stores.clients.find_client(&client_id(2)).await.unwrap(),
+            None,
+            "they are not kept"
+        );
     }
     let stores = backend.open().await;
     let after_a_restart = stores.clients.configured_clients().await.unwrap();

@@ -1,4 +1,5 @@
-//! The port for grants: codes, access tokens, revocation. The exchange of refresh tokens is in [`super::rotation`].
+//! The port for grants: codes, access tokens, revocation. The exchange of refresh tokens is in
+//! [`super::rotation`].
 
 use std::sync::Arc;
 
@@ -15,7 +16,10 @@ use portunus_core::{
 
 use super::{
     Backend, RACERS, race,
-    records::{HOUR, NOW, TICK, access, code, family, grant, grant_as, granted, hash, login, refresh_key, user},
+    records::{
+        HOUR, NOW, TICK, access, code, family, grant, grant_as, granted, hash, login, refresh_key,
+        user,
+    },
 };
 
 pub async fn code_kept_whole<B: Backend>() {
@@ -51,7 +55,8 @@ pub async fn code_expires<B: Backend>() {
     assert_eq!(redeem(&stores, 1, &grant(1), end - TICK).await, Redeemed::Fresh);
 }
 
-/// A replay ends the grant for as long as that lives (threat 70): so long a redeemed code is remembered, and no longer.
+/// A replay ends the grant for as long as that lives (threat 70): so long a redeemed code is
+/// remembered, and no longer.
 pub async fn a_redeemed_code_is_remembered_as_long_as_its_grant<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
@@ -61,25 +66,42 @@ pub async fn a_redeemed_code_is_remembered_as_long_as_its_grant<B: Backend>() {
         for now in [code(n).expires_at, NOW + HOUR, end - TICK] {
             stores.upkeep.purge(now, Timestamp::from_millis(0)).await.unwrap();
             let found = stores.grants.find_code(&hash("code", n), now).await.unwrap();
-            assert_eq!(found, Some(FoundCode { code: code(n), redeemed: Some(grant.id.clone()) }), "{n} at {now}");
+            assert_eq!(
+                found,
+                Some(FoundCode { code: code(n), redeemed: Some(grant.id.clone()) }),
+                "{n} at {now}"
+            );
         }
         let other = Grant { id: GrantId::from_text("other"), ..grant.clone() };
         let access = access(50, &other);
-        let again = stores.grants.redeem_code(&hash("code", n), &other, &access, None, end - TICK).await.unwrap();
+        let again = stores
+            .grants
+            .redeem_code(&hash("code", n), &other, &access, None, end - TICK)
+            .await
+            .unwrap();
         assert_eq!(again, Redeemed::Already(grant.id));
         assert_eq!(stores.grants.find_code(&hash("code", n), end).await.unwrap(), None);
         stores.upkeep.purge(end, Timestamp::from_millis(0)).await.unwrap();
         assert_eq!(stores.grants.find_code(&hash("code", n), NOW).await.unwrap(), None, "deleted");
     }
-    // One that became a grant without refresh tokens ends with its access token; one that became nothing in its own time.
+    // One that became a grant without refresh tokens ends with its access token; one that became
+    // nothing in its own time.
     let alone = grant(3);
     stores.logins.insert_login(&user(3), &login(3)).await.unwrap();
     stores.grants.insert_code(&code(3)).await.unwrap();
-    stores.grants.redeem_code(&hash("code", 3), &alone, &access(3, &alone), None, NOW).await.unwrap();
+    stores
+        .grants
+        .redeem_code(&hash("code", 3), &alone, &access(3, &alone), None, NOW)
+        .await
+        .unwrap();
     stores.grants.insert_code(&code(4)).await.unwrap();
     stores.upkeep.purge(NOW + HOUR - TICK, Timestamp::from_millis(0)).await.unwrap();
     assert!(stores.grants.find_code(&hash("code", 3), NOW + HOUR - TICK).await.unwrap().is_some());
-    assert_eq!(stores.grants.find_code(&hash("code", 4), NOW).await.unwrap(), None, "never redeemed");
+    assert_eq!(
+        stores.grants.find_code(&hash("code", 4), NOW).await.unwrap(),
+        None,
+        "never redeemed"
+    );
     stores.upkeep.purge(NOW + HOUR, Timestamp::from_millis(0)).await.unwrap();
     assert_eq!(stores.grants.find_code(&hash("code", 3), NOW).await.unwrap(), None);
 }
@@ -89,8 +111,15 @@ async fn redeem(stores: &Stores, n: u32, grant: &Grant, now: Timestamp) -> Redee
     redeem_at(&stores.grants, n, grant, now).await.unwrap()
 }
 
-async fn redeem_at(grants: &Arc<dyn GrantStore>, n: u32, grant: &Grant, now: Timestamp) -> Result<Redeemed, StoreError> {
-    grants.redeem_code(&hash("code", 1), grant, &access(n, grant), Some(&family(n, grant)), now).await
+async fn redeem_at(
+    grants: &Arc<dyn GrantStore>,
+    n: u32,
+    grant: &Grant,
+    now: Timestamp,
+) -> Result<Redeemed, StoreError> {
+    grants
+        .redeem_code(&hash("code", 1), grant, &access(n, grant), Some(&family(n, grant)), now)
+        .await
 }
 
 pub async fn redeeming_keeps_grant_and_tokens<B: Backend>() {
@@ -102,9 +131,15 @@ pub async fn redeeming_keeps_grant_and_tokens<B: Backend>() {
         assert_eq!(found, Some(FoundCode { code: code(n), redeemed: Some(grant.id.clone()) }));
         assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), Some(grant.clone()));
         let found = stores.grants.find_access(&hash("access", n), NOW).await.unwrap();
-        assert_eq!(found, Some(FoundAccess { token: access(n, &grant), grant: grant.clone(), user: user(n) }));
+        assert_eq!(
+            found,
+            Some(FoundAccess { token: access(n, &grant), grant: grant.clone(), user: user(n) })
+        );
         let found = stores.grants.find_refresh(&refresh_key(n), NOW).await.unwrap();
-        assert_eq!(found, Some(FoundRefresh { family: Some(family(n, &grant)), grant, earlier: None }));
+        assert_eq!(
+            found,
+            Some(FoundRefresh { family: Some(family(n, &grant)), grant, earlier: None })
+        );
     }
     assert_eq!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap(), None);
     assert_eq!(stores.grants.find_refresh(&refresh_key(2), NOW).await.unwrap(), None);
@@ -119,7 +154,11 @@ pub async fn redeeming_without_refresh<B: Backend>() {
     stores.logins.insert_login(&user(1), &login(1)).await.unwrap();
     stores.grants.insert_code(&code(1)).await.unwrap();
     let grant = grant(1);
-    let redeemed = stores.grants.redeem_code(&hash("code", 1), &grant, &access(1, &grant), None, NOW).await.unwrap();
+    let redeemed = stores
+        .grants
+        .redeem_code(&hash("code", 1), &grant, &access(1, &grant), None, NOW)
+        .await
+        .unwrap();
     assert_eq!(redeemed, Redeemed::Fresh);
     assert!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some());
     assert_eq!(stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap(), None);
@@ -134,10 +173,17 @@ pub async fn redeemed_once<B: Backend>() {
     assert_eq!(stores.grants.find_grant(&second.id).await.unwrap(), None);
     assert_eq!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap(), None);
     assert_eq!(stores.grants.find_refresh(&refresh_key(2), NOW).await.unwrap(), None);
-    assert!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some(), "revoking is the caller's decision");
+    assert!(
+        stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some(),
+        "revoking is the caller's decision"
+    );
 
     stores.grants.revoke_grant(&first.id, NOW).await.unwrap();
-    assert_eq!(redeem(&stores, 2, &second, NOW).await, Redeemed::Already(first.id), "revoked, and still redeemed");
+    assert_eq!(
+        redeem(&stores, 2, &second, NOW).await,
+        Redeemed::Already(first.id),
+        "revoked, and still redeemed"
+    );
 }
 
 pub async fn nothing_to_redeem<B: Backend>() {
@@ -160,7 +206,10 @@ pub async fn failed_redeeming_is_undone<B: Backend>() {
     let refused = redeem_at(&stores.grants, 2, &clashing, NOW).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
     assert_eq!(stores.grants.find_grant(&clashing.id).await.unwrap(), None);
-    assert_eq!(stores.grants.find_code(&hash("code", 1), NOW).await.unwrap().unwrap().redeemed, None);
+    assert_eq!(
+        stores.grants.find_code(&hash("code", 1), NOW).await.unwrap().unwrap().redeemed,
+        None
+    );
     assert_eq!(redeem(&stores, 1, &clashing, NOW).await, Redeemed::Fresh);
 }
 
@@ -187,8 +236,11 @@ async fn race_to_redeem(gateways: &[Stores]) {
         async move { (n, redeem_at(&grants, n, &grant, NOW).await.unwrap()) }
     })
     .await;
-    let winners: Vec<u32> =
-        outcomes.iter().filter(|(_, redeemed)| *redeemed == Redeemed::Fresh).map(|(number, _)| *number).collect();
+    let winners: Vec<u32> = outcomes
+        .iter()
+        .filter(|(_, redeemed)| *redeemed == Redeemed::Fresh)
+        .map(|(number, _)| *number)
+        .collect();
     let [winner] = winners[..] else { panic!("won by {winners:?}") };
     let already = Redeemed::Already(grant_of(winner).id);
     assert_eq!(outcomes.iter().filter(|(_, redeemed)| *redeemed == already).count(), RACERS - 1);
@@ -230,9 +282,15 @@ pub async fn revoking_ends_access<B: Backend>() {
     let revoked = Grant { revoked_at: Some(NOW + TICK), ..doomed };
     assert_eq!(stores.grants.find_grant(&revoked.id).await.unwrap(), Some(revoked.clone()));
     let found = stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().unwrap();
-    assert_eq!(found.grant, revoked, "a refresh token is found, and shows that its grant is revoked");
+    assert_eq!(
+        found.grant, revoked,
+        "a refresh token is found, and shows that its grant is revoked"
+    );
 
-    assert!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap().is_some(), "another grant");
+    assert!(
+        stores.grants.find_access(&hash("access", 2), NOW).await.unwrap().is_some(),
+        "another grant"
+    );
     assert_eq!(stores.grants.find_grant(&other.id).await.unwrap(), Some(other));
 }
 
@@ -256,7 +314,11 @@ pub async fn listed_newest_first<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let alice = user(1).id;
-    stores.logins.insert_login(&user(1), &Login { id: hash("login", 99), ..login(1) }).await.unwrap();
+    stores
+        .logins
+        .insert_login(&user(1), &Login { id: hash("login", 99), ..login(1) })
+        .await
+        .unwrap();
     let mut grants = Vec::new();
     for (n, age) in [(10, 3), (11, 1), (12, 2), (13, 4)] {
         let grant = Grant { user: alice.clone(), created_at: NOW - HOUR * age, ..grant(n) };
@@ -267,8 +329,14 @@ pub async fn listed_newest_first<B: Backend>() {
     stores.grants.revoke_grant(&grants[2].id, NOW).await.unwrap();
 
     let [g10, g11, _, g13] = [&grants[0], &grants[1], &grants[2], &grants[3]].map(Clone::clone);
-    assert_eq!(stores.grants.list_grants(&GrantsOf::User(alice.clone()), 10).await.unwrap(), [g11.clone(), g10.clone(), g13]);
-    assert_eq!(stores.grants.list_grants(&GrantsOf::User(alice.clone()), 2).await.unwrap(), [g11, g10]);
+    assert_eq!(
+        stores.grants.list_grants(&GrantsOf::User(alice.clone()), 10).await.unwrap(),
+        [g11.clone(), g10.clone(), g13]
+    );
+    assert_eq!(
+        stores.grants.list_grants(&GrantsOf::User(alice.clone()), 2).await.unwrap(),
+        [g11, g10]
+    );
     assert_eq!(stores.grants.list_grants(&GrantsOf::User(alice.clone()), 0).await.unwrap(), []);
     assert_eq!(stores.grants.list_grants(&GrantsOf::User(user(3).id), 10).await.unwrap(), []);
 }

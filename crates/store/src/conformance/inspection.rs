@@ -1,5 +1,5 @@
-//! Looking through a store finds nothing wrong where nothing is. That planted damage is found is tested beside each store: what can be
-//! damaged is particular to it.
+//! Looking through a store finds nothing wrong where nothing is. That planted damage is found is
+//! tested beside each store: what can be damaged is particular to it.
 
 use portunus_core::{
     Timestamp,

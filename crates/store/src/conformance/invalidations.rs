@@ -1,5 +1,6 @@
-//! The port for invalidations: each is counted, and heard where it was posted; all that revokes posts one. That another gateway hears it too is
-//! tested beside the stores where it does; all of them count.
+//! The port for invalidations: each is counted, and heard where it was posted; all that revokes
+//! posts one. That another gateway hears it too is tested beside the stores where it does; all of
+//! them count.
 
 use std::time::Duration;
 
@@ -35,8 +36,11 @@ pub async fn heard_between_its_marks<B: Backend>() {
     assert_eq!(revision(&stores).await, before);
     let mut hearing = stores.invalidations.listen().await.unwrap();
     let generation = Generation { node: NodeId::from_text("node"), fingerprint: "abc".to_owned() };
-    let all =
-        [Invalidation::Everything, Invalidation::Configuration(generation), Invalidation::Grants(GrantsOf::Client(client_id(1)))];
+    let all = [
+        Invalidation::Everything,
+        Invalidation::Configuration(generation),
+        Invalidation::Grants(GrantsOf::Client(client_id(1))),
+    ];
     for invalidation in all {
         stores.invalidations.post(&invalidation).await.unwrap();
         let after = revision(&stores).await;
@@ -58,13 +62,21 @@ pub async fn what_is_revoked_is_told<B: Backend>() {
     assert_eq!(next(&mut hearing).await.invalidation, Invalidation::Access(hash("access", 0)));
     assert!(grants.revoke_grant(&grant.id, NOW).await.unwrap());
     assert_eq!(next(&mut hearing).await.invalidation, Invalidation::Grant(grant.id));
-    let whose = [GrantsOf::User(user(0).id), GrantsOf::Client(client_id(0)), GrantsOf::Login(login(0).id), GrantsOf::Everyone];
+    let whose = [
+        GrantsOf::User(user(0).id),
+        GrantsOf::Client(client_id(0)),
+        GrantsOf::Login(login(0).id),
+        GrantsOf::Everyone,
+    ];
     for of in whose {
         grants.revoke_grants(&of, NOW).await.unwrap();
         assert_eq!(next(&mut hearing).await.invalidation, Invalidation::Grants(of));
     }
     stores.clients.delete_client(&client_id(0), NOW).await.unwrap();
-    assert_eq!(next(&mut hearing).await.invalidation, Invalidation::Grants(GrantsOf::Client(client_id(0))));
+    assert_eq!(
+        next(&mut hearing).await.invalidation,
+        Invalidation::Grants(GrantsOf::Client(client_id(0)))
+    );
 }
 
 pub async fn who_is_described_anew_is_told<B: Backend>() {
@@ -82,7 +94,10 @@ pub async fn who_is_described_anew_is_told<B: Backend>() {
     stores.logins.insert_login(&moved, &Login { id: hash("login", 12), ..login(1) }).await.unwrap();
     stores.logins.insert_user(&user(1)).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(next(&mut hearing).await.invalidation, Invalidation::Grants(GrantsOf::User(user(1).id)));
+        assert_eq!(
+            next(&mut hearing).await.invalidation,
+            Invalidation::Grants(GrantsOf::User(user(1).id))
+        );
     }
 }
 

@@ -12,7 +12,10 @@ pub async fn kept_whole<B: Backend>() {
     let stores = backend.open().await;
     for n in [0, 1] {
         stores.logins.insert_login(&user(n), &login(n)).await.unwrap();
-        assert_eq!(stores.logins.find_login(&login(n).id, NOW).await.unwrap(), Some((login(n), user(n))));
+        assert_eq!(
+            stores.logins.find_login(&login(n).id, NOW).await.unwrap(),
+            Some((login(n), user(n)))
+        );
         assert_eq!(stores.logins.find_user(&user(n).id).await.unwrap(), Some(user(n)));
     }
     assert_eq!(stores.logins.find_login(&hash("login", 2), NOW).await.unwrap(), None);
@@ -23,13 +26,23 @@ pub async fn users_by_what_they_are_called<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let named = |n, email: &str| User { email: Some(email.to_owned()), ..user(n) };
-    for described in
-        [named(0, "alice@acme.com"), named(1, "Alice@ACME.com"), named(2, "bob@acme.com"), User { email: None, ..user(3) }]
-    {
+    for described in [
+        named(0, "alice@acme.com"),
+        named(1, "Alice@ACME.com"),
+        named(2, "bob@acme.com"),
+        User { email: None, ..user(3) },
+    ] {
         stores.logins.insert_user(&described).await.unwrap();
     }
     let found = async |called: &str| {
-        let mut ids: Vec<_> = stores.logins.find_users(called).await.unwrap().into_iter().map(|user| user.id).collect();
+        let mut ids: Vec<_> = stores
+            .logins
+            .find_users(called)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|user| user.id)
+            .collect();
         ids.sort();
         ids
     };
@@ -46,11 +59,22 @@ pub async fn users_by_what_they_are_called<B: Backend>() {
 pub async fn the_latest_user_of_a_provider<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
-    let of = |n, provider: &str, at| User { provider: ProviderName::from_text(provider), signed_in_at: at, ..user(n) };
-    for described in [of(0, "okta", NOW), of(1, "okta", NOW + TICK), of(2, "okta", NOW - TICK), of(3, "google", NOW + HOUR)] {
+    let of = |n, provider: &str, at| User {
+        provider: ProviderName::from_text(provider),
+        signed_in_at: at,
+        ..user(n)
+    };
+    for described in [
+        of(0, "okta", NOW),
+        of(1, "okta", NOW + TICK),
+        of(2, "okta", NOW - TICK),
+        of(3, "google", NOW + HOUR),
+    ] {
         stores.logins.insert_user(&described).await.unwrap();
     }
-    let latest = async |provider: &str| stores.logins.latest_user(&ProviderName::from_text(provider)).await.unwrap();
+    let latest = async |provider: &str| {
+        stores.logins.latest_user(&ProviderName::from_text(provider)).await.unwrap()
+    };
     assert_eq!(latest("okta").await, Some(of(1, "okta", NOW + TICK)));
     assert_eq!(latest("google").await, Some(of(3, "google", NOW + HOUR)));
     assert_eq!(latest("github").await, None);
@@ -64,7 +88,11 @@ pub async fn id_taken<B: Backend>() {
     let refused = stores.logins.insert_login(&renamed, &login(1)).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
     let found = stores.logins.find_login(&login(1).id, NOW).await.unwrap();
-    assert_eq!(found, Some((login(1), user(1))), "the user was changed though the login was refused");
+    assert_eq!(
+        found,
+        Some((login(1), user(1))),
+        "the user was changed though the login was refused"
+    );
 }
 
 pub async fn expire<B: Backend>() {
@@ -74,7 +102,10 @@ pub async fn expire<B: Backend>() {
     let end = login(1).expires_at;
     assert!(stores.logins.find_login(&login(1).id, end - TICK).await.unwrap().is_some());
     assert!(stores.logins.find_login(&login(1).id, end).await.unwrap().is_none());
-    assert!(stores.logins.find_user(&user(1).id).await.unwrap().is_some(), "people do not expire with their logins");
+    assert!(
+        stores.logins.find_user(&user(1).id).await.unwrap().is_some(),
+        "people do not expire with their logins"
+    );
 }
 
 pub async fn user_is_as_last_described<B: Backend>() {
@@ -84,7 +115,10 @@ pub async fn user_is_as_last_described<B: Backend>() {
     let moved = User { groups: vec!["sales".to_owned()], signed_in_at: NOW + HOUR, ..user(1) };
     let second = Login { id: hash("login", 99), ..login(1) };
     stores.logins.insert_login(&moved, &second).await.unwrap();
-    assert_eq!(stores.logins.find_login(&login(1).id, NOW).await.unwrap(), Some((login(1), moved.clone())));
+    assert_eq!(
+        stores.logins.find_login(&login(1).id, NOW).await.unwrap(),
+        Some((login(1), moved.clone()))
+    );
     assert_eq!(stores.logins.find_login(&second.id, NOW).await.unwrap(), Some((second, moved)));
 }
 
@@ -123,7 +157,11 @@ pub async fn touched_end_later<B: Backend>() {
     let touched = Login { last_seen_at: Some(NOW + TICK), expires_at: end + HOUR, ..login(1) };
     assert_eq!(stores.logins.find_login(&id, end).await.unwrap(), Some((touched.clone(), user(1))));
     assert!(stores.logins.touch_login(&id, NOW, end).await.unwrap());
-    assert_eq!(stores.logins.find_login(&id, NOW).await.unwrap(), Some((touched, user(1))), "an earlier note came later");
+    assert_eq!(
+        stores.logins.find_login(&id, NOW).await.unwrap(),
+        Some((touched, user(1))),
+        "an earlier note came later"
+    );
     assert!(stores.logins.find_login(&login(0).id, end).await.unwrap().is_none(), "another login");
 }
 
@@ -176,7 +214,11 @@ pub async fn all_of_a_user_are_taken<B: Backend>() {
         assert_eq!(stores.logins.find_login(&id, NOW).await.unwrap(), None);
     }
     assert!(stores.logins.find_login(&login(0).id, NOW).await.unwrap().is_some(), "another user's");
-    assert_eq!(stores.logins.find_user(&user(1).id).await.unwrap(), Some(user(1)), "the user stays");
+    assert_eq!(
+        stores.logins.find_user(&user(1).id).await.unwrap(),
+        Some(user(1)),
+        "the user stays"
+    );
 }
 
 pub async fn user_without_a_login<B: Backend>() {

@@ -1,10 +1,15 @@
-//! The one suite every store has to pass: one file for each port, and [`restarts`] for what must outlive a process. For tests
-//! only. A test file says how to make its [`Backend`] and calls [`conformance_suite!`](crate::conformance_suite), which makes
-//! a test of each case; what is particular to one store is tested beside that store.
+//! The one suite every store has to pass: one file for each port, and [`restarts`] for what must
+//! outlive a process. For tests only. A test file says how to make its [`Backend`] and calls
+//! [`conformance_suite!`](crate::conformance_suite), which makes a test of each case; what is
+//! particular to one store is tested beside that store.
 //!
 //! Races are part of it and cannot be opted out of: a store that lets two win is not one.
 
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test suite: a panic is its verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test suite: a panic is its verdict"
+)]
 
 pub mod archive;
 pub mod assertions;
@@ -37,8 +42,8 @@ use crate::inspection::Inspection;
 pub trait Backend: Send + Sync + Sized {
     fn fresh() -> impl Future<Output = Self> + Send;
 
-    /// Stores over this storage. Called again after the first ones were dropped it is a restart of the gateway; called again
-    /// while they are in use it is a second gateway on the same storage.
+    /// Stores over this storage. Called again after the first ones were dropped it is a restart of
+    /// the gateway; called again while they are in use it is a second gateway on the same storage.
     fn open(&self) -> impl Future<Output = Stores> + Send;
 
     /// What is found when this storage is looked through, in use or not.

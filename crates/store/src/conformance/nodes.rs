@@ -1,4 +1,5 @@
-//! The port for nodes and homes. The store's own clock decides here, so what ends is waited for, and what goes on has an hour.
+//! The port for nodes and homes. The store's own clock decides here, so what ends is waited for,
+//! and what goes on has an hour.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -55,7 +56,9 @@ pub async fn the_first_is_home_while_it_lives<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     with_nodes(&stores, 3).await;
-    let claim = async |user, me| stores.nodes.claim_ownership(&user_id(user), &node(me), HOUR).await.unwrap();
+    let claim = async |user, me| {
+        stores.nodes.claim_ownership(&user_id(user), &node(me), HOUR).await.unwrap()
+    };
     assert_eq!(claim(1, 1).await, node(1));
     assert_eq!(claim(1, 2).await, node(1));
     assert_eq!(claim(1, 1).await, node(1));
@@ -94,7 +97,8 @@ pub async fn one_of_many_becomes_home<B: Backend>() {
     with_nodes(&gateways[0], 50).await;
     for taken_over in [false, true] {
         if taken_over {
-            let home = gateways[0].nodes.claim_ownership(&user_id(1), &node(1), HOUR).await.unwrap();
+            let home =
+                gateways[0].nodes.claim_ownership(&user_id(1), &node(1), HOUR).await.unwrap();
             gateways[0].nodes.leave(&home.id).await.unwrap();
             gateways[0].nodes.beat(&home, HOUR).await.unwrap();
         }

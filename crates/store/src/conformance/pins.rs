@@ -16,11 +16,14 @@ fn server(name: &str) -> ServerName {
 }
 
 fn tool(name: &str, description: &str) -> SeenTool {
-    SeenTool::read(format!(r#"{{"name":"{name}","description":"{description}"}}"#).as_bytes()).unwrap()
+    SeenTool::read(format!(r#"{{"name":"{name}","description":"{description}"}}"#).as_bytes())
+        .unwrap()
 }
 
 fn pin(name: &str, approved: &[&str], quarantined: &[&str]) -> Pin {
-    let prints = |descriptions: &[&str]| descriptions.iter().map(|text| tool(name, text).fingerprint).collect();
+    let prints = |descriptions: &[&str]| {
+        descriptions.iter().map(|text| tool(name, text).fingerprint).collect()
+    };
     Pin { tool: name.to_owned(), approved: prints(approved), quarantined: prints(quarantined) }
 }
 
@@ -35,9 +38,16 @@ pub async fn kept_whole<B: Backend>() {
     let (roll, flip) = (tool("roll", "v1 ü"), tool("flip", "v1"));
     stores.pins.pin_tools(&server("dice"), &[roll.clone(), flip.clone()], NOW).await.unwrap();
     let changed = tool("roll", "v2");
-    stores.pins.quarantine(&server("dice"), std::slice::from_ref(&changed), 4, NOW + TICK).await.unwrap();
+    stores
+        .pins
+        .quarantine(&server("dice"), std::slice::from_ref(&changed), 4, NOW + TICK)
+        .await
+        .unwrap();
     stores.pins.pin_tools(&server("uuid"), &[tool("roll", "another server's")], NOW).await.unwrap();
-    assert_eq!(pins(&stores, "dice").await, [pin("flip", &["v1"], &[]), pin("roll", &["v1 ü"], &["v2"])]);
+    assert_eq!(
+        pins(&stores, "dice").await,
+        [pin("flip", &["v1"], &[]), pin("roll", &["v1 ü"], &["v2"])]
+    );
 
     let record = |tool: SeenTool, seen_at, approved_at| PinRecord {
         server: server("dice"),
@@ -47,7 +57,11 @@ pub async fn kept_whole<B: Backend>() {
         seen_at,
         approved_at,
     };
-    let expected = [record(flip, NOW, Some(NOW)), record(roll, NOW, Some(NOW)), record(changed, NOW + TICK, None)];
+    let expected = [
+        record(flip, NOW, Some(NOW)),
+        record(roll, NOW, Some(NOW)),
+        record(changed, NOW + TICK, None),
+    ];
     assert_eq!(stores.pins.list_pins(Some(&server("dice"))).await.unwrap(), expected);
     let all = stores.pins.list_pins(None).await.unwrap();
     assert_eq!(all[..3], expected);
@@ -61,7 +75,11 @@ pub async fn the_first_stays_pinned<B: Backend>() {
         stores.pins.pin_tools(&server("dice"), &[tool("roll", description)], NOW).await.unwrap();
     }
     // Twice in one list: the first one counts.
-    stores.pins.pin_tools(&server("dice"), &[tool("flip", "v1"), tool("flip", "v2")], NOW).await.unwrap();
+    stores
+        .pins
+        .pin_tools(&server("dice"), &[tool("flip", "v1"), tool("flip", "v2")], NOW)
+        .await
+        .unwrap();
     assert_eq!(pins(&stores, "dice").await, [pin("flip", &["v1"], &[]), pin("roll", &["v1"], &[])]);
 }
 
@@ -70,7 +88,9 @@ pub async fn changes_are_noted_once<B: Backend>() {
     let stores = backend.open().await;
     let (one, two) = (tool("roll", "v1"), tool("roll", "v2"));
     stores.pins.pin_tools(&server("dice"), std::slice::from_ref(&one), NOW).await.unwrap();
-    let note = async |tools: &[SeenTool]| stores.pins.quarantine(&server("dice"), tools, 4, NOW).await.unwrap();
+    let note = async |tools: &[SeenTool]| {
+        stores.pins.quarantine(&server("dice"), tools, 4, NOW).await.unwrap()
+    };
     assert_eq!(note(std::slice::from_ref(&two)).await, [two.fingerprint]);
     assert_eq!(note(&[two, one]).await, [], "known, and approved");
     assert_eq!(pins(&stores, "dice").await, [pin("roll", &["v1"], &["v2"])]);
@@ -82,10 +102,17 @@ pub async fn the_newest_changes_are_kept<B: Backend>() {
     let pinned = [tool("roll", "v1"), tool("flip", "v1")];
     stores.pins.pin_tools(&server("dice"), &pinned, NOW).await.unwrap();
     for description in ["v2", "v3", "v4", "v5"] {
-        stores.pins.quarantine(&server("dice"), &[tool("roll", description)], 2, NOW).await.unwrap();
+        stores
+            .pins
+            .quarantine(&server("dice"), &[tool("roll", description)], 2, NOW)
+            .await
+            .unwrap();
     }
     stores.pins.quarantine(&server("dice"), &[tool("flip", "v2")], 2, NOW).await.unwrap();
-    assert_eq!(pins(&stores, "dice").await, [pin("flip", &["v1"], &["v2"]), pin("roll", &["v1"], &["v4", "v5"])]);
+    assert_eq!(
+        pins(&stores, "dice").await,
+        [pin("flip", &["v1"], &["v2"]), pin("roll", &["v1"], &["v4", "v5"])]
+    );
 }
 
 pub async fn approved_beside_what_was_pinned<B: Backend>() {
@@ -94,8 +121,9 @@ pub async fn approved_beside_what_was_pinned<B: Backend>() {
     let changed = [tool("roll", "v2"), tool("roll", "v3")];
     stores.pins.pin_tools(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
     stores.pins.quarantine(&server("dice"), &changed, 4, NOW).await.unwrap();
-    let approve =
-        async |name: &str, tool: &SeenTool| stores.pins.approve(&server(name), &tool.fingerprint, NOW + TICK).await.unwrap();
+    let approve = async |name: &str, tool: &SeenTool| {
+        stores.pins.approve(&server(name), &tool.fingerprint, NOW + TICK).await.unwrap()
+    };
     assert!(!approve("uuid", &changed[0]).await, "another server");
     assert!(!approve("dice", &tool("roll", "never seen")).await);
     assert!(approve("dice", &changed[0]).await);
@@ -103,7 +131,10 @@ pub async fn approved_beside_what_was_pinned<B: Backend>() {
     assert!(!approve("dice", &tool("roll", "v1")).await, "pinned from the beginning");
     assert_eq!(pins(&stores, "dice").await, [pin("roll", &["v1", "v2"], &["v3"])]);
     let records = stores.pins.list_pins(None).await.unwrap();
-    assert_eq!(records.iter().map(|record| record.approved_at).collect::<Vec<_>>(), [Some(NOW), Some(NOW + TICK), None]);
+    assert_eq!(
+        records.iter().map(|record| record.approved_at).collect::<Vec<_>>(),
+        [Some(NOW), Some(NOW + TICK), None]
+    );
 }
 
 pub async fn forgotten<B: Backend>() {
@@ -159,7 +190,9 @@ pub async fn a_change_that_many_see_is_new_to_one<B: Backend>() {
     gateways[0].pins.pin_tools(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
     let fresh = race(|number| {
         let stores = gateways[number % 2].clone();
-        async move { stores.pins.quarantine(&server("dice"), &[tool("roll", "v2")], 4, NOW).await.unwrap() }
+        async move {
+            stores.pins.quarantine(&server("dice"), &[tool("roll", "v2")], 4, NOW).await.unwrap()
+        }
     })
     .await;
     assert_eq!(fresh.into_iter().flatten().collect::<Vec<_>>(), [tool("roll", "v2").fingerprint]);

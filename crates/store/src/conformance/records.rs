@@ -1,4 +1,5 @@
-//! Sample records, each told from its like by a number. What is optional is set in even ones and absent in odd ones.
+//! Sample records, each told from its like by a number. What is optional is set in even ones and
+//! absent in odd ones.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -17,7 +18,10 @@ use portunus_core::{
     resource::{Resource, ResourceSet},
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
-    signin::{AuthorizationRequest, Interaction, LocalPath, Login, Prompt, ProviderRequest, Purpose, Transaction},
+    signin::{
+        AuthorizationRequest, Interaction, LocalPath, Login, Prompt, ProviderRequest, Purpose,
+        Transaction,
+    },
     store::{FamilyChange, Redeemed, Stores},
     token::{AccessToken, AuthorizationCode},
 };
@@ -71,8 +75,15 @@ pub(super) fn client(n: u32) -> Client {
         trusted: false,
         registered_from: even(n, address(n)),
         name: even(n, "Zwölf \"Boxkämpfer\" <b>\u{1F511}</b>".to_owned()),
-        redirect_uris: vec![redirect_uri(n), RedirectUri::parse("cursor://anysphere.cursor/callback").unwrap()],
-        auth_method: if n.is_multiple_of(2) { ClientAuthMethod::ClientSecretBasic } else { ClientAuthMethod::None },
+        redirect_uris: vec![
+            redirect_uri(n),
+            RedirectUri::parse("cursor://anysphere.cursor/callback").unwrap(),
+        ],
+        auth_method: if n.is_multiple_of(2) {
+            ClientAuthMethod::ClientSecretBasic
+        } else {
+            ClientAuthMethod::None
+        },
         secret: even(n, hash("client secret", n)),
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         scopes: even(n, scopes("mcp offline_access")),
@@ -238,20 +249,35 @@ pub(super) fn refresh_key(n: u32) -> RefreshKey {
     RefreshKey::Family(family(n, &grant(n)).id)
 }
 
-/// An exchange of the current token of `before`, if there is one, for the next one and access token `n`.
-pub(super) fn change(before: Option<&RefreshFamily>, n: u32, of: &Grant, now: Timestamp) -> FamilyChange {
+/// An exchange of the current token of `before`, if there is one, for the next one and access token
+/// `n`.
+pub(super) fn change(
+    before: Option<&RefreshFamily>,
+    n: u32,
+    of: &Grant,
+    now: Timestamp,
+) -> FamilyChange {
     let begun = before.cloned().unwrap_or_else(|| family(n, of));
     let after = begun.rotated(of, None, now, &lifetimes()).unwrap();
-    FamilyChange { before: before.cloned(), after, access: AccessToken { expires_at: now + HOUR, ..access(n, of) }, now }
+    FamilyChange {
+        before: before.cloned(),
+        after,
+        access: AccessToken { expires_at: now + HOUR, ..access(n, of) },
+        now,
+    }
 }
 
-/// Exchanges the current one of the refresh tokens `of`; access token `n` comes with it. `false` if there is none that may be.
+/// Exchanges the current one of the refresh tokens `of`; access token `n` comes with it. `false` if
+/// there is none that may be.
 pub(super) async fn rotate(stores: &Stores, of: u32, n: u32, now: Timestamp) -> bool {
-    let Some(found) = stores.grants.find_refresh(&refresh_key(of), now).await.unwrap() else { return false };
+    let Some(found) = stores.grants.find_refresh(&refresh_key(of), now).await.unwrap() else {
+        return false;
+    };
     stores.grants.change_family(&change(found.family.as_ref(), n, &found.grant, now)).await.unwrap()
 }
 
-/// Everything numbered `n`, up to a grant with its first tokens; the login and the redeemed code are there too.
+/// Everything numbered `n`, up to a grant with its first tokens; the login and the redeemed code
+/// are there too.
 pub(super) async fn granted(stores: &Stores, n: u32) -> Grant {
     let grant = grant(n);
     grant_as(stores, n, &grant).await;
@@ -263,6 +289,10 @@ pub(super) async fn grant_as(stores: &Stores, n: u32, grant: &Grant) {
     stores.logins.insert_login(&user(n), &login(n)).await.unwrap();
     stores.grants.insert_code(&code(n)).await.unwrap();
     let (access, refresh) = (access(n, grant), family(n, grant));
-    let redeemed = stores.grants.redeem_code(&hash("code", n), grant, &access, Some(&refresh), NOW).await.unwrap();
+    let redeemed = stores
+        .grants
+        .redeem_code(&hash("code", n), grant, &access, Some(&refresh), NOW)
+        .await
+        .unwrap();
     assert_eq!(redeemed, Redeemed::Fresh);
 }

@@ -1,5 +1,6 @@
-//! The port for grants: the exchange of refresh tokens (threat 17). Which exchange is asked for is decided in `portunus_core`; here is that
-//! it happens once, or not at all, and what it costs. Codes and access tokens are in [`super::grants`].
+//! The port for grants: the exchange of refresh tokens (threat 17). Which exchange is asked for is
+//! decided in `portunus_core`; here is that it happens once, or not at all, and what it costs.
+//! Codes and access tokens are in [`super::grants`].
 
 use std::sync::Arc;
 
@@ -7,9 +8,14 @@ use portunus_core::{
     Timestamp,
     grant::Grant,
     ids::GrantId,
-    refresh::{EarlierRefresh, FoundRefresh, PresentedRefresh, RefreshFamily, RefreshKey, RefreshStatus},
+    refresh::{
+        EarlierRefresh, FoundRefresh, PresentedRefresh, RefreshFamily, RefreshKey, RefreshStatus,
+    },
     secret::TokenHash,
-    store::{FamilyChange, GrantStore, GrantWithTokens, Record, RecordKind, StoreError, StoredRefresh, Stores, UsedRefresh},
+    store::{
+        FamilyChange, GrantStore, GrantWithTokens, Record, RecordKind, StoreError, StoredRefresh,
+        Stores, UsedRefresh,
+    },
     token::{AccessToken, RefreshToken},
 };
 
@@ -17,7 +23,10 @@ use super::{
     Backend, RACERS,
     archive::Crate,
     race,
-    records::{HOUR, MINUTE, NOW, TICK, access, change, family, grant, granted, hash, login, refresh_key, scopes, user},
+    records::{
+        HOUR, MINUTE, NOW, TICK, access, change, family, grant, granted, hash, login, refresh_key,
+        scopes, user,
+    },
 };
 
 async fn find_refresh(stores: &Stores, n: u32) -> Option<FoundRefresh> {
@@ -48,13 +57,19 @@ pub async fn an_exchange_keeps_family_and_access<B: Backend>() {
     assert!(stores.grants.change_family(&exchange).await.unwrap());
     let rotated = find_refresh(&stores, 1).await.unwrap();
     assert_eq!(rotated, FoundRefresh { family: Some(exchange.after.clone()), ..found });
-    assert_eq!(rotated.status(&presented(&first)), RefreshStatus::Used { generations: 1, at: Some(later) });
+    assert_eq!(
+        rotated.status(&presented(&first)),
+        RefreshStatus::Used { generations: 1, at: Some(later) }
+    );
     assert_eq!(rotated.status(&presented(&exchange.after)), RefreshStatus::Current);
     let found = stores.grants.find_access(&hash("access", 2), later).await.unwrap().unwrap();
     assert_eq!((found.token, found.grant), (narrow, grant));
     assert!(has_access(&stores, 1).await, "the earlier access token lives out its time");
     let end = exchange.after.expires_at;
-    assert!(stores.grants.find_refresh(&refresh_key(1), end - TICK).await.unwrap().is_some(), "from its use anew");
+    assert!(
+        stores.grants.find_refresh(&refresh_key(1), end - TICK).await.unwrap().is_some(),
+        "from its use anew"
+    );
     assert_eq!(stores.grants.find_refresh(&refresh_key(1), end).await.unwrap(), None);
 }
 
@@ -63,7 +78,8 @@ pub async fn the_family_of_a_grant<B: Backend>() {
     let stores = backend.open().await;
     let first_grant = granted(&stores, 1).await;
     let first = family(1, &first_grant);
-    let found = FoundRefresh { grant: first_grant.clone(), family: Some(first.clone()), earlier: None };
+    let found =
+        FoundRefresh { grant: first_grant.clone(), family: Some(first.clone()), earlier: None };
     assert_eq!(stores.grants.find_family(&first_grant.id).await.unwrap(), Some(found.clone()));
     let exchange = change(Some(&first), 2, &first_grant, NOW);
     assert!(stores.grants.change_family(&exchange).await.unwrap());
@@ -71,13 +87,20 @@ pub async fn the_family_of_a_grant<B: Backend>() {
     assert_eq!(stores.grants.find_family(&first_grant.id).await.unwrap(), Some(found));
     stores.grants.revoke_grant(&first_grant.id, NOW).await.unwrap();
     let revoked = stores.grants.find_family(&first_grant.id).await.unwrap();
-    assert_eq!(revoked.and_then(|found| found.grant.revoked_at), Some(NOW), "it is told of a revoked one too");
+    assert_eq!(
+        revoked.and_then(|found| found.grant.revoked_at),
+        Some(NOW),
+        "it is told of a revoked one too"
+    );
     let other = grant(3);
     stores.logins.insert_user(&user(3)).await.unwrap();
     stores.grants.insert_grant(&other, &access(3, &other)).await.unwrap();
     let alone = FoundRefresh { grant: other.clone(), family: None, earlier: None };
     assert_eq!(stores.grants.find_family(&other.id).await.unwrap(), Some(alone));
-    assert_eq!(stores.grants.find_family(&GrantId::from_text("ptn_grant_unknown")).await.unwrap(), None);
+    assert_eq!(
+        stores.grants.find_family(&GrantId::from_text("ptn_grant_unknown")).await.unwrap(),
+        None
+    );
 }
 
 pub async fn a_family_changes_only_as_it_was_found<B: Backend>() {
@@ -95,10 +118,19 @@ pub async fn a_family_changes_only_as_it_was_found<B: Backend>() {
     // Another access token in the same generation.
     let mut after = second.after.clone();
     after.state.began_at = NOW - TICK;
-    let beside = FamilyChange { before: Some(second.after.clone()), after, access: access(4, &grant), now: NOW };
+    let beside = FamilyChange {
+        before: Some(second.after.clone()),
+        after,
+        access: access(4, &grant),
+        now: NOW,
+    };
     assert!(stores.grants.change_family(&beside).await.unwrap());
-    assert!(!stores.grants.change_family(&change(Some(&second.after), 5, &grant, NOW)).await.unwrap());
-    assert!(stores.grants.change_family(&change(Some(&beside.after), 5, &grant, NOW)).await.unwrap());
+    assert!(
+        !stores.grants.change_family(&change(Some(&second.after), 5, &grant, NOW)).await.unwrap()
+    );
+    assert!(
+        stores.grants.change_family(&change(Some(&beside.after), 5, &grant, NOW)).await.unwrap()
+    );
     for n in [2, 4, 5] {
         assert!(has_access(&stores, n).await, "{n}");
     }
@@ -109,9 +141,18 @@ pub async fn nothing_to_exchange<B: Backend>() {
     let stores = backend.open().await;
     granted(&stores, 1).await;
     assert_eq!(find_refresh(&stores, 9).await, None);
-    assert_eq!(stores.grants.find_refresh(&RefreshKey::Earlier(hash("refresh", 1)), NOW).await.unwrap(), None);
+    assert_eq!(
+        stores.grants.find_refresh(&RefreshKey::Earlier(hash("refresh", 1)), NOW).await.unwrap(),
+        None
+    );
     let unknown = grant(9);
-    assert!(!stores.grants.change_family(&change(Some(&family(9, &unknown)), 2, &unknown, NOW)).await.unwrap());
+    assert!(
+        !stores
+            .grants
+            .change_family(&change(Some(&family(9, &unknown)), 2, &unknown, NOW))
+            .await
+            .unwrap()
+    );
     assert!(!stores.grants.change_family(&change(None, 2, &unknown, NOW)).await.unwrap());
     assert!(!has_access(&stores, 2).await);
 }
@@ -123,7 +164,9 @@ pub async fn revoked_changes_no_more<B: Backend>() {
     let second = change(Some(&family(1, &grant)), 2, &grant, NOW);
     assert!(stores.grants.change_family(&second).await.unwrap());
     stores.grants.revoke_grant(&grant.id, NOW).await.unwrap();
-    assert!(!stores.grants.change_family(&change(Some(&second.after), 3, &grant, NOW)).await.unwrap());
+    assert!(
+        !stores.grants.change_family(&change(Some(&second.after), 3, &grant, NOW)).await.unwrap()
+    );
     let found = find_refresh(&stores, 1).await.unwrap();
     assert_eq!((found.family, found.grant.revoked_at), (Some(second.after), Some(NOW)));
     assert!(!has_access(&stores, 3).await);
@@ -135,7 +178,8 @@ pub async fn failed_exchange_is_undone<B: Backend>() {
     let grant = granted(&stores, 1).await;
     let first = family(1, &grant);
     // The hash of access token 1 is taken.
-    let clashing = FamilyChange { access: access(1, &grant), ..change(Some(&first), 2, &grant, NOW) };
+    let clashing =
+        FamilyChange { access: access(1, &grant), ..change(Some(&first), 2, &grant, NOW) };
     let refused = stores.grants.change_family(&clashing).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
     assert_eq!(find_refresh(&stores, 1).await.unwrap().family, Some(first.clone()));
@@ -164,7 +208,11 @@ async fn race_to_exchange(gateways: &[Stores]) {
 }
 
 /// Every racer found the same.
-async fn race_from(gateways: &[Stores], before: Option<&RefreshFamily>, grant: &Grant) -> Vec<(u32, bool)> {
+async fn race_from(
+    gateways: &[Stores],
+    before: Option<&RefreshFamily>,
+    grant: &Grant,
+) -> Vec<(u32, bool)> {
     race(|number| {
         let grants: Arc<dyn GrantStore> = gateways[number % gateways.len()].grants.clone();
         let n = 100 + u32::try_from(number).unwrap();
@@ -182,7 +230,8 @@ async fn assert_one_won(stores: &Stores, outcomes: &[(u32, bool)]) {
     }
 }
 
-/// Used tokens are not kept: what a grant costs does not depend on how often it was refreshed (FB16).
+/// Used tokens are not kept: what a grant costs does not depend on how often it was refreshed
+/// (FB16).
 pub async fn fb16_a_thousand_exchanges_cost_what_ten_do<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
@@ -194,28 +243,54 @@ pub async fn fb16_a_thousand_exchanges_cost_what_ten_do<B: Backend>() {
         let now = NOW + HOUR + MINUTE * n;
         let exchange = change(Some(&last), 100 + n, &grant, now);
         let access = AccessToken { expires_at: now + TICK, ..exchange.access.clone() };
-        assert!(stores.grants.change_family(&FamilyChange { access, ..exchange.clone() }).await.unwrap());
+        assert!(
+            stores
+                .grants
+                .change_family(&FamilyChange { access, ..exchange.clone() })
+                .await
+                .unwrap()
+        );
         last = exchange.after;
         if n == 10 || n == 1000 {
             stores.upkeep.purge(now + TICK, Timestamp::from_millis(0)).await.unwrap();
             let packed = Crate::of(&stores).await;
-            let kept = packed.portions.iter().flatten().find(|record| matches!(record, Record::Grant(_))).unwrap();
+            let kept = packed
+                .portions
+                .iter()
+                .flatten()
+                .find(|record| matches!(record, Record::Grant(_)))
+                .unwrap();
             let inspection = backend.inspect(now).await;
             assert_eq!(inspection.problems, []);
             sizes.push((packed.census(), serde_json::to_string(kept).unwrap().len()));
         }
     }
     assert_eq!(sizes[0], sizes[1]);
-    assert_eq!((sizes[1].0.of(RecordKind::RefreshToken), sizes[1].0.of(RecordKind::AccessToken)), (1, 0));
-    let found = stores.grants.find_refresh(&refresh_key(1), NOW + HOUR + MINUTE * 1000).await.unwrap().unwrap();
+    assert_eq!(
+        (sizes[1].0.of(RecordKind::RefreshToken), sizes[1].0.of(RecordKind::AccessToken)),
+        (1, 0)
+    );
+    let found = stores
+        .grants
+        .find_refresh(&refresh_key(1), NOW + HOUR + MINUTE * 1000)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(
-        matches!(found.status(&presented(&first)), RefreshStatus::Used { generations: 1000, at: Some(_) }),
+        matches!(
+            found.status(&presented(&first)),
+            RefreshStatus::Used { generations: 1000, at: Some(_) }
+        ),
         "and it is recognised"
     );
 }
 
 fn earlier(n: u32, grant: &Grant, used: Option<Timestamp>) -> StoredRefresh {
-    let token = RefreshToken { hash: hash("refresh", n), grant: grant.id.clone(), expires_at: NOW + 24 * HOUR };
+    let token = RefreshToken {
+        hash: hash("refresh", n),
+        grant: grant.id.clone(),
+        expires_at: NOW + 24 * HOUR,
+    };
     StoredRefresh { token, used: used.map(|at| UsedRefresh { at }) }
 }
 
@@ -230,7 +305,11 @@ async fn left_by_an_earlier_version(stores: &Stores) -> Grant {
         refresh: vec![earlier(1, &grant, Some(NOW)), earlier(2, &grant, None)],
     };
     let records = vec![Record::User(user(1)), Record::Login(login(1)), Record::Grant(kept)];
-    stores.archive.import(&mut Crate { portions: [records].into(), ..Crate::default() }).await.unwrap();
+    stores
+        .archive
+        .import(&mut Crate { portions: [records].into(), ..Crate::default() })
+        .await
+        .unwrap();
     grant
 }
 
@@ -239,7 +318,9 @@ pub async fn tokens_of_earlier_versions_are_found_and_become_a_family<B: Backend
     let grant = left_by_an_earlier_version(&backend.open().await).await;
     // After a restart.
     let stores = backend.open().await;
-    let find = async |n: u32, now| stores.grants.find_refresh(&RefreshKey::Earlier(hash("refresh", n)), now).await.unwrap();
+    let find = async |n: u32, now| {
+        stores.grants.find_refresh(&RefreshKey::Earlier(hash("refresh", n)), now).await.unwrap()
+    };
     let expected = |used_at, family| {
         let earlier = Some(EarlierRefresh { expires_at: NOW + 24 * HOUR, used_at });
         Some(FoundRefresh { grant: grant.clone(), family, earlier })
@@ -249,13 +330,18 @@ pub async fn tokens_of_earlier_versions_are_found_and_become_a_family<B: Backend
     assert_eq!(find(2, NOW + 24 * HOUR).await, None, "expired");
     let begun = change(None, 3, &grant, NOW);
     assert!(stores.grants.change_family(&begun).await.unwrap());
-    assert!(!stores.grants.change_family(&change(None, 4, &grant, NOW)).await.unwrap(), "it has one");
+    assert!(
+        !stores.grants.change_family(&change(None, 4, &grant, NOW)).await.unwrap(),
+        "it has one"
+    );
     assert_eq!(find(1, NOW).await, expected(Some(NOW), Some(begun.after.clone())));
     assert_eq!(find(2, NOW).await, expected(None, Some(begun.after.clone())));
     let key = RefreshKey::Family(begun.after.id);
     let found = stores.grants.find_refresh(&key, NOW).await.unwrap().unwrap();
     assert_eq!((found.family, found.earlier), (Some(begun.after.clone()), None));
-    assert!(stores.grants.change_family(&change(Some(&begun.after), 4, &grant, NOW)).await.unwrap());
+    assert!(
+        stores.grants.change_family(&change(Some(&begun.after), 4, &grant, NOW)).await.unwrap()
+    );
     assert_eq!(backend.inspect(NOW).await.problems, []);
     // They go when they expire, and the grant stays with its family.
     stores.upkeep.purge(NOW + 24 * HOUR - TICK, Timestamp::from_millis(0)).await.unwrap();
@@ -277,6 +363,10 @@ pub async fn a_hash_is_no_family<B: Backend>() {
     let stores = backend.open().await;
     let grant = granted(&stores, 1).await;
     let token = family(1, &grant).token();
-    let by_hash = stores.grants.find_refresh(&RefreshKey::Earlier(TokenHash::of(token.expose())), NOW).await.unwrap();
+    let by_hash = stores
+        .grants
+        .find_refresh(&RefreshKey::Earlier(TokenHash::of(token.expose())), NOW)
+        .await
+        .unwrap();
     assert_eq!(by_hash, None);
 }

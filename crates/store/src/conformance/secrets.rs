@@ -1,5 +1,6 @@
-//! One of everything that holds or once held a secret, for the tests of each store beside the suite: what stands in its files, and
-//! what opens with which `AUTH_SECRET`. Every secret's text begins with "secret of the".
+//! One of everything that holds or once held a secret, for the tests of each store beside the
+//! suite: what stands in its files, and what opens with which `AUTH_SECRET`. Every secret's text
+//! begins with "secret of the".
 
 use portunus_core::{
     Timestamp,
@@ -115,7 +116,8 @@ pub fn access(secret: &str) -> AccessToken {
 
 /// The refresh tokens of [`grant`], before the first exchange.
 pub fn family() -> RefreshFamily {
-    let begun = RefreshFamily::begin(&grant(), None, NOW, &Lifetimes::default(), &SeededEntropy::new(1));
+    let begun =
+        RefreshFamily::begin(&grant(), None, NOW, &Lifetimes::default(), &SeededEntropy::new(1));
     RefreshFamily { secret: SecretText::new("secret of the family of refresh tokens"), ..begun }
 }
 
@@ -130,20 +132,29 @@ pub fn session() -> SessionRecord {
     SessionRecord { user: user().id, state: b"secret of the session".to_vec() }
 }
 
-/// One of everything that holds or once held a secret: each of their texts begins with "secret of the".
+/// One of everything that holds or once held a secret: each of their texts begins with "secret of
+/// the".
 pub async fn fill(stores: &Stores) {
     stores
         .clients
-        .insert_client(&Client { secret: Some(TokenHash::of("secret of the client")), ..client("client") })
+        .insert_client(&Client {
+            secret: Some(TokenHash::of("secret of the client")),
+            ..client("client")
+        })
         .await
         .unwrap();
     stores.logins.insert_login(&user(), &login()).await.unwrap();
     stores.transactions.insert_provider_request(&provider_request()).await.unwrap();
-    stores.sessions.keep_session(&TokenHash::of("secret of the session's name"), &session(), LATER).await.unwrap();
+    stores
+        .sessions
+        .keep_session(&TokenHash::of("secret of the session's name"), &session(), LATER)
+        .await
+        .unwrap();
     stores.grants.insert_code(&code("secret of the code")).await.unwrap();
     let (access, refresh) = (access("secret of the access token"), family());
     let hash = TokenHash::of("secret of the code");
-    let redeemed = stores.grants.redeem_code(&hash, &grant(), &access, Some(&refresh), NOW).await.unwrap();
+    let redeemed =
+        stores.grants.redeem_code(&hash, &grant(), &access, Some(&refresh), NOW).await.unwrap();
     assert_eq!(redeemed, Redeemed::Fresh);
     assert!(stores.grants.change_family(&change(&family(), 1)).await.unwrap());
 }
@@ -151,9 +162,14 @@ pub async fn fill(stores: &Stores) {
 /// Everything sealed that [`fill`] left opens.
 pub async fn assert_all_opens(stores: &Stores) {
     assert_eq!(stores.logins.find_login(&login().id, NOW).await.unwrap(), Some((login(), user())));
-    let found = stores.grants.find_refresh(&RefreshKey::Family(family().id), NOW).await.unwrap().unwrap();
+    let found =
+        stores.grants.find_refresh(&RefreshKey::Family(family().id), NOW).await.unwrap().unwrap();
     assert_eq!(found.family, Some(change(&family(), 1).after));
-    let kept = stores.sessions.find_session(&TokenHash::of("secret of the session's name"), NOW).await.unwrap();
+    let kept = stores
+        .sessions
+        .find_session(&TokenHash::of("secret of the session's name"), NOW)
+        .await
+        .unwrap();
     assert_eq!(kept, Some(session()));
     assert_eq!(
         stores.transactions.take_provider_request(&provider_request().state, NOW).await.unwrap(),

@@ -8,7 +8,10 @@ use super::{
 };
 
 fn session(n: u32) -> SessionRecord {
-    SessionRecord { user: user_id(n), state: format!("what session {n} knows: \u{e9}\0").into_bytes() }
+    SessionRecord {
+        user: user_id(n),
+        state: format!("what session {n} knows: \u{e9}\0").into_bytes(),
+    }
 }
 
 pub async fn kept_whole<B: Backend>() {
@@ -35,8 +38,14 @@ pub async fn expire_unless_touched<B: Backend>() {
     assert!(stores.sessions.touch_session(&id, NOW + HOUR, NOW).await.unwrap());
     assert!(stores.sessions.find_session(&id, NOW + MINUTE).await.unwrap().is_some());
     assert!(stores.sessions.touch_session(&id, NOW + MINUTE, NOW).await.unwrap());
-    assert!(stores.sessions.find_session(&id, NOW + MINUTE).await.unwrap().is_some(), "a late touch shortens nothing");
-    assert!(!stores.sessions.touch_session(&id, NOW + HOUR + HOUR, NOW + HOUR).await.unwrap(), "touching revives nothing");
+    assert!(
+        stores.sessions.find_session(&id, NOW + MINUTE).await.unwrap().is_some(),
+        "a late touch shortens nothing"
+    );
+    assert!(
+        !stores.sessions.touch_session(&id, NOW + HOUR + HOUR, NOW + HOUR).await.unwrap(),
+        "touching revives nothing"
+    );
     assert!(!stores.sessions.touch_session(&hash("session", 2), NOW + HOUR, NOW).await.unwrap());
 }
 

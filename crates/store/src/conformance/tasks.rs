@@ -9,7 +9,12 @@ use super::{
 
 pub fn task(n: u32) -> TaskOwnership {
     let tool = (n % 2 == 1).then(|| format!("tool \u{e9} {n}"));
-    TaskOwnership { user: user_id(n), client: client_id(n), server: ServerName::parse("dice").unwrap(), tool }
+    TaskOwnership {
+        user: user_id(n),
+        client: client_id(n),
+        server: ServerName::parse("dice").unwrap(),
+        tool,
+    }
 }
 
 pub async fn kept_whole<B: Backend>() {
@@ -21,7 +26,11 @@ pub async fn kept_whole<B: Backend>() {
     stores.tasks.keep_task(&one, &task(1), NOW + MINUTE).await.unwrap();
     stores.tasks.keep_task(&two, &task(2), NOW + MINUTE).await.unwrap();
     let found = stores.tasks.find_tasks(&[two, absent, one, two], NOW).await.unwrap();
-    assert_eq!(found, [Some(task(2)), None, Some(task(1)), Some(task(2))], "in the order they were asked for");
+    assert_eq!(
+        found,
+        [Some(task(2)), None, Some(task(1)), Some(task(2))],
+        "in the order they were asked for"
+    );
     let changed = TaskOwnership { tool: None, ..task(1) };
     stores.tasks.keep_task(&one, &changed, NOW + HOUR).await.unwrap();
     assert_eq!(stores.tasks.find_tasks(&[one], NOW + MINUTE).await.unwrap(), [Some(changed)]);

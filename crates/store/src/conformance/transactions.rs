@@ -51,17 +51,28 @@ pub async fn expire<B: Backend>() {
 pub async fn updated_only_while_there<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
-    let changed = Transaction { consented_at: Some(NOW + TICK), expires_at: NOW + HOUR, ..transaction(1) };
+    let changed =
+        Transaction { consented_at: Some(NOW + TICK), expires_at: NOW + HOUR, ..transaction(1) };
     assert!(!stores.transactions.update_transaction(&changed).await.unwrap());
-    assert_eq!(stores.transactions.find_transaction(&changed.id, NOW).await.unwrap(), None, "an update is no insert");
+    assert_eq!(
+        stores.transactions.find_transaction(&changed.id, NOW).await.unwrap(),
+        None,
+        "an update is no insert"
+    );
 
     stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
     assert!(stores.transactions.update_transaction(&changed).await.unwrap());
     let late = transaction(1).expires_at + TICK;
-    assert_eq!(stores.transactions.find_transaction(&changed.id, late).await.unwrap(), Some(changed.clone()));
+    assert_eq!(
+        stores.transactions.find_transaction(&changed.id, late).await.unwrap(),
+        Some(changed.clone())
+    );
 
     stores.transactions.take_transaction(&changed.id, NOW).await.unwrap();
-    assert!(!stores.transactions.update_transaction(&changed).await.unwrap(), "it was taken meanwhile");
+    assert!(
+        !stores.transactions.update_transaction(&changed).await.unwrap(),
+        "it was taken meanwhile"
+    );
 }
 
 pub async fn taken_once<B: Backend>() {
@@ -74,15 +85,21 @@ pub async fn taken_once<B: Backend>() {
     assert_eq!(stores.transactions.take_transaction(&id, NOW).await.unwrap(), Some(transaction(0)));
     assert_eq!(stores.transactions.take_transaction(&id, NOW).await.unwrap(), None);
     assert_eq!(stores.transactions.find_transaction(&id, NOW).await.unwrap(), None);
-    assert!(stores.transactions.find_transaction(&transaction(1).id, NOW).await.unwrap().is_some(), "another one");
+    assert!(
+        stores.transactions.find_transaction(&transaction(1).id, NOW).await.unwrap().is_some(),
+        "another one"
+    );
 }
 
 /// What one address has begun and not finished has a bound, and the oldest go first (threat 63).
 pub async fn the_oldest_of_an_address_go_first<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
-    let of =
-        |n: u32, from: Option<u32>| Transaction { begun_from: from.map(address), created_at: NOW + TICK * n, ..transaction(n) };
+    let of = |n: u32, from: Option<u32>| Transaction {
+        begun_from: from.map(address),
+        created_at: NOW + TICK * n,
+        ..transaction(n)
+    };
     for n in 0..6 {
         stores.transactions.insert_transaction(&of(n, Some(1))).await.unwrap();
     }
@@ -92,9 +109,15 @@ pub async fn the_oldest_of_an_address_go_first<B: Backend>() {
     stores.transactions.take_transaction(&transaction(5).id, NOW).await.unwrap();
     let prolonged = Transaction { expires_at: NOW + HOUR, ..of(1, Some(1)) };
     assert!(stores.transactions.update_transaction(&prolonged).await.unwrap());
-    assert_eq!(stores.transactions.trim_transactions(&address(1), 5).await.unwrap(), 0, "what is over does not count");
+    assert_eq!(
+        stores.transactions.trim_transactions(&address(1), 5).await.unwrap(),
+        0,
+        "what is over does not count"
+    );
     assert_eq!(stores.transactions.trim_transactions(&address(1), 3).await.unwrap(), 2);
-    for (n, is_left) in [(0, false), (1, false), (2, true), (3, true), (4, true), (6, true), (7, true)] {
+    for (n, is_left) in
+        [(0, false), (1, false), (2, true), (3, true), (4, true), (6, true), (7, true)]
+    {
         let found = stores.transactions.find_transaction(&transaction(n).id, NOW).await.unwrap();
         assert_eq!(found.is_some(), is_left, "{n}");
     }
@@ -108,7 +131,11 @@ pub async fn provider_request_taken_once<B: Backend>() {
     }
     for _ in 0..2 {
         assert_eq!(
-            stores.transactions.find_provider_request(&provider_request(0).state, NOW).await.unwrap(),
+            stores
+                .transactions
+                .find_provider_request(&provider_request(0).state, NOW)
+                .await
+                .unwrap(),
             Some(provider_request(0)),
             "a look takes nothing out"
         );
@@ -117,8 +144,14 @@ pub async fn provider_request_taken_once<B: Backend>() {
         stores.transactions.take_provider_request(&provider_request(0).state, NOW).await.unwrap(),
         Some(provider_request(0))
     );
-    assert_eq!(stores.transactions.find_provider_request(&provider_request(0).state, NOW).await.unwrap(), None);
-    assert_eq!(stores.transactions.take_provider_request(&provider_request(0).state, NOW).await.unwrap(), None);
+    assert_eq!(
+        stores.transactions.find_provider_request(&provider_request(0).state, NOW).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        stores.transactions.take_provider_request(&provider_request(0).state, NOW).await.unwrap(),
+        None
+    );
     assert_eq!(
         stores.transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap(),
         Some(provider_request(1)),
@@ -131,10 +164,38 @@ pub async fn provider_request_expires<B: Backend>() {
     let stores = backend.open().await;
     stores.transactions.insert_provider_request(&provider_request(1)).await.unwrap();
     let end = provider_request(1).expires_at;
-    assert!(stores.transactions.find_provider_request(&provider_request(1).state, end).await.unwrap().is_none());
-    assert!(stores.transactions.find_provider_request(&provider_request(1).state, end - TICK).await.unwrap().is_some());
-    assert!(stores.transactions.take_provider_request(&provider_request(1).state, end).await.unwrap().is_none());
-    assert!(stores.transactions.take_provider_request(&provider_request(1).state, end - TICK).await.unwrap().is_some());
+    assert!(
+        stores
+            .transactions
+            .find_provider_request(&provider_request(1).state, end)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        stores
+            .transactions
+            .find_provider_request(&provider_request(1).state, end - TICK)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        stores
+            .transactions
+            .take_provider_request(&provider_request(1).state, end)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        stores
+            .transactions
+            .take_provider_request(&provider_request(1).state, end - TICK)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 pub async fn one_of_many_takers_wins<B: Backend>() {
@@ -153,10 +214,13 @@ pub async fn one_of_many_takers_of_a_provider_request_wins<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     stores.transactions.insert_provider_request(&provider_request(1)).await.unwrap();
-    let outcomes = race(|_| {
-        let transactions = stores.transactions.clone();
-        async move { transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap() }
-    })
-    .await;
+    let outcomes =
+        race(|_| {
+            let transactions = stores.transactions.clone();
+            async move {
+                transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap()
+            }
+        })
+        .await;
     assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [provider_request(1)]);
 }

@@ -1,6 +1,7 @@
-//! Everything there is, out of Redis and into it, while [`scan`](super::scan) names the keys that no list names. [`export`] goes through
-//! the shards, [`grants`] takes a grant and its tokens at one moment, [`import`] writes. That nobody opens what is half written, an
-//! unfinished import says in a key of its own, which [`super::key_check`] looks at.
+//! Everything there is, out of Redis and into it, while [`scan`](super::scan) names the keys that
+//! no list names. [`export`] goes through the shards, [`grants`] takes a grant and its tokens at
+//! one moment, [`import`] writes. That nobody opens what is half written, an unfinished import says
+//! in a key of its own, which [`super::key_check`] looks at.
 
 pub(super) mod export;
 mod grants;
@@ -40,7 +41,8 @@ impl Archive for RedisArchive {
         let mut scan = Scan::begin(&self.0, "*").await?;
         while let Some(keys) = scan.next(&self.0).await? {
             let ends = keys.iter().filter_map(|key| self.0.keys.parse(key));
-            if ends.into_iter().any(|(_, end)| RECORDS.iter().any(|record| end.starts_with(record))) {
+            if ends.into_iter().any(|(_, end)| RECORDS.iter().any(|record| end.starts_with(record)))
+            {
                 return Ok(false);
             }
         }

@@ -15,7 +15,12 @@ pub(super) struct RedisAssertionStore(pub(super) Arc<Database>);
 
 #[async_trait]
 impl AssertionStore for RedisAssertionStore {
-    async fn use_once(&self, key: &TokenHash, expires_at: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+    async fn use_once(
+        &self,
+        key: &TokenHash,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let call = self.0.on_record(&script::USE_ONCE, &keys::assertion(key));
         self.0.run(&call.arg(expires_at.as_millis()).arg(now.as_millis())).await
     }

@@ -1,5 +1,5 @@
-//! Registered clients. They share one slot with the epochs of clients, so that deleting one and revoking all it was given is one
-//! step.
+//! Registered clients. They share one slot with the epochs of clients, so that deleting one and
+//! revoking all it was given is one step.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -36,13 +36,22 @@ impl ClientStore for RedisClientStore {
     async fn insert_client(&self, client: &Client) -> Result<(), StoreError> {
         let keys = &self.0.keys;
         let created_at = client.created_at.as_millis();
-        let call = Call::new(&script::INSERT_CLIENT).key(keys.client(&client.id)).key(keys.clients()).key(keys.unused_clients());
+        let call = Call::new(&script::INSERT_CLIENT)
+            .key(keys.client(&client.id))
+            .key(keys.clients())
+            .key(keys.unused_clients());
         let call = call.key(keys.unused_by_address()).key(keys.unused_of_address());
-        let call = call.arg(client.id.as_str()).arg(to_json(client)?).arg(created_at).arg(newest_first(client.created_at));
-        let call = call.arg(client.last_used_at.map_or_else(String::new, |at| at.as_millis().to_string()));
+        let call = call
+            .arg(client.id.as_str())
+            .arg(to_json(client)?)
+            .arg(created_at)
+            .arg(newest_first(client.created_at));
+        let call =
+            call.arg(client.last_used_at.map_or_else(String::new, |at| at.as_millis().to_string()));
         let address = client.registered_from.as_ref().map_or("", AddressTag::as_str);
         // The time has as many digits as any has, so that texts are in its order.
-        let call = call.arg(address).arg(format!("{address} {:016} {}", created_at.max(0), client.id));
+        let call =
+            call.arg(address).arg(format!("{address} {:016} {}", created_at.max(0), client.id));
         if self.0.run::<bool>(&call).await? { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
@@ -57,18 +66,28 @@ impl ClientStore for RedisClientStore {
         command.arg(&key).arg(0).arg(last);
         let [ids] = self.0.connection.read(&key, [command]).await?;
         let ids: Vec<String> = answer(ids)?;
-        let commands = ids.into_iter().map(|id| hmget(&self.0.keys.client(&ClientId::from_text(id)), &FIELDS));
+        let commands =
+            ids.into_iter().map(|id| hmget(&self.0.keys.client(&ClientId::from_text(id)), &FIELDS));
         let found = self.0.connection.read_all(&key, commands).await?;
         // One that was deleted in between is left out.
-        found.into_iter().filter_map(|fields| answer(fields).and_then(read_client).transpose()).collect()
+        found
+            .into_iter()
+            .filter_map(|fields| answer(fields).and_then(read_client).transpose())
+            .collect()
     }
 
     async fn update_client(&self, client: &Client) -> Result<bool, StoreError> {
-        let call = Call::new(&script::UPDATE_CLIENT).key(self.0.keys.client(&client.id)).arg(to_json(client)?);
+        let call = Call::new(&script::UPDATE_CLIENT)
+            .key(self.0.keys.client(&client.id))
+            .arg(to_json(client)?);
         self.0.run(&call).await
     }
 
-    async fn delete_client(&self, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
+    async fn delete_client(
+        &self,
+        id: &ClientId,
+        now: Timestamp,
+    ) -> Result<ClientDeletion, StoreError> {
         let id = id.clone();
         self.0.see_through(|database| delete(database, id, now)).await
     }
@@ -88,8 +107,13 @@ impl ClientStore for RedisClientStore {
             let find = Call::new(&script::OLDEST_UNUSED).key(keys.unused_clients());
             let find = lists.iter().cloned().fold(find, Call::key).arg(most);
             let Some(id) = self.0.run::<Option<String>>(&find).await? else { break };
-            let delete = Call::new(&script::PURGE_CLIENTS).key(keys.clients()).key(keys.unused_clients());
-            let delete = lists.iter().cloned().fold(delete, Call::key).key(keys.client(&ClientId::from_text(&id)));
+            let delete =
+                Call::new(&script::PURGE_CLIENTS).key(keys.clients()).key(keys.unused_clients());
+            let delete = lists
+                .iter()
+                .cloned()
+                .fold(delete, Call::key)
+                .key(keys.client(&ClientId::from_text(&id)));
             // Whenever it registered: one that is used by now stays.
             deleted += self.0.run::<u64>(&delete.arg(i64::MAX).arg(id)).await?;
         }
@@ -119,7 +143,8 @@ impl ClientStore for RedisClientStore {
     }
 }
 
-/// The rank by which a list is in order: sorted sets are sorted upwards, and equal ones by their names.
+/// The rank by which a list is in order: sorted sets are sorted upwards, and equal ones by their
+/// names.
 pub(super) fn newest_first(at: Timestamp) -> i64 {
     at.as_millis().saturating_neg()
 }
@@ -131,9 +156,16 @@ pub(super) fn read_client((record, last_used_at): Fields) -> Result<Option<Clien
     Ok(Some(Client { last_used_at: last_used_at.map(Timestamp::from_millis), ..client }))
 }
 
-async fn delete(database: Arc<Database>, id: ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
+async fn delete(
+    database: Arc<Database>,
+    id: ClientId,
+    now: Timestamp,
+) -> Result<ClientDeletion, StoreError> {
     let keys = &database.keys;
-    let call = Call::new(&script::DELETE_CLIENT).key(keys.client(&id)).key(keys.clients()).key(keys.unused_clients());
+    let call = Call::new(&script::DELETE_CLIENT)
+        .key(keys.client(&id))
+        .key(keys.clients())
+        .key(keys.unused_clients());
     let call = call
         .key(keys.client_epoch(&id))
         .key(keys.unused_by_address())
@@ -142,6 +174,7 @@ async fn delete(database: Arc<Database>, id: ClientId, now: Timestamp) -> Result
         .arg(now.as_millis());
     let call = call.arg(EPOCH_MILLIS).arg(CODE_MILLIS);
     let (was_there, epoch): (bool, String) = database.run(&call).await?;
-    let grants_revoked = swept(&database, &GrantsOf::Client(id), &Epoch::read(Some(epoch)), now).await?;
+    let grants_revoked =
+        swept(&database, &GrantsOf::Client(id), &Epoch::read(Some(epoch)), now).await?;
     Ok(ClientDeletion { was_there, grants_revoked })
 }

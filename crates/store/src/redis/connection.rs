@@ -1,6 +1,7 @@
-//! The connections: one small type over a single server, Sentinel and Cluster. Many calls share a connection; one that broke is
-//! made anew by the next call. No call waits longer than [`PATIENCE`], so that a Redis that hangs is an unavailable store and not
-//! a hanging gateway. How one is made is [`super::dial`]'s, what is sent [`super::script`]'s and the ports'.
+//! The connections: one small type over a single server, Sentinel and Cluster. Many calls share a
+//! connection; one that broke is made anew by the next call. No call waits longer than
+//! [`PATIENCE`], so that a Redis that hangs is an unavailable store and not a hanging gateway. How
+//! one is made is [`super::dial`]'s, what is sent [`super::script`]'s and the ports'.
 
 use std::{
     sync::{
@@ -24,9 +25,11 @@ use super::{
     script::Call,
 };
 
-/// How long replicas have to confirm a write: less, so that their number is told before patience ends.
+/// How long replicas have to confirm a write: less, so that their number is told before patience
+/// ends.
 const REPLICA_PATIENCE_MILLIS: u32 = 1500;
-/// After a connection could not be made, calls fail at once for this long: a flood of them must not queue up for one try each.
+/// After a connection could not be made, calls fail at once for this long: a flood of them must not
+/// queue up for one try each.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The way to Redis.
@@ -44,7 +47,8 @@ struct Waiting {
 impl Connection {
     pub(super) fn new(address: &RedisAddress, replicas: u32) -> RedisResult<Self> {
         let breaks = Breaks::default();
-        let waiting = (replicas > 0).then(|| Ok(Waiting { link: Link::new(Dial::new(address)?, &breaks, true), replicas }));
+        let waiting = (replicas > 0)
+            .then(|| Ok(Waiting { link: Link::new(Dial::new(address)?, &breaks, true), replicas }));
         let link = Link::new(Dial::new(address)?, &breaks, false);
         Ok(Self { link, waiting: waiting.transpose().map_err(|error: RedisError| error)? })
     }
@@ -53,7 +57,9 @@ impl Connection {
     pub(super) async fn run(&self, call: &Call) -> Result<Value, StoreError> {
         let outcome = self.guarded(call.slot(), call.by_hash()).await;
         match outcome {
-            Err(error) if error.code() == Some("NOSCRIPT") => self.guarded(call.slot(), call.by_text()).await,
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                self.guarded(call.slot(), call.by_text()).await
+            }
             outcome => outcome,
         }
         .map_err(|error| told(&error))
@@ -72,30 +78,47 @@ impl Connection {
         };
         pipeline.cmd("WAIT").arg(*replicas).arg(REPLICA_PATIENCE_MILLIS);
         let mut values = link.send(key, pipeline).await?.into_iter();
-        let (Some(answer), Some(confirmed)) = (values.next(), values.next()) else { return one(Vec::new()) };
+        let (Some(answer), Some(confirmed)) = (values.next(), values.next()) else {
+            return one(Vec::new());
+        };
         let answer = answer.extract_error()?;
         let confirmed: u32 = redis::from_redis_value(confirmed.extract_error()?)?;
         if confirmed < *replicas {
             let missing = format!("{confirmed} of {replicas}");
-            return Err(RedisError::from((ErrorKind::Client, "too few replicas confirmed the write in time", missing)));
+            return Err(RedisError::from((
+                ErrorKind::Client,
+                "too few replicas confirmed the write in time",
+                missing,
+            )));
         }
         Ok(answer)
     }
 
     /// Runs commands that only read, all on the slot of `key`: one answer each.
-    pub(super) async fn read<const N: usize>(&self, key: &str, commands: [Cmd; N]) -> Result<[Value; N], StoreError> {
+    pub(super) async fn read<const N: usize>(
+        &self,
+        key: &str,
+        commands: [Cmd; N],
+    ) -> Result<[Value; N], StoreError> {
         let values = self.read_all(key, commands).await?;
         values.try_into().map_err(|_| unavailable("it gave too few answers"))
     }
 
     /// The same for any number of commands.
-    pub(super) async fn read_all(&self, key: &str, commands: impl IntoIterator<Item = Cmd>) -> Result<Vec<Value>, StoreError> {
+    pub(super) async fn read_all(
+        &self,
+        key: &str,
+        commands: impl IntoIterator<Item = Cmd>,
+    ) -> Result<Vec<Value>, StoreError> {
         let mut pipeline = Pipeline::new();
         for command in commands {
             pipeline.add_command(command);
         }
         let values = self.link.send(key, pipeline).await.map_err(|error| told(&error))?;
-        values.into_iter().map(|value| value.extract_error().map_err(|error| told(&error))).collect()
+        values
+            .into_iter()
+            .map(|value| value.extract_error().map_err(|error| told(&error)))
+            .collect()
     }
 
     /// The servers that keep keys, for what is asked of each by itself.
@@ -115,11 +138,14 @@ impl Connection {
 
 fn one(values: Vec<Value>) -> RedisResult<Value> {
     let value = values.into_iter().next();
-    value.ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer")))?.extract_error()
+    value
+        .ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer")))?
+        .extract_error()
 }
 
-/// How often a connection broke, of all that lead to one Redis. When one breaks the others are likely to lead nowhere either, and each would take
-/// another [`PATIENCE`] to find that out: a fail-over costs it once.
+/// How often a connection broke, of all that lead to one Redis. When one breaks the others are
+/// likely to lead nowhere either, and each would take another [`PATIENCE`] to find that out: a
+/// fail-over costs it once.
 #[derive(Clone, Default)]
 struct Breaks(Arc<AtomicU64>);
 
@@ -128,9 +154,11 @@ impl Breaks {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// A connection that was made after so many breaks has broken: that says something unless another one was, since.
+    /// A connection that was made after so many breaks has broken: that says something unless
+    /// another one was, since.
     fn count(&self, made_after: u64) {
-        let _ = self.0.compare_exchange(made_after, made_after + 1, Ordering::SeqCst, Ordering::SeqCst);
+        let _ =
+            self.0.compare_exchange(made_after, made_after + 1, Ordering::SeqCst, Ordering::SeqCst);
     }
 }
 
@@ -156,7 +184,13 @@ struct Current {
 
 impl Link {
     fn new(dial: Dial, breaks: &Breaks, waits: bool) -> Self {
-        Self { dial, breaks: breaks.clone(), waits, current: sync::Mutex::default(), dialling: Mutex::default() }
+        Self {
+            dial,
+            breaks: breaks.clone(),
+            waits,
+            current: sync::Mutex::default(),
+            dialling: Mutex::default(),
+        }
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -242,9 +276,12 @@ impl Link {
         };
         let Some(error) = error else { return };
         let mut current = self.current();
-        if current.number == number && current.wire.as_ref().is_some_and(|wire| wire.ends_with(&error)) {
+        if current.number == number
+            && current.wire.as_ref().is_some_and(|wire| wire.ends_with(&error))
+        {
             current.wire = None;
-            // That a write was not confirmed in time says nothing of the connection that reads go on.
+            // That a write was not confirmed in time says nothing of the connection that reads go
+            // on.
             if !(self.waits && error.is_timeout()) {
                 self.breaks.count(current.made_after);
             }

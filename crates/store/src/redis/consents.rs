@@ -1,5 +1,5 @@
-//! Remembered consents: one hash for each user, in which a field is a client and a set of resources. A value is the epochs it was
-//! given in, a line break, and the record.
+//! Remembered consents: one hash for each user, in which a field is a client and a set of
+//! resources. A value is the epochs it was given in, a line break, and the record.
 
 use std::sync::Arc;
 
@@ -38,7 +38,10 @@ impl ConsentStore for RedisConsentStore {
         let epochs = self.0.consent_epochs(&consent.client).await?;
         let (key, record) = (self.0.keys.consents(&consent.user), to_json(consent)?);
         let mut command = redis::cmd("HSET");
-        command.arg(&key).arg(field(&consent.client, &consent.resources)).arg(format!("{epochs}\n{record}"));
+        command
+            .arg(&key)
+            .arg(field(&consent.client, &consent.resources))
+            .arg(format!("{epochs}\n{record}"));
         self.0.connection.write(&key, command).await?;
         Ok(())
     }
@@ -58,7 +61,9 @@ impl ConsentStore for RedisConsentStore {
     }
 
     async fn delete_consents(&self, user: &UserId, client: &ClientId) -> Result<(), StoreError> {
-        let call = Call::new(&script::DELETE_CONSENTS).key(self.0.keys.consents(user)).arg(of_client(client));
+        let call = Call::new(&script::DELETE_CONSENTS)
+            .key(self.0.keys.consents(user))
+            .arg(of_client(client));
         self.0.run(&call).await
     }
 }

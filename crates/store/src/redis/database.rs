@@ -1,5 +1,5 @@
-//! What the files of the ports share: the connection, the keys, the sealer, and the small steps that several of them take. The
-//! connection itself is [`super::connection`]'s.
+//! What the files of the ports share: the connection, the keys, the sealer, and the small steps
+//! that several of them take. The connection itself is [`super::connection`]'s.
 
 use std::{future::Future, sync::Arc};
 
@@ -23,8 +23,15 @@ pub(super) struct Database {
 
 impl Database {
     /// A call of a script on the record of something that expires, and its shard's list.
-    pub(super) fn on_record(&self, script: &'static script::Script, (shard, what): &(Shard, Expiring)) -> Call {
-        Call::new(script).key(self.keys.record(*shard, what)).key(self.keys.expiry(*shard)).arg(what.name())
+    pub(super) fn on_record(
+        &self,
+        script: &'static script::Script,
+        (shard, what): &(Shard, Expiring),
+    ) -> Call {
+        Call::new(script)
+            .key(self.keys.record(*shard, what))
+            .key(self.keys.expiry(*shard))
+            .arg(what.name())
     }
 
     /// Keeps a new record; [`StoreError::Conflict`] if its id is taken.
@@ -42,7 +49,11 @@ impl Database {
     }
 
     /// Takes a record out, if it has not expired at `now`: of many callers one gets it.
-    pub(super) async fn take(&self, place: &(Shard, Expiring), now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) async fn take(
+        &self,
+        place: &(Shard, Expiring),
+        now: Timestamp,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         self.run(&self.on_record(&script::TAKE, place).arg(now.as_millis())).await
     }
 
@@ -52,7 +63,11 @@ impl Database {
     }
 
     /// Fields of a hash; `None` in each place that has none.
-    pub(super) async fn fields<T: FromRedisValue>(&self, key: &str, fields: &[&str]) -> Result<T, StoreError> {
+    pub(super) async fn fields<T: FromRedisValue>(
+        &self,
+        key: &str,
+        fields: &[&str],
+    ) -> Result<T, StoreError> {
         let [found] = self.connection.read(key, [hmget(key, fields)]).await?;
         answer(found)
     }
@@ -63,14 +78,20 @@ impl Database {
         answer(found)
     }
 
-    /// Sees the work through to its end though the caller goes away: a revocation must not depend on the patience of the client
-    /// that caused it, and several steps that belong together must not end in the middle.
-    pub(super) async fn see_through<T, F>(self: &Arc<Self>, work: impl FnOnce(Arc<Self>) -> F) -> Result<T, StoreError>
+    /// Sees the work through to its end though the caller goes away: a revocation must not depend
+    /// on the patience of the client that caused it, and several steps that belong together must
+    /// not end in the middle.
+    pub(super) async fn see_through<T, F>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        tokio::spawn(work(Arc::clone(self))).await.unwrap_or_else(|_| Err(unavailable("its work panicked or was stopped")))
+        tokio::spawn(work(Arc::clone(self)))
+            .await
+            .unwrap_or_else(|_| Err(unavailable("its work panicked or was stopped")))
     }
 }
 

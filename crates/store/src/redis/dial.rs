@@ -1,15 +1,18 @@
-//! How a connection is made: to a single server, to the master that sentinels name, or to a Cluster; and what can be done over one
-//! as it stands. Who keeps it and makes it anew is [`super::connection`].
+//! How a connection is made: to a single server, to the master that sentinels name, or to a
+//! Cluster; and what can be done over one as it stands. Who keeps it and makes it anew is
+//! [`super::connection`].
 
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo,
-    RedisError, RedisResult, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _,
+    Pipeline, RedisConnectionInfo, RedisError, RedisResult, TlsMode, Value,
     aio::{MultiplexedConnection, PubSub},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
-    cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+    cluster_routing::{
+        MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+    },
     sentinel::{SentinelClientBuilder, SentinelServerType},
 };
 
@@ -31,17 +34,20 @@ pub(super) enum Dial {
 
 impl Dial {
     pub(super) fn new(address: &RedisAddress) -> RedisResult<Self> {
-        let info = |addr: ConnectionAddr| Ok::<_, RedisError>(addr.into_connection_info()?.set_redis_settings(settings(address)));
+        let info = |addr: ConnectionAddr| {
+            Ok::<_, RedisError>(addr.into_connection_info()?.set_redis_settings(settings(address)))
+        };
         Ok(match address.topology {
             Topology::Single => {
-                let host = nodes(address).next().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
+                let host =
+                    nodes(address).next().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
                 Self::Single(Client::open(info(host)?)?)
             }
             Topology::Sentinel { .. } => Self::Sentinel { address: address.clone() },
             Topology::Cluster => {
                 let nodes = nodes(address).map(info).collect::<Result<Vec<_>, _>>()?;
-                // Redirections are retries. A call that was sent twice is answered the same, or its second half is refused: the scripts
-                // see to that.
+                // Redirections are retries. A call that was sent twice is answered the same, or its
+                // second half is refused: the scripts see to that.
                 let builder = ClusterClientBuilder::new(nodes)
                     .retries(4)
                     .min_retry_wait(10)
@@ -54,12 +60,16 @@ impl Dial {
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Wire> {
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_PATIENCE)).set_response_timeout(Some(PATIENCE));
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
         Ok(match self {
-            Self::Single(client) => Wire::Node(client.get_multiplexed_async_connection_with_config(&config).await?),
+            Self::Single(client) => {
+                Wire::Node(client.get_multiplexed_async_connection_with_config(&config).await?)
+            }
             Self::Sentinel { address } => {
-                // Made anew each time: the sentinels are asked again, and say where the master is now.
+                // Made anew each time: the sentinels are asked again, and say where the master is
+                // now.
                 let mut client = sentinel(address)?.build()?;
                 Wire::Node(client.get_async_connection_with_config(&config).await?)
             }
@@ -71,7 +81,8 @@ impl Dial {
 /// How long one host may take to let in whoever listens.
 const HOST_WITHIN: Duration = Duration::from_millis(400);
 
-/// A connection that only listens: to the server, to the master that the sentinels name, or to whichever node of a Cluster answers.
+/// A connection that only listens: to the server, to the master that the sentinels name, or to
+/// whichever node of a Cluster answers.
 pub(super) async fn subscriber(address: &RedisAddress) -> RedisResult<PubSub> {
     if let Topology::Sentinel { .. } = address.topology {
         return sentinel(address)?.build()?.async_get_client().await?.get_async_pubsub().await;
@@ -92,8 +103,9 @@ pub(super) async fn subscriber(address: &RedisAddress) -> RedisResult<PubSub> {
 }
 
 fn settings(address: &RedisAddress) -> RedisConnectionInfo {
-    let mut settings =
-        RedisConnectionInfo::default().set_db(address.database).set_lib_name("portunus", env!("CARGO_PKG_VERSION"));
+    let mut settings = RedisConnectionInfo::default()
+        .set_db(address.database)
+        .set_lib_name("portunus", env!("CARGO_PKG_VERSION"));
     if let Some(user) = &address.user {
         settings = settings.set_username(user);
     }
@@ -106,7 +118,12 @@ fn settings(address: &RedisAddress) -> RedisConnectionInfo {
 fn nodes(address: &RedisAddress) -> impl Iterator<Item = ConnectionAddr> {
     address.hosts.iter().map(|(host, port)| {
         if address.tls {
-            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+            ConnectionAddr::TcpTls {
+                host: host.clone(),
+                port: *port,
+                insecure: false,
+                tls_params: None,
+            }
         } else {
             ConnectionAddr::Tcp(host.clone(), *port)
         }
@@ -118,9 +135,12 @@ fn sentinel(address: &RedisAddress) -> RedisResult<SentinelClientBuilder> {
         return Err((ErrorKind::InvalidClientConfig, "no sentinels").into());
     };
     let mut builder =
-        SentinelClientBuilder::new(nodes(address), master, SentinelServerType::Master)?.set_client_to_redis_db(address.database);
+        SentinelClientBuilder::new(nodes(address), master, SentinelServerType::Master)?
+            .set_client_to_redis_db(address.database);
     if address.tls {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
+        builder = builder
+            .set_client_to_redis_tls_mode(TlsMode::Secure)
+            .set_client_to_sentinel_tls_mode(TlsMode::Secure);
     }
     if let Some(user) = &address.user {
         builder = builder.set_client_to_redis_username(user);
@@ -151,8 +171,9 @@ pub(super) enum Master {
 
 impl Master {
     fn parse(address: &str) -> RedisResult<Self> {
-        let parsed =
-            address.rsplit_once(':').and_then(|(host, port)| Some(Self::At { host: host.to_owned(), port: port.parse().ok()? }));
+        let parsed = address.rsplit_once(':').and_then(|(host, port)| {
+            Some(Self::At { host: host.to_owned(), port: port.parse().ok()? })
+        });
         parsed.ok_or_else(|| (ErrorKind::UnexpectedReturnType, "an address of a master").into())
     }
 }
@@ -165,11 +186,14 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    /// Is it of no more use after this error? A Cluster's mends itself, node by node: one that hangs must not take the others along.
+    /// Is it of no more use after this error? A Cluster's mends itself, node by node: one that
+    /// hangs must not take the others along.
     pub(super) fn ends_with(&self, error: &RedisError) -> bool {
         match self {
             Self::Node(_) => ends_connection(error),
-            Self::Cluster(_) => error.kind() == ErrorKind::ClusterConnectionNotFound || is_closed(error),
+            Self::Cluster(_) => {
+                error.kind() == ErrorKind::ClusterConnectionNotFound || is_closed(error)
+            }
         }
     }
 
@@ -178,7 +202,8 @@ impl Wire {
         match self {
             Self::Node(node) => node.send_packed_commands(&pipeline, 0, count).await,
             Self::Cluster(cluster) => {
-                let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+                let node =
+                    SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
                 cluster.route_pipeline(pipeline, 0, count, node).await
             }
         }
@@ -206,18 +231,24 @@ impl Wire {
                 let node = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
                 cluster.route_command(command, RoutingInfo::SingleNode(node)).await?.extract_error()
             }
-            (Self::Node(node), Master::Only) => node.send_packed_command(&command).await?.extract_error(),
+            (Self::Node(node), Master::Only) => {
+                node.send_packed_command(&command).await?.extract_error()
+            }
             _ => Err((ErrorKind::Client, "a master of another kind of Redis").into()),
         }
     }
 
     pub(super) async fn ask_masters(self, command: Cmd) -> RedisResult<Vec<Value>> {
         match self {
-            Self::Node(mut node) => Ok(vec![node.send_packed_command(&command).await?.extract_error()?]),
+            Self::Node(mut node) => {
+                Ok(vec![node.send_packed_command(&command).await?.extract_error()?])
+            }
             Self::Cluster(mut cluster) => {
                 let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
                 match cluster.route_command(command, masters).await? {
-                    Value::Map(answers) => answers.into_iter().map(|(_, answer)| answer.extract_error()).collect(),
+                    Value::Map(answers) => {
+                        answers.into_iter().map(|(_, answer)| answer.extract_error()).collect()
+                    }
                     answer => Ok(vec![answer.extract_error()?]),
                 }
             }

@@ -1,5 +1,6 @@
-//! What this Redis does with what it was given, as far as it tells: read at start, and warned about where an acknowledged write
-//! could be lost, or a key thrown away in its time. What each setting means is in `docs/configuration.md`.
+//! What this Redis does with what it was given, as far as it tells: read at start, and warned about
+//! where an acknowledged write could be lost, or a key thrown away in its time. What each setting
+//! means is in `docs/configuration.md`.
 
 use std::collections::HashMap;
 
@@ -43,13 +44,16 @@ impl Danger {
     }
 }
 
-/// Reads the settings of every master and warns. Many hosted services do not show them: that is said, and no mistake.
+/// Reads the settings of every master and warns. Many hosted services do not show them: that is
+/// said, and no mistake.
 pub(super) async fn check(connection: &Connection) {
     let mut command = redis::cmd("CONFIG");
     command.arg("GET").arg(&SETTINGS);
     match connection.ask_masters(command).await {
         Ok(masters) => {
-            let masters = masters.into_iter().filter_map(|settings| answer::<HashMap<String, String>>(settings).ok());
+            let masters = masters
+                .into_iter()
+                .filter_map(|settings| answer::<HashMap<String, String>>(settings).ok());
             let mut dangers: Vec<_> = masters.flat_map(|settings| dangers(&settings)).collect();
             dangers.sort();
             dangers.dedup();

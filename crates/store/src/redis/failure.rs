@@ -1,10 +1,11 @@
-//! What Redis says when something goes wrong, told as the ports tell it ([`StoreError`]). What can go wrong while opening is in
-//! [`super::open`].
+//! What Redis says when something goes wrong, told as the ports tell it ([`StoreError`]). What can
+//! go wrong while opening is in [`super::open`].
 
 use portunus_core::store::StoreError;
 use redis::{ErrorKind, RedisError};
 
-/// Never with what was sent: redis names commands and kinds of errors in its messages, not arguments.
+/// Never with what was sent: redis names commands and kinds of errors in its messages, not
+/// arguments.
 pub(super) fn told(error: &RedisError) -> StoreError {
     let text = error.code().map_or_else(|| error.to_string(), |code| format!("{code}: {error}"));
     match error.kind() {
@@ -14,8 +15,8 @@ pub(super) fn told(error: &RedisError) -> StoreError {
     }
 }
 
-/// Must another connection be made? After what breaks one, after an answer that never came, and when the server at its end has
-/// become a replica.
+/// Must another connection be made? After what breaks one, after an answer that never came, and
+/// when the server at its end has become a replica.
 pub(super) fn ends_connection(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()

@@ -1,5 +1,6 @@
-//! Families of refresh tokens: how one is read, and the exchange of a token (threats 17 and 18). The step that decides is
-//! `scripts/change_family.lua`. A family stands beside its grant; a token of it finds the shard by a pointer.
+//! Families of refresh tokens: how one is read, and the exchange of a token (threats 17 and 18).
+//! The step that decides is `scripts/change_family.lua`. A family stands beside its grant; a token
+//! of it finds the shard by a pointer.
 
 use portunus_core::{
     Timestamp,
@@ -16,8 +17,8 @@ use super::{
     keys::GrantPlace,
     script::{self, Call},
     tokens::{
-        FoundGrant, REFRESH_FIELDS, Signposts, access_arguments, access_record, family_record, grant_record, read_refresh,
-        refresh_record,
+        FoundGrant, REFRESH_FIELDS, Signposts, access_arguments, access_record, family_record,
+        grant_record, read_refresh, refresh_record,
     },
 };
 use crate::{
@@ -35,15 +36,23 @@ type FamilyFields = (Option<String>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8
 
 impl Database {
     /// `None` if it is not there, or belongs to another grant than its pointer said.
-    pub(super) fn read_family(&self, id: FamilyId, fields: Value, of: &GrantId) -> Result<Option<RefreshFamily>, StoreError> {
+    pub(super) fn read_family(
+        &self,
+        id: FamilyId,
+        fields: Value,
+        of: &GrantId,
+    ) -> Result<Option<RefreshFamily>, StoreError> {
         let (grant, expires_at, secret, state): FamilyFields = answer(fields)?;
-        let (Some(grant), Some(expires_at), Some(secret), Some(state)) = (grant, expires_at, secret, state) else {
+        let (Some(grant), Some(expires_at), Some(secret), Some(state)) =
+            (grant, expires_at, secret, state)
+        else {
             return Ok(None);
         };
         if grant != of.as_str() {
             return Ok(None);
         }
-        let secret = read_family_secret(&self.sealer.open(place(&id), &secret).map_err(not_opened)?)?;
+        let secret =
+            read_family_secret(&self.sealer.open(place(&id), &secret).map_err(not_opened)?)?;
         let state = FamilyState::from_bytes(&state).ok_or_else(|| corrupt("family.state"))?;
         let expires_at = Timestamp::from_millis(expires_at);
         Ok(Some(RefreshFamily { id, grant: of.clone(), secret, expires_at, state }))
@@ -61,19 +70,30 @@ impl Database {
     }
 }
 
-pub(super) async fn find(database: &Database, by: &RefreshKey, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
+pub(super) async fn find(
+    database: &Database,
+    by: &RefreshKey,
+    now: Timestamp,
+) -> Result<Option<FoundRefresh>, StoreError> {
     let keys = &database.keys;
     let (family, earlier, grant) = match by {
         RefreshKey::Family(id) => {
-            let Some(at) = database.place_of(&keys.family_pointer(id)).await? else { return Ok(None) };
-            let (fields, grant) = database.token_at(&at, &family_record(id), &FAMILY_FIELDS).await?;
-            let family = database.read_family(*id, fields, &at.id)?.filter(|family| family.expires_at > now);
+            let Some(at) = database.place_of(&keys.family_pointer(id)).await? else {
+                return Ok(None);
+            };
+            let (fields, grant) =
+                database.token_at(&at, &family_record(id), &FAMILY_FIELDS).await?;
+            let family =
+                database.read_family(*id, fields, &at.id)?.filter(|family| family.expires_at > now);
             let (Some(family), Some(grant)) = (family, grant) else { return Ok(None) };
             (Some(family), None, grant)
         }
         RefreshKey::Earlier(hash) => {
-            let Some(at) = database.place_of(&keys.refresh_pointer(hash)).await? else { return Ok(None) };
-            let (fields, grant) = database.token_at(&at, &refresh_record(hash), &REFRESH_FIELDS).await?;
+            let Some(at) = database.place_of(&keys.refresh_pointer(hash)).await? else {
+                return Ok(None);
+            };
+            let (fields, grant) =
+                database.token_at(&at, &refresh_record(hash), &REFRESH_FIELDS).await?;
             let earlier = read_refresh(fields, &at)?.filter(|earlier| earlier.expires_at > now);
             let (Some(earlier), Some(grant)) = (earlier, grant) else { return Ok(None) };
             (database.family_at(&at).await?, Some(earlier), grant)
@@ -84,8 +104,13 @@ pub(super) async fn find(database: &Database, by: &RefreshKey, now: Timestamp) -
     Ok(Some(FoundRefresh { grant: grant.now(&present.epochs), family, earlier }))
 }
 
-pub(super) async fn of_grant(database: &Database, id: &GrantId) -> Result<Option<FoundRefresh>, StoreError> {
-    let Some(at) = database.place_of(&database.keys.grant_pointer(id)).await? else { return Ok(None) };
+pub(super) async fn of_grant(
+    database: &Database,
+    id: &GrantId,
+) -> Result<Option<FoundRefresh>, StoreError> {
+    let Some(at) = database.place_of(&database.keys.grant_pointer(id)).await? else {
+        return Ok(None);
+    };
     let family = database.family_at(&at).await?;
     let Some(grant) = database.grant_at(&at).await? else { return Ok(None) };
     // After the family was read: a revocation in between counts.
@@ -96,7 +121,9 @@ pub(super) async fn of_grant(database: &Database, id: &GrantId) -> Result<Option
 pub(super) async fn change(database: &Database, change: &FamilyChange) -> Result<bool, StoreError> {
     let FamilyChange { after, access, .. } = change;
     let keys = &database.keys;
-    let Some(at) = database.place_of(&keys.grant_pointer(&after.grant)).await? else { return Ok(false) };
+    let Some(at) = database.place_of(&keys.grant_pointer(&after.grant)).await? else {
+        return Ok(false);
+    };
     let Some(found) = database.grant_at(&at).await? else { return Ok(false) };
     let present = database.present(&Owners::from(&found.grant)).await?;
     let grant = FoundGrant::now(found, &present.epochs);
@@ -104,7 +131,8 @@ pub(super) async fn change(database: &Database, change: &FamilyChange) -> Result
         return Ok(false);
     }
     let until = after.expires_at.max(access.expires_at);
-    let signposts = Signposts::new(database, &at, &grant, until).to(keys.access_pointer(&access.hash), access.expires_at);
+    let signposts = Signposts::new(database, &at, &grant, until)
+        .to(keys.access_pointer(&access.hash), access.expires_at);
     let mut signposts = signposts.to(keys.family_pointer(&after.id), after.expires_at);
     let outcome = match signposts.put_up(database).await {
         Ok(()) => {
@@ -142,9 +170,20 @@ fn call(database: &Database, at: &GrantPlace, change: &FamilyChange) -> Result<C
     arguments(access_arguments(call, access), after, database)
 }
 
-/// A family for the scripts that keep one: its name in the expiry list, when it expires, its secret, its state, its id.
-pub(super) fn arguments(call: Call, family: &RefreshFamily, database: &Database) -> Result<Call, StoreError> {
-    let sealed = database.sealer.seal(place(&family.id), family.secret.expose().as_bytes()).map_err(not_opened)?;
+/// A family for the scripts that keep one: its name in the expiry list, when it expires, its
+/// secret, its state, its id.
+pub(super) fn arguments(
+    call: Call,
+    family: &RefreshFamily,
+    database: &Database,
+) -> Result<Call, StoreError> {
+    let sealed = database
+        .sealer
+        .seal(place(&family.id), family.secret.expose().as_bytes())
+        .map_err(not_opened)?;
     let call = call.arg(family_record(&family.id).name()).arg(family.expires_at.as_millis());
-    Ok(call.arg(sealed.as_slice()).arg(family.state.to_bytes().as_slice()).arg(family.id.to_string()))
+    Ok(call
+        .arg(sealed.as_slice())
+        .arg(family.state.to_bytes().as_slice())
+        .arg(family.id.to_string()))
 }

@@ -1,8 +1,9 @@
-//! Grants by whose they are: a user's, a client's, a login's; listed, and revoked together. One grant at a time is
-//! [`super::grants`]' business.
+//! Grants by whose they are: a user's, a client's, a login's; listed, and revoked together. One
+//! grant at a time is [`super::grants`]' business.
 //!
-//! A revocation is one step: the epoch moves on, and everything made in an earlier one is dead ([`super::epochs`]). The sweep after
-//! it says so in the records of the grants, and counts them; if it does not get to its end, nothing comes back to life.
+//! A revocation is one step: the epoch moves on, and everything made in an earlier one is dead
+//! ([`super::epochs`]). The sweep after it says so in the records of the grants, and counts them;
+//! if it does not get to its end, nothing comes back to life.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
@@ -22,11 +23,17 @@ use super::{
 /// Calls in flight at once, so that a long list does not fill the connection's queue.
 const AT_ONCE: usize = 64;
 
-pub(super) async fn revoke(database: &Database, of: &GrantsOf, now: Timestamp) -> Result<u64, StoreError> {
+pub(super) async fn revoke(
+    database: &Database,
+    of: &GrantsOf,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let keys = &database.keys;
     let call = match of {
         // A user's consents stand in the slot of the user's epoch: they go in the same step.
-        GrantsOf::User(id) => Call::new(&script::BEGIN_EPOCH).key(keys.user_epoch(id)).key(keys.consents(id)),
+        GrantsOf::User(id) => {
+            Call::new(&script::BEGIN_EPOCH).key(keys.user_epoch(id)).key(keys.consents(id))
+        }
         GrantsOf::Client(id) => Call::new(&script::BEGIN_EPOCH).key(keys.client_epoch(id)),
         GrantsOf::Login(hash) => Call::new(&script::BEGIN_EPOCH).key(keys.login_epoch(hash)),
         GrantsOf::Everyone => Call::new(&script::BEGIN_EPOCH).key(keys.everyones_epoch()),
@@ -37,14 +44,25 @@ pub(super) async fn revoke(database: &Database, of: &GrantsOf, now: Timestamp) -
 }
 
 /// Tells that everything in earlier epochs is dead, and then says so in each grant's record.
-pub(super) async fn swept(database: &Database, of: &GrantsOf, epoch: &Epoch, now: Timestamp) -> Result<u64, StoreError> {
+pub(super) async fn swept(
+    database: &Database,
+    of: &GrantsOf,
+    epoch: &Epoch,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let told = database.post(&Invalidation::Grants(of.clone())).await;
     let revoked = sweep(database, of, epoch, now).await?;
     told.map(|()| revoked)
 }
 
-/// Says in each grant's record that it is revoked, unless it is of this epoch or a later one. Gives how many were live until now.
-async fn sweep(database: &Database, of: &GrantsOf, epoch: &Epoch, now: Timestamp) -> Result<u64, StoreError> {
+/// Says in each grant's record that it is revoked, unless it is of this epoch or a later one. Gives
+/// how many were live until now.
+async fn sweep(
+    database: &Database,
+    of: &GrantsOf,
+    epoch: &Epoch,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let [everyone, client, user, login] = FIELDS;
     let field = match of {
         GrantsOf::User(_) => user,
@@ -58,17 +76,26 @@ async fn sweep(database: &Database, of: &GrantsOf, epoch: &Epoch, now: Timestamp
         let call = call.arg(now.as_millis()).arg(field).arg(epoch.as_str());
         async move { database.run::<u64>(&call).await }
     });
-    revoked.buffer_unordered(AT_ONCE).try_fold(0, |sum, revoked| async move { Ok(sum + revoked) }).await
+    revoked
+        .buffer_unordered(AT_ONCE)
+        .try_fold(0, |sum, revoked| async move { Ok(sum + revoked) })
+        .await
 }
 
-pub(super) async fn list(database: &Database, of: &GrantsOf, limit: u32) -> Result<Vec<Grant>, StoreError> {
+pub(super) async fn list(
+    database: &Database,
+    of: &GrantsOf,
+    limit: u32,
+) -> Result<Vec<Grant>, StoreError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut grants = Vec::new();
     if limit == 0 {
         return Ok(grants);
     }
     let found = stream::iter(places(database, of).await?).map(|place| async move {
-        let Some(found) = database.grant_at(&place).await? else { return Ok::<_, StoreError>(None) };
+        let Some(found) = database.grant_at(&place).await? else {
+            return Ok::<_, StoreError>(None);
+        };
         let present = database.present(&Owners::from(&found.grant)).await?;
         Ok(Some(found.now(&present.epochs)).filter(|grant| grant.revoked_at.is_none()))
     });
@@ -104,7 +131,9 @@ async fn everyones_places(database: &Database) -> Result<Vec<GrantPlace>, StoreE
     });
     let shards: Vec<Vec<_>> = shards.buffer_unordered(AT_ONCE).try_collect().await?;
     let mut places: Vec<_> = shards.into_iter().flatten().collect();
-    places.sort_by(|(rank, place), (other_rank, other)| (rank, &place.id).cmp(&(other_rank, &other.id)));
+    places.sort_by(|(rank, place), (other_rank, other)| {
+        (rank, &place.id).cmp(&(other_rank, &other.id))
+    });
     Ok(places.into_iter().map(|(_, place)| place).collect())
 }
 

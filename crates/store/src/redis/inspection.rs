@@ -1,9 +1,11 @@
-//! Looks through what is in Redis and changes nothing: every record read as a gateway would, and then key by key, whether what leads to
-//! it is there, and whether what it belongs to is. [`records`] knows what is right for each; [`lists`] looks the other way, from a list to
-//! what it names.
+//! Looks through what is in Redis and changes nothing: every record read as a gateway would, and
+//! then key by key, whether what leads to it is there, and whether what it belongs to is.
+//! [`records`] knows what is right for each; [`lists`] looks the other way, from a list to what it
+//! names.
 //!
-//! Gateways may be at work meanwhile. What looks wrong is looked at again: what was in motion has arrived by then. A pointer to nothing is
-//! nothing wrong, see `docs/decisions/0035-the-redis-store.md`.
+//! Gateways may be at work meanwhile. What looks wrong is looked at again: what was in motion has
+//! arrived by then. A pointer to nothing is nothing wrong, see
+//! `docs/decisions/0035-the-redis-store.md`.
 
 mod lists;
 mod records;
@@ -42,17 +44,26 @@ const MOTION: Duration = Duration::from_millis(300);
 pub async fn look(options: RedisOptions, sealer: Sealer) -> Result<(), OpenError> {
     let address = options.address.to_string();
     let database = reach(options, sealer, &address)?;
-    if key_check::look(&database, &address).await? { Err(OpenError::HalfRestored { address }) } else { Ok(()) }
+    if key_check::look(&database, &address).await? {
+        Err(OpenError::HalfRestored { address })
+    } else {
+        Ok(())
+    }
 }
 
 fn reach(options: RedisOptions, sealer: Sealer, address: &str) -> Result<Database, OpenError> {
-    let connection =
-        Connection::new(&options.address, options.replicas).map_err(|error| OpenError::store(address, told(&error)))?;
+    let connection = Connection::new(&options.address, options.replicas)
+        .map_err(|error| OpenError::store(address, told(&error)))?;
     Ok(Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer })
 }
 
-/// Reads everything; `now` tells what should be there still. A store of a newer layout, or sealed with another secret, is refused.
-pub async fn inspect(options: RedisOptions, sealer: Sealer, now: Timestamp) -> Result<Inspection, OpenError> {
+/// Reads everything; `now` tells what should be there still. A store of a newer layout, or sealed
+/// with another secret, is refused.
+pub async fn inspect(
+    options: RedisOptions,
+    sealer: Sealer,
+    now: Timestamp,
+) -> Result<Inspection, OpenError> {
     let address = options.address.to_string();
     let failed = |error| OpenError::store(&address, error);
     let database = reach(options, sealer, &address)?;
@@ -64,7 +75,9 @@ pub async fn inspect(options: RedisOptions, sealer: Sealer, now: Timestamp) -> R
     match Box::pin(export::run(&database, &mut findings)).await {
         Ok(()) => {}
         Err(ArchiveError::Store(error)) => return Err(failed(error)),
-        Err(ArchiveError::Elsewhere(error)) => return Err(failed(StoreError::Corrupt(error.to_string()))),
+        Err(ArchiveError::Elsewhere(error)) => {
+            return Err(failed(StoreError::Corrupt(error.to_string())));
+        }
     }
     Box::pin(look_through(&database, &mut findings, now)).await.map_err(failed)?;
     Ok(findings.finish())
@@ -92,7 +105,11 @@ impl Seen {
     }
 }
 
-async fn look_through(database: &Database, findings: &mut Findings, now: Timestamp) -> Result<(), StoreError> {
+async fn look_through(
+    database: &Database,
+    findings: &mut Findings,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut scan = Scan::begin(database, "*").await?;
     while let Some(keys) = scan.next(database).await? {
         let looks = stream::iter(keys).map(|key| async move {
@@ -126,7 +143,9 @@ async fn look_at(database: &Database, key: &str, now: Timestamp) -> Result<Seen,
             None => Ok(Seen::default()),
         },
         Some((tag, end)) => match (Shard::parse(tag), end.split_once(':')) {
-            (Some(shard), Some((kind, id))) => records::look_at(database, key, shard, kind, id).await,
+            (Some(shard), Some((kind, id))) => {
+                records::look_at(database, key, shard, kind, id).await
+            }
             _ => Ok(Seen::default()),
         },
         None => Ok(Seen::default()),

@@ -1,7 +1,9 @@
-//! Invalidations: a revision in a slot of its own, moved on and published by one script. What an invalidation tells stands in other slots and is written
-//! before it, so a reader that sees the new revision finds what is new; a gateway that dies in between has acknowledged nothing.
+//! Invalidations: a revision in a slot of its own, moved on and published by one script. What an
+//! invalidation tells stands in other slots and is written before it, so a reader that sees the new
+//! revision finds what is new; a gateway that dies in between has acknowledged nothing.
 //!
-//! Each listener has a connection of its own, made by [`super::dial`], to any node of a Cluster: what is published at one comes to all.
+//! Each listener has a connection of its own, made by [`super::dial`], to any node of a Cluster:
+//! what is published at one comes to all.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -37,7 +39,8 @@ impl Database {
             .key(self.keys.invalidations_revision())
             .arg(self.keys.invalidations())
             .arg(invalidation.to_text());
-        // Once more at once, if only the connection broke: what it tells has happened already. Counting twice tells no more than once.
+        // Once more at once, if only the connection broke: what it tells has happened already.
+        // Counting twice tells no more than once.
         match self.run::<u8>(&call).await {
             Err(StoreError::Unavailable(_)) => self.run::<u8>(&call).await,
             outcome => outcome,
@@ -50,11 +53,14 @@ impl Database {
 impl InvalidationStore for RedisInvalidationStore {
     async fn post(&self, invalidation: &Invalidation) -> Result<(), StoreError> {
         let invalidation = invalidation.clone();
-        self.database.see_through(|database| async move { database.post(&invalidation).await }).await
+        self.database
+            .see_through(|database| async move { database.post(&invalidation).await })
+            .await
     }
 
     async fn revision(&self) -> Result<Revision, StoreError> {
-        // On the way of reads: replicas that are late must not hold it up. As text, which no restart of the server forgets.
+        // On the way of reads: replicas that are late must not hold it up. As text, which no
+        // restart of the server forgets.
         let call = Call::new(&script::MARK).key(self.database.keys.invalidations_revision());
         let [revision] = self.database.connection.read(call.slot(), [call.by_text()]).await?;
         answer::<String>(revision).map(Revision::from_text)
@@ -105,7 +111,10 @@ mod tests {
         let posted = read(b"1:5:a\n2:6:a\n\"everything\"").unwrap();
         assert_eq!((posted.before.as_str(), posted.after.as_str()), ("1:5:a", "2:6:a"));
         assert_eq!(posted.invalidation, Invalidation::Everything);
-        assert_eq!(read(b"1\n2\nwhat nobody knows").unwrap().invalidation, Invalidation::Everything);
+        assert_eq!(
+            read(b"1\n2\nwhat nobody knows").unwrap().invalidation,
+            Invalidation::Everything
+        );
         for message in [&b""[..], b"1\n2", b"\xff\n2\n\"everything\"", &[b'\n'; LONGEST + 1]] {
             assert_eq!(read(message), None, "{message:?}");
         }

@@ -1,6 +1,7 @@
-//! Is this store ours to use: laid by a Portunus that this one understands, and sealed with this `AUTH_SECRET`? Told at start,
-//! before any login or refresh fails for reasons nobody can guess. When the secret was rotated, everything sealed is sealed anew,
-//! so that the earlier secret can be dropped at the next start.
+//! Is this store ours to use: laid by a Portunus that this one understands, and sealed with this
+//! `AUTH_SECRET`? Told at start, before any login or refresh fails for reasons nobody can guess.
+//! When the secret was rotated, everything sealed is sealed anew, so that the earlier secret can be
+//! dropped at the next start.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{refresh::FamilyId, secret::TokenHash, store::StoreError};
@@ -22,7 +23,8 @@ use crate::{
     seal::{Place, SealError},
 };
 
-/// The layout this build knows. It moves on when an older build could not live with what a newer one wrote.
+/// The layout this build knows. It moves on when an older build could not live with what a newer
+/// one wrote.
 const KNOWN: i64 = 2;
 const PLACE: Place<'static> = Place { table: "meta", column: "value", key: b"sentinel" };
 const TEXT: &[u8] = b"portunus";
@@ -36,15 +38,26 @@ pub(super) enum Purpose {
     Import,
 }
 
-pub(super) async fn check(database: &Database, address: &str, purpose: Purpose) -> Result<(), OpenError> {
+pub(super) async fn check(
+    database: &Database,
+    address: &str,
+    purpose: Purpose,
+) -> Result<(), OpenError> {
     let (layout, sentinel) = (database.keys.meta("layout"), database.keys.meta("sentinel"));
     let unfinished = database.keys.unfinished_import();
-    let fresh = database.sealer.seal(PLACE, TEXT).map_err(|error| OpenError::seal(address, error))?;
+    let fresh =
+        database.sealer.seal(PLACE, TEXT).map_err(|error| OpenError::seal(address, error))?;
     let step = async {
         // Of two gateways that start at once, the second finds what the first wrote.
-        database.connection.write(&layout, set_if_absent(&layout, KNOWN.to_string().as_bytes())).await?;
+        database
+            .connection
+            .write(&layout, set_if_absent(&layout, KNOWN.to_string().as_bytes()))
+            .await?;
         database.connection.write(&sentinel, set_if_absent(&sentinel, &fresh)).await?;
-        let [found, kept, half] = database.connection.read(&layout, [get(&layout), get(&sentinel), get(&unfinished)]).await?;
+        let [found, kept, half] = database
+            .connection
+            .read(&layout, [get(&layout), get(&sentinel), get(&unfinished)])
+            .await?;
         Ok::<_, StoreError>((answer::<i64>(found)?, answer::<Vec<u8>>(kept)?, half != Value::Nil))
     };
     let (found, kept, is_half) = step.await.map_err(|error| OpenError::store(address, error))?;
@@ -56,7 +69,9 @@ pub(super) async fn check(database: &Database, address: &str, purpose: Purpose) 
     }
     match database.sealer.open(PLACE, &kept) {
         Ok(_) => {}
-        Err(SealError::UnknownKey) => return Err(OpenError::WrongSecret { address: address.to_owned() }),
+        Err(SealError::UnknownKey) => {
+            return Err(OpenError::WrongSecret { address: address.to_owned() });
+        }
         Err(error) => return Err(OpenError::seal(address, error)),
     }
     if found < KNOWN {
@@ -68,7 +83,8 @@ pub(super) async fn check(database: &Database, address: &str, purpose: Purpose) 
         };
         raise.await.map_err(|error| OpenError::store(address, error))?;
     }
-    // A current sentinel does not say that all else is: other gateways may have gone on with the earlier secret for a while.
+    // A current sentinel does not say that all else is: other gateways may have gone on with the
+    // earlier secret for a while.
     if database.sealer.has_earlier() || !database.sealer.is_current(&kept) {
         renew(database, fresh).await.map_err(|error| OpenError::store(address, error))?;
     }
@@ -97,7 +113,11 @@ pub(super) async fn look(database: &Database, address: &str) -> Result<bool, Ope
     let read = async {
         let commands = [get(&layout), get(&sentinel), get(&unfinished)];
         let [found, kept, half] = database.connection.read(&layout, commands).await?;
-        Ok::<_, StoreError>((answer::<Option<i64>>(found)?, answer::<Option<Vec<u8>>>(kept)?, half != Value::Nil))
+        Ok::<_, StoreError>((
+            answer::<Option<i64>>(found)?,
+            answer::<Option<Vec<u8>>>(kept)?,
+            half != Value::Nil,
+        ))
     };
     let (found, kept, is_half) = read.await.map_err(|error| OpenError::store(address, error))?;
     if let Some(found) = found.filter(|found| *found > KNOWN) {
@@ -105,7 +125,9 @@ pub(super) async fn look(database: &Database, address: &str) -> Result<bool, Ope
     }
     match kept.map(|kept| database.sealer.open(PLACE, &kept)) {
         None | Some(Ok(_)) => Ok(is_half),
-        Some(Err(SealError::UnknownKey)) => Err(OpenError::WrongSecret { address: address.to_owned() }),
+        Some(Err(SealError::UnknownKey)) => {
+            Err(OpenError::WrongSecret { address: address.to_owned() })
+        }
         Some(Err(error)) => Err(OpenError::seal(address, error)),
     }
 }
@@ -127,14 +149,21 @@ async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreErro
     let [names] = database.connection.read(&list, [zrange(&list)]).await?;
     for name in answer::<Vec<String>>(names)? {
         let Some(what) = Expiring::parse(&name) else { continue };
-        // Every kind that has something sealed, the field it is in, and the place it was sealed for.
+        // Every kind that has something sealed, the field it is in, and the place it was sealed
+        // for.
         let by_hash: (&String, &str, fn(&TokenHash) -> Place<'_>) = match &what {
             Expiring::Login(hash, _) => (hash, "record", logins::place),
             Expiring::ProviderRequest(hash) => (hash, "record", transactions::place),
             Expiring::Session(id) => (id, "state", sessions::place),
             Expiring::Family(id) => {
                 if let Some(id) = FamilyId::parse(id) {
-                    reseal(database, &database.keys.record(shard, &what), "secret", families::place(&id)).await?;
+                    reseal(
+                        database,
+                        &database.keys.record(shard, &what),
+                        "secret",
+                        families::place(&id),
+                    )
+                    .await?;
                 }
                 continue;
             }
@@ -148,7 +177,12 @@ async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreErro
     Ok(())
 }
 
-async fn reseal(database: &Database, key: &str, field: &str, place: Place<'_>) -> Result<(), StoreError> {
+async fn reseal(
+    database: &Database,
+    key: &str,
+    field: &str,
+    place: Place<'_>,
+) -> Result<(), StoreError> {
     let [found] = database.connection.read(key, [hget(key, field)]).await?;
     if found == Value::Nil {
         return Ok(());
@@ -157,9 +191,14 @@ async fn reseal(database: &Database, key: &str, field: &str, place: Place<'_>) -
     if database.sealer.is_current(&ciphertext) {
         return Ok(());
     }
-    match database.sealer.open(place, &ciphertext).and_then(|plaintext| database.sealer.seal(place, &plaintext)) {
+    match database
+        .sealer
+        .open(place, &ciphertext)
+        .and_then(|plaintext| database.sealer.seal(place, &plaintext))
+    {
         Ok(anew) => {
-            let call = Call::new(&script::RESEAL).key(key.to_owned()).arg(field).arg(ciphertext).arg(anew);
+            let call =
+                Call::new(&script::RESEAL).key(key.to_owned()).arg(field).arg(ciphertext).arg(anew);
             database.run::<bool>(&call).await.map(drop)
         }
         // Lost already; whoever looks it up is told so.

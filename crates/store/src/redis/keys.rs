@@ -1,9 +1,10 @@
-//! The name of every key, with its hash tag: what has to change in one step stands in one slot of a Cluster, and nothing else does.
-//! One layout for a single server, Sentinel and Cluster alike.
+//! The name of every key, with its hash tag: what has to change in one step stands in one slot of a
+//! Cluster, and nothing else does. One layout for a single server, Sentinel and Cluster alike.
 //!
-//! A tag is one of 256 shards, by the first byte of a hash, so that in each shard one list tells what expires when. A grant and
-//! its tokens are in the shard of the code the grant came from; whoever has only a token or a grant's id finds the shard by a
-//! pointer. A user's logins and consents are in the user's shard. Clients share one slot, as do pinned tools.
+//! A tag is one of 256 shards, by the first byte of a hash, so that in each shard one list tells
+//! what expires when. A grant and its tokens are in the shard of the code the grant came from;
+//! whoever has only a token or a grant's id finds the shard by a pointer. A user's logins and
+//! consents are in the user's shard. Clients share one slot, as do pinned tools.
 
 use std::fmt::Display;
 
@@ -47,9 +48,12 @@ pub(super) struct GrantPlace {
 
 impl GrantPlace {
     pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
-        let place = text
-            .rsplit_once(' ')
-            .and_then(|(id, shard)| Some(Self { id: GrantId::from_text(id), shard: Shard(u8::from_str_radix(shard, 16).ok()?) }));
+        let place = text.rsplit_once(' ').and_then(|(id, shard)| {
+            Some(Self {
+                id: GrantId::from_text(id),
+                shard: Shard(u8::from_str_radix(shard, 16).ok()?),
+            })
+        });
         place.ok_or_else(|| StoreError::Corrupt("a pointer to a grant".to_owned()))
     }
 
@@ -64,7 +68,8 @@ impl Display for GrantPlace {
     }
 }
 
-/// What can stand in a shard's list of what expires. Its text names it there, and is the end of its key.
+/// What can stand in a shard's list of what expires. Its text names it there, and is the end of its
+/// key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expiring {
     Transaction(String),
@@ -96,7 +101,9 @@ impl Expiring {
             "assertion" => Self::Assertion(id),
             "session" => Self::Session(id),
             "task" => Self::Task(id),
-            "login" => id.split_once(' ').map(|(hash, user)| Self::Login(hash.to_owned(), user.to_owned()))?,
+            "login" => id
+                .split_once(' ')
+                .map(|(hash, user)| Self::Login(hash.to_owned(), user.to_owned()))?,
             "access" => Self::Access(id),
             "refresh" => Self::Refresh(id),
             "successor" => Self::Successor(id),
@@ -250,14 +257,18 @@ impl Keys {
         self.among("clients", "unused-by-address")
     }
 
-    /// The unused clients of each address, oldest first: `address time id`, in the order of the text.
+    /// The unused clients of each address, oldest first: `address time id`, in the order of the
+    /// text.
     pub(super) fn unused_of_address(&self) -> String {
         self.among("clients", "unused-of-address")
     }
 
     /// The transactions that were begun from an address, by when.
     pub(super) fn begun_from(&self, address: &AddressTag) -> String {
-        self.in_shard(Shard::of_text(address.as_str()), format_args!("begun-from:{}", address.as_str()))
+        self.in_shard(
+            Shard::of_text(address.as_str()),
+            format_args!("begun-from:{}", address.as_str()),
+        )
     }
 
     pub(super) fn pins(&self, server: &ServerName) -> String {

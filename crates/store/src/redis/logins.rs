@@ -1,5 +1,6 @@
-//! People and their browsers' logins, in the shard of the user. A login holds an ID token, so its record is sealed. Whoever has
-//! only a login's hash finds the user by a pointer, which is written first and says nothing alone.
+//! People and their browsers' logins, in the shard of the user. A login holds an ID token, so its
+//! record is sealed. Whoever has only a login's hash finds the user by a pointer, which is written
+//! first and says nothing alone.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -44,21 +45,31 @@ impl LoginStore for RedisLoginStore {
             return Err(corrupt("a login of another user"));
         }
         let keys = &self.0.keys;
-        let (record, user_record) = (seal_json(&self.0.sealer, place(&login.id), login)?, to_json(user)?);
-        let pointer = Call::new(&script::POINT).key(keys.login_pointer(&login.id)).arg(user.id.as_str());
+        let (record, user_record) =
+            (seal_json(&self.0.sealer, place(&login.id), login)?, to_json(user)?);
+        let pointer =
+            Call::new(&script::POINT).key(keys.login_pointer(&login.id)).arg(user.id.as_str());
         if self.0.run::<u8>(&pointer.arg(login.expires_at.as_millis())).await? == 0 {
             return Err(StoreError::Conflict);
         }
         let (shard, what) = keys::login(&login.id, &user.id);
-        let call = Call::new(&script::INSERT_LOGIN).key(keys.record(shard, &what)).key(keys.user(&user.id));
+        let call = Call::new(&script::INSERT_LOGIN)
+            .key(keys.record(shard, &what))
+            .key(keys.user(&user.id));
         let call = call.key(keys.user_logins(&user.id)).key(keys.expiry(shard));
-        let call = call.arg(what.name()).arg(login.expires_at.as_millis()).arg(record).arg(user_record).arg(login.id.to_string());
+        let call = call
+            .arg(what.name())
+            .arg(login.expires_at.as_millis())
+            .arg(record)
+            .arg(user_record)
+            .arg(login.id.to_string());
         let user = user.clone();
         let work = |database: Arc<Database>| async move {
-            let (inserted, earlier): (bool, Option<String>) = match database.run::<Vec<Value>>(&call).await?.as_slice() {
-                [inserted, earlier] => (answer(inserted.clone())?, answer(earlier.clone())?),
-                _ => (false, None),
-            };
+            let (inserted, earlier): (bool, Option<String>) =
+                match database.run::<Vec<Value>>(&call).await?.as_slice() {
+                    [inserted, earlier] => (answer(inserted.clone())?, answer(earlier.clone())?),
+                    _ => (false, None),
+                };
             if !inserted {
                 return Err(StoreError::Conflict);
             }
@@ -67,14 +78,21 @@ impl LoginStore for RedisLoginStore {
         self.0.see_through(work).await
     }
 
-    async fn find_login(&self, id: &TokenHash, now: Timestamp) -> Result<Option<(Login, User)>, StoreError> {
+    async fn find_login(
+        &self,
+        id: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<(Login, User)>, StoreError> {
         let Some(user) = self.0.user_of(id).await? else { return Ok(None) };
         let (shard, what) = keys::login(id, &user);
         let (login, user) = (self.0.keys.record(shard, &what), self.0.keys.user(&user));
         let fields = hmget(&login, &["expires_at", "last_seen_at", "record"]);
         let [login, user] = self.0.connection.read(&login, [fields, get(&user)]).await?;
-        let (expires_at, last_seen_at, ciphertext): (Option<i64>, Option<i64>, Option<Vec<u8>>) = answer(login)?;
-        let (Some(expires_at), Some(ciphertext)) = (expires_at, ciphertext) else { return Ok(None) };
+        let (expires_at, last_seen_at, ciphertext): (Option<i64>, Option<i64>, Option<Vec<u8>>) =
+            answer(login)?;
+        let (Some(expires_at), Some(ciphertext)) = (expires_at, ciphertext) else {
+            return Ok(None);
+        };
         if expires_at <= now.as_millis() {
             return Ok(None);
         }
@@ -87,22 +105,38 @@ impl LoginStore for RedisLoginStore {
         Ok(Some((login, from_json("users", &user)?)))
     }
 
-    async fn touch_login(&self, id: &TokenHash, last_seen: Timestamp, expires_at: Timestamp) -> Result<bool, StoreError> {
+    async fn touch_login(
+        &self,
+        id: &TokenHash,
+        last_seen: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
         let Some(user) = self.0.user_of(id).await? else { return Ok(false) };
         let keys = &self.0.keys;
-        // The pointer has to last as long as the login; it leads nowhere else, so what it says is not asked again.
+        // The pointer has to last as long as the login; it leads nowhere else, so what it says is
+        // not asked again.
         let pointer = Call::new(&script::POINT).key(keys.login_pointer(id)).arg(user.as_str());
         self.0.run::<u8>(&pointer.arg(expires_at.as_millis())).await?;
         let (shard, what) = keys::login(id, &user);
-        let call = Call::new(&script::TOUCH_LOGIN).key(keys.record(shard, &what)).key(keys.user_logins(&user));
-        let call = call.key(keys.expiry(shard)).arg(what.name()).arg(last_seen.as_millis()).arg(expires_at.as_millis());
+        let call = Call::new(&script::TOUCH_LOGIN)
+            .key(keys.record(shard, &what))
+            .key(keys.user_logins(&user));
+        let call = call
+            .key(keys.expiry(shard))
+            .arg(what.name())
+            .arg(last_seen.as_millis())
+            .arg(expires_at.as_millis());
         self.0.run(&call).await
     }
 
     async fn take_login(&self, id: &TokenHash) -> Result<Option<Login>, StoreError> {
         let Some(user) = self.0.user_of(id).await? else { return Ok(None) };
         let taken = self.0.take_logins(&user, &[id.to_string()]).await?;
-        taken.into_iter().next().map(|ciphertext| open_json(&self.0.sealer, place(id), &ciphertext)).transpose()
+        taken
+            .into_iter()
+            .next()
+            .map(|ciphertext| open_json(&self.0.sealer, place(id), &ciphertext))
+            .transpose()
     }
 
     async fn take_logins(&self, user: &UserId) -> Result<u64, StoreError> {
@@ -145,7 +179,9 @@ impl LoginStore for RedisLoginStore {
     async fn latest_user(&self, provider: &ProviderName) -> Result<Option<User>, StoreError> {
         let mut latest: Option<User> = None;
         let each = |user: User| {
-            if user.provider == *provider && latest.as_ref().is_none_or(|latest| latest.signed_in_at < user.signed_in_at) {
+            if user.provider == *provider
+                && latest.as_ref().is_none_or(|latest| latest.signed_in_at < user.signed_in_at)
+            {
                 latest = Some(user);
             }
         };
@@ -184,12 +220,18 @@ impl Database {
     }
 
     /// Takes these logins of the user out, all in one step. Gives what was there of them.
-    async fn take_logins(&self, user: &UserId, hashes: &[String]) -> Result<Vec<Vec<u8>>, StoreError> {
+    async fn take_logins(
+        &self,
+        user: &UserId,
+        hashes: &[String],
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
         if hashes.is_empty() {
             return Ok(Vec::new());
         }
         let shard = keys::Shard::of_text(user.as_str());
-        let mut call = Call::new(&script::TAKE_LOGINS).key(self.keys.expiry(shard)).key(self.keys.user_logins(user));
+        let mut call = Call::new(&script::TAKE_LOGINS)
+            .key(self.keys.expiry(shard))
+            .key(self.keys.user_logins(user));
         for hash in hashes {
             let what = keys::Expiring::Login(hash.clone(), user.to_string());
             call = call.key(self.keys.record(shard, &what)).arg(what.name()).arg(hash.as_str());

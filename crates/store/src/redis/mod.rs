@@ -1,6 +1,7 @@
-//! The store that several gateways share: Redis or Valkey, a single server, behind Sentinel, or a Cluster. [`address`] reads where
-//! it is, [`connection`] reaches it, [`keys`] names everything in it, [`script`] and `scripts/` are its atomic steps, [`epochs`]
-//! revoke across slots, and one file for each port says what is written and read. Why it is laid out like this is told in
+//! The store that several gateways share: Redis or Valkey, a single server, behind Sentinel, or a
+//! Cluster. [`address`] reads where it is, [`connection`] reaches it, [`keys`] names everything in
+//! it, [`script`] and `scripts/` are its atomic steps, [`epochs`] revoke across slots, and one file
+//! for each port says what is written and read. Why it is laid out like this is told in
 //! `docs/decisions/0035-the-redis-store.md`.
 
 mod address;

@@ -1,5 +1,6 @@
-//! Nodes and homes. The nodes are in one slot, a user's home is in the user's: a home is taken from a node only if it is still that node's,
-//! so that looking at the one and then at the other is as good as one step.
+//! Nodes and homes. The nodes are in one slot, a user's home is in the user's: a home is taken from
+//! a node only if it is still that node's, so that looking at the one and then at the other is as
+//! good as one step.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +35,9 @@ impl RedisNodeStore {
     async fn alive(&self, only: Option<&str>) -> Result<Vec<Node>, StoreError> {
         let call = only.into_iter().fold(self.on_nodes(&script::LIST_NODES), Call::arg);
         let found: Vec<String> = self.0.run(&call).await?;
-        let node = |pair: &[String]| Some(Node { id: NodeId::from_text(pair.first()?), url: pair.get(1)?.clone() });
+        let node = |pair: &[String]| {
+            Some(Node { id: NodeId::from_text(pair.first()?), url: pair.get(1)?.clone() })
+        };
         let mut nodes: Vec<Node> = found.chunks_exact(2).filter_map(node).collect();
         nodes.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(nodes)
@@ -44,7 +47,11 @@ impl RedisNodeStore {
 #[async_trait]
 impl NodeStore for RedisNodeStore {
     async fn beat(&self, node: &Node, alive_for: Duration) -> Result<(), StoreError> {
-        let call = self.on_nodes(&script::BEAT).arg(node.id.as_str()).arg(&node.url).arg(millis(alive_for));
+        let call = self
+            .on_nodes(&script::BEAT)
+            .arg(node.id.as_str())
+            .arg(&node.url)
+            .arg(millis(alive_for));
         self.0.run::<u8>(&call).await.map(drop)
     }
 
@@ -56,7 +63,12 @@ impl NodeStore for RedisNodeStore {
         self.alive(None).await
     }
 
-    async fn claim_ownership(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError> {
+    async fn claim_ownership(
+        &self,
+        user: &UserId,
+        me: &Node,
+        keep_for: Duration,
+    ) -> Result<Node, StoreError> {
         let home = self.0.keys.home(user);
         let mut found = self.0.pointer(&home).await?.unwrap_or_default();
         for _ in 0..TRIES {
@@ -66,8 +78,11 @@ impl NodeStore for RedisNodeStore {
             {
                 return Ok(other);
             }
-            let call =
-                Call::new(&script::CLAIM_OWNERSHIP).key(home.clone()).arg(&found).arg(me.id.as_str()).arg(millis(keep_for));
+            let call = Call::new(&script::CLAIM_OWNERSHIP)
+                .key(home.clone())
+                .arg(&found)
+                .arg(me.id.as_str())
+                .arg(millis(keep_for));
             let now: String = self.0.run(&call).await?;
             if now == me.id.as_str() {
                 return Ok(me.clone());
@@ -78,6 +93,12 @@ impl NodeStore for RedisNodeStore {
     }
 
     async fn release_ownership(&self, user: &UserId, node: &NodeId) -> Result<bool, StoreError> {
-        self.0.run(&Call::new(&script::RELEASE_OWNERSHIP).key(self.0.keys.home(user)).arg(node.as_str())).await
+        self.0
+            .run(
+                &Call::new(&script::RELEASE_OWNERSHIP)
+                    .key(self.0.keys.home(user))
+                    .arg(node.as_str()),
+            )
+            .await
     }
 }

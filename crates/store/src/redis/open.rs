@@ -1,4 +1,5 @@
-//! Opening the store: the first connection, the checks, and why it may not be used. What follows is in the files of the ports.
+//! Opening the store: the first connection, the checks, and why it may not be used. What follows is
+//! in the files of the ports.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +30,8 @@ use super::{
 };
 use crate::seal::Sealer;
 
-/// For how long a Redis that cannot be reached is tried: both may have been started at the same time.
+/// For how long a Redis that cannot be reached is tried: both may have been started at the same
+/// time.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 
@@ -37,9 +39,11 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisOptions {
     pub address: RedisAddress,
-    /// What the name of every key begins with, so that several gateways may share one Redis and keep apart.
+    /// What the name of every key begins with, so that several gateways may share one Redis and
+    /// keep apart.
     pub prefix: String,
-    /// How many replicas must confirm a write before it counts. With none, a write counts when the master has it.
+    /// How many replicas must confirm a write before it counts. With none, a write counts when the
+    /// master has it.
     pub replicas: u32,
 }
 
@@ -51,8 +55,8 @@ impl RedisOptions {
     }
 }
 
-/// Opens the store: reaches Redis, checks the layout and the secret, and warns about settings that lose what was acknowledged. The
-/// stores may be cloned freely; they need this runtime.
+/// Opens the store: reaches Redis, checks the layout and the secret, and warns about settings that
+/// lose what was acknowledged. The stores may be cloned freely; they need this runtime.
 pub async fn open(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenError> {
     open_for(options, sealer, Purpose::Use).await
 }
@@ -62,11 +66,16 @@ pub async fn open_to_import(options: RedisOptions, sealer: Sealer) -> Result<Sto
     open_for(options, sealer, Purpose::Import).await
 }
 
-async fn open_for(options: RedisOptions, sealer: Sealer, purpose: Purpose) -> Result<Stores, OpenError> {
+async fn open_for(
+    options: RedisOptions,
+    sealer: Sealer,
+    purpose: Purpose,
+) -> Result<Stores, OpenError> {
     let address = options.address.to_string();
     let connection = Connection::new(&options.address, options.replicas)
         .map_err(|error| OpenError::store(&address, super::failure::told(&error)))?;
-    let database = Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer };
+    let database =
+        Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer };
     let begun = Instant::now();
     loop {
         match key_check::check(&database, &address, purpose).await {
@@ -85,9 +94,16 @@ async fn open_for(options: RedisOptions, sealer: Sealer, purpose: Purpose) -> Re
 
 /// What trying again does not mend.
 fn is_refusal(why: &str) -> bool {
-    ["NOAUTH", "WRONGPASS", "NOPERM", "AuthenticationFailed", "InvalidClientConfig", "peer certificate"]
-        .iter()
-        .any(|word| why.contains(word))
+    [
+        "NOAUTH",
+        "WRONGPASS",
+        "NOPERM",
+        "AuthenticationFailed",
+        "InvalidClientConfig",
+        "peer certificate",
+    ]
+    .iter()
+    .any(|word| why.contains(word))
 }
 
 fn bundle(database: &Arc<Database>, address: RedisAddress) -> Stores {

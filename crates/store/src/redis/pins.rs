@@ -1,5 +1,6 @@
-//! Pinned tools, of all servers in one slot. What an administrator decided about goes only by the administrator's hand: nothing
-//! here expires. How a pin is written down is said in `scripts/pins.lua`.
+//! Pinned tools, of all servers in one slot. What an administrator decided about goes only by the
+//! administrator's hand: nothing here expires. How a pin is written down is said in
+//! `scripts/pins.lua`.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -28,15 +29,28 @@ impl PinStore for RedisPinStore {
                 pins.push(Pin { tool: kept.tool, approved: Vec::new(), quarantined: Vec::new() });
             }
             let Some(pin) = pins.last_mut() else { continue };
-            if kept.approved_at.is_some() { pin.approved.push(kept.fingerprint) } else { pin.quarantined.push(kept.fingerprint) }
+            if kept.approved_at.is_some() {
+                pin.approved.push(kept.fingerprint);
+            } else {
+                pin.quarantined.push(kept.fingerprint);
+            }
         }
         Ok(pins)
     }
 
-    async fn pin_tools(&self, server: &ServerName, tools: &[SeenTool], now: Timestamp) -> Result<(), StoreError> {
-        let mut call = self.0.on_pins(&script::PIN_TOOLS, server).arg(server.as_str()).arg(now.as_millis());
+    async fn pin_tools(
+        &self,
+        server: &ServerName,
+        tools: &[SeenTool],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut call =
+            self.0.on_pins(&script::PIN_TOOLS, server).arg(server.as_str()).arg(now.as_millis());
         for tool in tools {
-            call = call.arg(&tool.name).arg(field(&tool.fingerprint, &tool.name)).arg(tool.definition.as_str());
+            call = call
+                .arg(&tool.name)
+                .arg(field(&tool.fingerprint, &tool.name))
+                .arg(tool.definition.as_str());
         }
         self.0.run(&call).await
     }
@@ -48,7 +62,12 @@ impl PinStore for RedisPinStore {
         keep: u32,
         now: Timestamp,
     ) -> Result<Vec<ToolFingerprint>, StoreError> {
-        let mut call = self.0.on_pins(&script::QUARANTINE, server).arg(server.as_str()).arg(now.as_millis()).arg(keep);
+        let mut call = self
+            .0
+            .on_pins(&script::QUARANTINE, server)
+            .arg(server.as_str())
+            .arg(now.as_millis())
+            .arg(keep);
         for tool in tools {
             call = call.arg(field(&tool.fingerprint, &tool.name)).arg(tool.definition.as_str());
         }
@@ -56,13 +75,20 @@ impl PinStore for RedisPinStore {
         Ok(fresh.into_iter().filter_map(|at| tools.get(at)).map(|tool| tool.fingerprint).collect())
     }
 
-    async fn approve(&self, server: &ServerName, fingerprint: &ToolFingerprint, now: Timestamp) -> Result<bool, StoreError> {
+    async fn approve(
+        &self,
+        server: &ServerName,
+        fingerprint: &ToolFingerprint,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let call = Call::new(&script::APPROVE).key(self.0.keys.pins(server));
         self.0.run(&call.arg(fingerprint.to_string()).arg(now.as_millis())).await
     }
 
     async fn forget(&self, server: &ServerName, tool: Option<&str>) -> Result<u64, StoreError> {
-        let call = Call::new(&script::FORGET).key(self.0.keys.pins(server)).key(self.0.keys.pin_definitions(server));
+        let call = Call::new(&script::FORGET)
+            .key(self.0.keys.pins(server))
+            .key(self.0.keys.pin_definitions(server));
         self.0.run(&call.arg(tool)).await
     }
 
@@ -111,7 +137,10 @@ impl KeptPin {
 impl Database {
     pub(super) fn on_pins(&self, script: &'static script::Script, server: &ServerName) -> Call {
         let keys = &self.keys;
-        Call::new(script).key(keys.pins(server)).key(keys.pin_definitions(server)).key(keys.pinned_servers())
+        Call::new(script)
+            .key(keys.pins(server))
+            .key(keys.pin_definitions(server))
+            .key(keys.pinned_servers())
     }
 
     /// By tool and age.
@@ -121,16 +150,27 @@ impl Database {
         read_pins(&answer(found)?)
     }
 
-    pub(super) async fn pin_records(&self, server: &ServerName) -> Result<Vec<PinRecord>, StoreError> {
+    pub(super) async fn pin_records(
+        &self,
+        server: &ServerName,
+    ) -> Result<Vec<PinRecord>, StoreError> {
         let (pins, definitions) = (self.keys.pins(server), self.keys.pin_definitions(server));
-        let [pins, definitions] = self.connection.read(&pins, [hgetall(&pins), hgetall(&definitions)]).await?;
+        let [pins, definitions] =
+            self.connection.read(&pins, [hgetall(&pins), hgetall(&definitions)]).await?;
         let mut definitions: HashMap<String, String> = answer(definitions)?;
         let record = |pin: KeptPin| {
             // Both were read one after the other: one that was forgotten in between has none.
             let definition = definitions.remove(&field(&pin.fingerprint, &pin.tool))?;
             let KeptPin { tool, fingerprint, seen_at, approved_at, .. } = pin;
             let definition = Definition::from_stored(definition);
-            Some(PinRecord { server: server.clone(), tool, fingerprint, definition, seen_at, approved_at })
+            Some(PinRecord {
+                server: server.clone(),
+                tool,
+                fingerprint,
+                definition,
+                seen_at,
+                approved_at,
+            })
         };
         Ok(read_pins(&answer(pins)?)?.into_iter().filter_map(record).collect())
     }
@@ -142,12 +182,19 @@ impl Database {
         let [found] = self.connection.read(&key, [command]).await?;
         let mut names: Vec<String> = answer(found)?;
         names.sort();
-        names.iter().map(|name| ServerName::parse(name).map_err(|error| corrupt(&format!("pins.server: {error}")))).collect()
+        names
+            .iter()
+            .map(|name| {
+                ServerName::parse(name).map_err(|error| corrupt(&format!("pins.server: {error}")))
+            })
+            .collect()
     }
 }
 
 fn read_pins(kept: &HashMap<String, String>) -> Result<Vec<KeptPin>, StoreError> {
-    let pins = kept.iter().map(|(field, value)| KeptPin::parse(field, value).ok_or_else(|| corrupt("pins")));
+    let pins = kept
+        .iter()
+        .map(|(field, value)| KeptPin::parse(field, value).ok_or_else(|| corrupt("pins")));
     let mut pins = pins.collect::<Result<Vec<_>, _>>()?;
     pins.sort_by(|one, other| (&one.tool, one.number).cmp(&(&other.tool, other.number)));
     Ok(pins)

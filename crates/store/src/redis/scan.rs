@@ -1,8 +1,9 @@
-//! Every key there is, portion by portion, for what is done to the store as a whole. What belongs to somebody is found by its own key and
-//! never so.
+//! Every key there is, portion by portion, for what is done to the store as a whole. What belongs
+//! to somebody is found by its own key and never so.
 //!
-//! Redis promises that a key which is there from beginning to end is named at least once, as long as one and the same server answers. So
-//! each server's connection is looked at before and after: if it is another, or there are other servers, the whole is of no use.
+//! Redis promises that a key which is there from beginning to end is named at least once, as long
+//! as one and the same server answers. So each server's connection is looked at before and after:
+//! if it is another, or there are other servers, the whole is of no use.
 
 use portunus_core::store::StoreError;
 
@@ -30,16 +31,22 @@ impl Scan {
     }
 
     /// Some keys, maybe none and maybe some of them again; `None` when all have been named.
-    pub(super) async fn next(&mut self, database: &Database) -> Result<Option<Vec<String>>, StoreError> {
+    pub(super) async fn next(
+        &mut self,
+        database: &Database,
+    ) -> Result<Option<Vec<String>>, StoreError> {
         let Some((master, _)) = self.masters.get(self.at) else {
             if connections(database).await? == self.masters {
                 return Ok(None);
             }
-            return Err(unavailable("a server went away or came while its keys were listed; begin again"));
+            return Err(unavailable(
+                "a server went away or came while its keys were listed; begin again",
+            ));
         };
         let mut command = redis::cmd("SCAN");
         command.arg(self.cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(LOOKED_AT);
-        let (cursor, keys): (u64, Vec<String>) = answer(database.connection.ask(master, command).await?)?;
+        let (cursor, keys): (u64, Vec<String>) =
+            answer(database.connection.ask(master, command).await?)?;
         self.cursor = cursor;
         if cursor == 0 {
             self.at += 1;

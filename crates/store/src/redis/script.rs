@@ -1,5 +1,5 @@
-//! The Lua scripts: each is one atomic step on one slot, and says at its head what it guards. Who calls which is in the files of
-//! the ports; how a call travels is [`super::connection`]'s.
+//! The Lua scripts: each is one atomic step on one slot, and says at its head what it guards. Who
+//! calls which is in the files of the ports; how a call travels is [`super::connection`]'s.
 
 use std::sync::LazyLock;
 

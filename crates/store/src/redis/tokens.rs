@@ -1,5 +1,5 @@
-//! Grants and tokens as they are kept: how one is read and written, and the pointers that lead to them. The atomic steps made of
-//! them are in [`super::grants`].
+//! Grants and tokens as they are kept: how one is read and written, and the pointers that lead to
+//! them. The atomic steps made of them are in [`super::grants`].
 
 use portunus_core::{
     Timestamp,
@@ -45,7 +45,8 @@ pub(super) struct FoundGrant {
     pub(super) epochs: Epochs,
 }
 
-pub(super) const GRANT_FIELDS: [&str; 6] = ["record", "revoked_at", FIELDS[0], FIELDS[1], FIELDS[2], FIELDS[3]];
+pub(super) const GRANT_FIELDS: [&str; 6] =
+    ["record", "revoked_at", FIELDS[0], FIELDS[1], FIELDS[2], FIELDS[3]];
 
 pub(super) fn read_grant(fields: Value) -> Result<Option<FoundGrant>, StoreError> {
     let fields: [Option<String>; 6] = answer(fields)?;
@@ -58,7 +59,8 @@ pub(super) fn read_grant(fields: Value) -> Result<Option<FoundGrant>, StoreError
 }
 
 impl FoundGrant {
-    /// The grant as it is now: one whose epochs are over is revoked, though nobody has come by to say so in its record.
+    /// The grant as it is now: one whose epochs are over is revoked, though nobody has come by to
+    /// say so in its record.
     pub(super) fn now(self, now: &Epochs) -> Grant {
         let revoked_at = self.grant.revoked_at.or_else(|| self.epochs.ended(now));
         Grant { revoked_at, ..self.grant }
@@ -72,7 +74,10 @@ pub(super) fn grant_arguments(
     epochs: &Epochs,
     family: Option<&RefreshFamily>,
 ) -> Result<Call, StoreError> {
-    let mut fields = vec![("record", to_json(grant)?), ("tokens_until", grant.created_at.as_millis().to_string())];
+    let mut fields = vec![
+        ("record", to_json(grant)?),
+        ("tokens_until", grant.created_at.as_millis().to_string()),
+    ];
     if let Some(at) = grant.revoked_at {
         fields.push(("revoked_at", at.as_millis().to_string()));
     }
@@ -99,30 +104,48 @@ pub(super) fn read_access(
     place: &GrantPlace,
     now: Timestamp,
 ) -> Result<Option<AccessToken>, StoreError> {
-    let (grant, expires_at, scopes, resource): (Option<String>, Option<i64>, Option<String>, Option<String>) = answer(fields)?;
-    let (Some(grant), Some(expires_at), Some(scopes), Some(resource)) = (grant, expires_at, scopes, resource) else {
+    let (grant, expires_at, scopes, resource): (
+        Option<String>,
+        Option<i64>,
+        Option<String>,
+        Option<String>,
+    ) = answer(fields)?;
+    let (Some(grant), Some(expires_at), Some(scopes), Some(resource)) =
+        (grant, expires_at, scopes, resource)
+    else {
         return Ok(None);
     };
     if expires_at <= now.as_millis() || grant != place.id.as_str() {
         return Ok(None);
     }
-    let scopes = ScopeSet::parse(&scopes).map_err(|error| corrupt(&format!("access.scopes: {error}")))?;
+    let scopes =
+        ScopeSet::parse(&scopes).map_err(|error| corrupt(&format!("access.scopes: {error}")))?;
     let expires_at = Timestamp::from_millis(expires_at);
-    Ok(Some(AccessToken { hash, grant: place.id.clone(), resource: Resource::from_stored(resource), scopes, expires_at }))
+    Ok(Some(AccessToken {
+        hash,
+        grant: place.id.clone(),
+        resource: Resource::from_stored(resource),
+        scopes,
+        expires_at,
+    }))
 }
 
 pub(super) const REFRESH_FIELDS: [&str; 3] = ["grant", "expires_at", "used_at"];
 
 /// In the same way, a refresh token of before there were families.
-pub(super) fn read_refresh(fields: Value, place: &GrantPlace) -> Result<Option<EarlierRefresh>, StoreError> {
+pub(super) fn read_refresh(
+    fields: Value,
+    place: &GrantPlace,
+) -> Result<Option<EarlierRefresh>, StoreError> {
     let (grant, expires_at, used_at): (Option<String>, Option<i64>, Option<i64>) = answer(fields)?;
     let (Some(grant), Some(expires_at)) = (grant, expires_at) else { return Ok(None) };
-    let (expires_at, used_at) = (Timestamp::from_millis(expires_at), used_at.map(Timestamp::from_millis));
+    let (expires_at, used_at) =
+        (Timestamp::from_millis(expires_at), used_at.map(Timestamp::from_millis));
     Ok((grant == place.id.as_str()).then_some(EarlierRefresh { expires_at, used_at }))
 }
 
-/// What leads to a grant and to its tokens from other slots. Written before the one step that decides, and harmless without it;
-/// what was new is taken back if that step comes to nothing.
+/// What leads to a grant and to its tokens from other slots. Written before the one step that
+/// decides, and harmless without it; what was new is taken back if that step comes to nothing.
 pub(super) struct Signposts {
     place: GrantPlace,
     pointers: Vec<(String, Timestamp)>,
@@ -134,7 +157,12 @@ pub(super) struct Signposts {
 }
 
 impl Signposts {
-    pub(super) fn new(database: &Database, place: &GrantPlace, grant: &Grant, until: Timestamp) -> Self {
+    pub(super) fn new(
+        database: &Database,
+        place: &GrantPlace,
+        grant: &Grant,
+        until: Timestamp,
+    ) -> Self {
         let keys = &database.keys;
         let owners = Owners::from(grant);
         let mut lists = vec![keys.user_grants(&owners.user), keys.client_grants(&owners.client)];
@@ -159,14 +187,20 @@ impl Signposts {
     pub(super) async fn put_up(&mut self, database: &Database) -> Result<(), StoreError> {
         let place = self.place.to_string();
         let pointing = self.pointers.iter().map(|(key, until)| {
-            let call = Call::new(&script::POINT).key(key.clone()).arg(&place).arg(until.as_millis());
+            let call =
+                Call::new(&script::POINT).key(key.clone()).arg(&place).arg(until.as_millis());
             async move { database.run::<u8>(&call).await }
         });
         let listing = self.lists.iter().map(|key| {
-            let call = Call::new(&script::LIST_GRANT).key(key.clone()).arg(&place).arg(self.rank).arg(self.until.as_millis());
+            let call = Call::new(&script::LIST_GRANT)
+                .key(key.clone())
+                .arg(&place)
+                .arg(self.rank)
+                .arg(self.until.as_millis());
             async move { database.run::<bool>(&call).await }
         });
-        let (pointed, listed) = tokio::join!(futures::future::join_all(pointing), futures::future::join_all(listing));
+        let (pointed, listed) =
+            tokio::join!(futures::future::join_all(pointing), futures::future::join_all(listing));
         let mut outcome = Ok(());
         for ((key, _), pointed) in self.pointers.iter().zip(pointed) {
             match pointed {
@@ -186,7 +220,8 @@ impl Signposts {
         outcome
     }
 
-    /// After a step that is known to have written nothing. Never after one whose outcome is not known.
+    /// After a step that is known to have written nothing. Never after one whose outcome is not
+    /// known.
     pub(super) async fn take_down(&self, database: &Database) {
         let place = self.place.to_string();
         let pointers = self.added_pointers.iter().map(|key| {
@@ -198,7 +233,8 @@ impl Signposts {
             command.arg(key).arg(&place);
             async move { database.connection.write(key, command).await.map(drop) }
         });
-        let (pointers, lists) = tokio::join!(futures::future::join_all(pointers), futures::future::join_all(lists));
+        let (pointers, lists) =
+            tokio::join!(futures::future::join_all(pointers), futures::future::join_all(lists));
         // They lead to nothing, and go by themselves when the tokens would have expired.
         if let Some(Err(error)) = pointers.into_iter().chain(lists).find(Result::is_err) {
             tracing::debug!(%error, "pointers to nothing were left behind");
@@ -215,7 +251,10 @@ impl Database {
         self.keys.record(place.shard, &grant_record(place))
     }
 
-    pub(super) async fn grant_at(&self, place: &GrantPlace) -> Result<Option<FoundGrant>, StoreError> {
+    pub(super) async fn grant_at(
+        &self,
+        place: &GrantPlace,
+    ) -> Result<Option<FoundGrant>, StoreError> {
         let key = self.grant_key(place);
         let [found] = self.connection.read(&key, [hmget(&key, &GRANT_FIELDS)]).await?;
         read_grant(found)
@@ -229,7 +268,10 @@ impl Database {
         fields: &[&str],
     ) -> Result<(Value, Option<FoundGrant>), StoreError> {
         let (token, grant) = (self.keys.record(place.shard, token), self.grant_key(place));
-        let [token, grant] = self.connection.read(&grant, [hmget(&token, fields), hmget(&grant, &GRANT_FIELDS)]).await?;
+        let [token, grant] = self
+            .connection
+            .read(&grant, [hmget(&token, fields), hmget(&grant, &GRANT_FIELDS)])
+            .await?;
         Ok((token, read_grant(grant)?))
     }
 }

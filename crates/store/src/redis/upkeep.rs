@@ -1,5 +1,5 @@
-//! Care of the store: is it well, and what can be thrown away. Redis deletes by itself what nobody threw away in time; see
-//! `scripts/prelude.lua`.
+//! Care of the store: is it well, and what can be thrown away. Redis deletes by itself what nobody
+//! threw away in time; see `scripts/prelude.lua`.
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ pub(super) struct RedisUpkeep(pub(super) Arc<Database>);
 #[async_trait]
 impl Upkeep for RedisUpkeep {
     async fn ping(&self) -> Result<(), StoreError> {
-        // A real write: a full or read-only server is seen here before a token is lost to it. Beside the clients, which every
-        // request needs.
+        // A real write: a full or read-only server is seen here before a token is lost to it.
+        // Beside the clients, which every request needs.
         let key = format!("{}:ping", self.0.keys.clients());
         let mut command = redis::cmd("INCR");
         command.arg(&key);
@@ -40,9 +40,13 @@ impl Upkeep for RedisUpkeep {
     }
 
     async fn purge(&self, now: Timestamp, unused_since: Timestamp) -> Result<u64, StoreError> {
-        // Tokens before the grants they belong to: a shard's list is in the order of time, and a grant is noted there by its last.
+        // Tokens before the grants they belong to: a shard's list is in the order of time, and a
+        // grant is noted there by its last.
         let shards = stream::iter(Shard::all()).map(|shard| purge_shard(&self.0, shard, now));
-        let purged: u64 = shards.buffer_unordered(AT_ONCE).try_fold(0, |sum, purged| async move { Ok(sum + purged) }).await?;
+        let purged: u64 = shards
+            .buffer_unordered(AT_ONCE)
+            .try_fold(0, |sum, purged| async move { Ok(sum + purged) })
+            .await?;
         Ok(purged + purge_clients(&self.0, unused_since).await?)
     }
 
@@ -62,13 +66,16 @@ async fn purge_shard(database: &Database, shard: Shard, now: Timestamp) -> Resul
         let mut call = Call::new(&script::PURGE).key(list.clone()).arg(now.as_millis());
         let mut grants = Vec::new();
         // A newer Portunus may have noted what this one does not know.
-        let known: Vec<_> = names.iter().filter_map(|name| Some((name, Expiring::parse(name)?))).collect();
+        let known: Vec<_> =
+            names.iter().filter_map(|name| Some((name, Expiring::parse(name)?))).collect();
         if known.is_empty() {
             return Ok(total);
         }
         for (name, what) in known {
             let (other, member) = match &what {
-                Expiring::Login(hash, user) => (database.keys.user_logins(&UserId::from_text(user)), hash.clone()),
+                Expiring::Login(hash, user) => {
+                    (database.keys.user_logins(&UserId::from_text(user)), hash.clone())
+                }
                 Expiring::Grant(id) => (database.keys.grants(shard), id.clone()),
                 _ => (list.clone(), name.clone()),
             };
@@ -76,7 +83,12 @@ async fn purge_shard(database: &Database, shard: Shard, now: Timestamp) -> Resul
                 grants.push(GrantPlace { id: GrantId::from_text(id), shard });
             }
             let counts = u8::from(!matches!(what, Expiring::Successor(_)));
-            call = call.key(database.keys.record(shard, &what)).key(other).arg(name).arg(member).arg(counts);
+            call = call
+                .key(database.keys.record(shard, &what))
+                .key(other)
+                .arg(name)
+                .arg(member)
+                .arg(counts);
         }
         let listed = listed_grants(database, grants).await?;
         total += database.run::<u64>(&call).await?;
@@ -88,7 +100,10 @@ async fn purge_shard(database: &Database, shard: Shard, now: Timestamp) -> Resul
 }
 
 /// The grants that may go, and in whose lists they stand.
-async fn listed_grants(database: &Database, places: Vec<GrantPlace>) -> Result<Vec<(GrantPlace, Owners)>, StoreError> {
+async fn listed_grants(
+    database: &Database,
+    places: Vec<GrantPlace>,
+) -> Result<Vec<(GrantPlace, Owners)>, StoreError> {
     let mut listed = Vec::new();
     for place in places {
         if let Some(found) = database.grant_at(&place).await? {
@@ -120,9 +135,13 @@ async fn purge_clients(database: &Database, unused_since: Timestamp) -> Result<u
     let (all, unused) = (database.keys.clients(), database.keys.unused_clients());
     let mut total = 0;
     loop {
-        let ids: Vec<String> = database.up_to(&unused, &format!("({}", unused_since.as_millis())).await?;
+        let ids: Vec<String> =
+            database.up_to(&unused, &format!("({}", unused_since.as_millis())).await?;
         let mut call = Call::new(&script::PURGE_CLIENTS).key(all.clone()).key(unused.clone());
-        call = call.key(database.keys.unused_by_address()).key(database.keys.unused_of_address()).arg(unused_since.as_millis());
+        call = call
+            .key(database.keys.unused_by_address())
+            .key(database.keys.unused_of_address())
+            .arg(unused_since.as_millis());
         for id in &ids {
             call = call.key(database.keys.client(&ClientId::from_text(id))).arg(id);
         }

@@ -1,5 +1,6 @@
-//! Everything there is, out of the file and into it. Each way has a connection and a thread of its own, so that the gateway's readers and
-//! its writer are free: [`export`] reads one snapshot, [`import`] is one transaction. Next door: [`super::database`], for everything else.
+//! Everything there is, out of the file and into it. Each way has a connection and a thread of its
+//! own, so that the gateway's readers and its writer are free: [`export`] reads one snapshot,
+//! [`import`] is one transaction. Next door: [`super::database`], for everything else.
 
 pub(super) mod export;
 mod import;
@@ -63,7 +64,10 @@ impl Archive for SqliteArchive {
     }
 }
 
-async fn give(source: &mut dyn RecordSource, orders: mpsc::Sender<Order>) -> Result<(), ArchiveError> {
+async fn give(
+    source: &mut dyn RecordSource,
+    orders: mpsc::Sender<Order>,
+) -> Result<(), ArchiveError> {
     while let Some(records) = source.next().await? {
         if orders.send(Order::Keep(records)).await.is_err() {
             // The thread is gone, and says why.
@@ -92,11 +96,14 @@ mod tests {
     fn every_table_is_known_here() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("mcp.sqlite");
-        let sealer = Sealer::new(&[SecretText::new("a secret")], Arc::new(SeededEntropy::new(1))).unwrap();
+        let sealer =
+            Sealer::new(&[SecretText::new("a secret")], Arc::new(SeededEntropy::new(1))).unwrap();
         drop(super::super::open(&path, sealer).unwrap());
         let connection = rusqlite::Connection::open(&path).unwrap();
-        let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
-        let tables: BTreeSet<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut statement =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let tables: BTreeSet<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let known = TABLES.into_iter().chain(MORE_TABLES).chain(["meta"]).map(str::to_owned);
         assert_eq!(tables, known.collect());
     }

@@ -17,7 +17,12 @@ pub(super) struct SqliteAssertionStore(pub(super) Arc<Database>);
 
 #[async_trait]
 impl AssertionStore for SqliteAssertionStore {
-    async fn use_once(&self, assertion: &TokenHash, expires_at: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+    async fn use_once(
+        &self,
+        assertion: &TokenHash,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let assertion = *assertion;
         self.0
             .write(move |db| {

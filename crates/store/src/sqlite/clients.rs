@@ -18,20 +18,23 @@ use crate::record::{from_json, to_json};
 pub(super) struct SqliteClientStore(pub(super) Arc<Database>);
 
 const COUNT_UNUSED: &str = "SELECT count(*) FROM clients WHERE last_used_at IS NULL";
-/// The oldest one of the address that has most; of several such, of the one whose oldest is the oldest.
+/// The oldest one of the address that has most; of several such, of the one whose oldest is the
+/// oldest.
 const TRIM_UNUSED: &str = "DELETE FROM clients WHERE id = (
          SELECT id FROM clients WHERE last_used_at IS NULL AND registered_from IS (
              SELECT registered_from FROM clients WHERE last_used_at IS NULL
              GROUP BY registered_from ORDER BY count(*) DESC, min(created_at) LIMIT 1)
          ORDER BY created_at, id LIMIT 1)";
-/// More than a registration adds, so that a smaller limit is reached soon, and few enough that other writers need not wait.
+/// More than a registration adds, so that a smaller limit is reached soon, and few enough that
+/// other writers need not wait.
 const TRIMMED_AT_ONCE: u64 = 32;
 
 #[async_trait]
 impl ClientStore for SqliteClientStore {
     async fn insert_client(&self, client: &Client) -> Result<(), StoreError> {
         let id = client.id.as_str().to_owned();
-        let (created_at, last_used_at) = (client.created_at.as_millis(), client.last_used_at.map(Timestamp::as_millis));
+        let (created_at, last_used_at) =
+            (client.created_at.as_millis(), client.last_used_at.map(Timestamp::as_millis));
         let record = to_json(client)?;
         self.0
             .write(move |db| {
@@ -71,13 +74,19 @@ impl ClientStore for SqliteClientStore {
         let record = to_json(client)?;
         self.0
             .write(move |db| {
-                let updated = db.prepare_cached("UPDATE clients SET record = ?2 WHERE id = ?1")?.execute(params![id, record])?;
+                let updated = db
+                    .prepare_cached("UPDATE clients SET record = ?2 WHERE id = ?1")?
+                    .execute(params![id, record])?;
                 Ok(updated > 0)
             })
             .await
     }
 
-    async fn delete_client(&self, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
+    async fn delete_client(
+        &self,
+        id: &ClientId,
+        now: Timestamp,
+    ) -> Result<ClientDeletion, StoreError> {
         let id = id.clone();
         self.0
             .write_and_tell(move |db| {
@@ -91,7 +100,8 @@ impl ClientStore for SqliteClientStore {
         let id = id.as_str().to_owned();
         self.0
             .write(move |db| {
-                db.prepare_cached("UPDATE clients SET last_used_at = ?2 WHERE id = ?1")?.execute(params![id, now.as_millis()])?;
+                db.prepare_cached("UPDATE clients SET last_used_at = ?2 WHERE id = ?1")?
+                    .execute(params![id, now.as_millis()])?;
                 Ok(())
             })
             .await
@@ -100,8 +110,12 @@ impl ClientStore for SqliteClientStore {
     async fn trim_unused_clients(&self, most: u64) -> Result<u64, StoreError> {
         self.0
             .write(move |db| {
-                let count: i64 = db.prepare_cached(COUNT_UNUSED)?.query_row([], |row| row.get(0))?;
-                let excess = u64::try_from(count).unwrap_or_default().saturating_sub(most).min(TRIMMED_AT_ONCE);
+                let count: i64 =
+                    db.prepare_cached(COUNT_UNUSED)?.query_row([], |row| row.get(0))?;
+                let excess = u64::try_from(count)
+                    .unwrap_or_default()
+                    .saturating_sub(most)
+                    .min(TRIMMED_AT_ONCE);
                 let mut trim = db.prepare_cached(TRIM_UNUSED)?;
                 let mut deleted = 0;
                 for _ in 0..excess {
@@ -115,7 +129,8 @@ impl ClientStore for SqliteClientStore {
     async fn count_unused_clients(&self) -> Result<u64, StoreError> {
         self.0
             .read(|db| {
-                let count: i64 = db.prepare_cached(COUNT_UNUSED)?.query_row([], |row| row.get(0))?;
+                let count: i64 =
+                    db.prepare_cached(COUNT_UNUSED)?.query_row([], |row| row.get(0))?;
                 Ok(u64::try_from(count).unwrap_or_default())
             })
             .await
@@ -125,7 +140,9 @@ impl ClientStore for SqliteClientStore {
         self.0
             .read(|db| {
                 let kept: Option<String> = db
-                    .prepare_cached("SELECT CAST(value AS TEXT) FROM meta WHERE key = 'configured_clients'")?
+                    .prepare_cached(
+                        "SELECT CAST(value AS TEXT) FROM meta WHERE key = 'configured_clients'",
+                    )?
                     .query_row([], |row| row.get(0))
                     .optional()?;
                 Ok(kept.map(|text| from_json("meta", &text)).transpose()?.unwrap_or_default())

@@ -1,5 +1,6 @@
-//! The database file and the connections to it: created private, checked to be ours, set up to lose nothing. Next door:
-//! [`super::migrations`] lays the tables, [`super::key_check`] checks the secret, [`super::database`] runs the work.
+//! The database file and the connections to it: created private, checked to be ours, set up to lose
+//! nothing. Next door: [`super::migrations`] lays the tables, [`super::key_check`] checks the
+//! secret, [`super::database`] runs the work.
 
 use std::{fs, io, path::Path, time::Duration};
 
@@ -51,8 +52,8 @@ fn directory_of(path: &Path) -> Result<&Path, OpenError> {
     Ok(dir)
 }
 
-/// Makes sure that there is a file, readable for its owner only. SQLite gives the files beside it (`-wal`, `-shm`) the same
-/// permissions.
+/// Makes sure that there is a file, readable for its owner only. SQLite gives the files beside it
+/// (`-wal`, `-shm`) the same permissions.
 pub(super) fn prepare_file(path: &Path) -> Result<(), OpenError> {
     directory_of(path)?;
     match private_file(path) {
@@ -101,8 +102,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Is another process using this database, or somebody else in this one? Whoever has it open holds a shared lock for as long, and one who
-/// asks for all of it is refused. Changes nothing.
+/// Is another process using this database, or somebody else in this one? Whoever has it open holds
+/// a shared lock for as long, and one who asks for all of it is refused. Changes nothing.
 pub fn is_in_use(path: &Path) -> Result<bool, OpenError> {
     if !path.exists() {
         return Ok(false);
@@ -112,7 +113,9 @@ pub fn is_in_use(path: &Path) -> Result<bool, OpenError> {
     let connection = connect(path)?;
     let asked = connection
         .busy_timeout(Duration::ZERO)
-        .and_then(|()| connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(())))
+        .and_then(|()| {
+            connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
+        })
         .and_then(|()| connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK"));
     match asked.map_err(|source| OpenError::from_sqlite(path, source)) {
         Ok(()) => Ok(false),
@@ -121,10 +124,13 @@ pub fn is_in_use(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
-/// Write-ahead log, and every commit on disk before it is acknowledged: a token we handed out survives a power cut.
+/// Write-ahead log, and every commit on disk before it is acknowledged: a token we handed out
+/// survives a power cut.
 pub(super) fn set_up_writer(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::from_sqlite(path, source);
-    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
         return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
     }

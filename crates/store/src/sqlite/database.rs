@@ -1,8 +1,10 @@
-//! One writer and a few readers, each a thread with a connection of its own, so that no task of the runtime ever waits for the
-//! disk. Both take their work from bounded queues. What the work is, the ports' files say.
+//! One writer and a few readers, each a thread with a connection of its own, so that no task of the
+//! runtime ever waits for the disk. Both take their work from bounded queues. What the work is, the
+//! ports' files say.
 //!
-//! The writer takes what has queued up meanwhile and commits it together: one flush to the disk for many tokens. Each job runs in
-//! a savepoint, so that one that fails undoes itself alone, and hears of its success only after the commit.
+//! The writer takes what has queued up meanwhile and commits it together: one flush to the disk for
+//! many tokens. Each job runs in a savepoint, so that one that fails undoes itself alone, and hears
+//! of its success only after the commit.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,12 +24,14 @@ use tokio::{
 use super::{connection, failure::Failure, key_check, migrations, open_error::OpenError};
 use crate::seal::Sealer;
 
-/// Jobs that may wait for the writer, and for the readers; beyond that, callers wait their turn to queue.
+/// Jobs that may wait for the writer, and for the readers; beyond that, callers wait their turn to
+/// queue.
 const QUEUE: usize = 256;
 /// Jobs committed together at most.
 const BATCH: usize = 64;
 const READERS: usize = 3;
-/// After this long a caller is told that the store is unavailable, and a job that has not begun by then never does.
+/// After this long a caller is told that the store is unavailable, and a job that has not begun by
+/// then never does.
 const PATIENCE: Duration = Duration::from_secs(15);
 const STATEMENTS_CACHED: usize = 64;
 /// Invalidations that a slow listener may be behind by.
@@ -51,7 +55,9 @@ impl Database {
         connection::set_up_writer(&writer, path)?;
         migrations::apply(&mut writer, path)?;
         key_check::check(&mut writer, &sealer, path)?;
-        let readers = (0..READERS).map(|_| connection::connect_reader(path)).collect::<Result<Vec<_>, _>>()?;
+        let readers = (0..READERS)
+            .map(|_| connection::connect_reader(path))
+            .collect::<Result<Vec<_>, _>>()?;
 
         let (write_sender, mut write_queue) = mpsc::channel(QUEUE);
         spawn("store-writer", writer, move |mut connection| {
@@ -85,9 +91,9 @@ impl Database {
 
     /// Runs `work` in an immediate transaction, and answers when what it wrote is on disk.
     ///
-    /// [`StoreError::Unavailable`] does not always mean that nothing was written: a disk that stalls may finish after we gave up
-    /// waiting. A caller that goes away does not stop work that has queued: a revocation must not depend on the patience of the client
-    /// that caused it.
+    /// [`StoreError::Unavailable`] does not always mean that nothing was written: a disk that
+    /// stalls may finish after we gave up waiting. A caller that goes away does not stop work that
+    /// has queued: a revocation must not depend on the patience of the client that caused it.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
@@ -119,9 +125,16 @@ impl Database {
     }
 }
 
-fn spawn(name: &str, connection: Connection, body: impl FnOnce(Connection) + Send + 'static) -> Result<(), OpenError> {
+fn spawn(
+    name: &str,
+    connection: Connection,
+    body: impl FnOnce(Connection) + Send + 'static,
+) -> Result<(), OpenError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-    thread::Builder::new().name(name.to_owned()).spawn(move || body(connection)).map_err(OpenError::Thread)?;
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || body(connection))
+        .map_err(OpenError::Thread)?;
     Ok(())
 }
 
@@ -168,7 +181,8 @@ where
     fn run(&mut self, connection: &Connection) -> bool {
         let outcome = match self.work.take() {
             Some(work) if self.queued.elapsed() < PATIENCE => {
-                // A bug in one job must not take the thread, and with it the store, from all others.
+                // A bug in one job must not take the thread, and with it the store, from all
+                // others.
                 catch_unwind(AssertUnwindSafe(|| work(connection).map_err(StoreError::from)))
                     .unwrap_or_else(|_| Err(unavailable("its work panicked")))
             }
@@ -205,8 +219,8 @@ fn commit_together(connection: &mut Connection, mut batch: Vec<Box<dyn Job>>) {
     }
 }
 
-/// An error is the whole batch's: nothing of it is kept. That includes the roll-back which SQLite does by itself when the disk
-/// fails, for then the savepoint is gone and cannot be finished.
+/// An error is the whole batch's: nothing of it is kept. That includes the roll-back which SQLite
+/// does by itself when the disk fails, for then the savepoint is gone and cannot be finished.
 fn try_commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in batch {

@@ -1,5 +1,5 @@
-//! What SQLite says when something goes wrong, told as the ports tell it ([`StoreError`]). What can go wrong while opening is
-//! in [`super::connection::OpenError`].
+//! What SQLite says when something goes wrong, told as the ports tell it ([`StoreError`]). What can
+//! go wrong while opening is in [`super::connection::OpenError`].
 
 use portunus_core::store::StoreError;
 use rusqlite::{Error, ErrorCode, ffi};
@@ -39,9 +39,9 @@ impl From<Error> for Failure {
         Self(match &error {
             Error::SqliteFailure(cause, _) => match cause.code {
                 ErrorCode::ConstraintViolation if is_taken(*cause) => StoreError::Conflict,
-                ErrorCode::ConstraintViolation | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
-                    StoreError::Corrupt(error.to_string())
-                }
+                ErrorCode::ConstraintViolation
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase => StoreError::Corrupt(error.to_string()),
                 _ => StoreError::Unavailable(error.to_string()),
             },
             Error::FromSqlConversionFailure(..)

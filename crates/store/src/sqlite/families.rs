@@ -1,5 +1,5 @@
-//! Families of refresh tokens: how a row is read and written, and the one step that exchanges a token. Grants and their other tokens are
-//! next door, in [`super::grants`] and [`super::tokens`].
+//! Families of refresh tokens: how a row is read and written, and the one step that exchanges a
+//! token. Grants and their other tokens are next door, in [`super::grants`] and [`super::tokens`].
 
 use portunus_core::{
     Timestamp,
@@ -27,23 +27,47 @@ pub(super) fn place(id: &FamilyId) -> Place<'_> {
 const COLUMNS: &str = "refresh_families.id, refresh_families.expires_at, refresh_families.secret, refresh_families.state";
 
 /// A family from its columns, the first of which is at `first`; `None` if there are none.
-fn read(row: &Row<'_>, first: usize, grant: &GrantId, sealer: &Sealer) -> Result<Option<RefreshFamily>, Failure> {
-    let Some(id) = row.get::<_, Option<[u8; 16]>>(first)?.map(FamilyId::from_bytes) else { return Ok(None) };
+fn read(
+    row: &Row<'_>,
+    first: usize,
+    grant: &GrantId,
+    sealer: &Sealer,
+) -> Result<Option<RefreshFamily>, Failure> {
+    let Some(id) = row.get::<_, Option<[u8; 16]>>(first)?.map(FamilyId::from_bytes) else {
+        return Ok(None);
+    };
     let (expires_at, ciphertext, state): (i64, Vec<u8>, Vec<u8>) =
         (row.get(first + 1)?, row.get(first + 2)?, row.get(first + 3)?);
     let secret = read_family_secret(&sealer.open(place(&id), &ciphertext)?)?;
-    let state = FamilyState::from_bytes(&state).ok_or_else(|| Failure::corrupt("refresh_families.state"))?;
-    Ok(Some(RefreshFamily { id, grant: grant.clone(), secret, expires_at: Timestamp::from_millis(expires_at), state }))
+    let state = FamilyState::from_bytes(&state)
+        .ok_or_else(|| Failure::corrupt("refresh_families.state"))?;
+    Ok(Some(RefreshFamily {
+        id,
+        grant: grant.clone(),
+        secret,
+        expires_at: Timestamp::from_millis(expires_at),
+        state,
+    }))
 }
 
 /// The family of a grant.
-pub(super) fn of_grant(db: &Connection, grant: &GrantId, sealer: &Sealer) -> Result<Option<RefreshFamily>, Failure> {
-    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM refresh_families WHERE grant_id = ?1"))?;
+pub(super) fn of_grant(
+    db: &Connection,
+    grant: &GrantId,
+    sealer: &Sealer,
+) -> Result<Option<RefreshFamily>, Failure> {
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {COLUMNS} FROM refresh_families WHERE grant_id = ?1"))?;
     let mut rows = statement.query([grant.as_str()])?;
     rows.next()?.map_or(Ok(None), |row| read(row, 0, grant, sealer))
 }
 
-pub(super) fn find(db: &Connection, by: &RefreshKey, now: Timestamp, sealer: &Sealer) -> Result<Option<FoundRefresh>, Failure> {
+pub(super) fn find(
+    db: &Connection,
+    by: &RefreshKey,
+    now: Timestamp,
+    sealer: &Sealer,
+) -> Result<Option<FoundRefresh>, Failure> {
     match by {
         RefreshKey::Family(id) => {
             let mut statement = db.prepare_cached(&format!(
@@ -69,8 +93,13 @@ pub(super) fn find(db: &Connection, by: &RefreshKey, now: Timestamp, sealer: &Se
             let Some((record, revoked_at, expires_at, used_at)) = row else { return Ok(None) };
             let grant = read_grant(&record, revoked_at)?;
             let family = of_grant(db, &grant.id, sealer)?;
-            let (expires_at, used_at) = (Timestamp::from_millis(expires_at), used_at.map(Timestamp::from_millis));
-            Ok(Some(FoundRefresh { grant, family, earlier: Some(EarlierRefresh { expires_at, used_at }) }))
+            let (expires_at, used_at) =
+                (Timestamp::from_millis(expires_at), used_at.map(Timestamp::from_millis));
+            Ok(Some(FoundRefresh {
+                grant,
+                family,
+                earlier: Some(EarlierRefresh { expires_at, used_at }),
+            }))
         }
     }
 }
@@ -102,12 +131,19 @@ impl SealedFamily {
     }
 }
 
-/// Guards the single use of a refresh token (threats 17 and 18): the family changes only if it is as it was found.
-pub(super) fn change(db: &Connection, change: &FamilyChange, after: &SealedFamily) -> Result<bool, Failure> {
+/// Guards the single use of a refresh token (threats 17 and 18): the family changes only if it is
+/// as it was found.
+pub(super) fn change(
+    db: &Connection,
+    change: &FamilyChange,
+    after: &SealedFamily,
+) -> Result<bool, Failure> {
     let FamilyChange { before, access, .. } = change;
     let family = &after.family;
     let is_live: bool = db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM grants WHERE id = ?1 AND revoked_at IS NULL)")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM grants WHERE id = ?1 AND revoked_at IS NULL)",
+        )?
         .query_row([family.grant.as_str()], |row| row.get(0))?;
     if !is_live {
         return Ok(false);

@@ -1,5 +1,6 @@
-//! Grants with their codes and tokens: each step that guards a secret's single use is one job of the one writer, in one
-//! immediate transaction. The rows are written and read in [`super::tokens`].
+//! Grants with their codes and tokens: each step that guards a secret's single use is one job of
+//! the one writer, in one immediate transaction. The rows are written and read in
+//! [`super::tokens`].
 
 use std::sync::Arc;
 
@@ -35,26 +36,36 @@ impl GrantStore for SqliteGrantStore {
         let record = to_json(code)?;
         self.0
             .write(move |db| {
-                db.prepare_cached("INSERT INTO codes (hash, expires_at, record) VALUES (?1, ?2, ?3)")?.execute(params![
-                    key(&hash),
-                    expires_at,
-                    record
-                ])?;
+                db.prepare_cached(
+                    "INSERT INTO codes (hash, expires_at, record) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![key(&hash), expires_at, record])?;
                 Ok(())
             })
             .await
     }
 
-    async fn find_code(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundCode>, StoreError> {
+    async fn find_code(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<FoundCode>, StoreError> {
         let hash = *hash;
         self.0
             .read(move |db| {
                 let row: Option<(String, Option<String>)> = db
-                    .prepare_cached("SELECT record, grant_id FROM codes WHERE hash = ?1 AND expires_at > ?2")?
-                    .query_row(params![key(&hash), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .prepare_cached(
+                        "SELECT record, grant_id FROM codes WHERE hash = ?1 AND expires_at > ?2",
+                    )?
+                    .query_row(params![key(&hash), now.as_millis()], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
                     .optional()?;
                 row.map(|(record, grant)| {
-                    Ok(FoundCode { code: from_json("codes", &record)?, redeemed: grant.map(GrantId::from_text) })
+                    Ok(FoundCode {
+                        code: from_json("codes", &record)?,
+                        redeemed: grant.map(GrantId::from_text),
+                    })
                 })
                 .transpose()
             })
@@ -109,18 +120,27 @@ impl GrantStore for SqliteGrantStore {
             .await
     }
 
-    async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError> {
+    async fn find_access(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<FoundAccess>, StoreError> {
         let hash = *hash;
         self.0.read(move |db| find_access(db, hash, now)).await
     }
 
-    async fn find_refresh(&self, key: &RefreshKey, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
+    async fn find_refresh(
+        &self,
+        key: &RefreshKey,
+        now: Timestamp,
+    ) -> Result<Option<FoundRefresh>, StoreError> {
         let (key, sealer) = (*key, Arc::clone(&self.0.sealer));
         self.0.read(move |db| families::find(db, &key, now, &sealer)).await
     }
 
     async fn change_family(&self, change: &FamilyChange) -> Result<bool, StoreError> {
-        let after = SealedFamily::new(&change.after, &self.0.sealer).map_err(|Failure(error)| error)?;
+        let after =
+            SealedFamily::new(&change.after, &self.0.sealer).map_err(|Failure(error)| error)?;
         let change = change.clone();
         self.0.write(move |db| families::change(db, &change, &after)).await
     }
@@ -130,7 +150,9 @@ impl GrantStore for SqliteGrantStore {
         self.0
             .write_and_tell(move |db| {
                 let revoked = db
-                    .prepare_cached("UPDATE grants SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
+                    .prepare_cached(
+                        "UPDATE grants SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
+                    )?
                     .execute(params![id.as_str(), now.as_millis()])?;
                 Ok((revoked > 0, post_if(revoked > 0, db, || Invalidation::Grant(id))?))
             })
@@ -151,7 +173,9 @@ impl GrantStore for SqliteGrantStore {
         let hash = *hash;
         self.0
             .write_and_tell(move |db| {
-                let deleted = db.prepare_cached("DELETE FROM access_tokens WHERE hash = ?1")?.execute([key(&hash)])?;
+                let deleted = db
+                    .prepare_cached("DELETE FROM access_tokens WHERE hash = ?1")?
+                    .execute([key(&hash)])?;
                 Ok((deleted > 0, post_if(deleted > 0, db, || Invalidation::Access(hash))?))
             })
             .await
@@ -187,7 +211,11 @@ fn find_grant(db: &Connection, id: &GrantId) -> Result<Option<Grant>, Failure> {
     row.map(|(record, revoked_at)| read_grant(&record, revoked_at)).transpose()
 }
 
-fn find_access(db: &Connection, hash: TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, Failure> {
+fn find_access(
+    db: &Connection,
+    hash: TokenHash,
+    now: Timestamp,
+) -> Result<Option<FoundAccess>, Failure> {
     let row: Option<(AccessRow, String, String)> = db
         .prepare_cached(
             "SELECT access_tokens.expires_at, access_tokens.scopes, access_tokens.resource, grants.record, users.record

@@ -1,12 +1,13 @@
-//! Grants by whose they are: a user's, a client's, a login's; listed, and revoked together. One grant at a time is
-//! [`super::grants`]' business.
+//! Grants by whose they are: a user's, a client's, a login's; listed, and revoked together. One
+//! grant at a time is [`super::grants`]' business.
 
 use portunus_core::{Timestamp, grant::Grant, store::GrantsOf};
 use rusqlite::{Connection, params};
 
 use super::{failure::Failure, tokens::read_grant};
 
-/// Where [`GrantsOf`] says whose they are: the column of `grants`, the member of a code's record, the column of `consents`.
+/// Where [`GrantsOf`] says whose they are: the column of `grants`, the member of a code's record,
+/// the column of `consents`.
 struct Owner {
     grants: &'static str,
     codes: &'static str,
@@ -28,10 +29,18 @@ fn owner(of: &GrantsOf) -> Owner {
             consents: Some("client_id = ?1"),
             id: Some(id.to_string()),
         },
-        GrantsOf::Login(id) => {
-            Owner { grants: "login = ?1", codes: "record ->> '$.login' = ?1", consents: None, id: Some(id.to_string()) }
-        }
-        GrantsOf::Everyone => Owner { grants: "?1 IS NULL", codes: "?1 IS NULL", consents: Some("?1 IS NULL"), id: None },
+        GrantsOf::Login(id) => Owner {
+            grants: "login = ?1",
+            codes: "record ->> '$.login' = ?1",
+            consents: None,
+            id: Some(id.to_string()),
+        },
+        GrantsOf::Everyone => Owner {
+            grants: "?1 IS NULL",
+            codes: "?1 IS NULL",
+            consents: Some("?1 IS NULL"),
+            id: None,
+        },
     }
 }
 
@@ -47,12 +56,17 @@ pub(super) fn list(db: &Connection, of: &GrantsOf, limit: u32) -> Result<Vec<Gra
 
 pub(super) fn revoke(db: &Connection, of: &GrantsOf, now: Timestamp) -> Result<u64, Failure> {
     let owner = owner(of);
-    db.prepare_cached(&format!("DELETE FROM codes WHERE grant_id IS NULL AND {}", owner.codes))?.execute([&owner.id])?;
+    db.prepare_cached(&format!("DELETE FROM codes WHERE grant_id IS NULL AND {}", owner.codes))?
+        .execute([&owner.id])?;
     if let Some(condition) = owner.consents {
-        db.prepare_cached(&format!("DELETE FROM consents WHERE {condition}"))?.execute([&owner.id])?;
+        db.prepare_cached(&format!("DELETE FROM consents WHERE {condition}"))?
+            .execute([&owner.id])?;
     }
     let revoked = db
-        .prepare_cached(&format!("UPDATE grants SET revoked_at = ?2 WHERE {} AND revoked_at IS NULL", owner.grants))?
+        .prepare_cached(&format!(
+            "UPDATE grants SET revoked_at = ?2 WHERE {} AND revoked_at IS NULL",
+            owner.grants
+        ))?
         .execute(params![owner.id, now.as_millis()])?;
     Ok(revoked as u64)
 }

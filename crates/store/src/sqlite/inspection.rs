@@ -1,4 +1,5 @@
-//! Looks through the database and changes nothing: SQLite's own checks, every record read as a gateway would, and what has to fit together.
+//! Looks through the database and changes nothing: SQLite's own checks, every record read as a
+//! gateway would, and what has to fit together.
 
 use std::path::Path;
 
@@ -103,11 +104,13 @@ const RULES: [(RecordKind, &str, &str, &str); 12] = [
     ),
 ];
 const NOT_WHOLE: &str = "the database is not as it was written: restore a backup";
-const CHANGED: &str = "somebody or something changed the database: restore a backup, or revoke what it stands for";
+const CHANGED: &str =
+    "somebody or something changed the database: restore a backup, or revoke what it stands for";
 
 type Step = fn(&Connection, &Sealer, &mut Findings) -> Result<(), Failure>;
 
-/// Reads everything. A database that this build would bring up to date first, or that is sealed with another secret, is refused.
+/// Reads everything. A database that this build would bring up to date first, or that is sealed
+/// with another secret, is refused.
 pub fn inspect(path: &Path, sealer: &Sealer) -> Result<Inspection, OpenError> {
     let failed = |source| OpenError::from_sqlite(path, source);
     let mut connection = connection::connect_reader(path)?;
@@ -149,7 +152,8 @@ fn read_all(db: &Connection, sealer: &Sealer, findings: &mut Findings) -> Result
 
 fn count_seals(db: &Connection, sealer: &Sealer, findings: &mut Findings) -> Result<(), Failure> {
     for (table, _, column) in SEALED {
-        let mut statement = db.prepare(&format!("SELECT {column} FROM {table} WHERE {column} IS NOT NULL"))?;
+        let mut statement =
+            db.prepare(&format!("SELECT {column} FROM {table} WHERE {column} IS NOT NULL"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             findings.sealed(sealer.generation(&row.get::<_, Vec<u8>>(0)?));
@@ -169,13 +173,19 @@ fn fit_together(db: &Connection, _: &Sealer, findings: &mut Findings) -> Result<
     Ok(())
 }
 
-/// The rules above name what is wrong with the references of today; this is for those of tables to come.
+/// The rules above name what is wrong with the references of today; this is for those of tables to
+/// come.
 fn foreign_keys(db: &Connection, _: &Sealer, findings: &mut Findings) -> Result<(), Failure> {
-    let mut statement = db.prepare("SELECT DISTINCT \"table\", parent FROM pragma_foreign_key_check")?;
+    let mut statement =
+        db.prepare("SELECT DISTINCT \"table\", parent FROM pragma_foreign_key_check")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
-        findings.of_store(format!("{table} to {parent}"), "SQLite finds references to nothing (foreign_key_check)", NOT_WHOLE);
+        findings.of_store(
+            format!("{table} to {parent}"),
+            "SQLite finds references to nothing (foreign_key_check)",
+            NOT_WHOLE,
+        );
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Invalidations. Their number stands in `meta` and moves on in the same transaction as what they tell, so that a process beside the gateway
-//! (`portunus grants`) is noticed too; those of this process are told as soon as they are on disk.
+//! Invalidations. Their number stands in `meta` and moves on in the same transaction as what they
+//! tell, so that a process beside the gateway (`portunus grants`) is noticed too; those of this
+//! process are told as soon as they are on disk.
 
 use std::sync::Arc;
 
@@ -51,7 +52,9 @@ impl InvalidationStore for SqliteInvalidationStore {
         self.0
             .read(|db| {
                 let number: Option<i64> = db
-                    .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'bulletins'")?
+                    .prepare_cached(
+                        "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'bulletins'",
+                    )?
                     .query_row([], |row| row.get(0))
                     .optional()?;
                 Ok(revision(number.unwrap_or_default()))

@@ -1,6 +1,6 @@
-//! Is this the `AUTH_SECRET` the database was sealed with? One sealed row tells at start, before any login or refresh fails
-//! for reasons nobody can guess. When the secret was rotated, everything sealed is sealed anew, so that the earlier secret can
-//! be dropped at the next start.
+//! Is this the `AUTH_SECRET` the database was sealed with? One sealed row tells at start, before
+//! any login or refresh fails for reasons nobody can guess. When the secret was rotated, everything
+//! sealed is sealed anew, so that the earlier secret can be dropped at the next start.
 
 use std::path::Path;
 
@@ -39,7 +39,11 @@ impl From<SealError> for Trouble {
 }
 
 /// Checks the secret against the sentinel; sets the sentinel in a new database.
-pub(super) fn check(connection: &mut Connection, sealer: &Sealer, path: &Path) -> Result<(), OpenError> {
+pub(super) fn check(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    path: &Path,
+) -> Result<(), OpenError> {
     check_or_set(connection, sealer).map_err(|trouble| match trouble {
         Trouble::Sqlite(source) => OpenError::from_sqlite(path, source),
         Trouble::Seal(SealError::UnknownKey) => OpenError::WrongSecret { path: path.to_owned() },
@@ -67,19 +71,26 @@ fn check_or_set(connection: &mut Connection, sealer: &Sealer) -> Result<(), Trou
     Ok(())
 }
 
-/// Seals anew what was sealed with an earlier secret, the sentinel last. In a transaction of the caller's.
+/// Seals anew what was sealed with an earlier secret, the sentinel last. In a transaction of the
+/// caller's.
 fn renew(step: &Connection, sealer: &Sealer) -> Result<(), Trouble> {
-    let kept: Option<Vec<u8>> = step.query_row("SELECT value FROM meta WHERE key = ?1", [KEY], |row| row.get(0)).optional()?;
+    let kept: Option<Vec<u8>> = step
+        .query_row("SELECT value FROM meta WHERE key = ?1", [KEY], |row| row.get(0))
+        .optional()?;
     if let Some(ciphertext) = &kept {
         sealer.open(PLACE, ciphertext)?;
     }
-    // A current sentinel does not say that all else is: somebody may have gone on with the earlier secret for a while.
+    // A current sentinel does not say that all else is: somebody may have gone on with the earlier
+    // secret for a while.
     if sealer.has_earlier() || !kept.is_some_and(|ciphertext| sealer.is_current(&ciphertext)) {
         for (table, key, column) in SEALED {
             reseal(step, sealer, table, key, column)?;
         }
         let ciphertext = sealer.seal(PLACE, TEXT)?;
-        step.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", params![KEY, ciphertext])?;
+        step.execute(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+            params![KEY, ciphertext],
+        )?;
     }
     Ok(())
 }
@@ -92,10 +103,19 @@ pub(super) fn renew_open(step: &Connection, sealer: &Sealer) -> Result<(), Failu
     })
 }
 
-fn reseal(connection: &Connection, sealer: &Sealer, table: &str, key: &str, column: &str) -> Result<(), Trouble> {
-    let mut rows = connection.prepare(&format!("SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"))?;
-    let rows = rows.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-    let mut update = connection.prepare(&format!("UPDATE {table} SET {column} = ?2 WHERE {key} = ?1"))?;
+fn reseal(
+    connection: &Connection,
+    sealer: &Sealer,
+    table: &str,
+    key: &str,
+    column: &str,
+) -> Result<(), Trouble> {
+    let mut rows = connection
+        .prepare(&format!("SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"))?;
+    let rows =
+        rows.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    let mut update =
+        connection.prepare(&format!("UPDATE {table} SET {column} = ?2 WHERE {key} = ?1"))?;
     // Collected first: a table is not changed while it is read.
     for (key, ciphertext) in rows.collect::<Result<Vec<_>, _>>()? {
         let place = Place { table, column, key: &key };
@@ -104,7 +124,9 @@ fn reseal(connection: &Connection, sealer: &Sealer, table: &str, key: &str, colu
                 update.execute(params![key, sealer.seal(place, &plaintext)?])?;
             }
             // Lost already; whoever looks it up is told so.
-            Err(error) => tracing::warn!(table, column, %error, "a sealed value cannot be opened and was left as it is"),
+            Err(error) => {
+                tracing::warn!(table, column, %error, "a sealed value cannot be opened and was left as it is");
+            }
         }
     }
     Ok(())

@@ -47,7 +47,8 @@ impl LoginStore for SqliteLoginStore {
     async fn insert_login(&self, user: &User, login: &Login) -> Result<(), StoreError> {
         let user_record = to_json(user)?;
         let user = user.clone();
-        let (id, login_user, expires_at) = (login.id, login.user.as_str().to_owned(), login.expires_at.as_millis());
+        let (id, login_user, expires_at) =
+            (login.id, login.user.as_str().to_owned(), login.expires_at.as_millis());
         let login_record = seal_json(&self.0.sealer, place(&login.id), login)?;
         self.0
             .write_and_tell(move |db| {
@@ -59,7 +60,11 @@ impl LoginStore for SqliteLoginStore {
             .await
     }
 
-    async fn find_login(&self, id: &TokenHash, now: Timestamp) -> Result<Option<(Login, User)>, StoreError> {
+    async fn find_login(
+        &self,
+        id: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<(Login, User)>, StoreError> {
         let id = *id;
         let sealer = Arc::clone(&self.0.sealer);
         self.0
@@ -84,7 +89,12 @@ impl LoginStore for SqliteLoginStore {
             .await
     }
 
-    async fn touch_login(&self, id: &TokenHash, last_seen: Timestamp, expires_at: Timestamp) -> Result<bool, StoreError> {
+    async fn touch_login(
+        &self,
+        id: &TokenHash,
+        last_seen: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
         let id = *id;
         self.0
             .write(move |db| {
@@ -108,14 +118,21 @@ impl LoginStore for SqliteLoginStore {
                     .prepare_cached("DELETE FROM logins WHERE hash = ?1 RETURNING record")?
                     .query_row([key(&id)], |row| row.get(0))
                     .optional()?;
-                Ok(ciphertext.map(|ciphertext| open_json(&sealer, place(&id), &ciphertext)).transpose()?)
+                Ok(ciphertext
+                    .map(|ciphertext| open_json(&sealer, place(&id), &ciphertext))
+                    .transpose()?)
             })
             .await
     }
 
     async fn take_logins(&self, user: &UserId) -> Result<u64, StoreError> {
         let user = user.as_str().to_owned();
-        self.0.write(move |db| Ok(db.prepare_cached("DELETE FROM logins WHERE user_id = ?1")?.execute([user])? as u64)).await
+        self.0
+            .write(move |db| {
+                Ok(db.prepare_cached("DELETE FROM logins WHERE user_id = ?1")?.execute([user])?
+                    as u64)
+            })
+            .await
     }
 
     async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
@@ -128,8 +145,10 @@ impl LoginStore for SqliteLoginStore {
         let id = id.as_str().to_owned();
         self.0
             .read(move |db| {
-                let record: Option<String> =
-                    db.prepare_cached("SELECT record FROM users WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
+                let record: Option<String> = db
+                    .prepare_cached("SELECT record FROM users WHERE id = ?1")?
+                    .query_row([id], |row| row.get(0))
+                    .optional()?;
                 Ok(record.map(|record| from_json("users", &record)).transpose()?)
             })
             .await
@@ -156,7 +175,11 @@ impl LoginStore for SqliteLoginStore {
             .read(move |db| {
                 let mut latest: Option<User> = None;
                 each_user(db, |user| {
-                    if user.provider == provider && latest.as_ref().is_none_or(|latest| latest.signed_in_at < user.signed_in_at) {
+                    if user.provider == provider
+                        && latest
+                            .as_ref()
+                            .is_none_or(|latest| latest.signed_in_at < user.signed_in_at)
+                    {
                         latest = Some(user);
                     }
                 })?;

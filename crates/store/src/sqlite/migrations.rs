@@ -1,5 +1,5 @@
-//! The schema and its history: numbered SQL files in `migrations/`, applied at start in one transaction. `user_version` says how
-//! far a database has come, `application_id` that it is ours.
+//! The schema and its history: numbered SQL files in `migrations/`, applied at start in one
+//! transaction. `user_version` says how far a database has come, `application_id` that it is ours.
 
 use std::path::Path;
 
@@ -26,15 +26,20 @@ const MIGRATIONS: [&str; 9] = [
 #[expect(clippy::cast_possible_wrap, reason = "a handful of migrations")]
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 
-/// Refuses a database of another program or of a newer Portunus. Reads only: a stranger's file stays as it was.
+/// Refuses a database of another program or of a newer Portunus. Reads only: a stranger's file
+/// stays as it was.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::from_sqlite(path, source);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(failed)?;
     if tables > 0 && pragma(connection, "application_id").map_err(failed)? != APPLICATION_ID {
         return Err(OpenError::Foreign { path: path.to_owned() });
     }
     match pragma(connection, "user_version").map_err(failed)? {
-        found if found > KNOWN => Err(OpenError::Newer { path: path.to_owned(), found, known: KNOWN }),
+        found if found > KNOWN => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known: KNOWN })
+        }
         _ => Ok(()),
     }
 }
@@ -42,7 +47,9 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenErro
 /// Refuses a database that [`apply`] would change: for those who only look.
 pub(super) fn check_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     check(connection, path)?;
-    match pragma(connection, "user_version").map_err(|source| OpenError::from_sqlite(path, source))? {
+    match pragma(connection, "user_version")
+        .map_err(|source| OpenError::from_sqlite(path, source))?
+    {
         KNOWN => Ok(()),
         found => Err(OpenError::Older { path: path.to_owned(), found, known: KNOWN }),
     }

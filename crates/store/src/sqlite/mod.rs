@@ -1,5 +1,6 @@
-//! The store of one machine: a file. [`connection`] opens it, [`migrations`] and [`sentinel`] make it ready, [`database`] runs
-//! work on it off the async runtime, and one file for each port says what that work is.
+//! The store of one machine: a file. [`connection`] opens it, [`migrations`] and [`sentinel`] make
+//! it ready, [`database`] runs work on it off the async runtime, and one file for each port says
+//! what that work is.
 
 mod archive;
 mod assertions;
@@ -39,10 +40,11 @@ pub use self::{
 };
 use crate::seal::Sealer;
 
-/// Opens the database at `path`, creating the file (never its directory) if it is missing, and brings its schema up to date.
+/// Opens the database at `path`, creating the file (never its directory) if it is missing, and
+/// brings its schema up to date.
 ///
-/// Does its work on the calling thread and needs no runtime; the stores it gives need one with its timer on. They may be cloned
-/// freely. The file closes when the last of them is dropped.
+/// Does its work on the calling thread and needs no runtime; the stores it gives need one with its
+/// timer on. They may be cloned freely. The file closes when the last of them is dropped.
 pub fn open(path: &Path, sealer: Sealer) -> Result<Stores, OpenError> {
     Ok(bundle(&Arc::new(Database::open(path, sealer)?)))
 }

@@ -1,4 +1,5 @@
-//! Nodes and homes. Two gateways do not share a file, but one that was restarted finds its users' homes as the last one left them.
+//! Nodes and homes. Two gateways do not share a file, but one that was restarted finds its users'
+//! homes as the last one left them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +25,8 @@ fn millis(duration: Duration) -> i64 {
 #[async_trait]
 impl NodeStore for SqliteNodeStore {
     async fn beat(&self, node: &Node, alive_for: Duration) -> Result<(), StoreError> {
-        let (id, url, alive_for) = (node.id.as_str().to_owned(), node.url.clone(), millis(alive_for));
+        let (id, url, alive_for) =
+            (node.id.as_str().to_owned(), node.url.clone(), millis(alive_for));
         self.0
             .write(move |db| {
                 db.prepare_cached(&format!(
@@ -52,16 +54,23 @@ impl NodeStore for SqliteNodeStore {
     async fn list_nodes(&self) -> Result<Vec<Node>, StoreError> {
         self.0
             .read(|db| {
-                let mut rows =
-                    db.prepare_cached(&format!("SELECT id, url FROM nodes WHERE alive_until > {CLOCK} ORDER BY id"))?;
-                let nodes =
-                    rows.query_map([], |row| Ok(Node { id: NodeId::from_text(row.get::<_, String>(0)?), url: row.get(1)? }))?;
+                let mut rows = db.prepare_cached(&format!(
+                    "SELECT id, url FROM nodes WHERE alive_until > {CLOCK} ORDER BY id"
+                ))?;
+                let nodes = rows.query_map([], |row| {
+                    Ok(Node { id: NodeId::from_text(row.get::<_, String>(0)?), url: row.get(1)? })
+                })?;
                 Ok(nodes.collect::<rusqlite::Result<_>>()?)
             })
             .await
     }
 
-    async fn claim_ownership(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError> {
+    async fn claim_ownership(
+        &self,
+        user: &UserId,
+        me: &Node,
+        keep_for: Duration,
+    ) -> Result<Node, StoreError> {
         let (user, me, keep_for) = (user.as_str().to_owned(), me.clone(), millis(keep_for));
         self.0
             .write(move |db| {

@@ -1,4 +1,5 @@
-//! Pinned tools. What an administrator decided about goes only by the administrator's hand: nothing here expires.
+//! Pinned tools. What an administrator decided about goes only by the administrator's hand: nothing
+//! here expires.
 
 use std::sync::Arc;
 
@@ -40,11 +41,17 @@ impl PinStore for SqlitePinStore {
             .await
     }
 
-    async fn pin_tools(&self, server: &ServerName, tools: &[SeenTool], now: Timestamp) -> Result<(), StoreError> {
+    async fn pin_tools(
+        &self,
+        server: &ServerName,
+        tools: &[SeenTool],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let (server, tools) = (server.as_str().to_owned(), tools.to_vec());
         self.0
             .write(move |db| {
-                // One that waits in quarantine without an approved one beside it has lost its pin; so it may be the pin.
+                // One that waits in quarantine without an approved one beside it has lost its pin;
+                // so it may be the pin.
                 let mut statement = db.prepare_cached(
                     "INSERT INTO pins (server, tool, fingerprint, seen_at, approved_at, definition)
                      SELECT :server, :tool, :fingerprint, :now, :now, :definition
@@ -84,7 +91,12 @@ impl PinStore for SqlitePinStore {
             .await
     }
 
-    async fn approve(&self, server: &ServerName, fingerprint: &ToolFingerprint, now: Timestamp) -> Result<bool, StoreError> {
+    async fn approve(
+        &self,
+        server: &ServerName,
+        fingerprint: &ToolFingerprint,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let (server, fingerprint) = (server.as_str().to_owned(), *fingerprint);
         self.0
             .write(move |db| {
@@ -155,7 +167,8 @@ fn record(row: &Row<'_>) -> Result<PinRecord, Failure> {
     let server: String = row.get(0)?;
     let millis = |at: i64| Timestamp::from_millis(at);
     Ok(PinRecord {
-        server: ServerName::parse(&server).map_err(|error| Failure::corrupt(format!("pins.server: {error}")))?,
+        server: ServerName::parse(&server)
+            .map_err(|error| Failure::corrupt(format!("pins.server: {error}")))?,
         tool: row.get(1)?,
         fingerprint: ToolFingerprint::from_bytes(row.get(2)?),
         seen_at: millis(row.get(3)?),

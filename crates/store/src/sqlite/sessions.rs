@@ -26,7 +26,12 @@ pub(super) fn place(id: &TokenHash) -> Place<'_> {
 
 #[async_trait]
 impl SessionStore for SqliteSessionStore {
-    async fn keep_session(&self, id: &TokenHash, session: &SessionRecord, expires_at: Timestamp) -> Result<(), StoreError> {
+    async fn keep_session(
+        &self,
+        id: &TokenHash,
+        session: &SessionRecord,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
         let (id, owner) = (*id, session.user.as_str().to_owned());
         let state = self.0.sealer.seal(place(&id), &session.state).map_err(not_opened)?;
         self.0
@@ -41,14 +46,22 @@ impl SessionStore for SqliteSessionStore {
             .await
     }
 
-    async fn find_session(&self, id: &TokenHash, now: Timestamp) -> Result<Option<SessionRecord>, StoreError> {
+    async fn find_session(
+        &self,
+        id: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
         let id = *id;
         let sealer = Arc::clone(&self.0.sealer);
         self.0
             .read(move |db| {
                 let found: Option<(String, Vec<u8>)> = db
-                    .prepare_cached("SELECT user_id, state FROM sessions WHERE id = ?1 AND expires_at > ?2")?
-                    .query_row(params![key(&id), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .prepare_cached(
+                        "SELECT user_id, state FROM sessions WHERE id = ?1 AND expires_at > ?2",
+                    )?
+                    .query_row(params![key(&id), now.as_millis()], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
                     .optional()?;
                 let Some((owner, state)) = found else { return Ok(None) };
                 let state = sealer.open(place(&id), &state)?.to_vec();
@@ -57,7 +70,12 @@ impl SessionStore for SqliteSessionStore {
             .await
     }
 
-    async fn touch_session(&self, id: &TokenHash, expires_at: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+    async fn touch_session(
+        &self,
+        id: &TokenHash,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let id = *id;
         self.0
             .write(move |db| {
@@ -73,7 +91,9 @@ impl SessionStore for SqliteSessionStore {
         let id = *id;
         self.0
             .write(move |db| {
-                let deleted = db.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute(params![key(&id)])?;
+                let deleted = db
+                    .prepare_cached("DELETE FROM sessions WHERE id = ?1")?
+                    .execute(params![key(&id)])?;
                 Ok(deleted > 0)
             })
             .await

@@ -1,5 +1,6 @@
-//! Tests of what is particular to SQLite; what every store has to do is in [`crate::conformance`]. One file each for damage ([`damage`]), for the database
-//! file and the secret ([`file`]), for faults while running ([`faults`]), and for files of earlier versions ([`upgrade`]).
+//! Tests of what is particular to SQLite; what every store has to do is in [`crate::conformance`].
+//! One file each for damage ([`damage`]), for the database file and the secret ([`file`]), for
+//! faults while running ([`faults`]), and for files of earlier versions ([`upgrade`]).
 
 mod damage;
 mod faults;
@@ -19,7 +20,9 @@ use tempfile::TempDir;
 
 use super::{OpenError, open};
 use crate::{
-    conformance::secrets::{NOW, assert_all_opens, client, fill, grant, login, provider_request, user},
+    conformance::secrets::{
+        NOW, assert_all_opens, client, fill, grant, login, provider_request, user,
+    },
     seal::Sealer,
 };
 

@@ -1,4 +1,5 @@
-//! Rows of grants and tokens: how one is written and read. The atomic steps made of them are in [`super::grants`].
+//! Rows of grants and tokens: how one is written and read. The atomic steps made of them are in
+//! [`super::grants`].
 
 use portunus_core::{
     Timestamp,
@@ -43,11 +44,10 @@ pub(super) fn insert_access(db: &Connection, token: &AccessToken) -> Result<(), 
 
 /// One of before there were families: out of a backup.
 pub(super) fn insert_refresh(db: &Connection, token: &RefreshToken) -> Result<(), Failure> {
-    db.prepare_cached("INSERT INTO refresh_tokens (hash, grant_id, expires_at) VALUES (?1, ?2, ?3)")?.execute(params![
-        key(&token.hash),
-        token.grant.as_str(),
-        token.expires_at.as_millis()
-    ])?;
+    db.prepare_cached(
+        "INSERT INTO refresh_tokens (hash, grant_id, expires_at) VALUES (?1, ?2, ?3)",
+    )?
+    .execute(params![key(&token.hash), token.grant.as_str(), token.expires_at.as_millis()])?;
     prolong(db, token.grant.as_str(), token.expires_at)
 }
 
@@ -70,9 +70,21 @@ pub(super) struct AccessRow {
     pub(super) resource: Option<String>,
 }
 
-pub(super) fn read_access(hash: TokenHash, grant: &Grant, row: AccessRow) -> Result<AccessToken, Failure> {
-    let scopes = ScopeSet::parse(&row.scopes).map_err(|error| Failure::corrupt(format!("access_tokens.scopes: {error}")))?;
-    let resource = row.resource.map(Resource::from_stored).or_else(|| grant.resources.only().cloned());
+pub(super) fn read_access(
+    hash: TokenHash,
+    grant: &Grant,
+    row: AccessRow,
+) -> Result<AccessToken, Failure> {
+    let scopes = ScopeSet::parse(&row.scopes)
+        .map_err(|error| Failure::corrupt(format!("access_tokens.scopes: {error}")))?;
+    let resource =
+        row.resource.map(Resource::from_stored).or_else(|| grant.resources.only().cloned());
     let resource = resource.ok_or_else(|| Failure::corrupt("access_tokens.resource: missing"))?;
-    Ok(AccessToken { hash, grant: grant.id.clone(), resource, scopes, expires_at: Timestamp::from_millis(row.expires_at) })
+    Ok(AccessToken {
+        hash,
+        grant: grant.id.clone(),
+        resource,
+        scopes,
+        expires_at: Timestamp::from_millis(row.expires_at),
+    })
 }

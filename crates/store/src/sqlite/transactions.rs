@@ -1,4 +1,5 @@
-//! Sign-ins in flight. An authorization request at a provider holds a nonce and a PKCE verifier, so its record is sealed.
+//! Sign-ins in flight. An authorization request at a provider holds a nonce and a PKCE verifier, so
+//! its record is sealed.
 
 use std::sync::Arc;
 
@@ -26,19 +27,27 @@ pub(super) fn place(state: &TokenHash) -> Place<'_> {
 #[async_trait]
 impl TransactionStore for SqliteTransactionStore {
     async fn insert_transaction(&self, transaction: &Transaction) -> Result<(), StoreError> {
-        let (id, expires_at) = (transaction.id.as_str().to_owned(), transaction.expires_at.as_millis());
+        let (id, expires_at) =
+            (transaction.id.as_str().to_owned(), transaction.expires_at.as_millis());
         let record = to_json(transaction)?;
         self.0
             .write(move |db| {
-                db.prepare_cached("INSERT INTO transactions (id, expires_at, record) VALUES (?1, ?2, ?3)")?
-                    .execute(params![id, expires_at, record])?;
+                db.prepare_cached(
+                    "INSERT INTO transactions (id, expires_at, record) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![id, expires_at, record])?;
                 Ok(())
             })
             .await
     }
 
-    async fn trim_transactions(&self, begun_from: &AddressTag, most: u64) -> Result<u64, StoreError> {
-        let (begun_from, most) = (begun_from.as_str().to_owned(), i64::try_from(most).unwrap_or(i64::MAX));
+    async fn trim_transactions(
+        &self,
+        begun_from: &AddressTag,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        let (begun_from, most) =
+            (begun_from.as_str().to_owned(), i64::try_from(most).unwrap_or(i64::MAX));
         self.0
             .write(move |db| {
                 // By the order of insertion: a transaction's end moves.
@@ -53,12 +62,18 @@ impl TransactionStore for SqliteTransactionStore {
             .await
     }
 
-    async fn find_transaction(&self, id: &TransactionId, now: Timestamp) -> Result<Option<Transaction>, StoreError> {
+    async fn find_transaction(
+        &self,
+        id: &TransactionId,
+        now: Timestamp,
+    ) -> Result<Option<Transaction>, StoreError> {
         let id = id.as_str().to_owned();
         self.0
             .read(move |db| {
                 let record: Option<String> = db
-                    .prepare_cached("SELECT record FROM transactions WHERE id = ?1 AND expires_at > ?2")?
+                    .prepare_cached(
+                        "SELECT record FROM transactions WHERE id = ?1 AND expires_at > ?2",
+                    )?
                     .query_row(params![id, now.as_millis()], |row| row.get(0))
                     .optional()?;
                 Ok(record.map(|record| from_json("transactions", &record)).transpose()?)
@@ -67,19 +82,26 @@ impl TransactionStore for SqliteTransactionStore {
     }
 
     async fn update_transaction(&self, transaction: &Transaction) -> Result<bool, StoreError> {
-        let (id, expires_at) = (transaction.id.as_str().to_owned(), transaction.expires_at.as_millis());
+        let (id, expires_at) =
+            (transaction.id.as_str().to_owned(), transaction.expires_at.as_millis());
         let record = to_json(transaction)?;
         self.0
             .write(move |db| {
                 let updated = db
-                    .prepare_cached("UPDATE transactions SET expires_at = ?2, record = ?3 WHERE id = ?1")?
+                    .prepare_cached(
+                        "UPDATE transactions SET expires_at = ?2, record = ?3 WHERE id = ?1",
+                    )?
                     .execute(params![id, expires_at, record])?;
                 Ok(updated > 0)
             })
             .await
     }
 
-    async fn take_transaction(&self, id: &TransactionId, now: Timestamp) -> Result<Option<Transaction>, StoreError> {
+    async fn take_transaction(
+        &self,
+        id: &TransactionId,
+        now: Timestamp,
+    ) -> Result<Option<Transaction>, StoreError> {
         let id = id.as_str().to_owned();
         self.0
             .write(move |db| {
@@ -92,22 +114,28 @@ impl TransactionStore for SqliteTransactionStore {
             .await
     }
 
-    async fn insert_provider_request(&self, provider_request: &ProviderRequest) -> Result<(), StoreError> {
+    async fn insert_provider_request(
+        &self,
+        provider_request: &ProviderRequest,
+    ) -> Result<(), StoreError> {
         let (state, expires_at) = (provider_request.state, provider_request.expires_at.as_millis());
         let record = seal_json(&self.0.sealer, place(&provider_request.state), provider_request)?;
         self.0
             .write(move |db| {
-                db.prepare_cached("INSERT INTO legs (state, expires_at, record) VALUES (?1, ?2, ?3)")?.execute(params![
-                    key(&state),
-                    expires_at,
-                    record
-                ])?;
+                db.prepare_cached(
+                    "INSERT INTO legs (state, expires_at, record) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![key(&state), expires_at, record])?;
                 Ok(())
             })
             .await
     }
 
-    async fn find_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError> {
+    async fn find_provider_request(
+        &self,
+        state: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<ProviderRequest>, StoreError> {
         let state = *state;
         let sealer = Arc::clone(&self.0.sealer);
         self.0
@@ -116,21 +144,31 @@ impl TransactionStore for SqliteTransactionStore {
                     .prepare_cached("SELECT record FROM legs WHERE state = ?1 AND expires_at > ?2")?
                     .query_row(params![key(&state), now.as_millis()], |row| row.get(0))
                     .optional()?;
-                Ok(ciphertext.map(|ciphertext| open_json(&sealer, place(&state), &ciphertext)).transpose()?)
+                Ok(ciphertext
+                    .map(|ciphertext| open_json(&sealer, place(&state), &ciphertext))
+                    .transpose()?)
             })
             .await
     }
 
-    async fn take_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError> {
+    async fn take_provider_request(
+        &self,
+        state: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<ProviderRequest>, StoreError> {
         let state = *state;
         let sealer = Arc::clone(&self.0.sealer);
         self.0
             .write(move |db| {
                 let ciphertext: Option<Vec<u8>> = db
-                    .prepare_cached("DELETE FROM legs WHERE state = ?1 AND expires_at > ?2 RETURNING record")?
+                    .prepare_cached(
+                        "DELETE FROM legs WHERE state = ?1 AND expires_at > ?2 RETURNING record",
+                    )?
                     .query_row(params![key(&state), now.as_millis()], |row| row.get(0))
                     .optional()?;
-                Ok(ciphertext.map(|ciphertext| open_json(&sealer, place(&state), &ciphertext)).transpose()?)
+                Ok(ciphertext
+                    .map(|ciphertext| open_json(&sealer, place(&state), &ciphertext))
+                    .transpose()?)
             })
             .await
     }

@@ -14,7 +14,8 @@ use super::{database::Database, key_check};
 /// Rows deleted in one job, so that a long purge lets others write in between.
 const CHUNK: usize = 500;
 
-/// What is deleted: table, primary key, condition on `?1`. Grants come after their tokens, which refer to them.
+/// What is deleted: table, primary key, condition on `?1`. Grants come after their tokens, which
+/// refer to them.
 const EXPIRED: [(&str, &str, &str); 11] = [
     ("legs", "state", "expires_at <= ?1"),
     ("transactions", "id", "expires_at <= ?1"),
@@ -28,14 +29,16 @@ const EXPIRED: [(&str, &str, &str); 11] = [
     ("tasks", "id", "expires_at <= ?1"),
     ("grants", "id", "tokens_until <= ?1"),
 ];
-const UNUSED_CLIENTS: (&str, &str, &str) = ("clients", "id", "last_used_at IS NULL AND created_at < ?1");
+const UNUSED_CLIENTS: (&str, &str, &str) =
+    ("clients", "id", "last_used_at IS NULL AND created_at < ?1");
 
 pub(super) struct SqliteUpkeep(pub(super) Arc<Database>);
 
 #[async_trait]
 impl Upkeep for SqliteUpkeep {
     async fn ping(&self) -> Result<(), StoreError> {
-        // A real write, flushed to the disk: a full or read-only disk is seen here before a token is lost to it.
+        // A real write, flushed to the disk: a full or read-only disk is seen here before a token
+        // is lost to it.
         self.0
             .write(|db| {
                 db.prepare_cached(
@@ -48,7 +51,8 @@ impl Upkeep for SqliteUpkeep {
             .await?;
         self.0
             .read(|db| {
-                db.prepare_cached("SELECT value FROM meta WHERE key = 'ping'")?.query_row([], |_| Ok(()))?;
+                db.prepare_cached("SELECT value FROM meta WHERE key = 'ping'")?
+                    .query_row([], |_| Ok(()))?;
                 Ok(())
             })
             .await
@@ -69,7 +73,11 @@ impl Upkeep for SqliteUpkeep {
 }
 
 impl SqliteUpkeep {
-    async fn delete(&self, (table, key, condition): (&str, &str, &str), time: Timestamp) -> Result<u64, StoreError> {
+    async fn delete(
+        &self,
+        (table, key, condition): (&str, &str, &str),
+        time: Timestamp,
+    ) -> Result<u64, StoreError> {
         let sql: Arc<str> =
             format!("DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {CHUNK})").into();
         self.in_chunks(sql, time).await
@@ -80,7 +88,10 @@ impl SqliteUpkeep {
         let mut total = 0;
         loop {
             let sql = Arc::clone(&sql);
-            let changed = self.0.write(move |db| Ok(db.prepare_cached(&sql)?.execute(params![time.as_millis()])?)).await?;
+            let changed = self
+                .0
+                .write(move |db| Ok(db.prepare_cached(&sql)?.execute(params![time.as_millis()])?))
+                .await?;
             total += changed as u64;
             if changed < CHUNK {
                 return Ok(total);

@@ -1,4 +1,5 @@
-//! Where the tests over Redis keep things; the servers themselves are [`portunus_testkit::redis`]'s.
+//! Where the tests over Redis keep things; the servers themselves are
+//! [`portunus_testkit::redis`]'s.
 
 #![expect(clippy::unwrap_used, reason = "for tests")]
 #![allow(dead_code, reason = "each suite uses its part, and one of them all of it")]
@@ -32,7 +33,10 @@ impl Place {
     }
 
     pub(crate) fn options(&self) -> RedisOptions {
-        RedisOptions { prefix: self.prefix.clone(), ..RedisOptions::new(RedisAddress::parse(&self.address).unwrap()) }
+        RedisOptions {
+            prefix: self.prefix.clone(),
+            ..RedisOptions::new(RedisAddress::parse(&self.address).unwrap())
+        }
     }
 
     pub(crate) async fn open(&self) -> Stores {

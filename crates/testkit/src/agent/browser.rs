@@ -1,4 +1,5 @@
-//! The browser itself: it keeps cookies, follows redirects, and gives pages, whose links and forms lead on.
+//! The browser itself: it keeps cookies, follows redirects, and gives pages, whose links and forms
+//! lead on.
 
 use std::{
     collections::HashMap,
@@ -66,8 +67,8 @@ impl Agent {
         Self::with_doors([])
     }
 
-    /// A browser for which each of the origins, such as `https://gw.example`, is at the address given, in plain HTTP: as if a proxy
-    /// that ends TLS stood in front.
+    /// A browser for which each of the origins, such as `https://gw.example`, is at the address
+    /// given, in plain HTTP: as if a proxy that ends TLS stood in front.
     ///
     /// # Panics
     /// If no HTTP client can be made.
@@ -75,23 +76,32 @@ impl Agent {
         Self::at_address(None, doors)
     }
 
-    /// The same, its connections made from this address of the machine's own: another machine, as far as a server can tell.
+    /// The same, its connections made from this address of the machine's own: another machine, as
+    /// far as a server can tell.
     ///
     /// # Panics
     /// If no HTTP client can be made.
-    pub fn at_address<const N: usize>(address: Option<IpAddr>, doors: [(&str, SocketAddr); N]) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "test-only: what the browser is made of is the browser's own business")]
+    pub fn at_address<const N: usize>(
+        address: Option<IpAddr>,
+        doors: [(&str, SocketAddr); N],
+    ) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "test-only: what the browser is made of is the browser's own business"
+        )]
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .local_address(address)
-            // No TLS is spoken here; reading the machine's certificates takes longer than many a test.
+            // No TLS is spoken here; reading the machine's certificates takes longer than many a
+            // test.
             .tls_certs_only([])
             .timeout(Duration::from_secs(60))
             .resolve("localhost", SocketAddr::from(([127, 0, 0, 1], 0)))
             .build()
             .expect("an HTTP client");
-        let doors = doors.into_iter().map(|(origin, address)| (origin.to_owned(), address)).collect();
+        let doors =
+            doors.into_iter().map(|(origin, address)| (origin.to_owned(), address)).collect();
         Self { inner: Arc::new(Inner { http, doors, state: Mutex::default() }) }
     }
 
@@ -146,9 +156,10 @@ impl Agent {
     fn is_client(&self, url: &Url) -> bool {
         let text = url.as_str();
         let stops = &self.state().stops;
-        stops
-            .iter()
-            .any(|stop| text.strip_prefix(stop.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '&'])))
+        stops.iter().any(|stop| {
+            text.strip_prefix(stop.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '&']))
+        })
     }
 
     /// Sends one request, with this browser's cookies, and goes no further.
@@ -159,7 +170,8 @@ impl Agent {
         self.try_send(request).await.unwrap_or_else(|none| panic!("{none}"))
     }
 
-    /// The same where an answer may fail to come. Whether the request was carried out is unknown then.
+    /// The same where an answer may fail to come. Whether the request was carried out is unknown
+    /// then.
     ///
     /// # Errors
     /// If no whole answer came.
@@ -168,7 +180,9 @@ impl Agent {
     /// If the request cannot be sent as it is.
     pub async fn try_send(&self, request: Request) -> Result<Page, NoAnswer> {
         let Request { method, url, mut headers, body, cookies, cross_site } = request;
-        if cookies && let Some(value) = self.state().jar.header(&url, cross_site && method != Method::GET) {
+        if cookies
+            && let Some(value) = self.state().jar.header(&url, cross_site && method != Method::GET)
+        {
             headers.append(header::COOKIE, value.parse().expect("cookies fit into a header"));
         }
         let mut target = url.clone();
@@ -176,7 +190,10 @@ impl Agent {
         if let Some(address) = self.inner.doors.get(&origin) {
             let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
             headers.entry(header::HOST).or_insert(authority.parse().expect("a host"));
-            let at = format!("http://{address}{}", &url[url::Position::BeforePath..url::Position::AfterQuery]);
+            let at = format!(
+                "http://{address}{}",
+                &url[url::Position::BeforePath..url::Position::AfterQuery]
+            );
             target = Url::parse(&at).expect("an address is a URL");
         }
         let sent = self.inner.http.request(method, target).headers(headers).body(body).send().await;
@@ -185,17 +202,30 @@ impl Agent {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = answer.bytes().await.map_err(none)?;
         self.remember(&url, &headers);
-        Ok(Page { agent: self.clone(), url, status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Page {
+            agent: self.clone(),
+            url,
+            status,
+            headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
     }
 
     fn remember(&self, url: &Url, headers: &HeaderMap) {
         let mut state = self.state();
-        for value in headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
+        for value in
+            headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok())
+        {
             state.jar.take(url, value);
-            let secret = value.split(';').next().and_then(|pair| pair.split_once('=')).map(|(_, secret)| secret.to_owned());
+            let secret = value
+                .split(';')
+                .next()
+                .and_then(|pair| pair.split_once('='))
+                .map(|(_, secret)| secret.to_owned());
             state.secrets.extend(secret);
         }
-        let location = headers.get(header::LOCATION).and_then(|value| url.join(value.to_str().ok()?).ok());
+        let location =
+            headers.get(header::LOCATION).and_then(|value| url.join(value.to_str().ok()?).ok());
         for (name, value) in location.iter().flat_map(Url::query_pairs) {
             if matches!(&*name, "code" | "nonce" | "id_token_hint") {
                 state.secrets.push(value.into_owned());
@@ -208,7 +238,8 @@ impl Agent {
         self.state().secrets.push(secret.to_owned());
     }
 
-    /// Everything that passed through this browser and must never turn up in a log: cookies, codes, tokens.
+    /// Everything that passed through this browser and must never turn up in a log: cookies, codes,
+    /// tokens.
     pub fn secrets(&self) -> Vec<String> {
         self.state().secrets.clone()
     }
@@ -265,7 +296,8 @@ impl Page {
     /// # Panics
     /// If the body is no JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// The same, once the status was checked.
@@ -338,7 +370,10 @@ pub struct Form {
 
 impl Form {
     /// What the form would send, with `values` in place of its own.
-    pub fn fields<'a>(&self, values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    pub fn fields<'a>(
+        &self,
+        values: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Vec<(String, String)> {
         let mut fields = self.tag.inputs.clone();
         for (name, value) in values {
             fields.retain(|(key, _)| key != name);
@@ -374,7 +409,10 @@ impl Form {
     }
 
     /// Fills in `values`, sends the form, and follows where it leads.
-    pub async fn submit<'a>(&self, values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Landing {
+    pub async fn submit<'a>(
+        &self,
+        values: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Landing {
         self.page.agent.visit(self.request(values)).await
     }
 }
@@ -420,7 +458,11 @@ impl Returned {
     /// # Panics
     /// If it came twice.
     pub fn find(&self, name: &str) -> Option<String> {
-        let mut found = self.url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let mut found = self
+            .url
+            .query_pairs()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned());
         let first = found.next();
         assert!(found.next().is_none(), "{name} came twice: {}", self.url);
         first

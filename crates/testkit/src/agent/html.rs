@@ -1,4 +1,5 @@
-//! HTML as far as a sign-in needs it: forms, buttons, links, text. Enough for our own pages and the fake Okta's; no browser.
+//! HTML as far as a sign-in needs it: forms, buttons, links, text. Enough for our own pages and the
+//! fake Okta's; no browser.
 
 /// An opening or (`/form`) closing tag and where it ends.
 struct Tag {
@@ -30,7 +31,9 @@ pub(super) fn forms(html: &str) -> Vec<FormTag> {
     let mut forms: Vec<FormTag> = Vec::new();
     let mut open = false;
     for tag in tags(html) {
-        let pair = || Some((tag.find("name")?.to_owned(), tag.find("value").unwrap_or_default().to_owned()));
+        let pair = || {
+            Some((tag.find("name")?.to_owned(), tag.find("value").unwrap_or_default().to_owned()))
+        };
         match (tag.name.as_str(), forms.last_mut().filter(|_| open)) {
             ("form", _) => {
                 let attribute = |name| tag.find(name).unwrap_or_default().to_owned();
@@ -65,7 +68,8 @@ pub(super) fn text(html: &str) -> String {
     let mut from = 0;
     for tag in tags(html) {
         out.push_str(&html[from..tag.start]);
-        let is_inline = matches!(tag.name.trim_start_matches('/'), "bdi" | "code" | "strong" | "span" | "a");
+        let is_inline =
+            matches!(tag.name.trim_start_matches('/'), "bdi" | "code" | "strong" | "span" | "a");
         if !is_inline {
             out.push(' ');
         }
@@ -85,7 +89,8 @@ fn tags(html: &str) -> Vec<Tag> {
             continue;
         };
         let inside = html[start + 1..end - 1].trim_end_matches('/');
-        let (name, rest) = inside.split_at(inside.find(char::is_whitespace).unwrap_or(inside.len()));
+        let (name, rest) =
+            inside.split_at(inside.find(char::is_whitespace).unwrap_or(inside.len()));
         tags.push(Tag { name: name.to_lowercase(), attributes: attributes(rest), start, end });
         at = end;
     }
@@ -121,7 +126,9 @@ fn attributes(mut rest: &str) -> Vec<(String, String)> {
         if let Some(after) = rest.strip_prefix('=') {
             let after = after.trim_start();
             (value, rest) = match after.chars().next() {
-                Some(quote @ ('"' | '\'')) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
+                Some(quote @ ('"' | '\'')) => {
+                    after[1..].split_once(quote).unwrap_or((&after[1..], ""))
+                }
                 _ => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
             };
         }
@@ -137,7 +144,9 @@ fn unescape(text: &str) -> String {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let reference = rest[1..].split_once(';').filter(|(name, _)| name.len() <= 8);
-        if let Some((c, after)) = reference.and_then(|(name, after)| Some((character(name)?, after))) {
+        if let Some((c, after)) =
+            reference.and_then(|(name, after)| Some((character(name)?, after)))
+        {
             out.push(c);
             rest = after;
         } else {
@@ -176,7 +185,9 @@ mod tests {
         let html = r#"<p>x < y</p><form class="a > b" method='POST' action="/go?a=1&amp;b=2">
             <input type="hidden" name="csrf" value="&#34;&lt;"><input name=who><input type=submit>
             <button name="decision" value="allow">Allow</button><button>Other</button></form><input name="outside">"#;
-        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let pairs = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
         let expected = FormTag {
             action: "/go?a=1&b=2".to_owned(),
             method: "post".to_owned(),

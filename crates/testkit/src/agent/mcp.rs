@@ -42,7 +42,10 @@ impl McpClient {
         answer.header("mcp-session-id").clone_into(&mut client.session);
         client.server = response(&answer)["result"].clone();
         assert!(client.server.is_object(), "{answer:?}");
-        client.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await.expect(202);
+        client
+            .post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await
+            .expect(202);
         client
     }
 
@@ -69,7 +72,10 @@ impl McpClient {
     /// If there is none.
     pub async fn request(&self, method: &str, params: Value) -> Value {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let answer = self.post(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})).await.expect(200);
+        let answer = self
+            .post(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
+            .await
+            .expect(200);
         let message = response(&answer);
         assert_eq!(message["id"], id, "{answer:?}");
         message
@@ -81,8 +87,10 @@ impl McpClient {
     /// If they cannot be listed.
     pub async fn tools(&self) -> Vec<String> {
         let message = self.request("tools/list", json!({})).await;
-        let tools = message["result"]["tools"].as_array().unwrap_or_else(|| panic!("no tools: {message}"));
-        let mut names: Vec<_> = tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
+        let tools =
+            message["result"]["tools"].as_array().unwrap_or_else(|| panic!("no tools: {message}"));
+        let mut names: Vec<_> =
+            tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
         names.sort();
         names
     }
@@ -109,5 +117,6 @@ fn response(answer: &Page) -> Value {
         return answer.json();
     }
     let data = answer.body.lines().filter_map(|line| line.strip_prefix("data: ")).next_back();
-    data.and_then(|data| serde_json::from_str(data).ok()).unwrap_or_else(|| panic!("no response: {answer:?}"))
+    data.and_then(|data| serde_json::from_str(data).ok())
+        .unwrap_or_else(|| panic!("no response: {answer:?}"))
 }

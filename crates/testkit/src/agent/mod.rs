@@ -1,6 +1,6 @@
-//! A browser without a screen: [`Agent`] keeps cookies, follows redirects, reads forms. Beside it an MCP client's half of OAuth
-//! ([`OAuthClient`]) and of MCP ([`McpClient`]), and [`raw`] for bytes that no library would send. Everything panics with what it
-//! saw: a test should stop there.
+//! A browser without a screen: [`Agent`] keeps cookies, follows redirects, reads forms. Beside it
+//! an MCP client's half of OAuth ([`OAuthClient`]) and of MCP ([`McpClient`]), and [`raw`] for
+//! bytes that no library would send. Everything panics with what it saw: a test should stop there.
 
 mod browser;
 mod cookies;

@@ -1,4 +1,5 @@
-//! An MCP client's half of OAuth, as its specification describes it: 401, metadata, registration, authorization with PKCE, tokens.
+//! An MCP client's half of OAuth, as its specification describes it: 401, metadata, registration,
+//! authorization with PKCE, tokens.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,19 +32,28 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Asks `mcp_url` without a token and follows the challenge: protected resource metadata, authorization server metadata.
+    /// Asks `mcp_url` without a token and follows the challenge: protected resource metadata,
+    /// authorization server metadata.
     ///
     /// # Panics
     /// If a step fails.
     pub async fn of(agent: &Agent, mcp_url: &str) -> Self {
         let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}});
-        let refused = agent.send(Request::json(mcp_url, &initialize).without_cookies()).await.expect(401);
+        let refused =
+            agent.send(Request::json(mcp_url, &initialize).without_cookies()).await.expect(401);
         let challenge = refused.header("www-authenticate").to_owned();
-        let metadata = parameter(&challenge, "resource_metadata").expect("the challenge has resource_metadata");
-        let resource = agent.send(Request::get(&metadata).without_cookies()).await.expect(200).json();
-        let issuer = resource["authorization_servers"][0].as_str().expect("an authorization server").to_owned();
-        let well_known = format!("{}/.well-known/oauth-authorization-server", issuer.trim_end_matches('/'));
-        let server = agent.send(Request::get(&well_known).without_cookies()).await.expect(200).json();
+        let metadata = parameter(&challenge, "resource_metadata")
+            .expect("the challenge has resource_metadata");
+        let resource =
+            agent.send(Request::get(&metadata).without_cookies()).await.expect(200).json();
+        let issuer = resource["authorization_servers"][0]
+            .as_str()
+            .expect("an authorization server")
+            .to_owned();
+        let well_known =
+            format!("{}/.well-known/oauth-authorization-server", issuer.trim_end_matches('/'));
+        let server =
+            agent.send(Request::get(&well_known).without_cookies()).await.expect(200).json();
         assert_eq!(server["issuer"], issuer, "RFC 8414 section 3.3");
         Self { challenge, resource, server }
     }
@@ -95,7 +105,8 @@ impl OAuthClient {
                 metadata[name] = value;
             }
         }
-        let request = Request::json(discovery.endpoint("registration_endpoint"), &metadata).without_cookies();
+        let request =
+            Request::json(discovery.endpoint("registration_endpoint"), &metadata).without_cookies();
         let registered = agent.send(request).await.expect(201).json();
         let text = |name: &str| registered[name].as_str().map(str::to_owned);
         let secret = text("client_secret");
@@ -107,7 +118,10 @@ impl OAuthClient {
             id: text("client_id").expect("a client id"),
             secret,
             auth_method: text("token_endpoint_auth_method").expect("an authentication method"),
-            redirect_uri: registered["redirect_uris"][0].as_str().expect("a redirect URI").to_owned(),
+            redirect_uri: registered["redirect_uris"][0]
+                .as_str()
+                .expect("a redirect URI")
+                .to_owned(),
             discovery,
             registration: registered,
         }
@@ -117,7 +131,8 @@ impl OAuthClient {
     pub fn authorization(&self) -> Authorization {
         let verifier = self.verifier();
         let state = format!("state-{}", next());
-        let challenge = CodeChallenge::of(&portunus_core::secret::SecretText::new(verifier.clone()));
+        let challenge =
+            CodeChallenge::of(&portunus_core::secret::SecretText::new(verifier.clone()));
         let resource = self.discovery.resource["resource"].as_str().unwrap_or_default();
         let params = [
             ("response_type", "code"),
@@ -129,7 +144,12 @@ impl OAuthClient {
             ("resource", resource),
         ];
         let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Authorization { endpoint: self.discovery.endpoint("authorization_endpoint").to_owned(), params, verifier, state }
+        Authorization {
+            endpoint: self.discovery.endpoint("authorization_endpoint").to_owned(),
+            params,
+            verifier,
+            state,
+        }
     }
 
     fn verifier(&self) -> String {
@@ -138,10 +158,13 @@ impl OAuthClient {
         verifier
     }
 
-    /// Takes the browser through an authorization: allows what it is asked to allow, and comes back with the answer.
+    /// Takes the browser through an authorization: allows what it is asked to allow, and comes back
+    /// with the answer.
     pub async fn authorize(&self, browser: &Agent, authorization: &Authorization) -> Returned {
         match self.begin(browser, authorization).await {
-            Landing::Page(page) => page.form("/auth/consent").submit([("decision", "allow")]).await.returned(),
+            Landing::Page(page) => {
+                page.form("/auth/consent").submit([("decision", "allow")]).await.returned()
+            }
             Landing::Client(returned) => returned,
         }
     }
@@ -178,16 +201,24 @@ impl OAuthClient {
 
     /// Exchanges a refresh token; the answer may be an error.
     pub async fn refresh(&self, refresh_token: &str) -> Page {
-        self.token_request([("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+        self.token_request([("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+            .await
     }
 
     /// Sends `fields` to the token endpoint, with this client's credentials.
-    pub async fn token_request<'a>(&self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Page {
+    pub async fn token_request<'a>(
+        &self,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Page {
         self.send("token_endpoint", fields).await
     }
 
     /// Sends `fields` to an endpoint that metadata calls so, with this client's credentials.
-    pub async fn send<'a>(&self, endpoint: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Page {
+    pub async fn send<'a>(
+        &self,
+        endpoint: &str,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Page {
         let mut fields: Vec<_> = fields.into_iter().collect();
         let secret = self.secret.as_deref().unwrap_or_default();
         if self.auth_method != "client_secret_basic" {
@@ -196,14 +227,19 @@ impl OAuthClient {
         if self.auth_method == "client_secret_post" {
             fields.push(("client_secret", secret));
         }
-        let mut request = Request::form(Method::POST, self.discovery.endpoint(endpoint), fields).without_cookies();
+        let mut request = Request::form(Method::POST, self.discovery.endpoint(endpoint), fields)
+            .without_cookies();
         if self.auth_method == "client_secret_basic" {
-            request = request.header("authorization", &format!("Basic {}", STANDARD.encode(format!("{}:{secret}", self.id))));
+            request = request.header(
+                "authorization",
+                &format!("Basic {}", STANDARD.encode(format!("{}:{secret}", self.id))),
+            );
         }
         let answer = self.agent.send(request).await;
         for name in ["access_token", "refresh_token"] {
-            if let Some(token) =
-                serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| body[name].as_str().map(str::to_owned))
+            if let Some(token) = serde_json::from_str::<Value>(&answer.body)
+                .ok()
+                .and_then(|body| body[name].as_str().map(str::to_owned))
             {
                 self.agent.keep_secret(&token);
             }
@@ -283,7 +319,12 @@ impl Authorization {
     #[track_caller]
     pub fn check(&self, returned: &Returned, discovery: &Discovery) {
         assert_eq!(returned.find("state").as_deref(), self.find("state"), "{}", returned.url);
-        assert_eq!(returned.find("iss").as_deref(), discovery.server["issuer"].as_str(), "{}", returned.url);
+        assert_eq!(
+            returned.find("iss").as_deref(),
+            discovery.server["issuer"].as_str(),
+            "{}",
+            returned.url
+        );
     }
 }
 

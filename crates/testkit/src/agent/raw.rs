@@ -1,4 +1,5 @@
-//! Requests that no HTTP library would send: bytes as they are, for what a front server and we might read differently.
+//! Requests that no HTTP library would send: bytes as they are, for what a front server and we
+//! might read differently.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,7 +20,10 @@ pub struct RawAnswer {
 impl RawAnswer {
     /// The status of each answer on the connection.
     pub fn statuses(&self) -> Vec<u16> {
-        let lines = self.text.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 ")));
+        let lines = self
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix("HTTP/1.1 ").or(line.strip_prefix("HTTP/1.0 ")));
         lines.filter_map(|line| line.get(..3)?.parse().ok()).collect()
     }
 

@@ -20,7 +20,14 @@ impl Request {
     /// If `url` is none.
     pub fn new(method: Method, url: &str) -> Self {
         let url = Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-        Self { method, url, headers: HeaderMap::new(), body: Vec::new(), cookies: true, cross_site: false }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+            cookies: true,
+            cross_site: false,
+        }
     }
 
     pub fn get(url: &str) -> Self {
@@ -32,9 +39,15 @@ impl Request {
     }
 
     /// A form's fields.
-    pub fn form<K: AsRef<str>, V: AsRef<str>>(method: Method, url: &str, fields: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn form<K: AsRef<str>, V: AsRef<str>>(
+        method: Method,
+        url: &str,
+        fields: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        Self::new(method, url).header("content-type", "application/x-www-form-urlencoded").body(body)
+        Self::new(method, url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
     }
 
     /// A JSON document.
@@ -79,7 +92,8 @@ impl Request {
         self.header("origin", origin)
     }
 
-    /// Sends it from a page of the same site that hides its origin, as one with `Referrer-Policy: no-referrer` does.
+    /// Sends it from a page of the same site that hides its origin, as one with `Referrer-Policy:
+    /// no-referrer` does.
     #[must_use]
     pub fn hiding_origin(mut self) -> Self {
         self.headers.remove(header::ORIGIN);

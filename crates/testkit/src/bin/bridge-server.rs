@@ -1,5 +1,6 @@
-//! A child whose standard streams are the two ends of a TCP connection: `bridge-server PORT` joins them with the test that listens on that port
-//! of the loopback. So a test that starts it as a stdio server writes and reads every byte itself.
+//! A child whose standard streams are the two ends of a TCP connection: `bridge-server PORT` joins
+//! them with the test that listens on that port of the loopback. So a test that starts it as a
+//! stdio server writes and reads every byte itself.
 
 use std::{
     io::{Read, Write, stdin, stdout},
@@ -21,7 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Not `std::io::copy`: that has the kernel move the bytes, which locks the pipe for as long as none come, and its other end hangs.
+/// Not `std::io::copy`: that has the kernel move the bytes, which locks the pipe for as long as
+/// none come, and its other end hangs.
 fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     let mut buffer = [0; 8192];
     // bounded: ends with what it reads from.

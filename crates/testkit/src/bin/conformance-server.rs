@@ -4,14 +4,16 @@
 //! conformance-server --era legacy|modern|both --transport stdio|http [--port N]
 //! ```
 //!
-//! Over HTTP it prints `listening http://127.0.0.1:N/mcp` once it is ready; port 0, the default, is any. It ends on Ctrl-C.
-//! What it offers, and what rmcp cannot serve, is told in `portunus_testkit::mcp_servers::conformance`.
+//! Over HTTP it prints `listening http://127.0.0.1:N/mcp` once it is ready; port 0, the default, is
+//! any. It ends on Ctrl-C. What it offers, and what rmcp cannot serve, is told in
+//! `portunus_testkit::mcp_servers::conformance`.
 
 use std::{error::Error, process::ExitCode};
 
 use portunus_testkit::mcp_servers::conformance::{ConformanceServer, Era, serve_stdio};
 
-const USAGE: &str = "usage: conformance-server --era legacy|modern|both --transport stdio|http [--port N]";
+const USAGE: &str =
+    "usage: conformance-server --era legacy|modern|both --transport stdio|http [--port N]";
 
 enum Transport {
     Stdio,

@@ -1,5 +1,6 @@
-//! A server that knows the legacy era alone and does as little as one can, for the speed readings in `tests/load`: what the gateway costs
-//! must not drown in what its server costs. `echo-server --port N`, on loopback, or `echo-server --stdio`. Servers that can do something are
+//! A server that knows the legacy era alone and does as little as one can, for the speed readings
+//! in `tests/load`: what the gateway costs must not drown in what its server costs. `echo-server
+//! --port N`, on loopback, or `echo-server --stdio`. Servers that can do something are
 //! `fixture-server` and `conformance-server`, next door.
 
 use std::{
@@ -58,7 +59,11 @@ async fn stdio() -> std::io::Result<()> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut out = tokio::io::stdout();
     while let Some(line) = lines.next_line().await? {
-        let Some((_, answer)) = serde_json::from_str(&line).ok().and_then(|message| answer(&message)) else { continue };
+        let Some((_, answer)) =
+            serde_json::from_str(&line).ok().and_then(|message| answer(&message))
+        else {
+            continue;
+        };
         out.write_all(format!("{answer}\n").as_bytes()).await?;
         out.flush().await?;
     }
@@ -74,9 +79,14 @@ async fn http(port: u16) -> std::io::Result<()> {
 }
 
 async fn post(State(sessions): State<Arc<AtomicU64>>, body: Bytes) -> Response {
-    let Ok(message) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST.into_response() };
-    let Some((begins, answer)) = answer(&message) else { return StatusCode::ACCEPTED.into_response() };
-    let mut response = ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response();
+    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let Some((begins, answer)) = answer(&message) else {
+        return StatusCode::ACCEPTED.into_response();
+    };
+    let mut response =
+        ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response();
     if begins {
         let number = sessions.fetch_add(1, Ordering::Relaxed);
         response.headers_mut().insert(SESSION, HeaderValue::from(number));
@@ -91,7 +101,9 @@ fn answer(message: &Value) -> Option<(bool, Value)> {
     let answer = match result(method, &message["params"]) {
         Some(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
         // `server/discover` among them: that is how the gateway learns our era.
-        None => json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "Method not found"}}),
+        None => {
+            json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "Method not found"}})
+        }
     };
     Some((method == "initialize", answer))
 }

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! era-client --url URL [--token TOKEN] --era legacy|modern
-//!            --script list|call|elicit|visit|visit-to-the-end|prompt|ask-in-vain|sample|roots|progress|cancel|subscribe|list-change|log
-//!            [--tool NAME] [--arguments JSON] [--uri URI] [--level LEVEL] [--unheard JSON] [--next NAME]
+//!            --script list|call|elicit|visit|visit-to-the-end|prompt|ask-in-vain|sample|roots|
+//!                     progress|cancel|subscribe|list-change|log
+//!            [--tool NAME] [--arguments JSON] [--uri URI] [--level LEVEL] [--unheard JSON]
+//!            [--next NAME]
 //! ```
 //!
-//! Goes through the exercise at a server that speaks Streamable HTTP and prints one line of JSON: what it saw, or what went wrong.
-//! Exit codes: 0 it went well, 1 it did not, 2 bad usage. The exercises are in `portunus_testkit::era_client`.
+//! Goes through the exercise at a server that speaks Streamable HTTP and prints one line of JSON:
+//! what it saw, or what went wrong. Exit codes: 0 it went well, 1 it did not, 2 bad usage. The
+//! exercises are in `portunus_testkit::era_client`.
 
 use std::{error::Error, process::ExitCode};
 
@@ -38,7 +41,11 @@ async fn main() -> ExitCode {
     let outcome = exercise_at(&url, token.as_deref(), era, &exercise).await;
     let mut line = json!({"script": exercise.script.to_string(), "era": era.to_string(), "ok": outcome.is_ok()});
     match &outcome {
-        Ok(seen) => seen.as_object().into_iter().flatten().for_each(|(key, value)| line[key.as_str()] = value.clone()),
+        Ok(seen) => seen
+            .as_object()
+            .into_iter()
+            .flatten()
+            .for_each(|(key, value)| line[key.as_str()] = value.clone()),
         Err(error) => line["error"] = json!(described(error.as_ref())),
     }
     println!("{line}");
@@ -67,7 +74,12 @@ fn parse(arguments: &[String]) -> Result<Arguments, Box<dyn Error>> {
         }
     }
     exercise.script = script.ok_or("--script is missing")?;
-    Ok(Arguments { url: url.ok_or("--url is missing")?, token, era: era.ok_or("--era is missing")?, exercise })
+    Ok(Arguments {
+        url: url.ok_or("--url is missing")?,
+        token,
+        era: era.ok_or("--era is missing")?,
+        exercise,
+    })
 }
 
 /// An error with its causes: rmcp's outermost one rarely says what happened.

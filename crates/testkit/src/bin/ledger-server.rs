@@ -1,6 +1,8 @@
-//! A server whose one tool cannot be taken back: `spend` writes its `key` into a file, takes a while, and answers. The number of lines says
-//! how often each call ran (fault F14). `ledger-server LEDGER ERA --stdio | --http PORT | --sse PORT`; ERA is `legacy` or `modern`. Its process id goes into
-//! `LEDGER.pids`; `POST /forget` makes it forget its sessions. Servers that can do something else are `fixture-server` and its neighbours.
+//! A server whose one tool cannot be taken back: `spend` writes its `key` into a file, takes a
+//! while, and answers. The number of lines says how often each call ran (fault F14). `ledger-server
+//! LEDGER ERA --stdio | --http PORT | --sse PORT`; ERA is `legacy` or `modern`. Its process id goes
+//! into `LEDGER.pids`; `POST /forget` makes it forget its sessions. Servers that can do something
+//! else are `fixture-server` and its neighbours.
 
 use std::{
     collections::HashMap,
@@ -54,8 +56,12 @@ async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let [file, era @ ("legacy" | "modern"), way @ ..] = &words[..] else { return usage() };
-    let ledger =
-        Ledger { file: PathBuf::from(file), is_modern: *era == "modern", sessions: Arc::default(), opened: Arc::default() };
+    let ledger = Ledger {
+        file: PathBuf::from(file),
+        is_modern: *era == "modern",
+        sessions: Arc::default(),
+        opened: Arc::default(),
+    };
     append(&PathBuf::from(format!("{file}.pids")), &std::process::id().to_string());
     let served = match way {
         ["--stdio"] => stdio(ledger).await,
@@ -92,22 +98,31 @@ impl Ledger {
     async fn answer(&self, message: &Value) -> Option<Value> {
         let id = message.get("id").filter(|_| message.get("method").is_some())?;
         let outcome = match (message["method"].as_str().unwrap_or_default(), self.is_modern) {
-            ("initialize", false) => json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
-                "serverInfo": {"name": "ledger", "version": "1"}}),
-            ("server/discover", true) => json!({"resultType": "complete", "supportedVersions": ["2026-07-28"],
-                "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private"}),
+            ("initialize", false) => {
+                json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                "serverInfo": {"name": "ledger", "version": "1"}})
+            }
+            ("server/discover", true) => {
+                json!({"resultType": "complete", "supportedVersions": ["2026-07-28"],
+                "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private"})
+            }
             ("ping", false) => json!({}),
             ("tools/list", _) => {
                 json!({"resultType": "complete", "tools": [{"name": "spend", "inputSchema": {"type": "object"}}],
                 "ttlMs": 60000, "cacheScope": "private"})
             }
             ("tools/call", _) => {
-                append(&self.file, message["params"]["arguments"]["key"].as_str().unwrap_or_default());
+                append(
+                    &self.file,
+                    message["params"]["arguments"]["key"].as_str().unwrap_or_default(),
+                );
                 tokio::time::sleep(WORK).await;
                 json!({"resultType": "complete", "content": [{"type": "text", "text": "spent"}]})
             }
             _ => {
-                return Some(json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "Method not found"}}));
+                return Some(
+                    json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "Method not found"}}),
+                );
             }
         };
         Some(json!({"jsonrpc": "2.0", "id": id, "result": outcome}))
@@ -131,7 +146,9 @@ async fn stdio(ledger: Ledger) -> std::io::Result<()> {
     tokio::spawn(async move {
         let mut out = tokio::io::stdout();
         while let Some(answer) = answered.recv().await {
-            if out.write_all(format!("{answer}\n").as_bytes()).await.is_err() || out.flush().await.is_err() {
+            if out.write_all(format!("{answer}\n").as_bytes()).await.is_err()
+                || out.flush().await.is_err()
+            {
                 return;
             }
         }
@@ -154,7 +171,10 @@ async fn http(ledger: Ledger, port: &str, is_old: bool) -> std::io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening http://{}/mcp", listener.local_addr()?);
     let endpoint = if is_old { get(old_stream) } else { any(streamable) };
-    let router = Router::new().route("/mcp", endpoint).route("/messages", post(old_message)).route("/forget", post(forget));
+    let router = Router::new()
+        .route("/mcp", endpoint)
+        .route("/messages", post(old_message))
+        .route("/forget", post(forget));
     axum::serve(listener, router.with_state(ledger)).await
 }
 
@@ -162,30 +182,50 @@ async fn forget(State(ledger): State<Ledger>) {
     ledger.sessions.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-async fn streamable(State(ledger): State<Ledger>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
-    let known = headers.get("mcp-session-id").map(|id| ledger.session(id.to_str().unwrap_or_default()).is_some());
+async fn streamable(
+    State(ledger): State<Ledger>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let known = headers
+        .get("mcp-session-id")
+        .map(|id| ledger.session(id.to_str().unwrap_or_default()).is_some());
     if known == Some(false) && !ledger.is_modern {
         return StatusCode::NOT_FOUND.into_response();
     }
     if method != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let Ok(message) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST.into_response() };
+    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     if message["method"] == "initialize" && !ledger.is_modern {
         let id = ledger.open_session(None);
         let answer = ledger.answer(&message).await.unwrap_or_default();
-        return ([("content-type", "application/json"), ("mcp-session-id", &*id)], answer.to_string()).into_response();
+        return (
+            [("content-type", "application/json"), ("mcp-session-id", &*id)],
+            answer.to_string(),
+        )
+            .into_response();
     }
     // Every other call is answered on a stream that could be taken up again.
-    let is_streamed = message["params"]["arguments"]["key"].as_str().is_some_and(|key| key.ends_with(['1', '3', '5', '7', '9']));
+    let is_streamed = message["params"]["arguments"]["key"]
+        .as_str()
+        .is_some_and(|key| key.ends_with(['1', '3', '5', '7', '9']));
     if is_streamed {
         let primed = stream::once(async { "id: e-1\nretry: 50\ndata:\n\n".to_owned() });
-        let answered = stream::once(async move { format!("data: {}\n\n", ledger.answer(&message).await.unwrap_or_default()) });
+        let answered = stream::once(async move {
+            format!("data: {}\n\n", ledger.answer(&message).await.unwrap_or_default())
+        });
         let events = primed.chain(answered).map(Ok::<_, Infallible>);
-        return ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response();
+        return ([("content-type", "text/event-stream")], Body::from_stream(events))
+            .into_response();
     }
     match ledger.answer(&message).await {
-        Some(answer) => ([("content-type", "application/json")], answer.to_string()).into_response(),
+        Some(answer) => {
+            ([("content-type", "application/json")], answer.to_string()).into_response()
+        }
         None => StatusCode::ACCEPTED.into_response(),
     }
 }
@@ -196,13 +236,24 @@ async fn old_stream(State(ledger): State<Ledger>) -> Response {
     let id = ledger.open_session(Some(sender.clone()));
     let _ = sender.send(format!("event: endpoint\ndata: /messages?session={id}\n\n"));
     drop(sender);
-    let events = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|event| (event, receiver)) });
-    ([("content-type", "text/event-stream")], Body::from_stream(events.map(Ok::<_, Infallible>))).into_response()
+    let events = stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|event| (event, receiver))
+    });
+    ([("content-type", "text/event-stream")], Body::from_stream(events.map(Ok::<_, Infallible>)))
+        .into_response()
 }
 
-async fn old_message(State(ledger): State<Ledger>, Query(query): Query<HashMap<String, String>>, body: Bytes) -> StatusCode {
-    let Some(stream) = query.get("session").and_then(|id| ledger.session(id)?.stream) else { return StatusCode::NOT_FOUND };
-    let Ok(message) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST };
+async fn old_message(
+    State(ledger): State<Ledger>,
+    Query(query): Query<HashMap<String, String>>,
+    body: Bytes,
+) -> StatusCode {
+    let Some(stream) = query.get("session").and_then(|id| ledger.session(id)?.stream) else {
+        return StatusCode::NOT_FOUND;
+    };
+    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST;
+    };
     tokio::spawn(async move {
         if let Some(answer) = ledger.answer(&message).await {
             let _ = stream.send(format!("data: {answer}\n\n"));

@@ -1,15 +1,20 @@
-//! How the client answers what a server asks of it: it accepts every form and fills it in, visits every page, is a model of one
-//! answer, and has two roots. It also writes down what it was asked and told.
-#![expect(deprecated, reason = "legacy servers ask for roots and samples, and modern ones still may")]
+//! How the client answers what a server asks of it: it accepts every form and fills it in, visits
+//! every page, is a model of one answer, and has two roots. It also writes down what it was asked
+//! and told.
+#![expect(
+    deprecated,
+    reason = "legacy servers ask for roots and samples, and modern ones still may"
+)]
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmcp::{
     ClientHandler, ErrorData, RoleClient,
     model::{
-        ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomNotification, ElicitRequestParams, ElicitResult,
-        ElicitationAction, ErrorCode, ListRootsResult, LoggingMessageNotificationParam, ProgressNotificationParam,
-        ProtocolVersion, ResourceUpdatedNotificationParam,
+        ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomNotification,
+        ElicitRequestParams, ElicitResult, ElicitationAction, ErrorCode, ListRootsResult,
+        LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion,
+        ResourceUpdatedNotificationParam,
     },
     service::{NotificationContext, RequestContext},
 };
@@ -22,7 +27,8 @@ pub(super) const MODEL_SAYS: &str = "Paris, said the model";
 /// Where the client's files are.
 pub(super) const ROOTS: [&str; 2] = ["file:///exercise/one", "file:///exercise/two"];
 
-/// The questions that were answered, by their method and what was asked: a text, or of a page to visit an object.
+/// The questions that were answered, by their method and what was asked: a text, or of a page to
+/// visit an object.
 type Asked = Arc<Mutex<Vec<(&'static str, Value)>>>;
 
 /// What the handler shares with the exercise.
@@ -91,7 +97,8 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    /// Without `can_be_asked` it tells the server that it can do nothing, and refuses whatever it is asked.
+    /// Without `can_be_asked` it tells the server that it can do nothing, and refuses whatever it
+    /// is asked.
     pub(super) fn new(version: &ProtocolVersion, can_be_asked: bool) -> (Self, Heard) {
         let (telling, heard) = telling();
         let everything = json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {"listChanged": true}});
@@ -100,19 +107,32 @@ impl Answering {
             "capabilities": if can_be_asked { everything } else { json!({}) },
             "clientInfo": {"name": "era-client", "version": "1.0.0"},
         }));
-        (Self { config: config.unwrap_or_default(), can_be_asked, asked: Arc::clone(&heard.asked), telling }, heard)
+        (
+            Self {
+                config: config.unwrap_or_default(),
+                can_be_asked,
+                asked: Arc::clone(&heard.asked),
+                telling,
+            },
+            heard,
+        )
     }
 
     /// Writes down what was asked, and refuses it if that is not for this client.
     fn note(&self, method: &'static str, question: impl Into<Value>) -> Result<(), ErrorData> {
         lock(&self.asked).push((method, question.into()));
-        if self.can_be_asked { Ok(()) } else { Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "Method not found", None)) }
+        if self.can_be_asked {
+            Ok(())
+        } else {
+            Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "Method not found", None))
+        }
     }
 }
 
 /// Reads a model of the SDK's from its JSON.
 fn model<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
-    serde_json::from_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+    serde_json::from_value(value)
+        .map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
 impl ClientHandler for Answering {
@@ -132,7 +152,10 @@ impl ClientHandler for Answering {
                 Ok(accepted.with_content(filled_in(&json!(requested_schema))))
             }
             ElicitRequestParams::UrlElicitationParams { message, url, elicitation_id, .. } => {
-                self.note("elicitation/create", json!({"message": message, "url": url, "id": elicitation_id}))?;
+                self.note(
+                    "elicitation/create",
+                    json!({"message": message, "url": url, "id": elicitation_id}),
+                )?;
                 Ok(accepted)
             }
             _ => Err(ErrorData::invalid_params("only forms and pages are known here", None)),
@@ -145,25 +168,39 @@ impl ClientHandler for Answering {
         _: RequestContext<RoleClient>,
     ) -> Result<CreateMessageResult, ErrorData> {
         let question = json!(request.messages.last());
-        self.note("sampling/createMessage", question["content"]["text"].as_str().unwrap_or_default())?;
+        self.note(
+            "sampling/createMessage",
+            question["content"]["text"].as_str().unwrap_or_default(),
+        )?;
         model(json!({
             "role": "assistant", "model": "a-model-of-one-answer", "stopReason": "endTurn",
             "content": {"type": "text", "text": MODEL_SAYS},
         }))
     }
 
-    async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
+    async fn list_roots(
+        &self,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ListRootsResult, ErrorData> {
         self.note("roots/list", "")?;
         model(json!({"roots": ROOTS.map(|uri| json!({"uri": uri}))}))
     }
 
     // After the exercise the receivers are gone, and what is sent to them may be lost.
 
-    async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
         let _ = self.telling.progress.send(progress.progress);
     }
 
-    async fn on_resource_updated(&self, update: ResourceUpdatedNotificationParam, _: NotificationContext<RoleClient>) {
+    async fn on_resource_updated(
+        &self,
+        update: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
         let _ = self.telling.updates.send(update.uri);
     }
 
@@ -171,14 +208,26 @@ impl ClientHandler for Answering {
         let _ = self.telling.changes.send(());
     }
 
-    async fn on_logging_message(&self, message: LoggingMessageNotificationParam, _: NotificationContext<RoleClient>) {
-        let _ = self.telling.logs.send(json!({"level": message.level, "logger": message.logger, "data": message.data}));
+    async fn on_logging_message(
+        &self,
+        message: LoggingMessageNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        let _ = self
+            .telling
+            .logs
+            .send(json!({"level": message.level, "logger": message.logger, "data": message.data}));
     }
 
     /// rmcp has no name for the word that a visit is over, which revision 2025-11-25 alone has.
-    async fn on_custom_notification(&self, notification: CustomNotification, _: NotificationContext<RoleClient>) {
+    async fn on_custom_notification(
+        &self,
+        notification: CustomNotification,
+        _: NotificationContext<RoleClient>,
+    ) {
         let id = notification.params.as_ref().and_then(|params| params["elicitationId"].as_str());
-        if let Some(id) = id.filter(|_| notification.method == "notifications/elicitation/complete") {
+        if let Some(id) = id.filter(|_| notification.method == "notifications/elicitation/complete")
+        {
             let _ = self.telling.visited.send(id.to_owned());
         }
     }
@@ -187,12 +236,17 @@ impl ClientHandler for Answering {
 /// Every field of a form: its default, its first choice, or something of its type.
 fn filled_in(schema: &Value) -> Value {
     let fields = schema["properties"].as_object().cloned().unwrap_or_default();
-    Value::Object(fields.into_iter().map(|(name, field)| (name, value_for(&field))).collect::<Map<_, _>>())
+    Value::Object(
+        fields.into_iter().map(|(name, field)| (name, value_for(&field))).collect::<Map<_, _>>(),
+    )
 }
 
 fn value_for(field: &Value) -> Value {
-    let first_choice = [&field["enum"][0], &field["oneOf"][0]["const"], &field["anyOf"][0]["const"]];
-    if let Some(value) = [&field["default"]].into_iter().chain(first_choice).find(|value| !value.is_null()) {
+    let first_choice =
+        [&field["enum"][0], &field["oneOf"][0]["const"], &field["anyOf"][0]["const"]];
+    if let Some(value) =
+        [&field["default"]].into_iter().chain(first_choice).find(|value| !value.is_null())
+    {
         return value.clone();
     }
     match field["type"].as_str() {

@@ -30,7 +30,9 @@ impl ClientEra {
     pub(super) fn lifecycle(self) -> ClientLifecycleMode {
         match self {
             Self::Legacy => ClientLifecycleMode::Initialize,
-            Self::Modern => ClientLifecycleMode::Discover { preferred_versions: vec![self.version()] },
+            Self::Modern => {
+                ClientLifecycleMode::Discover { preferred_versions: vec![self.version()] }
+            }
         }
     }
 }

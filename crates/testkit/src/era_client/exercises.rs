@@ -1,6 +1,6 @@
-//! What each exercise does. It returns what it saw as a JSON object, or what went wrong: a tool that fails, a
-//! question that was never asked, a notification that never came. Those that wait for changes and log messages are in
-//! [`super::listening`].
+//! What each exercise does. It returns what it saw as a JSON object, or what went wrong: a tool
+//! that fails, a question that was never asked, a notification that never came. Those that wait for
+//! changes and log messages are in [`super::listening`].
 
 use std::time::Duration;
 
@@ -20,9 +20,12 @@ use super::{
 
 pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Value, Failure> {
     let tool = exercise.tool.clone().unwrap_or_else(|| exercise.script.tool().to_owned());
-    let arguments = |default: Value| exercise.arguments.clone().or_else(|| default.as_object().cloned()).unwrap_or_default();
+    let arguments = |default: Value| {
+        exercise.arguments.clone().or_else(|| default.as_object().cloned()).unwrap_or_default()
+    };
     if exercise.script != Script::List {
-        // As every client does before it calls; a modern one learns here which arguments travel in headers too.
+        // As every client does before it calls; a modern one learns here which arguments travel in
+        // headers too.
         client.running.list_all_tools().await?;
     }
     match exercise.script {
@@ -31,14 +34,30 @@ pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Valu
         Script::Visit => visit(client, &tool, arguments(json!({}))).await,
         Script::VisitToTheEnd => visit_to_the_end(client, &tool, arguments(json!({}))).await,
         Script::Prompt => prompt(client, &tool, arguments(json!({}))).await,
-        Script::AskInVain => in_vain(client, exercise, &tool, arguments(json!({"message": "Who are you?"}))).await,
-        Script::Elicit => asked(client, "elicitation/create", &tool, arguments(json!({"message": "Who are you?"}))).await,
+        Script::AskInVain => {
+            in_vain(client, exercise, &tool, arguments(json!({"message": "Who are you?"}))).await
+        }
+        Script::Elicit => {
+            asked(
+                client,
+                "elicitation/create",
+                &tool,
+                arguments(json!({"message": "Who are you?"})),
+            )
+            .await
+        }
         Script::Sample => {
-            let outcome =
-                asked(client, "sampling/createMessage", &tool, arguments(json!({"prompt": "What is the capital of France?"})));
+            let outcome = asked(
+                client,
+                "sampling/createMessage",
+                &tool,
+                arguments(json!({"prompt": "What is the capital of France?"})),
+            );
             expect_in_text(outcome.await?, &[MODEL_SAYS])
         }
-        Script::Roots => expect_in_text(asked(client, "roots/list", &tool, arguments(json!({}))).await?, &ROOTS),
+        Script::Roots => {
+            expect_in_text(asked(client, "roots/list", &tool, arguments(json!({}))).await?, &ROOTS)
+        }
         Script::Progress => progress(client, &tool, arguments(json!({}))).await,
         Script::Cancel => cancel(client, &tool, arguments(json!({}))).await,
         Script::Subscribe => {
@@ -64,7 +83,12 @@ async fn list(client: &Client) -> Result<Value, Failure> {
 }
 
 /// Calls a tool that is to ask something of the client by this method.
-async fn asked(client: &Client, method: &str, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+async fn asked(
+    client: &Client,
+    method: &str,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<Value, Failure> {
     let text = text_of(client, tool, arguments).await?;
     let questions = client.heard.asked(method);
     if questions.is_empty() {
@@ -75,11 +99,19 @@ async fn asked(client: &Client, method: &str, tool: &str, arguments: JsonObject)
 
 async fn visit(client: &Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
     let outcome = asked(client, "elicitation/create", tool, arguments).await?;
-    if outcome["asked"][0]["url"].is_string() { Ok(outcome) } else { Err(format!("this is no page to visit: {outcome}").into()) }
+    if outcome["asked"][0]["url"].is_string() {
+        Ok(outcome)
+    } else {
+        Err(format!("this is no page to visit: {outcome}").into())
+    }
 }
 
 /// A page is done with when its server says so, which may be a moment before or after the answer.
-async fn visit_to_the_end(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+async fn visit_to_the_end(
+    client: &mut Client,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<Value, Failure> {
     let mut outcome = visit(client, tool, arguments).await?;
     let visited = tokio::time::timeout(SOON, client.heard.visited.recv()).await.ok().flatten();
     outcome["visited"] = json!(visited.ok_or("nobody said that the visit is over")?);
@@ -90,7 +122,12 @@ async fn visit_to_the_end(client: &mut Client, tool: &str, arguments: JsonObject
 }
 
 async fn prompt(client: &Client, name: &str, arguments: JsonObject) -> Result<Value, Failure> {
-    let answer = json!(client.running.get_prompt(GetPromptRequestParams::new(name).with_arguments(arguments)).await?);
+    let answer = json!(
+        client
+            .running
+            .get_prompt(GetPromptRequestParams::new(name).with_arguments(arguments))
+            .await?
+    );
     let questions = client.heard.asked("elicitation/create");
     if questions.is_empty() {
         return Err(format!("nothing was asked; the prompt is {answer}").into());
@@ -99,11 +136,18 @@ async fn prompt(client: &Client, name: &str, arguments: JsonObject) -> Result<Va
 }
 
 /// Whether the server may ask all the same, and how the tool is refused, is for others to judge.
-async fn in_vain(client: &Client, exercise: &Exercise, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+async fn in_vain(
+    client: &Client,
+    exercise: &Exercise,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<Value, Failure> {
     if let Ok(text) = text_of(client, tool, arguments.clone()).await {
         return Err(format!("the tool can do without an answer: {text}").into());
     }
-    let Err(refused) = text_of(client, tool, arguments).await else { return Err("the tool refuses only once".into()) };
+    let Err(refused) = text_of(client, tool, arguments).await else {
+        return Err("the tool refuses only once".into());
+    };
     let next = exercise.next.as_deref().unwrap_or("test_simple_text");
     let text = text_of(client, next, JsonObject::new()).await?;
     Ok(json!({"refused": refused.to_string(), "asked": client.heard.methods(), "text": text}))
@@ -118,11 +162,17 @@ fn expect_in_text(outcome: Value, words: &[&str]) -> Result<Value, Failure> {
     }
 }
 
-async fn progress(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+async fn progress(
+    client: &mut Client,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<Value, Failure> {
     let text = text_of(client, tool, arguments).await?;
     let mut values = Vec::new();
     // Notifications are handled beside the answer, so the last may come a moment after it.
-    while let Ok(Some(value)) = tokio::time::timeout(Duration::from_millis(300), client.heard.progress.recv()).await {
+    while let Ok(Some(value)) =
+        tokio::time::timeout(Duration::from_millis(300), client.heard.progress.recv()).await
+    {
         values.push(value);
     }
     if values.is_empty() {
@@ -131,7 +181,8 @@ async fn progress(client: &mut Client, tool: &str, arguments: JsonObject) -> Res
     Ok(json!({"progress": values, "text": text}))
 }
 
-/// Whether the server saw the cancellation is asked of the conformance server's own counter, if it is that server's slow tool.
+/// Whether the server saw the cancellation is asked of the conformance server's own counter, if it
+/// is that server's slow tool.
 async fn cancel(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
     // Asked in the same session: a server on stdio may be another process in the next.
     let counter = match tool.strip_suffix("test_slow") {
@@ -139,8 +190,10 @@ async fn cancel(client: &mut Client, tool: &str, arguments: JsonObject) -> Resul
         None => tool.strip_suffix("slow").map(|prefix| format!("{prefix}cancelled")),
     };
     let before = counted(client, counter.as_deref()).await?;
-    let request = ClientRequest::CallToolRequest(CallToolRequest::new(call_params(tool, arguments)));
-    let mut call = client.running.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
+    let request =
+        ClientRequest::CallToolRequest(CallToolRequest::new(call_params(tool, arguments)));
+    let mut call =
+        client.running.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
     // The tool has begun when it tells of its progress. One that tells nothing has had its time.
     tokio::select! {
         answer = &mut call.rx => return Err(format!("the tool ended before it was cancelled: {answer:?}").into()),

@@ -1,5 +1,5 @@
-//! Exercises that wait for what a server tells by itself: a resource that changed, a list that changed, a log message. The others are
-//! in [`super::exercises`].
+//! Exercises that wait for what a server tells by itself: a resource that changed, a list that
+//! changed, a log message. The others are in [`super::exercises`].
 #![expect(deprecated, reason = "legacy clients subscribe and ask for log messages this way")]
 
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use rmcp::{
     ServiceError,
     model::{
-        JsonObject, LoggingLevel, RequestMetaObject, ServerNotification, SetLevelRequestParams, SubscribeRequestParams,
-        SubscriptionFilter,
+        JsonObject, LoggingLevel, RequestMetaObject, ServerNotification, SetLevelRequestParams,
+        SubscribeRequestParams, SubscriptionFilter,
     },
     service::Subscription,
 };
@@ -23,38 +23,65 @@ use super::{
 /// Long enough for something that should not come to have come.
 const QUIET: Duration = Duration::from_millis(200);
 
-pub(super) async fn subscribe(client: &mut Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+pub(super) async fn subscribe(
+    client: &mut Client,
+    uri: &str,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<Value, Failure> {
     let updated = match client.era {
         ClientEra::Legacy => update_in_session(client, uri, tool, arguments).await?,
         ClientEra::Modern => update_on_stream(client, uri, tool, arguments).await?,
     };
-    if updated == uri { Ok(json!({"updated": updated})) } else { Err(format!("{updated} changed, and not {uri}").into()) }
+    if updated == uri {
+        Ok(json!({"updated": updated}))
+    } else {
+        Err(format!("{updated} changed, and not {uri}").into())
+    }
 }
 
-async fn update_in_session(client: &mut Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
+async fn update_in_session(
+    client: &mut Client,
+    uri: &str,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<String, Failure> {
     client.running.subscribe(SubscribeRequestParams::new(uri)).await?;
     text_of(client, tool, arguments).await?;
     let updated = tokio::time::timeout(SOON, client.heard.updates.recv()).await;
     updated.ok().flatten().ok_or_else(|| "no update came".into())
 }
 
-async fn update_on_stream(client: &Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
+async fn update_on_stream(
+    client: &Client,
+    uri: &str,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<String, Failure> {
     let filter = SubscriptionFilter::builder().resource_subscription(uri).build();
     let mut stream = client.running.listen(filter).await?;
     if stream.acknowledged().resource_subscriptions.as_deref() != Some(&[uri.to_owned()]) {
-        return Err(format!("the subscription was not accepted: {:?}", stream.acknowledged()).into());
+        return Err(
+            format!("the subscription was not accepted: {:?}", stream.acknowledged()).into()
+        );
     }
     text_of(client, tool, arguments).await?;
-    let update = tokio::time::timeout(SOON, stream.next()).await.map_err(|_| "no update came")??;
+    let update =
+        tokio::time::timeout(SOON, stream.next()).await.map_err(|_| "no update came")??;
     stream.cancel().await?;
     match update {
         Some(ServerNotification::ResourceUpdatedNotification(update)) => Ok(update.params.uri),
-        other => Err(ServiceError::UnexpectedResponse).map_err(|error| format!("{error}: {other:?}").into()),
+        other => Err(ServiceError::UnexpectedResponse)
+            .map_err(|error| format!("{error}: {other:?}").into()),
     }
 }
 
 /// A list is read anew after the change was told, and the change is taken back.
-pub(super) async fn list_change(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+pub(super) async fn list_change(
+    client: &mut Client,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<Value, Failure> {
     let before = tools(client).await?;
     let mut stream = match client.era {
         // A legacy client is told without asking.
@@ -63,8 +90,14 @@ pub(super) async fn list_change(client: &mut Client, tool: &str, arguments: Json
     };
     text_of(client, tool, arguments.clone()).await?;
     match &mut stream {
-        None => tokio::time::timeout(SOON, client.heard.changes.recv()).await.map_err(|_| "no change was told")?.map_or((), drop),
-        Some(stream) => match tokio::time::timeout(SOON, stream.next()).await.map_err(|_| "no change was told")?? {
+        None => tokio::time::timeout(SOON, client.heard.changes.recv())
+            .await
+            .map_err(|_| "no change was told")?
+            .map_or((), drop),
+        Some(stream) => match tokio::time::timeout(SOON, stream.next())
+            .await
+            .map_err(|_| "no change was told")??
+        {
             Some(ServerNotification::ToolListChangedNotification(_)) => {}
             other => return Err(format!("this is no change of the list: {other:?}").into()),
         },
@@ -84,7 +117,8 @@ pub(super) async fn list_change(client: &mut Client, tool: &str, arguments: Json
 }
 
 async fn tool_changes(client: &Client) -> Result<Subscription, Failure> {
-    let stream = client.running.listen(SubscriptionFilter::builder().tools_list_changed().build()).await?;
+    let stream =
+        client.running.listen(SubscriptionFilter::builder().tools_list_changed().build()).await?;
     if stream.acknowledged().tools_list_changed == Some(true) {
         Ok(stream)
     } else {
@@ -96,10 +130,16 @@ async fn tools(client: &Client) -> Result<Vec<Value>, Failure> {
     Ok(client.running.list_all_tools().await?.iter().map(|tool| json!(tool.name)).collect())
 }
 
-/// A modern client hears nothing unless it asks with each request; a legacy one asks for the session. `exercise.unheard` are the
-/// arguments of a call that logs too little to be heard.
-pub(super) async fn log(client: &mut Client, exercise: &Exercise, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
-    let level: LoggingLevel = serde_json::from_value(json!(exercise.level.as_deref().unwrap_or("info")))?;
+/// A modern client hears nothing unless it asks with each request; a legacy one asks for the
+/// session. `exercise.unheard` are the arguments of a call that logs too little to be heard.
+pub(super) async fn log(
+    client: &mut Client,
+    exercise: &Exercise,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<Value, Failure> {
+    let level: LoggingLevel =
+        serde_json::from_value(json!(exercise.level.as_deref().unwrap_or("info")))?;
     let mut meta = None;
     match client.era {
         ClientEra::Legacy => wanted_by_session(client, level).await?,

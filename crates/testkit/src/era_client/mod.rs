@@ -1,5 +1,7 @@
-//! A client of one era, built with the official SDK, that goes through a named exercise: here is how it connects; what it does is
-//! in [`exercises`] and [`listening`], how it answers what a server asks of it in [`answering`], and what an exercise is called in [`script`]. The program around it is `era-client`.
+//! A client of one era, built with the official SDK, that goes through a named exercise: here is
+//! how it connects; what it does is in [`exercises`] and [`listening`], how it answers what a
+//! server asks of it in [`answering`], and what an exercise is called in [`script`]. The program
+//! around it is `era-client`.
 
 mod answering;
 mod calls;
@@ -13,7 +15,10 @@ use std::{error::Error, time::Duration};
 use rmcp::{
     RoleClient,
     service::ClientServiceExt,
-    transport::{IntoTransport, StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
+    transport::{
+        IntoTransport, StreamableHttpClientTransport,
+        streamable_http_client::StreamableHttpClientTransportConfig,
+    },
 };
 use serde_json::{Value, json};
 
@@ -26,25 +31,39 @@ use client::Client;
 /// How long an exercise may take, connecting included.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Goes through an exercise at a server that speaks Streamable HTTP; what came of it, as a JSON object.
-pub async fn exercise_at(url: &str, token: Option<&str>, era: ClientEra, exercise: &Exercise) -> Result<Value, Failure> {
+/// Goes through an exercise at a server that speaks Streamable HTTP; what came of it, as a JSON
+/// object.
+pub async fn exercise_at(
+    url: &str,
+    token: Option<&str>,
+    era: ClientEra,
+    exercise: &Exercise,
+) -> Result<Value, Failure> {
     let mut config = StreamableHttpClientTransportConfig::with_uri(url);
     if let Some(token) = token {
         config = config.auth_header(token);
     }
-    #[expect(clippy::disallowed_methods, reason = "test-only: a client from outside brings its own HTTP client")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "test-only: a client from outside brings its own HTTP client"
+    )]
     let http = reqwest::Client::builder().no_proxy().build()?;
     exercise_over(StreamableHttpClientTransport::with_client(http, config), era, exercise).await
 }
 
 /// The same over any connection, such as the pipes of a child process.
-pub async fn exercise_over<T, E, A>(connection: T, era: ClientEra, exercise: &Exercise) -> Result<Value, Failure>
+pub async fn exercise_over<T, E, A>(
+    connection: T,
+    era: ClientEra,
+    exercise: &Exercise,
+) -> Result<Value, Failure>
 where
     T: IntoTransport<RoleClient, E, A>,
     E: Error + Send + Sync + 'static,
 {
     let whole = async {
-        let (answering, heard) = Answering::new(&era.version(), exercise.script != Script::AskInVain);
+        let (answering, heard) =
+            Answering::new(&era.version(), exercise.script != Script::AskInVain);
         let running = answering.serve_with_lifecycle(connection, era.lifecycle()).await?;
         let version = running.peer_info().map(|info| info.protocol_version.clone());
         if version.as_ref() != Some(&era.version()) {
@@ -57,7 +76,8 @@ where
         outcome
     };
     let outcome = tokio::time::timeout(PATIENCE, whole).await;
-    let mut outcome = outcome.map_err(|_| format!("not done after {} seconds", PATIENCE.as_secs()))??;
+    let mut outcome =
+        outcome.map_err(|_| format!("not done after {} seconds", PATIENCE.as_secs()))??;
     outcome["version"] = json!(era.version());
     Ok(outcome)
 }

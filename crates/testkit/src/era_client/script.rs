@@ -1,4 +1,5 @@
-//! The names of the exercises, and what one of them is done with. What they do is in [`super::exercises`].
+//! The names of the exercises, and what one of them is done with. What they do is in
+//! [`super::exercises`].
 
 use std::{fmt, str::FromStr};
 
@@ -19,7 +20,8 @@ pub enum Script {
     VisitToTheEnd,
     /// Gets a prompt that shows the user a form.
     Prompt,
-    /// Says that it can be asked for nothing, and calls tools that ask: each has to fail, and the next call to work.
+    /// Says that it can be asked for nothing, and calls tools that ask: each has to fail, and the
+    /// next call to work.
     AskInVain,
     /// Calls a tool that asks the model.
     Sample,
@@ -31,7 +33,8 @@ pub enum Script {
     Cancel,
     /// Subscribes to a resource and calls a tool that touches it.
     Subscribe,
-    /// Calls a tool that changes the list of tools, twice, and lists them before, between and after.
+    /// Calls a tool that changes the list of tools, twice, and lists them before, between and
+    /// after.
     ListChange,
     /// Asks for log messages from a level on and calls a tool that logs.
     Log,
@@ -79,7 +82,9 @@ impl FromStr for Script {
     fn from_str(name: &str) -> Result<Self, String> {
         let found = Self::NAMES.into_iter().find(|(known, _)| *known == name);
         let known = || Self::NAMES.map(|(known, _)| known).join(", ");
-        found.map(|(_, script)| script).ok_or_else(|| format!("{name:?} is no exercise: expected one of {}", known()))
+        found
+            .map(|(_, script)| script)
+            .ok_or_else(|| format!("{name:?} is no exercise: expected one of {}", known()))
     }
 }
 
@@ -90,8 +95,8 @@ impl fmt::Display for Script {
     }
 }
 
-/// What to do, and with what. Where a tool, its arguments or a URI are missing, the exercise takes those of the conformance
-/// server.
+/// What to do, and with what. Where a tool, its arguments or a URI are missing, the exercise takes
+/// those of the conformance server.
 #[derive(Clone, Debug)]
 pub struct Exercise {
     pub script: Script,
@@ -109,6 +114,14 @@ pub struct Exercise {
 
 impl Exercise {
     pub fn new(script: Script) -> Self {
-        Self { script, tool: None, arguments: None, uri: None, level: None, unheard: None, next: None }
+        Self {
+            script,
+            tool: None,
+            arguments: None,
+            uri: None,
+            level: None,
+            unheard: None,
+            next: None,
+        }
     }
 }

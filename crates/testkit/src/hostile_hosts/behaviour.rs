@@ -55,7 +55,7 @@ impl Behaviour {
             Self::WrongLength { declared, body } => to.write_all(&whole(200, "application/json", &[], *declared, body)).await,
             Self::EndlessBody => {
                 to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n").await?;
-                // bounded: by the reader, whose end is an error here. That it gives up is what is tested.
+                // bounded: by the reader, which gives up: that is what is tested.
                 loop {
                     to.write_all(b"400\r\n").await?;
                     to.write_all(&[b' '; 1024]).await?;
@@ -64,7 +64,7 @@ impl Behaviour {
             }
             Self::EndlessHeaders => {
                 to.write_all(b"HTTP/1.1 200 OK\r\n").await?;
-                // bounded: by the reader, whose end is an error here. That it gives up is what is tested.
+                // bounded: by the reader, which gives up: that is what is tested.
                 loop {
                     to.write_all(b"x-more: ").await?;
                     to.write_all(&[b'x'; 1024]).await?;
@@ -93,8 +93,18 @@ impl Behaviour {
     }
 }
 
-fn whole(status: u16, content_type: &str, headers: &[(&'static str, String)], length: usize, body: &str) -> Vec<u8> {
-    let mut lines = vec![format!("HTTP/1.1 {status} X"), "connection: close".to_owned(), format!("content-length: {length}")];
+fn whole(
+    status: u16,
+    content_type: &str,
+    headers: &[(&'static str, String)],
+    length: usize,
+    body: &str,
+) -> Vec<u8> {
+    let mut lines = vec![
+        format!("HTTP/1.1 {status} X"),
+        "connection: close".to_owned(),
+        format!("content-length: {length}"),
+    ];
     if !content_type.is_empty() {
         lines.push(format!("content-type: {content_type}"));
     }

@@ -1,6 +1,6 @@
-//! Hosts of strangers, for tests of the guarded fetcher (threats 26, 27). Names resolve to what the test says, and every
-//! address leads to one https server on loopback ([`server`]) that answers at each URL with the [`Behaviour`] that is set there. Its certificate
-//! is for `*.hosts.example`.
+//! Hosts of strangers, for tests of the guarded fetcher (threats 26, 27). Names resolve to what the
+//! test says, and every address leads to one https server on loopback ([`server`]) that answers at
+//! each URL with the [`Behaviour`] that is set there. Its certificate is for `*.hosts.example`.
 
 mod behaviour;
 mod server;
@@ -58,7 +58,9 @@ impl HostileHosts {
     /// # Panics
     /// If an address is none.
     pub fn resolve<const N: usize>(&self, host: &str, answers: [&[&str]; N]) {
-        let parse = |addresses: &[&str]| addresses.iter().map(|text| text.parse().expect("an IP address")).collect();
+        let parse = |addresses: &[&str]| {
+            addresses.iter().map(|text| text.parse().expect("an IP address")).collect()
+        };
         self.shared.state().names.insert(host.to_owned(), answers.into_iter().map(parse).collect());
     }
 

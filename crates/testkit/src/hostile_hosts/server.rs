@@ -1,5 +1,6 @@
-//! The https server of the hostile hosts: reads a request's head, notes the request, answers with the behaviour of its URL. Written by hand,
-//! for no HTTP library would send what some behaviours send.
+//! The https server of the hostile hosts: reads a request's head, notes the request, answers with
+//! the behaviour of its URL. Written by hand, for no HTTP library would send what some behaviours
+//! send.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -34,10 +35,13 @@ pub(super) async fn start(shared: Arc<SharedState>) -> (SocketAddr, JoinHandle<(
 }
 
 fn tls() -> ServerConfig {
-    let chain = CertificateDer::pem_slice_iter(CHAIN).collect::<Result<_, _>>().expect("certificates");
+    let chain =
+        CertificateDer::pem_slice_iter(CHAIN).collect::<Result<_, _>>().expect("certificates");
     let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions");
     builder.with_no_client_auth().with_single_cert(chain, key).expect("a matching key")
 }
 
@@ -52,7 +56,9 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<SharedState
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default();
-    let host = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("host:").map(|host| host.trim().to_owned()));
+    let host = head.lines().find_map(|line| {
+        line.to_ascii_lowercase().strip_prefix("host:").map(|host| host.trim().to_owned())
+    });
     let host = host.unwrap_or_default();
     let name = host.split(':').next().unwrap_or_default();
     let behaviour = {
@@ -60,8 +66,12 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<SharedState
         state.requests.push(format!("https://{host}{path}"));
         state.behaviours.get(&format!("{name}{path}")).cloned()
     };
-    let not_found =
-        Behaviour::Response { status: 404, content_type: "application/json", headers: Vec::new(), body: "{}".to_owned() };
+    let not_found = Behaviour::Response {
+        status: 404,
+        content_type: "application/json",
+        headers: Vec::new(),
+        body: "{}".to_owned(),
+    };
     let _ = behaviour.unwrap_or(not_found).answer(&mut stream).await;
     let _ = stream.shutdown().await;
 }

@@ -1,4 +1,5 @@
-//! What the hostile hosts answer, and what reached them so far: set and read by [`super::HostileHosts`], used by [`super::server`].
+//! What the hostile hosts answer, and what reached them so far: set and read by
+//! [`super::HostileHosts`], used by [`super::server`].
 
 use std::{
     collections::{HashMap, VecDeque},

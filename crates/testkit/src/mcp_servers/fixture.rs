@@ -1,5 +1,5 @@
-//! What a fixture server offers: tools (in [`super::tools`]), prompts, resources, a template, completion, logging, subscriptions,
-//! a tool with a user interface.
+//! What a fixture server offers: tools (in [`super::tools`]), prompts, resources, a template,
+//! completion, logging, subscriptions, a tool with a user interface.
 #![expect(deprecated, reason = "legacy servers offer logging and subscriptions this way")]
 
 use std::{
@@ -11,10 +11,11 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
-        GetPromptResponse, GetPromptResult, InitializeRequestParams, InitializeResult, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerConfig, SetLevelRequestParams,
+        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+        GetPromptRequestParams, GetPromptResponse, GetPromptResult, InitializeRequestParams,
+        InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+        ReadResourceResponse, ReadResourceResult, ServerConfig, SetLevelRequestParams,
         SubscribeRequestParams, UnsubscribeRequestParams,
     },
     service::RequestContext,
@@ -35,14 +36,18 @@ pub struct Fixture {
     state: Arc<State>,
 }
 
-/// What a server says of its tools in place of what it said at first, by the name of the tool. Its sessions share it.
+/// What a server says of its tools in place of what it said at first, by the name of the tool. Its
+/// sessions share it.
 #[derive(Clone, Debug, Default)]
 pub struct Wording(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Wording {
     /// From now on `tool` has this description.
     pub fn describe(&self, tool: &str, description: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tool.to_owned(), description.to_owned());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(tool.to_owned(), description.to_owned());
     }
 
     fn apply(&self, mut tools: Vec<Value>) -> Vec<Value> {
@@ -89,7 +94,11 @@ impl Fixture {
                 .filter(|start| *start <= items.len())
                 .ok_or_else(|| ErrorData::invalid_params("unknown cursor", None))?,
         };
-        let end = if self.page_size == 0 { items.len() } else { (start + self.page_size).min(items.len()) };
+        let end = if self.page_size == 0 {
+            items.len()
+        } else {
+            (start + self.page_size).min(items.len())
+        };
         let mut page = json!({ key: items[start..end] });
         if end < items.len() {
             page["nextCursor"] = json!(format!("page-{end}"));
@@ -101,7 +110,9 @@ impl Fixture {
 impl ServerHandler for Fixture {
     /// The SDK would speak the modern era too; this is a server of the other one.
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        let known = ProtocolVersion::KNOWN_VERSIONS.iter().filter(|version| **version <= ProtocolVersion::V_2025_11_25);
+        let known = ProtocolVersion::KNOWN_VERSIONS
+            .iter()
+            .filter(|version| **version <= ProtocolVersion::V_2025_11_25);
         Cow::Owned(known.cloned().collect())
     }
 
@@ -169,12 +180,16 @@ impl ServerHandler for Fixture {
         let text = match request.name.as_str() {
             "greet" => {
                 let who = request.arguments.as_ref().and_then(|arguments| arguments.get("who"));
-                format!("Hello, {}!", who.map_or_else(|| "nobody".to_owned(), |who| who.to_string().replace('"', "")))
+                format!(
+                    "Hello, {}!",
+                    who.map_or_else(|| "nobody".to_owned(), |who| who.to_string().replace('"', ""))
+                )
             }
             "plain" => "A plain prompt".to_owned(),
             _ => return Err(ErrorData::invalid_params("no such prompt", None)),
         };
-        let result = json!({"messages": [{"role": "user", "content": {"type": "text", "text": text}}]});
+        let result =
+            json!({"messages": [{"role": "user", "content": {"type": "text", "text": text}}]});
         model::<GetPromptResult>(result).map(Into::into)
     }
 
@@ -195,7 +210,9 @@ impl ServerHandler for Fixture {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let templates = [json!({"uriTemplate": format!("fixture://{}/items/{{id}}", self.name), "name": "item"})];
+        let templates = [
+            json!({"uriTemplate": format!("fixture://{}/items/{{id}}", self.name), "name": "item"}),
+        ];
         self.page("resourceTemplates", &templates, request)
     }
 
@@ -206,7 +223,8 @@ impl ServerHandler for Fixture {
     ) -> Result<ReadResourceResponse, ErrorData> {
         if request.uri == self.interface() {
             let html = format!("<title>The clock of {}</title>", self.name);
-            let contents = json!({"uri": request.uri, "mimeType": "text/html;profile=mcp-app", "text": html});
+            let contents =
+                json!({"uri": request.uri, "mimeType": "text/html;profile=mcp-app", "text": html});
             return model::<ReadResourceResult>(json!({ "contents": [contents] })).map(Into::into);
         }
         let prefix = format!("fixture://{}/", self.name);
@@ -214,27 +232,50 @@ impl ServerHandler for Fixture {
             Some("greeting") => format!("Hello from {}", self.name),
             Some("numbers") => "[1,2,3]".to_owned(),
             Some(item) if item.starts_with("items/") => format!("Item {}", &item["items/".len()..]),
-            _ => return Err(ErrorData::resource_not_found("no such resource", Some(json!({"uri": request.uri})))),
+            _ => {
+                return Err(ErrorData::resource_not_found(
+                    "no such resource",
+                    Some(json!({"uri": request.uri})),
+                ));
+            }
         };
-        let result = json!({"contents": [{"uri": request.uri, "mimeType": "text/plain", "text": text}]});
+        let result =
+            json!({"contents": [{"uri": request.uri, "mimeType": "text/plain", "text": text}]});
         model::<ReadResourceResult>(result).map(Into::into)
     }
 
-    async fn complete(&self, request: CompleteRequestParams, _: RequestContext<RoleServer>) -> Result<CompleteResult, ErrorData> {
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
         let names = ["Ada", "Alan", "Grace", "Edsger"];
-        let values: Vec<_> = names.into_iter().filter(|name| name.starts_with(&request.argument.value)).collect();
+        let values: Vec<_> =
+            names.into_iter().filter(|name| name.starts_with(&request.argument.value)).collect();
         model(json!({"completion": {"values": values, "total": values.len(), "hasMore": false}}))
     }
 
-    async fn set_level(&self, _: SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    async fn set_level(
+        &self,
+        _: SetLevelRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
         Ok(())
     }
 
-    async fn subscribe(&self, _: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    async fn subscribe(
+        &self,
+        _: SubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
         Ok(())
     }
 
-    async fn unsubscribe(&self, _: UnsubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    async fn unsubscribe(
+        &self,
+        _: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
         Ok(())
     }
 }

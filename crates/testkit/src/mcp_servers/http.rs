@@ -61,9 +61,11 @@ impl FixtureServer {
     /// When the port is taken.
     pub async fn start_with(options: HttpOptions) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], options.port))).await;
-        let listener = listener.unwrap_or_else(|error| panic!("cannot listen on port {}: {error}", options.port));
+        let listener = listener
+            .unwrap_or_else(|error| panic!("cannot listen on port {}: {error}", options.port));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
-        let url = Url::parse(&format!("http://{address}/mcp")).unwrap_or_else(|error| panic!("no URL: {error}"));
+        let url = Url::parse(&format!("http://{address}/mcp"))
+            .unwrap_or_else(|error| panic!("no URL: {error}"));
         let stop = CancellationToken::new();
         let mut config = StreamableHttpServerConfig::default();
         config.legacy_session_mode = options.sessions;
@@ -73,12 +75,16 @@ impl FixtureServer {
         let (name, page_size) = (options.name, options.page_size);
         let wording = Wording::default();
         let shared = wording.clone();
-        let fixture = move || Ok(Fixture::new(name.clone(), page_size).with_wording(shared.clone()));
+        let fixture =
+            move || Ok(Fixture::new(name.clone(), page_size).with_wording(shared.clone()));
         let service = StreamableHttpService::new(fixture, Arc::clone(&sessions), config);
         let seen: Arc<Mutex<Vec<SeenRequest>>> = Arc::default();
         let noted = Arc::clone(&seen);
         let note = middleware::from_fn(move |request: Request, next: middleware::Next| {
-            let entry = SeenRequest { method: request.method().clone(), headers: request.headers().clone() };
+            let entry = SeenRequest {
+                method: request.method().clone(),
+                headers: request.headers().clone(),
+            };
             noted.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
             next.run(request)
         });

@@ -1,7 +1,8 @@
-//! Real MCP servers to stand behind the gateway in tests, built with the official SDK: [`Fixture`] says what they offer; here is
-//! how to run one, as a child ([`fixture_binary`]) or in this process over Streamable HTTP ([`FixtureServer`]).
-//! A test that wants to write every byte itself is a child's streams through [`bridge_binary`]. [`conformance`] is
-//! the server that the official conformance runner expects.
+//! Real MCP servers to stand behind the gateway in tests, built with the official SDK: [`Fixture`]
+//! says what they offer; here is how to run one, as a child ([`fixture_binary`]) or in this process
+//! over Streamable HTTP ([`FixtureServer`]). A test that wants to write every byte itself is a
+//! child's streams through [`bridge_binary`]. [`conformance`] is the server that the official
+//! conformance runner expects.
 
 pub mod conformance;
 mod fixture;
@@ -14,8 +15,8 @@ use std::path::PathBuf;
 pub use fixture::{Fixture, Wording};
 pub use http::{FixtureServer, HttpOptions, SeenRequest};
 
-/// The `fixture-server` program. It takes `--stdio`, or `--http PORT` (0 for any; the URL is printed), and `--name NAME`,
-/// `--page-size N`.
+/// The `fixture-server` program. It takes `--stdio`, or `--http PORT` (0 for any; the URL is
+/// printed), and `--name NAME`, `--page-size N`.
 ///
 /// # Panics
 /// When it has not been built.
@@ -23,7 +24,8 @@ pub fn fixture_binary() -> PathBuf {
     built("fixture-server")
 }
 
-/// The `bridge-server` program, which takes the port of a test that wants to be a stdio server itself.
+/// The `bridge-server` program, which takes the port of a test that wants to be a stdio server
+/// itself.
 ///
 /// # Panics
 /// When it has not been built.
@@ -31,8 +33,9 @@ pub fn bridge_binary() -> PathBuf {
     built("bridge-server")
 }
 
-/// The `probing-server` program: its one tool `run` gives `script` to a shell and answers with all that the shell wrote, as an intruder in a
-/// server would. It keeps nothing open but its three streams.
+/// The `probing-server` program: its one tool `run` gives `script` to a shell and answers with all
+/// that the shell wrote, as an intruder in a server would. It keeps nothing open but its three
+/// streams.
 ///
 /// # Panics
 /// When it has not been built.
@@ -40,7 +43,8 @@ pub fn probing_binary() -> PathBuf {
     built("probing-server")
 }
 
-/// The `without-landlock` program, which becomes the program that its arguments name, on what looks like a kernel without Landlock.
+/// The `without-landlock` program, which becomes the program that its arguments name, on what looks
+/// like a kernel without Landlock.
 ///
 /// # Panics
 /// When it has not been built.
@@ -57,7 +61,8 @@ pub fn ledger_binary() -> PathBuf {
 }
 
 fn built(program: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));
+    let test =
+        std::env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));
     let beside = test.ancestors().skip(1).take(3).map(|folder| folder.join(program));
     let found = beside.into_iter().find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{program} is not built: run `cargo build -p portunus-testkit --bins` first (./test does)"))

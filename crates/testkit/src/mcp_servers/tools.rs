@@ -8,7 +8,10 @@ use std::{
 
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, ResourceUpdatedNotificationParam},
+    model::{
+        CallToolRequestParams, CallToolResult, ProgressNotificationParam,
+        ResourceUpdatedNotificationParam,
+    },
     service::RequestContext,
 };
 use serde_json::{Map, Value, json};
@@ -32,7 +35,11 @@ pub(super) fn list(has_late_tool: bool, interface: &str) -> Vec<Value> {
     let mut tools = vec![
         tool("echo", "Says `text` again", json!({"text": {"type": "string"}})),
         tool("add", "Adds `a` and `b`", json!({"a": number, "b": number})),
-        tool("slow", "Takes `steps` steps of `step_ms`, telling of its progress", json!({"steps": number, "step_ms": number})),
+        tool(
+            "slow",
+            "Takes `steps` steps of `step_ms`, telling of its progress",
+            json!({"steps": number, "step_ms": number}),
+        ),
         tool("fail", "Fails as a tool does", json!({})),
         tool("error", "Fails with a protocol error", json!({})),
         tool("hang", "Answers only when it is cancelled", json!({})),
@@ -43,10 +50,18 @@ pub(super) fn list(has_late_tool: bool, interface: &str) -> Vec<Value> {
         tool("offspring", "Starts a process that stays; shows its id", json!({})),
         tool("crash", "Ends the process", json!({})),
         tool("big", "Answers with `bytes` bytes", json!({"bytes": number})),
-        tool("noise", "Writes `lines` lines that are no messages to both outputs", json!({"lines": number})),
+        tool(
+            "noise",
+            "Writes `lines` lines that are no messages to both outputs",
+            json!({"lines": number}),
+        ),
         tool("log", "Sends `text` as a log message", json!({"text": {"type": "string"}})),
         tool("change_tools", "Adds a tool and tells so", json!({})),
-        tool("update_resource", "Tells that the resource `uri` changed", json!({"uri": {"type": "string"}})),
+        tool(
+            "update_resource",
+            "Tells that the resource `uri` changed",
+            json!({"uri": {"type": "string"}}),
+        ),
     ];
     let mut clock = tool("clock", "Says the time, and has a client_capabilities", json!({}));
     clock["_meta"] = json!({"ui": {"resourceUri": interface}, "fixture": {"exact": 1.50}});
@@ -67,8 +82,12 @@ pub(super) async fn call(
         "echo" => text(string(&arguments, "text")),
         "add" => text((integer(&arguments, "a") + integer(&arguments, "b")).to_string()),
         "slow" => slow(&arguments, &context).await,
-        "fail" => model(json!({"content": [{"type": "text", "text": "it failed"}], "isError": true})),
-        "error" => Err(ErrorData::internal_error("an error on purpose", Some(json!({"detail": 1})))),
+        "fail" => {
+            model(json!({"content": [{"type": "text", "text": "it failed"}], "isError": true}))
+        }
+        "error" => {
+            Err(ErrorData::internal_error("an error on purpose", Some(json!({"detail": 1}))))
+        }
         "hang" => {
             context.ct.cancelled().await;
             state.cancelled.fetch_add(1, Ordering::SeqCst);
@@ -76,7 +95,9 @@ pub(super) async fn call(
         }
         "cancelled" => text(state.cancelled.load(Ordering::SeqCst).to_string()),
         "count" => text((state.counted.fetch_add(1, Ordering::SeqCst) + 1).to_string()),
-        "environment" => text(json!(std::env::vars().collect::<std::collections::BTreeMap<_, _>>()).to_string()),
+        "environment" => {
+            text(json!(std::env::vars().collect::<std::collections::BTreeMap<_, _>>()).to_string())
+        }
         "process" => text(std::process::id().to_string()),
         "offspring" => offspring(),
         "crash" => std::process::exit(3),
@@ -111,13 +132,17 @@ fn integer(arguments: &Map<String, Value>, name: &str) -> i64 {
     arguments.get(name).and_then(Value::as_i64).unwrap_or(0)
 }
 
-async fn slow(arguments: &Map<String, Value>, context: &RequestContext<RoleServer>) -> Result<CallToolResult, ErrorData> {
+async fn slow(
+    arguments: &Map<String, Value>,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResult, ErrorData> {
     let steps = u32::try_from(integer(arguments, "steps")).unwrap_or(0);
     let pause = Duration::from_millis(u64::try_from(integer(arguments, "step_ms")).unwrap_or(0));
     for step in 1..=steps {
         tokio::time::sleep(pause).await;
         if let Some(token) = context.meta.get_progress_token() {
-            let progress = ProgressNotificationParam::new(token, f64::from(step)).with_total(f64::from(steps));
+            let progress =
+                ProgressNotificationParam::new(token, f64::from(step)).with_total(f64::from(steps));
             context.peer.notify_progress(progress).await.map_err(sending)?;
         }
     }
@@ -126,7 +151,12 @@ async fn slow(arguments: &Map<String, Value>, context: &RequestContext<RoleServe
 
 fn offspring() -> Result<CallToolResult, ErrorData> {
     let null = std::process::Stdio::null;
-    let child = std::process::Command::new("sleep").arg("1000").stdin(null()).stdout(null()).stderr(null()).spawn();
+    let child = std::process::Command::new("sleep")
+        .arg("1000")
+        .stdin(null())
+        .stdout(null())
+        .stderr(null())
+        .spawn();
     match child {
         Ok(child) => text(child.id().to_string()),
         Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
@@ -144,7 +174,10 @@ fn noise(lines: i64) -> Result<CallToolResult, ErrorData> {
 }
 
 #[expect(deprecated, reason = "legacy servers log this way")]
-async fn log(message: &str, context: &RequestContext<RoleServer>) -> Result<CallToolResult, ErrorData> {
+async fn log(
+    message: &str,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResult, ErrorData> {
     let params = model(json!({"level": "info", "logger": "fixture", "data": message}))?;
     context.peer.notify_logging_message(params).await.map_err(sending)?;
     text("logged")

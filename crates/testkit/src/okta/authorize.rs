@@ -52,37 +52,69 @@ pub(super) async fn get(
         );
     }
     if let Some((error, description)) = state.with(|inner| inner.refusals.pop_front()) {
-        return back(&state, server, &redirect_uri, &parameters, &[("error", &error), ("error_description", &description)]);
+        return back(
+            &state,
+            server,
+            &redirect_uri,
+            &parameters,
+            &[("error", &error), ("error_description", &description)],
+        );
     }
     match check(&state, server, &parameters) {
-        Err(Refusal(error, description)) => {
-            back(&state, server, &redirect_uri, &parameters, &[("error", error), ("error_description", description)])
+        Err(Refusal(error, description)) => back(
+            &state,
+            server,
+            &redirect_uri,
+            &parameters,
+            &[("error", error), ("error_description", description)],
+        ),
+        Ok(challenge) => {
+            sign_in(&state, server, &headers, &parameters, &redirect_uri, challenge, &pairs)
         }
-        Ok(challenge) => sign_in(&state, server, &headers, &parameters, &redirect_uri, challenge, &pairs),
     }
 }
 
 fn check(state: &State, server: Server, parameters: &Parameters) -> Result<CodeChallenge, Refusal> {
-    let find = |name: &str| parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let find =
+        |name: &str| parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
     if find("response_type") != Some("code") {
-        return Err(Refusal("unsupported_response_type", "The response type is not supported by the authorization server."));
+        return Err(Refusal(
+            "unsupported_response_type",
+            "The response type is not supported by the authorization server.",
+        ));
     }
     if find("state").is_none() {
-        return Err(Refusal("invalid_request", "The authentication request has an invalid 'state' parameter."));
+        return Err(Refusal(
+            "invalid_request",
+            "The authentication request has an invalid 'state' parameter.",
+        ));
     }
     if find("nonce").is_none() {
-        return Err(Refusal("invalid_request", "The authentication request has an invalid 'nonce' parameter."));
+        return Err(Refusal(
+            "invalid_request",
+            "The authentication request has an invalid 'nonce' parameter.",
+        ));
     }
     let known = scopes(state, server);
     let asked = find("scope").unwrap_or_default();
     if !asked.split(' ').any(|scope| scope == "openid") {
-        return Err(Refusal("invalid_scope", "The authentication request must contain the 'openid' scope."));
+        return Err(Refusal(
+            "invalid_scope",
+            "The authentication request must contain the 'openid' scope.",
+        ));
     }
     if asked.split(' ').any(|scope| !known.contains(&scope)) {
-        return Err(Refusal("invalid_scope", "One or more scopes are not configured for the authorization server resource."));
+        return Err(Refusal(
+            "invalid_scope",
+            "One or more scopes are not configured for the authorization server resource.",
+        ));
     }
-    CodeChallenge::parse(find("code_challenge"), find("code_challenge_method"))
-        .map_err(|_| Refusal("invalid_request", "PKCE code challenge is required: code_challenge_method must be S256."))
+    CodeChallenge::parse(find("code_challenge"), find("code_challenge_method")).map_err(|_| {
+        Refusal(
+            "invalid_request",
+            "PKCE code challenge is required: code_challenge_method must be S256.",
+        )
+    })
 }
 
 /// The scopes that the server knows.
@@ -104,20 +136,32 @@ fn sign_in(
     pairs: &[(String, String)],
 ) -> Response {
     let refuse = |error: &str, description: &str| {
-        back(state, server, redirect_uri, parameters, &[("error", error), ("error_description", description)])
+        back(
+            state,
+            server,
+            redirect_uri,
+            parameters,
+            &[("error", error), ("error_description", description)],
+        )
     };
     let find = |name: &str| parameters.get(name).map(String::as_str);
-    let Some(person) = who(state, headers, find("login_hint"), find("prompt") == Some("login")) else {
+    let Some(person) = who(state, headers, find("login_hint"), find("prompt") == Some("login"))
+    else {
         if find("prompt") == Some("none") {
-            return refuse("login_required", "The client specified not to prompt, but the user is not signed in.");
+            return refuse(
+                "login_required",
+                "The client specified not to prompt, but the user is not signed in.",
+            );
         }
         return page(server, pairs);
     };
     if !person.assigned {
         return refuse("access_denied", "User is not assigned to the client application.");
     }
-    let asked: Vec<String> = find("scope").unwrap_or_default().split(' ').map(str::to_owned).collect();
-    let wants_groups = groups_in_id_token(state, server, asked.iter().any(|scope| scope == "groups"));
+    let asked: Vec<String> =
+        find("scope").unwrap_or_default().split(' ').map(str::to_owned).collect();
+    let wants_groups =
+        groups_in_id_token(state, server, asked.iter().any(|scope| scope == "groups"));
     if wants_groups && person.groups.len() > 100 {
         return refuse("server_error", "The 'groups' user claim could not be evaluated.");
     }
@@ -137,21 +181,36 @@ fn sign_in(
 
 /// The person whose browser this is, by the cookie of the sign-in page, a hint, or the test.
 fn who(state: &State, headers: &HeaderMap, hint: Option<&str>, afresh: bool) -> Option<Person> {
-    let cookies = headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let named =
-        |name: &str| cookies.split("; ").find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
+    let cookies =
+        headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let named = |name: &str| {
+        cookies
+            .split("; ")
+            .find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('='))
+            .map(str::to_owned)
+    };
     // The page to sign in at sets a second cookie, which shows that the person has just signed in.
     let cookie = named(COOKIE).filter(|_| !afresh || named("fake_okta_fresh").is_some());
     state.with(|inner| {
         let current = inner.current.clone().filter(|_| !state.options.form);
         let hint = hint.filter(|_| !state.options.form).map(str::to_owned);
         let username = cookie.or(hint).or(current)?;
-        inner.people.iter().find(|person| person.username == username || person.email == username).cloned()
+        inner
+            .people
+            .iter()
+            .find(|person| person.username == username || person.email == username)
+            .cloned()
     })
 }
 
 /// Back to the client, whatever the answer.
-fn back(state: &State, server: Server, redirect_uri: &str, parameters: &Parameters, answer: &[(&str, &str)]) -> Response {
+fn back(
+    state: &State,
+    server: Server,
+    redirect_uri: &str,
+    parameters: &Parameters,
+    answer: &[(&str, &str)],
+) -> Response {
     let Ok(mut url) = Url::parse(redirect_uri) else {
         return error_page("Error", "The registered redirect URI is no URL.");
     };
@@ -177,7 +236,8 @@ pub(super) fn found(location: &str, cookies: &[String]) -> Response {
 
 fn page(server: Server, pairs: &[(String, String)]) -> Response {
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    let from = format!("{}?{query}", Server::endpoints(server, "") + "/authorize").replace('&', "&amp;");
+    let from =
+        format!("{}?{query}", Server::endpoints(server, "") + "/authorize").replace('&', "&amp;");
     Html(format!(
         "<!doctype html><title>Fake Okta - Sign In</title><h1>Sign In</h1><form method=\"post\" action=\"/signin\">\
          <input type=\"hidden\" name=\"from\" value=\"{from}\"><label>Username <input name=\"username\" autofocus></label>\
@@ -196,7 +256,8 @@ pub(super) struct SignIn {
 /// `POST /signin`: any known user name will do.
 pub(super) async fn post(Extract(state): Okta, form: Form<SignIn>) -> Response {
     let SignIn { username, from } = form.0;
-    let is_known = state.with(|inner| inner.people.iter().any(|person| person.username == username));
+    let is_known =
+        state.with(|inner| inner.people.iter().any(|person| person.username == username));
     if !is_known || !from.starts_with("/oauth2/") {
         return error_page("Error", "Unable to sign in.");
     }

@@ -1,4 +1,5 @@
-//! The fake Okta's signing keys: fixed test keys from `fixtures/`, under a new `kid` at each rotation.
+//! The fake Okta's signing keys: fixed test keys from `fixtures/`, under a new `kid` at each
+//! rotation.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
@@ -36,7 +37,11 @@ impl KeyRing {
     pub(super) fn rotate(&mut self) {
         let kid = format!("fake-okta-{}", self.serial);
         let key = if self.elliptic {
-            SigningKey { kid, alg: Algorithm::ES256, private: EncodingKey::from_ec_der(&der(ELLIPTIC)) }
+            SigningKey {
+                kid,
+                alg: Algorithm::ES256,
+                private: EncodingKey::from_ec_der(&der(ELLIPTIC)),
+            }
         } else {
             SigningKey { kid, alg: Algorithm::RS256, private: rsa(self.serial) }
         };
@@ -53,7 +58,11 @@ impl KeyRing {
 
     /// An RSA key that is not published.
     pub(super) fn stranger(&self) -> SigningKey {
-        SigningKey { kid: "nobody-knows-me".to_owned(), alg: Algorithm::RS256, private: rsa(self.serial) }
+        SigningKey {
+            kid: "nobody-knows-me".to_owned(),
+            alg: Algorithm::RS256,
+            private: rsa(self.serial),
+        }
     }
 
     /// The key set as Okta publishes it.

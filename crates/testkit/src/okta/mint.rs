@@ -26,7 +26,9 @@ pub(super) fn id_token(state: &State, code: &Code, tamper: Option<Tamper>) -> St
     let signature = signer.sign(message.as_bytes());
     match tamper {
         Some(Tamper::NotAToken) => "not.a-token".to_owned(),
-        Some(Tamper::Encrypted) => "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.dGV4dA.dGFn".to_owned(),
+        Some(Tamper::Encrypted) => {
+            "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.dGV4dA.dGFn".to_owned()
+        }
         Some(Tamper::NoSignature) => format!("{message}."),
         Some(Tamper::ChangedAfterSigning) => {
             claims["sub"] = json!("00u-somebody-else");
@@ -49,7 +51,9 @@ fn tamper_parties(claims: &mut Value, tamper: Tamper, state: &State, code: &Code
     let other = "0oa-somebody-else";
     match tamper {
         Tamper::WrongIssuer => claims["iss"] = json!("https://evil.example"),
-        Tamper::IssuerWithSlash => claims["iss"] = json!(format!("{}/", code.server.issuer(&state.base))),
+        Tamper::IssuerWithSlash => {
+            claims["iss"] = json!(format!("{}/", code.server.issuer(&state.base)));
+        }
         Tamper::NoIssuer => remove(claims, "iss"),
         Tamper::WrongAudience => claims["aud"] = json!(other),
         Tamper::NoAudience => remove(claims, "aud"),
@@ -106,10 +110,13 @@ fn seal(state: &State, tamper: Option<Tamper>) -> (Value, Signer) {
     match tamper {
         Some(Tamper::AlgNone) => (json!({"alg": "none"}), Signer::Unsigned),
         Some(Tamper::Hs256WithPublicKey) => (with("alg", json!("HS256")), Signer::Keyed(modulus)),
-        Some(Tamper::Hs256WithClientSecret) => {
-            (with("alg", json!("HS256")), Signer::Keyed(state.options.client_secret.clone().into_bytes()))
+        Some(Tamper::Hs256WithClientSecret) => (
+            with("alg", json!("HS256")),
+            Signer::Keyed(state.options.client_secret.clone().into_bytes()),
+        ),
+        Some(Tamper::Rs512) => {
+            (with("alg", json!("RS512")), Signer::Asymmetric(key.private, Algorithm::RS512))
         }
-        Some(Tamper::Rs512) => (with("alg", json!("RS512")), Signer::Asymmetric(key.private, Algorithm::RS512)),
         Some(Tamper::UnknownKid) => (json!({"kid": stranger.kid, "alg": "RS256"}), by_stranger),
         Some(Tamper::WrongKey) => (right, by_stranger),
         Some(Tamper::WrongKeyNoKid) => (json!({"alg": "RS256"}), by_stranger),
@@ -118,9 +125,15 @@ fn seal(state: &State, tamper: Option<Tamper>) -> (Value, Signer) {
             let link = format!("{}/stranger/keys", state.base);
             (json!({"kid": stranger.kid, "alg": "RS256", "jku": link, "x5u": link}), by_stranger)
         }
-        Some(Tamper::NoKid) => (json!({"alg": right["alg"]}), Signer::Asymmetric(key.private, key.alg)),
-        Some(Tamper::WrongType) => (with("typ", json!("at+jwt")), Signer::Asymmetric(key.private, key.alg)),
-        Some(Tamper::Critical) => (with("crit", json!(["exp"])), Signer::Asymmetric(key.private, key.alg)),
+        Some(Tamper::NoKid) => {
+            (json!({"alg": right["alg"]}), Signer::Asymmetric(key.private, key.alg))
+        }
+        Some(Tamper::WrongType) => {
+            (with("typ", json!("at+jwt")), Signer::Asymmetric(key.private, key.alg))
+        }
+        Some(Tamper::Critical) => {
+            (with("crit", json!(["exp"])), Signer::Asymmetric(key.private, key.alg))
+        }
         _ => (right, Signer::Asymmetric(key.private, key.alg)),
     }
 }
@@ -134,9 +147,12 @@ enum Signer {
 impl Signer {
     fn sign(&self, message: &[u8]) -> String {
         match self {
-            Self::Asymmetric(key, alg) => crypto::sign(message, key, *alg).expect("the fixture signs"),
+            Self::Asymmetric(key, alg) => {
+                crypto::sign(message, key, *alg).expect("the fixture signs")
+            }
             Self::Keyed(key) => {
-                crypto::sign(message, &EncodingKey::from_secret(key), Algorithm::HS256).expect("any bytes key a hash")
+                crypto::sign(message, &EncodingKey::from_secret(key), Algorithm::HS256)
+                    .expect("any bytes key a hash")
             }
             Self::Unsigned => String::new(),
         }
@@ -177,8 +193,8 @@ fn claims(state: &State, code: &Code) -> Map<String, Value> {
     claims
 }
 
-/// The org server has groups in the ID token only, and only if the application has a filter and the scope is asked for; a
-/// custom server does as it is set up.
+/// The org server has groups in the ID token only, and only if the application has a filter and the
+/// scope is asked for; a custom server does as it is set up.
 pub(super) fn groups_in_id_token(state: &State, server: Server, scope_asked: bool) -> bool {
     match (server, state.options.custom_groups) {
         (Server::Org, _) => state.options.groups_filter && scope_asked,

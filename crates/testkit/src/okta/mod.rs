@@ -1,7 +1,8 @@
-//! A fake Okta on loopback: both kinds of authorization server, with the shapes, refusals and error pages of Okta's developer
-//! documentation, and knobs for what a real one does on bad days. [`FakeOkta`] is the handle; its endpoints are [`authorize`],
-//! [`token`] and [`server`]; what it is set up with is in [`setup`], what it remembers in [`state`]; tokens are made in [`mint`] with [`keys`],
-//! and what can be wrong with them is in [`tamper`].
+//! A fake Okta on loopback: both kinds of authorization server, with the shapes, refusals and error
+//! pages of Okta's developer documentation, and knobs for what a real one does on bad days.
+//! [`FakeOkta`] is the handle; its endpoints are [`authorize`], [`token`] and [`server`]; what it
+//! is set up with is in [`setup`], what it remembers in [`state`]; tokens are made in [`mint`] with
+//! [`keys`], and what can be wrong with them is in [`tamper`].
 
 mod authorize;
 mod keys;
@@ -36,7 +37,8 @@ impl FakeOkta {
     /// # Panics
     /// If loopback cannot be listened on.
     pub async fn start(options: Options) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
+        let listener =
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
         let internal = format!("http://{address}");
         let base = options.public_base.clone().unwrap_or_else(|| internal.clone());
@@ -125,7 +127,8 @@ impl FakeOkta {
 
     /// The next authorization ends with this error at the redirect URI.
     pub fn refuse_next(&self, error: &str, description: &str) {
-        self.state.with(|inner| inner.refusals.push_back((error.to_owned(), description.to_owned())));
+        self.state
+            .with(|inner| inner.refusals.push_back((error.to_owned(), description.to_owned())));
     }
 
     /// Makes userinfo speak of another subject.

@@ -19,7 +19,8 @@ use super::{
     token,
 };
 
-/// Every endpoint twice: for the org server, and for custom servers, of which only `default` exists.
+/// Every endpoint twice: for the org server, and for custom servers, of which only `default`
+/// exists.
 pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/.well-known/openid-configuration", get(org_metadata))
@@ -46,7 +47,11 @@ async fn org_metadata(okta: Okta) -> Response {
 }
 
 async fn custom_metadata(okta: Okta, id: Path<String>) -> Response {
-    if id.0 == "default" { metadata(&okta, Server::Custom).await } else { not_found("Resource not found: AuthorizationServer") }
+    if id.0 == "default" {
+        metadata(&okta, Server::Custom).await
+    } else {
+        not_found("Resource not found: AuthorizationServer")
+    }
 }
 
 fn not_found(summary: &str) -> Response {
@@ -61,7 +66,13 @@ async fn metadata(state: &State, server: Server) -> Response {
     let methods: &[&str] = if state.options.secret_in_body_only {
         &["client_secret_post", "private_key_jwt"]
     } else {
-        &["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
+        &[
+            "client_secret_basic",
+            "client_secret_post",
+            "client_secret_jwt",
+            "private_key_jwt",
+            "none",
+        ]
     };
     let mut document = json!({
         "issuer": server.issuer(&state.base),
@@ -97,18 +108,27 @@ async fn keys(Extract(state): Okta) -> Response {
     ([(header::CACHE_CONTROL, "max-age=5184000, must-revalidate")], Json(document)).into_response()
 }
 
-async fn userinfo(Extract(state): Okta, Extension(server): Extension<Server>, headers: HeaderMap) -> Response {
+async fn userinfo(
+    Extract(state): Okta,
+    Extension(server): Extension<Server>,
+    headers: HeaderMap,
+) -> Response {
     if let Some(answer) = state.enter(Endpoint::Userinfo).await {
         return answer;
     }
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let access = bearer.and_then(|token| state.with(|inner| inner.access_tokens.get(token).cloned()));
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let access =
+        bearer.and_then(|token| state.with(|inner| inner.access_tokens.get(token).cloned()));
     let Some(access) = access.filter(|access| access.server == server) else {
         let challenge = r#"Bearer authorization_uri="", error="invalid_token", error_description="The access token is invalid""#;
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
     };
     let has = |scope: &str| access.scopes.iter().any(|asked| asked == scope);
-    let subject = state.with(|inner| inner.userinfo_subject.clone()).unwrap_or_else(|| access.person.subject.clone());
+    let subject = state
+        .with(|inner| inner.userinfo_subject.clone())
+        .unwrap_or_else(|| access.person.subject.clone());
     let mut claims = Map::new();
     let mut put = |name: &str, value| claims.insert(name.to_owned(), value);
     put("sub", json!(subject));
@@ -127,7 +147,8 @@ async fn userinfo(Extract(state): Okta, Extension(server): Extension<Server>, he
     if state.with(|inner| inner.signs_userinfo) {
         claims.insert("iss".to_owned(), json!(server.issuer(&state.base)));
         claims.insert("aud".to_owned(), json!(state.options.client_id));
-        return ([(header::CONTENT_TYPE, "application/jwt")], mint::signed(&state, &claims.into())).into_response();
+        return ([(header::CONTENT_TYPE, "application/jwt")], mint::signed(&state, &claims.into()))
+            .into_response();
     }
     Json(claims).into_response()
 }
@@ -148,7 +169,9 @@ async fn logout(Extract(state): Okta, query: Query<HashMap<String, String>>) -> 
             "The 'post_logout_redirect_uri' parameter must be a Logout redirect URI in the client app settings.",
         );
     }
-    let Ok(mut url) = Url::parse(return_to) else { return error_page("Error", "The registered sign-out URI is no URL.") };
+    let Ok(mut url) = Url::parse(return_to) else {
+        return error_page("Error", "The registered sign-out URI is no URL.");
+    };
     if let Some(value) = query.get("state") {
         url.query_pairs_mut().append_pair("state", value);
     }

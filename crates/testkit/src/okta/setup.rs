@@ -1,4 +1,5 @@
-//! What a fake Okta is set up with: its one application, its people, how it hands out groups. What happens to it later is in [`super::state`].
+//! What a fake Okta is set up with: its one application, its people, how it hands out groups. What
+//! happens to it later is in [`super::state`].
 
 use std::sync::Arc;
 
@@ -13,13 +14,15 @@ pub struct Options {
     pub redirect_uris: Vec<String>,
     pub sign_out_uris: Vec<String>,
     pub people: Vec<Person>,
-    /// Has the application a groups claim filter? The org server needs one to put groups into the ID token.
+    /// Has the application a groups claim filter? The org server needs one to put groups into the
+    /// ID token.
     pub groups_filter: bool,
     /// How the custom server hands out groups.
     pub custom_groups: GroupsClaim,
     /// Are name and e-mail left to userinfo, as Okta does for some clients?
     pub thin_id_token: bool,
-    /// Show a page to sign in at instead of taking the person that [`super::FakeOkta::sign_in_as`] named.
+    /// Show a page to sign in at instead of taking the person that [`super::FakeOkta::sign_in_as`]
+    /// named.
     pub form: bool,
     /// Sign with ES256 instead of RS256.
     pub elliptic: bool,
@@ -37,7 +40,8 @@ pub struct Options {
 pub enum GroupsClaim {
     /// A claim of the ID token, for any scope; there is no scope `groups`.
     Always,
-    /// A claim of the ID token when the scope `groups`, which is defined and published, is asked for.
+    /// A claim of the ID token when the scope `groups`, which is defined and published, is asked
+    /// for.
     WithScope,
     /// Only in userinfo; there is no scope `groups`.
     Userinfo,
@@ -77,7 +81,8 @@ impl Person {
 }
 
 impl Default for Options {
-    /// Alice (engineering, admins) and Bob (sales) are assigned, Carol is not; both servers hand out groups.
+    /// Alice (engineering, admins) and Bob (sales) are assigned, Carol is not; both servers hand
+    /// out groups.
     fn default() -> Self {
         let everyone = "Everyone";
         let carol = Person { assigned: false, ..Person::new("carol", &[everyone]) };

@@ -189,14 +189,23 @@ impl State {
         })?;
         match fault {
             Fault::Status(code) => {
-                let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status =
+                    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 Some(api_error(status, "E0000009", "Internal Server Error"))
             }
             Fault::RateLimited => {
-                let mut answer = api_error(StatusCode::TOO_MANY_REQUESTS, "E0000047", "API call exceeded rate limit");
+                let mut answer = api_error(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "E0000047",
+                    "API call exceeded rate limit",
+                );
                 answer.headers_mut().insert("x-rate-limit-limit", HeaderValue::from_static("60"));
-                answer.headers_mut().insert("x-rate-limit-remaining", HeaderValue::from_static("0"));
-                answer.headers_mut().insert("x-rate-limit-reset", HeaderValue::from_static(RATE_LIMIT_RESET));
+                answer
+                    .headers_mut()
+                    .insert("x-rate-limit-remaining", HeaderValue::from_static("0"));
+                answer
+                    .headers_mut()
+                    .insert("x-rate-limit-reset", HeaderValue::from_static(RATE_LIMIT_RESET));
                 Some(answer)
             }
             Fault::Hang => std::future::pending().await,
@@ -204,12 +213,17 @@ impl State {
                 tokio::time::sleep(delay).await;
                 None
             }
-            Fault::Garbage => Some(Html("<html>Sorry, we are down for maintenance").into_response()),
+            Fault::Garbage => {
+                Some(Html("<html>Sorry, we are down for maintenance").into_response())
+            }
             Fault::Says(code, media, body) => {
-                let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status =
+                    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 Some((status, [("content-type", media)], body).into_response())
             }
-            Fault::Leads(target) => Some((StatusCode::FOUND, [("location", target)]).into_response()),
+            Fault::Leads(target) => {
+                Some((StatusCode::FOUND, [("location", target)]).into_response())
+            }
             Fault::Huge => Some(Json(json!({"padding": "x".repeat(1 << 20)})).into_response()),
         }
     }
@@ -223,6 +237,7 @@ pub(super) fn api_error(status: StatusCode, code: &str, summary: &str) -> Respon
 
 /// Okta's own error page: what a browser sees when it cannot be sent back.
 pub(super) fn error_page(title: &str, text: &str) -> Response {
-    let page = format!("<!doctype html><title>{title}</title><h1>400 Bad Request</h1><p>{text}</p>");
+    let page =
+        format!("<!doctype html><title>{title}</title><h1>400 Bad Request</h1><p>{text}</p>");
     (StatusCode::BAD_REQUEST, Html(page)).into_response()
 }

@@ -1,4 +1,5 @@
-//! What can be wrong with an ID token (threat 21). How each wrong one is made is in [`super::mint`].
+//! What can be wrong with an ID token (threat 21). How each wrong one is made is in
+//! [`super::mint`].
 
 /// What is wrong with an ID token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

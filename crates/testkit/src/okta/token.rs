@@ -21,7 +21,11 @@ type Parameters = HashMap<String, String>;
 
 struct Refusal(StatusCode, &'static str, &'static str);
 
-const BAD_CODE: Refusal = Refusal(StatusCode::BAD_REQUEST, "invalid_grant", "The authorization code is invalid or has expired.");
+const BAD_CODE: Refusal = Refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_grant",
+    "The authorization code is invalid or has expired.",
+);
 
 /// `POST /oauth2/v1/token` and `/oauth2/default/v1/token`.
 pub(super) async fn post(
@@ -34,20 +38,30 @@ pub(super) async fn post(
         return answer;
     }
     let parameters: Parameters = form_urlencoded::parse(&body).into_owned().collect();
-    match authenticate(&state, &headers, &parameters).and_then(|()| redeem(&state, server, &parameters)) {
+    match authenticate(&state, &headers, &parameters)
+        .and_then(|()| redeem(&state, server, &parameters))
+    {
         Ok(code) => grant(&state, &code),
         Err(Refusal(status, error, description)) => {
-            (status, Json(json!({"error": error, "error_description": description}))).into_response()
+            (status, Json(json!({"error": error, "error_description": description})))
+                .into_response()
         }
     }
 }
 
 /// The secret in the header or in the body, never in both (RFC 6749 section 2.3).
-fn authenticate(state: &State, headers: &HeaderMap, parameters: &Parameters) -> Result<(), Refusal> {
+fn authenticate(
+    state: &State,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+) -> Result<(), Refusal> {
     let refusal = |why| Refusal(StatusCode::UNAUTHORIZED, "invalid_client", why);
-    let in_body =
-        parameters.get("client_id").zip(parameters.get("client_secret")).map(|(id, secret)| (id.clone(), secret.clone()));
-    let in_header = headers.get(header::AUTHORIZATION).and_then(|value| basic(value.to_str().ok()?));
+    let in_body = parameters
+        .get("client_id")
+        .zip(parameters.get("client_secret"))
+        .map(|(id, secret)| (id.clone(), secret.clone()));
+    let in_header =
+        headers.get(header::AUTHORIZATION).and_then(|value| basic(value.to_str().ok()?));
     let (id, secret) = match (in_header, in_body) {
         (Some(_), Some(_)) => {
             return Err(Refusal(
@@ -58,7 +72,9 @@ fn authenticate(state: &State, headers: &HeaderMap, parameters: &Parameters) -> 
             ));
         }
         (Some(_), None) if state.options.secret_in_body_only => {
-            return Err(refusal("Client authentication failed. The client is not allowed to use client_secret_basic."));
+            return Err(refusal(
+                "Client authentication failed. The client is not allowed to use client_secret_basic.",
+            ));
         }
         (Some(pair), None) | (None, Some(pair)) => pair,
         (None, None) => return Err(refusal("No client credentials found.")),
@@ -77,7 +93,11 @@ fn authenticate(state: &State, headers: &HeaderMap, parameters: &Parameters) -> 
 fn basic(value: &str) -> Option<(String, String)> {
     let decoded = String::from_utf8(STANDARD.decode(value.strip_prefix("Basic ")?).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    let plain = |text: &str| form_urlencoded::parse(format!("x={text}").as_bytes()).next().map(|(_, value)| value.into_owned());
+    let plain = |text: &str| {
+        form_urlencoded::parse(format!("x={text}").as_bytes())
+            .next()
+            .map(|(_, value)| value.into_owned())
+    };
     Some((plain(id)?, plain(secret)?))
 }
 
@@ -91,7 +111,10 @@ fn redeem(state: &State, server: Server, parameters: &Parameters) -> Result<Code
         ));
     }
     let code = state.with(|inner| inner.codes.remove(find("code"))).ok_or(BAD_CODE)?;
-    if code.server != server || code.redirect_uri != find("redirect_uri") || code.expires_at <= state.now() {
+    if code.server != server
+        || code.redirect_uri != find("redirect_uri")
+        || code.expires_at <= state.now()
+    {
         return Err(BAD_CODE);
     }
     if !code.challenge.admits(find("code_verifier")) {
@@ -104,7 +127,8 @@ fn grant(state: &State, code: &Code) -> Response {
     let tamper = state.with(|inner| inner.tampers.pop_front());
     let id_token = mint::id_token(state, code, tamper);
     let access_token = state.random("fake-okta-access-");
-    let access = Access { server: code.server, person: code.person.clone(), scopes: code.scopes.clone() };
+    let access =
+        Access { server: code.server, person: code.person.clone(), scopes: code.scopes.clone() };
     state.with(|inner| inner.access_tokens.insert(access_token.clone(), access));
     let body = json!({
         "token_type": "Bearer",

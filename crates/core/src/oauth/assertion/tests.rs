@@ -77,8 +77,14 @@ fn t21_what_is_not() {
         (with("aud", json!("")), AUD),
         (with("aud", json!("c1")), AUD),
         (with("aud", json!([])), "aud must be this server alone"),
-        (with("aud", json!(["https://gw.example", "https://other.example"])), "aud must be this server alone"),
-        (with("aud", json!(["https://gw.example", "https://gw.example/auth/token"])), "aud must be this server alone"),
+        (
+            with("aud", json!(["https://gw.example", "https://other.example"])),
+            "aud must be this server alone",
+        ),
+        (
+            with("aud", json!(["https://gw.example", "https://gw.example/auth/token"])),
+            "aud must be this server alone",
+        ),
         (with("aud", json!({"x": 1})), "shape"),
         (with("exp", json!(NOW - 60)), "it has expired"),
         (with("exp", json!(NOW + 3661)), "exp must be an hour ahead at most"),
@@ -113,7 +119,10 @@ fn t20_a_second_use_proves_nothing() {
     let again = check_value(&with("iat", json!(NOW - 1))).unwrap();
     assert_eq!(first.key(), again.key(), "what counts is the jti");
     assert_ne!(first.key(), check_value(&with("jti", json!("twice"))).unwrap().key());
-    assert!(first.forget_at() >= Timestamp::from_secs(NOW + 360), "remembered for as long as it would be accepted");
+    assert!(
+        first.forget_at() >= Timestamp::from_secs(NOW + 360),
+        "remembered for as long as it would be accepted"
+    );
     assert_eq!(first.once(true).unwrap().client(), &client());
     assert_eq!(again.once(false).unwrap_err().code, ErrorCode::InvalidClient);
 }
@@ -122,8 +131,14 @@ fn t20_a_second_use_proves_nothing() {
 fn the_claimed_client_is_the_subject() {
     let jwt = |payload: &str| format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload));
     assert_eq!(claimed_client(&jwt(r#"{"sub": "c1", "iss": "c2"}"#)), Some(client()));
-    for bad in [String::new(), "x".to_owned(), "a.b.c".to_owned(), jwt("[]"), jwt(r#"{"sub": 1}"#), jwt(&" ".repeat(MAX_LENGTH))]
-    {
+    for bad in [
+        String::new(),
+        "x".to_owned(),
+        "a.b.c".to_owned(),
+        jwt("[]"),
+        jwt(r#"{"sub": 1}"#),
+        jwt(&" ".repeat(MAX_LENGTH)),
+    ] {
         assert_eq!(claimed_client(&bad), None);
     }
 }

@@ -1,5 +1,5 @@
-//! What a request wishes of the person's part: `prompt`, `max_age` and `login_hint` (OpenID Connect Core section 3.1.2.1). What
-//! follows from it is decided in [`super::step`].
+//! What a request wishes of the person's part: `prompt`, `max_age` and `login_hint` (OpenID Connect
+//! Core section 3.1.2.1). What follows from it is decided in [`super::step`].
 
 use crate::{
     oauth::{OAuthError, params::Params},
@@ -14,12 +14,17 @@ pub const PROMPTS: [&str; 4] = ["none", "login", "consent", "select_account"];
 
 pub(super) fn interaction(params: &Params) -> Result<Interaction, OAuthError> {
     let max_age = params.find("max_age").map(str::parse).transpose();
-    let max_age = max_age.map_err(|_| OAuthError::invalid_request("max_age must be a number of seconds"))?;
+    let max_age =
+        max_age.map_err(|_| OAuthError::invalid_request("max_age must be a number of seconds"))?;
     let login_hint = params.find("login_hint").map(str::to_owned);
     if login_hint.as_ref().is_some_and(|hint| hint.len() > MAX_HINT) {
         return Err(OAuthError::invalid_request("login_hint is too long"));
     }
-    Ok(Interaction { prompt: prompt(params.find("prompt").unwrap_or_default())?, max_age, login_hint })
+    Ok(Interaction {
+        prompt: prompt(params.find("prompt").unwrap_or_default())?,
+        max_age,
+        login_hint,
+    })
 }
 
 fn prompt(text: &str) -> Result<Prompt, OAuthError> {
@@ -28,10 +33,16 @@ fn prompt(text: &str) -> Result<Prompt, OAuthError> {
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         match word {
             "none" => prompt.none = true,
-            // An account is chosen at the provider, where the accounts are: `select_account` is a sign-in too.
+            // An account is chosen at the provider, where the accounts are: `select_account` is a
+            // sign-in too.
             "login" | "select_account" => prompt.login = true,
             "consent" => prompt.consent = true,
-            _ => return Err(OAuthError::invalid_request(format!("prompt must be one or more of {}", PROMPTS.join(", ")))),
+            _ => {
+                return Err(OAuthError::invalid_request(format!(
+                    "prompt must be one or more of {}",
+                    PROMPTS.join(", ")
+                )));
+            }
         }
         others |= word != "none";
     }
@@ -80,7 +91,10 @@ mod tests {
         ];
         for (query, expected) in cases {
             let found = interaction(&Params::parse(query.as_bytes()).unwrap());
-            let found = found.as_ref().map(|found| (found.max_age, found.login_hint.as_deref())).map_err(|error| error.code);
+            let found = found
+                .as_ref()
+                .map(|found| (found.max_age, found.login_hint.as_deref()))
+                .map_err(|error| error.code);
             assert_eq!(found, expected, "{query}");
         }
     }

@@ -12,7 +12,11 @@ const NOW: Timestamp = Timestamp::from_secs(1_000);
 
 pub(crate) fn resources() -> Resources {
     let servers = ["dice", "uuid"].map(|name| ServerName::parse(name).unwrap());
-    let resources = Resources::new(PublicUrl::parse("https://gw.example").unwrap(), &servers, &["/mcp/legacy/".to_owned()]);
+    let resources = Resources::new(
+        PublicUrl::parse("https://gw.example").unwrap(),
+        &servers,
+        &["/mcp/legacy/".to_owned()],
+    );
     resources.with_scopes(crate::oauth::scopes::tests::rules())
 }
 
@@ -75,12 +79,16 @@ fn fb10_scopes_and_resources() {
         (format!("{dice}&resource=https://gw.example/mcp/dice/"), Ok("mcp")),
         (format!("{dice}&resource=https://gw.example/mcp/uuid"), Ok("mcp")),
         (format!("&scope=dice+uuid{dice}&resource=https://gw.example/mcp/uuid"), Ok("dice uuid")),
-        (format!("&scope=dice{dice}&resource=https://gw.example/mcp/uuid"), Err(ErrorCode::InvalidScope)),
+        (
+            format!("&scope=dice{dice}&resource=https://gw.example/mcp/uuid"),
+            Err(ErrorCode::InvalidScope),
+        ),
         (format!("{dice}&resource=https://evil.example/mcp"), Err(ErrorCode::InvalidTarget)),
         (dice.repeat(17), Err(ErrorCode::InvalidTarget)),
     ];
     for (extra, expected) in cases {
-        let found = try_request(&format!("{SOUND}{extra}")).map(|request| request.scopes.to_string());
+        let found =
+            try_request(&format!("{SOUND}{extra}")).map(|request| request.scopes.to_string());
         assert_eq!(found.as_deref().map_err(|code| *code), expected, "{extra}");
     }
 }
@@ -95,7 +103,10 @@ fn offline_access_is_for_clients_that_registered_for_refresh_tokens() {
     ] {
         let client = Client { grant_types, ..client() };
         let address = return_address(&params, &client).unwrap();
-        assert_eq!(check(&params, &client, address, &resources()).unwrap().scopes.to_string(), expected);
+        assert_eq!(
+            check(&params, &client, address, &resources()).unwrap().scopes.to_string(),
+            expected
+        );
     }
 }
 
@@ -114,14 +125,21 @@ fn t04_the_redirect_uri_must_be_a_registered_one() {
         let params = Params::parse(format!("redirect_uri={uri}").as_bytes()).unwrap();
         assert_eq!(return_address(&params, &client()).is_ok(), sound, "{uri}");
     }
-    assert!(return_address(&Params::default(), &client()).is_err(), "several are registered, so one must be named");
+    assert!(
+        return_address(&Params::default(), &client()).is_err(),
+        "several are registered, so one must be named"
+    );
 }
 
 #[test]
 fn t09_pkce_is_required_and_s256() {
     let without = "response_type=code&client_id=c1&redirect_uri=https://app.example/cb";
     for pkce in ["", "&code_challenge=abc", "&code_challenge_method=S256"] {
-        assert_eq!(try_request(&format!("{without}{pkce}")).err(), Some(ErrorCode::InvalidRequest), "{pkce}");
+        assert_eq!(
+            try_request(&format!("{without}{pkce}")).err(),
+            Some(ErrorCode::InvalidRequest),
+            "{pkce}"
+        );
     }
     let plain = format!("{without}&code_challenge={CHALLENGE}&code_challenge_method=plain");
     assert_eq!(try_request(&plain).err(), Some(ErrorCode::InvalidRequest));
@@ -132,7 +150,10 @@ fn t09_pkce_is_required_and_s256() {
 #[test]
 fn other_refusals() {
     let cases = [
-        (SOUND.replace("response_type=code", "response_type=token"), ErrorCode::UnsupportedResponseType),
+        (
+            SOUND.replace("response_type=code", "response_type=token"),
+            ErrorCode::UnsupportedResponseType,
+        ),
         (SOUND.replace("response_type=code", "response_type="), ErrorCode::InvalidRequest),
         (format!("{SOUND}&response_mode=fragment"), ErrorCode::InvalidRequest),
         (format!("{SOUND}&request_uri=https://evil.example/r"), ErrorCode::InvalidRequest),
@@ -157,7 +178,11 @@ fn scopes_stay_within_what_the_configuration_says() {
             (Some("dice:read"), "uuid", Err(ErrorCode::InvalidScope)),
             (Some("mcp"), "mcp offline_access", Ok("mcp")),
             (Some("dice uuid"), "mcp&resource=https://gw.example/mcp/dice", Ok("dice")),
-            (Some("uuid"), "mcp&resource=https://gw.example/mcp/dice", Err(ErrorCode::InvalidScope)),
+            (
+                Some("uuid"),
+                "mcp&resource=https://gw.example/mcp/dice",
+                Err(ErrorCode::InvalidScope),
+            ),
             (Some("openid"), "dice:read", Err(ErrorCode::InvalidScope)),
         ],
     );
@@ -181,12 +206,20 @@ fn what_a_client_registered_is_what_it_asks_for_first() {
     }
 }
 
-fn check_scopes<const N: usize>(source: ClientSource, cases: [(Option<&str>, &str, Result<&str, ErrorCode>); N]) {
+fn check_scopes<const N: usize>(
+    source: ClientSource,
+    cases: [(Option<&str>, &str, Result<&str, ErrorCode>); N],
+) {
     for (limit, asked, expected) in cases {
-        let client = Client { source, scopes: limit.map(|limit| ScopeSet::parse(limit).unwrap()), ..client() };
+        let client = Client {
+            source,
+            scopes: limit.map(|limit| ScopeSet::parse(limit).unwrap()),
+            ..client()
+        };
         let params = Params::parse(format!("{SOUND}&scope={asked}").as_bytes()).unwrap();
         let address = return_address(&params, &client).unwrap();
-        let found = check(&params, &client, address, &resources()).map(|request| request.scopes.to_string());
+        let found = check(&params, &client, address, &resources())
+            .map(|request| request.scopes.to_string());
         assert_eq!(found.as_deref().map_err(|error| error.code), expected, "{limit:?} {asked:?}");
     }
 }
@@ -210,13 +243,22 @@ fn t10_answers_carry_iss_and_leave_the_uri_as_it_was_spelt() {
         ),
     ];
     for (uri, expected) in cases {
-        let address = ReturnAddress { redirect_uri: RedirectUri::parse(uri).unwrap(), state: Some("a b".to_owned()) };
+        let address = ReturnAddress {
+            redirect_uri: RedirectUri::parse(uri).unwrap(),
+            state: Some("a b".to_owned()),
+        };
         assert_eq!(error_redirect(&address, &error, issuer).as_deref(), Some(expected));
     }
     let code = TokenSecret::generate(TokenKind::Code, &SeededEntropy::new(1));
-    let address = ReturnAddress { redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(), state: None };
+    let address = ReturnAddress {
+        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
+        state: None,
+    };
     let redirect = success_redirect(&address, &code, issuer);
-    assert_eq!(redirect, format!("https://app.example/cb?code={}&iss=https%3A%2F%2Fgw.example", code.expose()));
+    assert_eq!(
+        redirect,
+        format!("https://app.example/cb?code={}&iss=https%3A%2F%2Fgw.example", code.expose())
+    );
 }
 
 #[test]
@@ -231,8 +273,15 @@ fn t59_an_error_opens_nothing_and_a_code_is_delivered() {
     ];
     for (uri, is_told) in cases {
         let address = ReturnAddress { redirect_uri: RedirectUri::parse(uri).unwrap(), state: None };
-        assert_eq!(error_redirect(&address, &error, "https://gw.example").is_some(), is_told, "{uri}");
-        assert!(success_redirect(&address, &code, "https://gw.example").starts_with(uri), "the person allowed it: {uri}");
+        assert_eq!(
+            error_redirect(&address, &error, "https://gw.example").is_some(),
+            is_told,
+            "{uri}"
+        );
+        assert!(
+            success_redirect(&address, &code, "https://gw.example").starts_with(uri),
+            "the person allowed it: {uri}"
+        );
     }
 }
 
@@ -240,7 +289,8 @@ fn t59_an_error_opens_nothing_and_a_code_is_delivered() {
 fn t02_a_departure_binds_state_cookie_and_transaction() {
     let entropy = SeededEntropy::new(3);
     let purpose = Purpose::Authorize(request("mcp"));
-    let transaction = begin(purpose, TokenHash::of("browser"), NOW, Duration::from_secs(600), &entropy);
+    let transaction =
+        begin(purpose, TokenHash::of("browser"), NOW, Duration::from_secs(600), &entropy);
     let callback = "https://gw.example/auth/callback/okta";
     let first = depart(&transaction, &ProviderName::from_text("okta"), callback, &entropy);
     let second = depart(&transaction, &ProviderName::from_text("okta"), callback, &entropy);
@@ -256,11 +306,18 @@ fn t02_a_departure_binds_state_cookie_and_transaction() {
 #[test]
 fn t54_t72_an_answer_is_taken_at_its_own_callback_with_its_own_cookie() {
     let entropy = SeededEntropy::new(3);
-    let transaction = begin(Purpose::Authorize(request("mcp")), TokenHash::of("b"), NOW, Duration::from_secs(600), &entropy);
+    let transaction = begin(
+        Purpose::Authorize(request("mcp")),
+        TokenHash::of("b"),
+        NOW,
+        Duration::from_secs(600),
+        &entropy,
+    );
     let own = "https://gw.example/auth/callback/okta";
     let departure = depart(&transaction, &ProviderName::from_text("okta"), own, &entropy);
     let (cookie, made_up) = (departure.cookie.hash(), TokenHash::of("made up"));
-    let from_before = ProviderRequest { redirect_uri: String::new(), ..departure.provider_request.clone() };
+    let from_before =
+        ProviderRequest { redirect_uri: String::new(), ..departure.provider_request.clone() };
     let cases = [
         (&departure.provider_request, own, &cookie, true),
         (&departure.provider_request, own, &made_up, false),

@@ -8,7 +8,10 @@ use crate::{Timestamp, client::ClientKeys, ids::ClientId};
 fn describe(metadata: &Value) -> Result<Client, ErrorCode> {
     let metadata: ClientMetadata = serde_json::from_value(metadata.clone()).unwrap();
     metadata
-        .describe(Client::new(ClientId::from_text("c"), Timestamp::from_secs(1_000)), &Schemes::default())
+        .describe(
+            Client::new(ClientId::from_text("c"), Timestamp::from_secs(1_000)),
+            &Schemes::default(),
+        )
         .map_err(|error| error.code)
 }
 
@@ -30,11 +33,26 @@ fn defaults_are_those_of_the_rfc() {
 fn bodies_are_one_object_with_each_member_once() {
     assert!(ClientMetadata::parse(br#" {"redirect_uris": ["https://a.example/"]} "#).is_ok());
     let long = "[".repeat(60_000);
-    let bad =
-        ["", "[]", "[[\"https://a.example/\"]]", "null", "{", "{} {}", r#"{"client_name": "a", "client_name": "b"}"#, &long];
-    for body in bad.into_iter().map(str::as_bytes).chain([b"{\"client_name\": \"\xff\"}".as_slice()]) {
+    let bad = [
+        "",
+        "[]",
+        "[[\"https://a.example/\"]]",
+        "null",
+        "{",
+        "{} {}",
+        r#"{"client_name": "a", "client_name": "b"}"#,
+        &long,
+    ];
+    for body in
+        bad.into_iter().map(str::as_bytes).chain([b"{\"client_name\": \"\xff\"}".as_slice()])
+    {
         let error = ClientMetadata::parse(body).unwrap_err();
-        assert_eq!(error.code, ErrorCode::InvalidClientMetadata, "{}", String::from_utf8_lossy(body));
+        assert_eq!(
+            error.code,
+            ErrorCode::InvalidClientMetadata,
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
 }
 
@@ -102,7 +120,10 @@ fn fb12_t06_what_cannot_be_shown_is_left_out() {
     for (member, value) in cases {
         assert_eq!(describe(&with(member, &json!(value))).as_ref(), Ok(&plain), "{member} {value}");
     }
-    assert_eq!(describe(&with("contacts", &json!(["a\u{1}b", "a@a.example"]))).unwrap().contacts, ["a@a.example"]);
+    assert_eq!(
+        describe(&with("contacts", &json!(["a\u{1}b", "a@a.example"]))).unwrap().contacts,
+        ["a@a.example"]
+    );
 }
 
 #[test]
@@ -161,18 +182,34 @@ fn fb12_a_scheme_that_is_not_known_here_is_left_out_and_what_does_harm_refused()
         let found = describe(&with("redirect_uris", &json!(["https://a.example/cb", harmful])));
         assert_eq!(found.err(), Some(ErrorCode::InvalidRedirectUri), "{harmful}");
     }
-    assert_eq!(describe(&with("redirect_uris", &json!(["oddscheme:/x"]))).err(), Some(ErrorCode::InvalidRedirectUri));
-    let mixed = describe(&json!({"redirect_uris": ["https://a.example/cb", "http://localhost/cb"], "application_type": "web"}));
+    assert_eq!(
+        describe(&with("redirect_uris", &json!(["oddscheme:/x"]))).err(),
+        Some(ErrorCode::InvalidRedirectUri)
+    );
+    let mixed = describe(
+        &json!({"redirect_uris": ["https://a.example/cb", "http://localhost/cb"], "application_type": "web"}),
+    );
     assert_eq!(mixed.unwrap().redirect_uris.len(), 1);
 }
 
 #[test]
 fn software_statements_are_refused_by_the_codes_of_the_rfc() {
-    use ErrorCode::{InvalidSoftwareStatement as Invalid, UnapprovedSoftwareStatement as Unapproved};
-    let cases =
-        [("e30.e30.c2ln", Unapproved), ("e30.e30.", Unapproved), ("e30.", Invalid), ("W10.e30.x", Invalid), ("x", Invalid)];
+    use ErrorCode::{
+        InvalidSoftwareStatement as Invalid, UnapprovedSoftwareStatement as Unapproved,
+    };
+    let cases = [
+        ("e30.e30.c2ln", Unapproved),
+        ("e30.e30.", Unapproved),
+        ("e30.", Invalid),
+        ("W10.e30.x", Invalid),
+        ("x", Invalid),
+    ];
     for (statement, expected) in cases {
-        assert_eq!(describe(&with("software_statement", &json!(statement))).err(), Some(expected), "{statement}");
+        assert_eq!(
+            describe(&with("software_statement", &json!(statement))).err(),
+            Some(expected),
+            "{statement}"
+        );
     }
 }
 
@@ -199,7 +236,11 @@ fn application_types() {
     ];
     for (asked, uris, expected) in cases {
         let found = describe(&json!({"redirect_uris": uris, "application_type": asked}));
-        assert_eq!(found.map(|client| client.application_type.unwrap()), expected, "{asked:?} {uris:?}");
+        assert_eq!(
+            found.map(|client| client.application_type.unwrap()),
+            expected,
+            "{asked:?} {uris:?}"
+        );
     }
 }
 
@@ -218,7 +259,8 @@ fn keys_are_kept_as_they_were_given() {
 fn what_is_left_out_is_taken_away() {
     let full =
         describe(&json!({"redirect_uris": ["https://a.example/cb"], "client_name": "A", "contacts": ["a@a.example"]})).unwrap();
-    let bare: ClientMetadata = serde_json::from_value(json!({"redirect_uris": ["https://b.example/cb"]})).unwrap();
+    let bare: ClientMetadata =
+        serde_json::from_value(json!({"redirect_uris": ["https://b.example/cb"]})).unwrap();
     let changed = bare.describe(full.clone(), &Schemes::default()).unwrap();
     assert_eq!((changed.id, changed.created_at), (full.id, full.created_at));
     assert_eq!((changed.name, changed.contacts.len()), (None, 0));

@@ -16,7 +16,12 @@ fn sound() -> Value {
 }
 
 fn read(document: &Value) -> Result<Client, BadDocument> {
-    client_of(&DocumentUrl::parse(ID).unwrap(), document.to_string().as_bytes(), NOW, &Schemes::default())
+    client_of(
+        &DocumentUrl::parse(ID).unwrap(),
+        document.to_string().as_bytes(),
+        NOW,
+        &Schemes::default(),
+    )
 }
 
 fn with(member: &str, value: Value) -> Value {
@@ -81,9 +86,18 @@ fn t26_t29_which_urls_can_be_a_document() {
 #[test]
 fn a_document_makes_a_public_client() {
     let client = read(&sound()).unwrap();
-    assert_eq!((client.id.as_str(), client.source, client.name.as_deref()), (ID, ClientSource::MetadataDocument, Some("App")));
-    assert_eq!((client.auth_method, client.application_type), (ClientAuthMethod::None, Some(ApplicationType::Native)));
-    assert_eq!((client.grant_types, client.secret, client.registration_token), (vec![GrantType::AuthorizationCode], None, None));
+    assert_eq!(
+        (client.id.as_str(), client.source, client.name.as_deref()),
+        (ID, ClientSource::MetadataDocument, Some("App"))
+    );
+    assert_eq!(
+        (client.auth_method, client.application_type),
+        (ClientAuthMethod::None, Some(ApplicationType::Native))
+    );
+    assert_eq!(
+        (client.grant_types, client.secret, client.registration_token),
+        (vec![GrantType::AuthorizationCode], None, None)
+    );
     assert!(client.groups.is_empty() && !client.trusted);
 }
 
@@ -103,35 +117,70 @@ fn what_documents_are_refused() {
     let is = |expected: BadDocument| move |bad: &BadDocument| *bad == expected;
     let shared = || Box::new(is(BadDocument::SharedSecret)) as Expected;
     let cases: Vec<(Value, Expected)> = vec![
-        (with("client_id", json!("https://app.example/oauth/client.json/")), Box::new(is(BadDocument::ClientId))),
-        (with("client_id", json!("https://app.example/oauth/CLIENT.json")), Box::new(is(BadDocument::ClientId))),
-        (with("client_id", json!("https://evil.example/oauth/client.json")), Box::new(is(BadDocument::ClientId))),
+        (
+            with("client_id", json!("https://app.example/oauth/client.json/")),
+            Box::new(is(BadDocument::ClientId)),
+        ),
+        (
+            with("client_id", json!("https://app.example/oauth/CLIENT.json")),
+            Box::new(is(BadDocument::ClientId)),
+        ),
+        (
+            with("client_id", json!("https://evil.example/oauth/client.json")),
+            Box::new(is(BadDocument::ClientId)),
+        ),
         (with("client_id", json!(null)), Box::new(is(BadDocument::ClientId))),
         (with("client_name", json!(null)), Box::new(is(BadDocument::NoName))),
         (with("client_name", json!(" ")), Box::new(is(BadDocument::NoName))),
-        (with("client_name", json!("x".repeat(257))), Box::new(metadata(ErrorCode::InvalidClientMetadata))),
+        (
+            with("client_name", json!("x".repeat(257))),
+            Box::new(metadata(ErrorCode::InvalidClientMetadata)),
+        ),
         (with("redirect_uris", json!(null)), Box::new(is(BadDocument::NoRedirectUris))),
         (with("redirect_uris", json!([])), Box::new(metadata(ErrorCode::InvalidRedirectUri))),
-        (with("redirect_uris", json!(["javascript:alert(1)"])), Box::new(metadata(ErrorCode::InvalidRedirectUri))),
-        (with("redirect_uris", json!(["http://evil.example/"])), Box::new(metadata(ErrorCode::InvalidRedirectUri))),
+        (
+            with("redirect_uris", json!(["javascript:alert(1)"])),
+            Box::new(metadata(ErrorCode::InvalidRedirectUri)),
+        ),
+        (
+            with("redirect_uris", json!(["http://evil.example/"])),
+            Box::new(metadata(ErrorCode::InvalidRedirectUri)),
+        ),
         (with("client_secret", json!("x")), shared()),
         (with("client_secret_expires_at", json!(0)), shared()),
         (with("token_endpoint_auth_method", json!("client_secret_basic")), shared()),
         (with("token_endpoint_auth_method", json!("client_secret_post")), shared()),
         (with("token_endpoint_auth_method", json!("client_secret_jwt")), shared()),
-        (with("token_endpoint_auth_method", json!("tls_client_auth")), Box::new(metadata(ErrorCode::InvalidClientMetadata))),
-        (with("token_endpoint_auth_method", json!("private_key_jwt")), Box::new(metadata(ErrorCode::InvalidClientMetadata))),
-        (with("jwks", json!({"keys": [{"kty": "oct", "k": "AQ"}]})), Box::new(metadata(ErrorCode::InvalidClientMetadata))),
-        (with("grant_types", json!(["client_credentials"])), Box::new(metadata(ErrorCode::InvalidClientMetadata))),
+        (
+            with("token_endpoint_auth_method", json!("tls_client_auth")),
+            Box::new(metadata(ErrorCode::InvalidClientMetadata)),
+        ),
+        (
+            with("token_endpoint_auth_method", json!("private_key_jwt")),
+            Box::new(metadata(ErrorCode::InvalidClientMetadata)),
+        ),
+        (
+            with("jwks", json!({"keys": [{"kty": "oct", "k": "AQ"}]})),
+            Box::new(metadata(ErrorCode::InvalidClientMetadata)),
+        ),
+        (
+            with("grant_types", json!(["client_credentials"])),
+            Box::new(metadata(ErrorCode::InvalidClientMetadata)),
+        ),
         (json!([sound()]), Box::new(|bad| matches!(bad, BadDocument::Json(_)))),
-        (with("redirect_uris", json!("https://app.example/")), Box::new(|bad| matches!(bad, BadDocument::Json(_)))),
+        (
+            with("redirect_uris", json!("https://app.example/")),
+            Box::new(|bad| matches!(bad, BadDocument::Json(_))),
+        ),
     ];
     for (document, expected) in cases {
         let bad = read(&document).unwrap_err();
         assert!(expected(&bad), "{document}: {bad:?}");
     }
     let url = DocumentUrl::parse(ID).unwrap();
-    let twice = format!(r#"{{"client_id": "{ID}", "client_name": "a", "redirect_uris": [], "client_id": "{ID}"}}"#);
+    let twice = format!(
+        r#"{{"client_id": "{ID}", "client_name": "a", "redirect_uris": [], "client_id": "{ID}"}}"#
+    );
     for bytes in [b"".as_slice(), b"{", b"<html>", b"\xff\xfe{}", twice.as_bytes(), b"{} {}"] {
         assert!(
             matches!(client_of(&url, bytes, NOW, &Schemes::default()), Err(BadDocument::Json(_))),

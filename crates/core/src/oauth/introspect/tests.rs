@@ -15,7 +15,11 @@ use crate::{
 };
 
 fn confidential() -> Client {
-    Client { auth_method: ClientAuthMethod::ClientSecretBasic, secret: Some(TokenHash::of("hunter2")), ..client() }
+    Client {
+        auth_method: ClientAuthMethod::ClientSecretBasic,
+        secret: Some(TokenHash::of("hunter2")),
+        ..client()
+    }
 }
 
 fn shown(introspection: &Introspection) -> serde_json::Value {
@@ -33,7 +37,9 @@ fn owners_and_the_trusted_are_told() {
     let (resources, end) = (resources(), found_access().token.expires_at.as_secs());
     let stranger = Client { id: ClientId::from_text("stranger"), ..confidential() };
     let trusted = Client { trusted: true, ..stranger.clone() };
-    let ask = |client: &Client| of_access(&proven(client), Some(found_access()), NOW, resources.public_url());
+    let ask = |client: &Client| {
+        of_access(&proven(client), Some(found_access()), NOW, resources.public_url())
+    };
     let expected = json!({
         "active": true, "scope": "mcp", "client_id": client().id, "username": "Alice", "token_type": "Bearer", "exp": end,
         "sub": user().id, "aud": "https://gw.example/mcp", "iss": "https://gw.example",
@@ -44,10 +50,19 @@ fn owners_and_the_trusted_are_told() {
 
     let ask = |client: &Client| {
         let found = found_refresh();
-        of_refresh(&proven(client), (&current(&found), Some(found)), Some(&user()), NOW, resources.public_url())
+        of_refresh(
+            &proven(client),
+            (&current(&found), Some(found)),
+            Some(&user()),
+            NOW,
+            resources.public_url(),
+        )
     };
     let told = shown(&ask(&confidential()));
-    assert_eq!((&told["active"], &told["username"], told.get("token_type")), (&json!(true), &json!("Alice"), None));
+    assert_eq!(
+        (&told["active"], &told["username"], told.get("token_type")),
+        (&json!(true), &json!("Alice"), None)
+    );
     assert_eq!(shown(&ask(&stranger)), json!({"active": false}));
 }
 
@@ -62,7 +77,9 @@ fn what_is_of_no_use_is_inactive_and_nothing_says_why() {
     let mut revoked_refresh = found.clone();
     revoked_refresh.grant.revoked_at = Some(NOW);
     let mut used = found.clone();
-    used.family = used.family.and_then(|family| family.rotated(&found.grant, None, NOW, &Lifetimes::default()));
+    used.family = used
+        .family
+        .and_then(|family| family.rotated(&found.grant, None, NOW, &Lifetimes::default()));
     let refresh_end = found.expires_at();
     let cases = [
         of_access(&owner, None, NOW, url),

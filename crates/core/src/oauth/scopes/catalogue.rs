@@ -1,5 +1,6 @@
-//! All scopes of the gateway: which exist on a resource, which imply which, which one an operation needs, and what each is in words. What a
-//! set of scopes comes to lives next door, in [`super::effective`].
+//! All scopes of the gateway: which exist on a resource, which imply which, which one an operation
+//! needs, and what each is in words. What a set of scopes comes to lives next door, in
+//! [`super::effective`].
 
 use std::sync::Arc;
 
@@ -42,11 +43,17 @@ impl ScopeCatalogue {
         let servers: &[ServerName] = match target {
             Some(Target::Server(name)) => std::slice::from_ref(name),
             Some(Target::All) if self.rules.iter().any(|rule| rule.ask_first) => &self.servers,
-            Some(Target::All | Target::Proxy { .. }) | None => return Scope::parse(scope::MCP).into_iter().collect(),
+            Some(Target::All | Target::Proxy { .. }) | None => {
+                return Scope::parse(scope::MCP).into_iter().collect();
+            }
         };
         let mut first = ScopeSet::default();
         for server in servers {
-            let asked = self.rules.iter().filter(|rule| rule.ask_first && self.is_about(rule, server)).map(|rule| &rule.name);
+            let asked = self
+                .rules
+                .iter()
+                .filter(|rule| rule.ask_first && self.is_about(rule, server))
+                .map(|rule| &rule.name);
             let asked: Vec<_> = asked.cloned().collect();
             let whole = Scope::parse(server.as_str()).ok().filter(|_| asked.is_empty());
             asked.into_iter().chain(whole).for_each(|scope| first.insert(scope));
@@ -80,7 +87,8 @@ impl ScopeCatalogue {
     /// Does holding these scopes make `wanted` superfluous? `offline_access` is implied by nothing.
     pub fn covers(&self, held: &ScopeSet, wanted: &Scope) -> bool {
         held.contains(wanted.as_str())
-            || (wanted.as_str() != scope::OFFLINE_ACCESS && self.implies(&self.effective(held), wanted))
+            || (wanted.as_str() != scope::OFFLINE_ACCESS
+                && self.implies(&self.effective(held), wanted))
     }
 
     pub fn covers_all(&self, held: &ScopeSet, wanted: &ScopeSet) -> bool {
@@ -107,7 +115,8 @@ impl ScopeCatalogue {
         kept
     }
 
-    /// What of `asked` lies within `limit`: a scope itself if the limit implies it, else the scopes of the limit that it implies.
+    /// What of `asked` lies within `limit`: a scope itself if the limit implies it, else the scopes
+    /// of the limit that it implies.
     #[must_use]
     pub fn within(&self, asked: &ScopeSet, limit: &ScopeSet) -> ScopeSet {
         let mut granted = ScopeSet::default();
@@ -123,8 +132,8 @@ impl ScopeCatalogue {
         granted
     }
 
-    /// The narrowest scope that is enough for the operation: the configured one whose pattern fits most precisely, else the
-    /// server's own.
+    /// The narrowest scope that is enough for the operation: the configured one whose pattern fits
+    /// most precisely, else the server's own.
     pub fn needed(&self, operation: &Operation<'_>) -> ScopeSet {
         let (server, word) = match operation {
             Operation::Tool(server, _)
@@ -137,13 +146,21 @@ impl ScopeCatalogue {
         let fitting = fitting.filter_map(|rule| Some((rule.precision(operation)?, rule)));
         // Of equals the first one that is configured.
         let best = fitting.reduce(|best, other| if other.0 > best.0 { other } else { best });
-        best.map(|(_, rule)| rule.name.clone()).or_else(|| Scope::parse(word).ok()).into_iter().collect()
+        best.map(|(_, rule)| rule.name.clone())
+            .or_else(|| Scope::parse(word).ok())
+            .into_iter()
+            .collect()
     }
 
-    /// What a client should ask for so that it can do the operation and all that it could do before: the whole challenge at
-    /// once. `offline_access` is no business of a resource.
+    /// What a client should ask for so that it can do the operation and all that it could do
+    /// before: the whole challenge at once. `offline_access` is no business of a resource.
     #[must_use]
-    pub fn step_up(&self, held: &ScopeSet, target: Option<&Target>, operation: &Operation<'_>) -> ScopeSet {
+    pub fn step_up(
+        &self,
+        held: &ScopeSet,
+        target: Option<&Target>,
+        operation: &Operation<'_>,
+    ) -> ScopeSet {
         let still_there = held.intersection(&self.on(target));
         self.minimal(&still_there.union(&self.needed(operation)))
     }

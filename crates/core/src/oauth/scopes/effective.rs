@@ -1,5 +1,5 @@
-//! What a set of scopes comes to once everything it implies is added: made once for a request, then asked for each item of a
-//! list. How it is made from words is told by [`super::ScopeCatalogue`].
+//! What a set of scopes comes to once everything it implies is added: made once for a request, then
+//! asked for each item of a list. How it is made from words is told by [`super::ScopeCatalogue`].
 
 use std::sync::Arc;
 
@@ -27,12 +27,19 @@ impl EffectiveScopes {
         servers: &[ServerName],
         rules: &'a Arc<[ScopeRule]>,
     ) -> Self {
-        let mut effective = Self { everything: false, servers: Vec::new(), rules: Arc::clone(rules), held: Vec::new() };
+        let mut effective = Self {
+            everything: false,
+            servers: Vec::new(),
+            rules: Arc::clone(rules),
+            held: Vec::new(),
+        };
         let mut open: Vec<&Scope> = scopes.into_iter().collect();
         while let Some(next) = open.pop() {
             if next.as_str() == scope::MCP {
                 effective.everything = true;
-            } else if let Some(server) = servers.iter().find(|server| server.as_str() == next.as_str()) {
+            } else if let Some(server) =
+                servers.iter().find(|server| server.as_str() == next.as_str())
+            {
                 effective.servers.push(server.clone());
             } else if let Some(index) = rules.iter().position(|rule| rule.name == *next)
                 && !effective.held.contains(&index)
@@ -51,7 +58,8 @@ impl EffectiveScopes {
 
     /// Is anything of the server allowed?
     pub fn touches(&self, server: &ServerName) -> bool {
-        self.has_whole(server) || self.held().any(|rule| rule.has_patterns() && rule.server.as_ref() == Some(server))
+        self.has_whole(server)
+            || self.held().any(|rule| rule.has_patterns() && rule.server.as_ref() == Some(server))
     }
 
     /// Is the operation allowed?
@@ -59,21 +67,30 @@ impl EffectiveScopes {
         match operation {
             Operation::Everything => self.everything,
             Operation::Whole(server) => self.has_whole(server),
-            Operation::Tool(server, _) | Operation::Prompt(server, _) | Operation::Resource(server, _) => {
+            Operation::Tool(server, _)
+            | Operation::Prompt(server, _)
+            | Operation::Resource(server, _) => {
                 self.has_whole(server)
-                    || self.held().any(|rule| rule.server.as_ref() == Some(server) && rule.precision(operation).is_some())
+                    || self.held().any(|rule| {
+                        rule.server.as_ref() == Some(server) && rule.precision(operation).is_some()
+                    })
             }
         }
     }
 
-    /// Is everything that `other` allows allowed by these too, by what the scopes are said to contain?
+    /// Is everything that `other` allows allowed by these too, by what the scopes are said to
+    /// contain?
     pub(super) fn contains(&self, other: &Self) -> bool {
         let has_rule = |index: &usize| {
             let rule = &self.rules[*index];
-            self.held.contains(index) || !rule.has_patterns() || rule.server.as_ref().is_some_and(|server| self.has_whole(server))
+            self.held.contains(index)
+                || !rule.has_patterns()
+                || rule.server.as_ref().is_some_and(|server| self.has_whole(server))
         };
         self.everything
-            || (!other.everything && other.servers.iter().all(|server| self.has_whole(server)) && other.held.iter().all(has_rule))
+            || (!other.everything
+                && other.servers.iter().all(|server| self.has_whole(server))
+                && other.held.iter().all(has_rule))
     }
 
     fn has_whole(&self, server: &ServerName) -> bool {

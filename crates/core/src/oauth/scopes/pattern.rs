@@ -1,5 +1,6 @@
-//! Patterns of names and URIs, as scopes are configured with: text in which `*` stands for any run of characters, and nothing
-//! else is special. What the patterns are used for is next door, in [`super`].
+//! Patterns of names and URIs, as scopes are configured with: text in which `*` stands for any run
+//! of characters, and nothing else is special. What the patterns are used for is next door, in
+//! [`super`].
 
 use std::fmt;
 
@@ -14,7 +15,9 @@ pub struct Pattern(String);
 
 /// Why a text cannot be a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a pattern is 1 to {MAX} characters without control characters; `*` stands for any run of characters")]
+#[error(
+    "a pattern is 1 to {MAX} characters without control characters; `*` stands for any run of characters"
+)]
 pub struct BadPattern;
 
 impl Pattern {
@@ -30,15 +33,17 @@ impl Pattern {
         let mut parts: Vec<&str> = rest.split('*').collect();
         let end = parts.pop().unwrap_or_default();
         for part in parts {
-            // The first place is as good as any later one: it leaves the most for the parts that follow.
+            // The first place is as good as any later one: it leaves the most for the parts that
+            // follow.
             let Some(at) = name.find(part) else { return false };
             name = &name[at + part.len()..];
         }
         name.ends_with(end)
     }
 
-    /// Does the pattern fit the URI? A `*` does not fit what could lead out of where it stands: a URI with dot segments or
-    /// escaped separators is whatever its server makes of it (threat 39), so only a pattern without `*` names it.
+    /// Does the pattern fit the URI? A `*` does not fit what could lead out of where it stands: a
+    /// URI with dot segments or escaped separators is whatever its server makes of it (threat 39),
+    /// so only a pattern without `*` names it.
     pub fn fits_uri(&self, uri: &str) -> bool {
         if self.is_exact() { self.0 == uri } else { !may_lead_out(uri) && self.fits(uri) }
     }
@@ -56,7 +61,9 @@ impl Pattern {
 fn may_lead_out(uri: &str) -> bool {
     let dotted = uri.split(['/', '?', '#']).any(|segment| matches!(segment, "." | ".."));
     let lower = uri.to_ascii_lowercase();
-    dotted || uri.contains('\\') || ["%2e", "%2f", "%5c", "%25"].iter().any(|escape| lower.contains(escape))
+    dotted
+        || uri.contains('\\')
+        || ["%2e", "%2f", "%5c", "%25"].iter().any(|escape| lower.contains(escape))
 }
 
 impl fmt::Display for Pattern {

@@ -1,5 +1,5 @@
-//! A scope that the configuration names, and the operations that its patterns can speak of. All rules together are
-//! [`super::ScopeCatalogue`].
+//! A scope that the configuration names, and the operations that its patterns can speak of. All
+//! rules together are [`super::ScopeCatalogue`].
 
 use super::pattern::Pattern;
 use crate::{ids::ServerName, scope::Scope};
@@ -45,7 +45,9 @@ impl ScopeRule {
         match operation {
             Operation::Tool(_, name) => fitting(&self.tools, &|pattern| pattern.fits(name)),
             Operation::Prompt(_, name) => fitting(&self.prompts, &|pattern| pattern.fits(name)),
-            Operation::Resource(_, uri) => fitting(&self.resources, &|pattern| pattern.fits_uri(uri)),
+            Operation::Resource(_, uri) => {
+                fitting(&self.resources, &|pattern| pattern.fits_uri(uri))
+            }
             Operation::Whole(_) | Operation::Everything => None,
         }
     }

@@ -83,7 +83,11 @@ fn a_broader_scope_implies_the_narrower() {
         ("", "mcp", false),
     ];
     for (held, wanted, expected) in cases {
-        assert_eq!(catalogue().covers(&set(held), &Scope::parse(wanted).unwrap()), expected, "{held} -> {wanted}");
+        assert_eq!(
+            catalogue().covers(&set(held), &Scope::parse(wanted).unwrap()),
+            expected,
+            "{held} -> {wanted}"
+        );
     }
 }
 
@@ -114,11 +118,21 @@ fn t32_what_scopes_allow() {
         ("gone", "000000000", "00"),
         ("", "000000000", "00"),
     ];
-    let digits = |bits: &mut dyn Iterator<Item = bool>| bits.map(|bit| if bit { '1' } else { '0' }).collect::<String>();
+    let digits = |bits: &mut dyn Iterator<Item = bool>| {
+        bits.map(|bit| if bit { '1' } else { '0' }).collect::<String>()
+    };
     for (held, allowed, touched) in cases {
         let effective = catalogue().effective(&set(held));
-        assert_eq!(digits(&mut operations.iter().map(|operation| effective.allows(operation))), allowed, "{held}");
-        assert_eq!(digits(&mut [dice, uuid].into_iter().map(|server| effective.touches(server))), touched, "{held}");
+        assert_eq!(
+            digits(&mut operations.iter().map(|operation| effective.allows(operation))),
+            allowed,
+            "{held}"
+        );
+        assert_eq!(
+            digits(&mut [dice, uuid].into_iter().map(|server| effective.touches(server))),
+            touched,
+            "{held}"
+        );
     }
 }
 
@@ -154,7 +168,8 @@ fn what_to_ask_for_first() {
         (&["dice:read"], &proxy, "mcp"),
     ];
     for (asked, target, expected) in cases {
-        let mark = |rule: ScopeRule| ScopeRule { ask_first: asked.contains(&rule.name.as_str()), ..rule };
+        let mark =
+            |rule: ScopeRule| ScopeRule { ask_first: asked.contains(&rule.name.as_str()), ..rule };
         let catalogue = catalogue().with_rules(rules().into_iter().map(mark).collect());
         assert_eq!(catalogue.first(Some(target)).to_string(), expected, "{asked:?} {target:?}");
     }
@@ -194,7 +209,11 @@ fn a_step_up_keeps_what_was_there() {
         ("", &Target::All, create, "dice:write"),
     ];
     for (held, target, operation, expected) in cases {
-        assert_eq!(catalogue().step_up(&set(held), Some(target), &operation).to_string(), expected, "{held} {operation:?}");
+        assert_eq!(
+            catalogue().step_up(&set(held), Some(target), &operation).to_string(),
+            expected,
+            "{held} {operation:?}"
+        );
     }
 }
 
@@ -219,7 +238,11 @@ fn fewest_words_and_limits() {
         ("uuid", "dice", ""),
     ];
     for (asked, limit, expected) in within {
-        assert_eq!(catalogue().within(&set(asked), &set(limit)).to_string(), expected, "{asked} within {limit}");
+        assert_eq!(
+            catalogue().within(&set(asked), &set(limit)).to_string(),
+            expected,
+            "{asked} within {limit}"
+        );
     }
 }
 

@@ -1,6 +1,8 @@
-//! The client credentials grant (RFC 6749 section 4.4; MCP extension `io.modelcontextprotocol/oauth-client-credentials`): a client
-//! that stands in the configuration acts for itself, as a user of its own. Everything that guards a person's token guards its
-//! tokens: resource, scope, and the policy for its groups (threat 24). Never a refresh token: the client can ask again.
+//! The client credentials grant (RFC 6749 section 4.4; MCP extension
+//! `io.modelcontextprotocol/oauth-client-credentials`): a client that stands in the configuration
+//! acts for itself, as a user of its own. Everything that guards a person's token guards its
+//! tokens: resource, scope, and the policy for its groups (threat 24). Never a refresh token: the
+//! client can ask again.
 
 use super::{
     authenticate::AuthenticatedClient,
@@ -41,7 +43,10 @@ pub fn client_credentials(
 ) -> Result<ServiceGrant, OAuthError> {
     let client = client.client();
     if !is_service(client) {
-        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use client_credentials"));
+        return Err(OAuthError::new(
+            ErrorCode::UnauthorizedClient,
+            "this client may not use client_credentials",
+        ));
     }
     let resource = match only_server(client, resources) {
         Some(only) if form.resources().next().is_none() => only,
@@ -61,12 +66,14 @@ pub fn client_credentials(
         expires_at: Some(now + lifetimes.access_token),
         revoked_at: None,
     };
-    let (secret, access) = mint_access(&grant, Audience { resource, scopes }, &Issuing { now, lifetimes, entropy });
+    let (secret, access) =
+        mint_access(&grant, Audience { resource, scopes }, &Issuing { now, lifetimes, entropy });
     let answer = TokenResponse::new(&secret, None, &access, now);
     Ok(ServiceGrant { user, grant, access, answer })
 }
 
-/// May the client act for itself? The configuration alone says so, and a client without a secret or key never may.
+/// May the client act for itself? The configuration alone says so, and a client without a secret or
+/// key never may.
 pub fn is_service(client: &Client) -> bool {
     client.source == ClientSource::Configured
         && client.auth_method != ClientAuthMethod::None
@@ -78,7 +85,8 @@ pub fn service_issuer(public_url: &PublicUrl) -> String {
     public_url.at("/clients")
 }
 
-/// The client as a user. No identity provider can have this issuer, so no person ever has this id (threat 42).
+/// The client as a user. No identity provider can have this issuer, so no person ever has this id
+/// (threat 42).
 fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User {
     let issuer = service_issuer(public_url);
     User {
@@ -96,9 +104,13 @@ fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User
     }
 }
 
-/// The server that the client may use, if it may use no other: a client that names no `resource` means that one (FB81).
+/// The server that the client may use, if it may use no other: a client that names no `resource`
+/// means that one (FB81).
 fn only_server(client: &Client, resources: &Resources) -> Option<Resource> {
-    let limit = client.scopes.as_ref().filter(|limit| limit.iter().all(|scope| scope.as_str() != scope::MCP))?;
+    let limit = client
+        .scopes
+        .as_ref()
+        .filter(|limit| limit.iter().all(|scope| scope.as_str() != scope::MCP))?;
     let may_use = |resource: &Resource| {
         let available = resources.scopes(resource);
         let here = resources.catalogue().within(&available, limit).intersection(&available);
@@ -108,8 +120,14 @@ fn only_server(client: &Client, resources: &Resources) -> Option<Resource> {
     usable.next().filter(|_| usable.next().is_none())
 }
 
-/// What the client asks for, or all it is configured for: within its configured scopes, as far as they exist on the resource.
-fn scopes(form: &Params, client: &Client, resources: &Resources, resource: &Resource) -> Result<ScopeSet, OAuthError> {
+/// What the client asks for, or all it is configured for: within its configured scopes, as far as
+/// they exist on the resource.
+fn scopes(
+    form: &Params,
+    client: &Client,
+    resources: &Resources,
+    resource: &Resource,
+) -> Result<ScopeSet, OAuthError> {
     let bad = |description: String| OAuthError::new(ErrorCode::InvalidScope, description);
     let everything = || Scope::parse(scope::MCP).into_iter().collect::<ScopeSet>();
     let limit = client.scopes.clone();
@@ -122,9 +140,12 @@ fn scopes(form: &Params, client: &Client, resources: &Resources, resource: &Reso
     if let Some(limit) = limit {
         granted = resources.catalogue().within(&granted, &limit).intersection(&available);
     }
-    let granted: ScopeSet = granted.iter().filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS).cloned().collect();
+    let granted: ScopeSet =
+        granted.iter().filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS).cloned().collect();
     if granted.is_empty() {
-        return Err(bad("this client may use none of the scopes asked for on this resource".to_owned()));
+        return Err(bad(
+            "this client may use none of the scopes asked for on this resource".to_owned()
+        ));
     }
     Ok(granted)
 }

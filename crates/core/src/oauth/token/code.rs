@@ -1,5 +1,5 @@
-//! The authorization code grant (RFC 6749 section 4.1.3, OAuth 2.1): is the code the client's own, and what it becomes. That a
-//! code is redeemed once is the store's atomic step.
+//! The authorization code grant (RFC 6749 section 4.1.3, OAuth 2.1): is the code the client's own,
+//! and what it becomes. That a code is redeemed once is the store's atomic step.
 
 use std::net::IpAddr;
 
@@ -18,8 +18,9 @@ use super::{
     issuing::{Audience, Issuing, TokenResponse, audience, invalid_grant, mint_access},
 };
 
-/// Is the code this client's, for this redirect URI, with this verifier? Says nothing of a second use: that is [`redeem`]'s
-/// and the store's. A request that fails here changes nothing (threat 15).
+/// Is the code this client's, for this redirect URI, with this verifier? Says nothing of a second
+/// use: that is [`redeem`]'s and the store's. A request that fails here changes nothing (threat
+/// 15).
 pub fn check_code(
     client: &AuthenticatedClient,
     form: &Params,
@@ -27,12 +28,17 @@ pub fn check_code(
     resources: &Resources,
 ) -> Result<CheckedCode, OAuthError> {
     if !client.client().may_use(GrantType::AuthorizationCode) {
-        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use authorization_code"));
+        return Err(OAuthError::new(
+            ErrorCode::UnauthorizedClient,
+            "this client may not use authorization_code",
+        ));
     }
     let found = found.filter(|found| found.code.client == client.client().id);
-    let found = found.ok_or_else(|| invalid_grant("the code is unknown, expired, or another client's"))?;
+    let found =
+        found.ok_or_else(|| invalid_grant("the code is unknown, expired, or another client's"))?;
     let code = &found.code;
-    // OAuth 2.1 dropped redirect_uri from this request; a client that sends it must send the same one (threat 4).
+    // OAuth 2.1 dropped redirect_uri from this request; a client that sends it must send the same
+    // one (threat 4).
     if form.find("redirect_uri").is_some_and(|presented| presented != code.redirect_uri.as_str()) {
         return Err(invalid_grant("redirect_uri is not the one of the authorization request"));
     }
@@ -60,8 +66,14 @@ pub struct Redemption {
     pub answer: TokenResponse,
 }
 
-/// Turns a checked code into a grant with its tokens. A refresh token only for clients that registered for it.
-pub fn redeem(client: &AuthenticatedClient, checked: &CheckedCode, address: Option<IpAddr>, issuing: &Issuing<'_>) -> Redemption {
+/// Turns a checked code into a grant with its tokens. A refresh token only for clients that
+/// registered for it.
+pub fn redeem(
+    client: &AuthenticatedClient,
+    checked: &CheckedCode,
+    address: Option<IpAddr>,
+    issuing: &Issuing<'_>,
+) -> Redemption {
     let Issuing { now, lifetimes, entropy } = *issuing;
     let code = &checked.found.code;
     let grant = Grant {
@@ -77,14 +89,21 @@ pub fn redeem(client: &AuthenticatedClient, checked: &CheckedCode, address: Opti
         revoked_at: None,
     };
     let audience = &checked.audience;
-    let mut family =
-        client.client().may_use(GrantType::RefreshToken).then(|| RefreshFamily::begin(&grant, address, now, lifetimes, entropy));
+    let mut family = client
+        .client()
+        .may_use(GrantType::RefreshToken)
+        .then(|| RefreshFamily::begin(&grant, address, now, lifetimes, entropy));
     let (secret, access) = match &mut family {
         Some(family) => family.issue(&grant, &audience.resource, &audience.scopes, issuing),
         None => mint_access(&grant, audience.clone(), issuing),
     };
     let refresh = family.as_ref().map(RefreshFamily::token);
-    let answer = TokenResponse::new(&secret, refresh.as_ref().map(crate::secret::TokenSecret::expose), &access, now);
+    let answer = TokenResponse::new(
+        &secret,
+        refresh.as_ref().map(crate::secret::TokenSecret::expose),
+        &access,
+        now,
+    );
     Redemption { access, refresh: family, answer, grant }
 }
 

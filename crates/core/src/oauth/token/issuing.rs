@@ -1,4 +1,5 @@
-//! What the grants of the token endpoint share: which resource a token is for, how it is made, and the answer that carries it.
+//! What the grants of the token endpoint share: which resource a token is for, how it is made, and
+//! the answer that carries it.
 
 use serde::Serialize;
 
@@ -18,15 +19,20 @@ pub(super) fn invalid_grant(description: &str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidGrant, description)
 }
 
-/// The one resource that a grant without a consent is for; `/mcp` if none is named (RFC 8707 section 2).
+/// The one resource that a grant without a consent is for; `/mcp` if none is named (RFC 8707
+/// section 2).
 pub(super) fn one_resource(form: &Params, resources: &Resources) -> Result<Resource, OAuthError> {
     let mut named = form.resources();
     let Some(first) = named.next() else { return Ok(resources.root()) };
-    let unknown = |_| OAuthError::new(ErrorCode::InvalidTarget, "resource is not one of this gateway's");
+    let unknown =
+        |_| OAuthError::new(ErrorCode::InvalidTarget, "resource is not one of this gateway's");
     let resource = resources.parse(first).map_err(unknown)?;
     for other in named {
         if resources.parse(other).map_err(unknown)? != resource {
-            return Err(OAuthError::new(ErrorCode::InvalidTarget, "a token is for one resource: name just one"));
+            return Err(OAuthError::new(
+                ErrorCode::InvalidTarget,
+                "a token is for one resource: name just one",
+            ));
         }
     }
     Ok(resource)
@@ -39,8 +45,9 @@ pub struct Audience {
     pub scopes: ScopeSet,
 }
 
-/// The one resource of its grant that a token is for, and what of `scopes` means something there. A `resource` at the token endpoint
-/// must name one of the grant's own (RFC 8707 section 2.2, threat 30); without one it is the `unnamed`, if there is such a one.
+/// The one resource of its grant that a token is for, and what of `scopes` means something there. A
+/// `resource` at the token endpoint must name one of the grant's own (RFC 8707 section 2.2, threat
+/// 30); without one it is the `unnamed`, if there is such a one.
 pub(super) fn audience(
     form: &Params,
     granted: &ResourceSet,
@@ -58,9 +65,9 @@ pub(super) fn audience(
         }
         named = Some(resource);
     }
-    let resource = named
-        .or_else(|| unnamed.cloned())
-        .ok_or_else(|| bad("this grant is for several resources: name the one that the token is for"))?;
+    let resource = named.or_else(|| unnamed.cloned()).ok_or_else(|| {
+        bad("this grant is for several resources: name the one that the token is for")
+    })?;
     if granted.only().is_some() {
         return Ok(Audience { resource, scopes: scopes.clone() });
     }
@@ -68,7 +75,10 @@ pub(super) fn audience(
     if scopes.gives_access() {
         return Ok(Audience { resource, scopes });
     }
-    Err(OAuthError::new(ErrorCode::InvalidScope, "none of these scopes means anything on this resource"))
+    Err(OAuthError::new(
+        ErrorCode::InvalidScope,
+        "none of these scopes means anything on this resource",
+    ))
 }
 
 /// When tokens are issued, for how long, and by which chance.
@@ -80,7 +90,11 @@ pub struct Issuing<'a> {
 }
 
 /// An access token that belongs to no family of refresh tokens.
-pub(super) fn mint_access(grant: &Grant, audience: Audience, issuing: &Issuing<'_>) -> (TokenSecret, AccessToken) {
+pub(super) fn mint_access(
+    grant: &Grant,
+    audience: Audience,
+    issuing: &Issuing<'_>,
+) -> (TokenSecret, AccessToken) {
     let secret = TokenSecret::generate(TokenKind::Access, issuing.entropy);
     let token = AccessToken {
         hash: secret.hash(),
@@ -105,7 +119,12 @@ pub struct TokenResponse {
 }
 
 impl TokenResponse {
-    pub fn new(access_secret: &TokenSecret, refresh: Option<&str>, access: &AccessToken, now: Timestamp) -> Self {
+    pub fn new(
+        access_secret: &TokenSecret,
+        refresh: Option<&str>,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Self {
         Self {
             access_token: SecretText::new(access_secret.expose()),
             token_type: "Bearer",

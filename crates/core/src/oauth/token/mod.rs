@@ -1,6 +1,6 @@
-//! The token endpoint (RFC 6749 section 3.2): [`authenticate`] proves the client; [`code`], [`refresh`] and
-//! [`client_credentials`] are the grants, and what they share is in [`issuing`]. The atomic steps themselves are the store's
-//! ([`crate::store::GrantStore`]).
+//! The token endpoint (RFC 6749 section 3.2): [`authenticate`] proves the client; [`code`],
+//! [`refresh`] and [`client_credentials`] are the grants, and what they share is in [`issuing`].
+//! The atomic steps themselves are the store's ([`crate::store::GrantStore`]).
 
 mod authenticate;
 mod client_credentials;
@@ -16,6 +16,7 @@ pub use self::{
     code::{CheckedCode, Redemption, check_code, code_replayed, redeem},
     issuing::{Audience, Issuing, TokenResponse},
     refresh::{
-        Exchange, REFRESH_REFUSED, RefreshRefused, RefreshRequest, Reuse, Usage, judge, not_admitted, refresh, refresh_refused,
+        Exchange, REFRESH_REFUSED, RefreshRefused, RefreshRequest, Reuse, Usage, judge,
+        not_admitted, refresh, refresh_refused,
     },
 };

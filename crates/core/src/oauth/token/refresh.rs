@@ -1,5 +1,6 @@
-//! The refresh token grant (RFC 6749 section 6, OAuth 2.1 section 4.3): is the token the client's own, of which generation is it, and what
-//! is it exchanged for. What a token proves is in [`crate::refresh`]; that it is exchanged once is the store's atomic step.
+//! The refresh token grant (RFC 6749 section 6, OAuth 2.1 section 4.3): is the token the client's
+//! own, of which generation is it, and what is it exchanged for. What a token proves is in
+//! [`crate::refresh`]; that it is exchanged once is the store's atomic step.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -29,7 +30,8 @@ pub enum Usage {
     First,
     /// A used one, within the grace window: wherever it comes from it gets the current pair.
     Grace { generations: u32 },
-    /// A used one from the address of the family's latest rotation, within `refresh_reuse`: it gets the current pair (FB16).
+    /// A used one from the address of the family's latest rotation, within `refresh_reuse`: it gets
+    /// the current pair (FB16).
     SameAddress { generations: u32 },
 }
 
@@ -45,9 +47,14 @@ pub enum Reuse {
     },
 }
 
-/// May a token of this status be used, so long after its use? `None` for one that proves nothing; an error for a reuse that ends the
-/// family (threat 17).
-pub fn judge(status: RefreshStatus, same_address: bool, now: Timestamp, lifetimes: &Lifetimes) -> Option<Result<Usage, Reuse>> {
+/// May a token of this status be used, so long after its use? `None` for one that proves nothing;
+/// an error for a reuse that ends the family (threat 17).
+pub fn judge(
+    status: RefreshStatus,
+    same_address: bool,
+    now: Timestamp,
+    lifetimes: &Lifetimes,
+) -> Option<Result<Usage, Reuse>> {
     let (generations, at) = match status {
         RefreshStatus::Unknown => return None,
         RefreshStatus::Current => return Some(Ok(Usage::First)),
@@ -85,7 +92,8 @@ pub struct Exchange {
     pub grant: GrantId,
     /// The access token of the answer.
     pub access: AccessToken,
-    /// What has to be written before anything is answered; `None` if the current pair is handed out as it is.
+    /// What has to be written before anything is answered; `None` if the current pair is handed out
+    /// as it is.
     pub change: Option<FamilyChange>,
     pub answer: TokenResponse,
 }
@@ -94,7 +102,8 @@ pub struct Exchange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefreshRefused {
     Error(OAuthError),
-    /// A used token came back that may not: revoke the whole grant, then answer `invalid_grant` (threat 17).
+    /// A used token came back that may not: revoke the whole grant, then answer `invalid_grant`
+    /// (threat 17).
     Reuse(GrantId, Reuse),
 }
 
@@ -105,14 +114,23 @@ impl From<OAuthError> for RefreshRefused {
 }
 
 /// Checks a refresh request and prepares what is written and answered.
-pub fn refresh(request: RefreshRequest<'_>, resources: &Resources, issuing: &Issuing<'_>) -> Result<Exchange, RefreshRefused> {
+pub fn refresh(
+    request: RefreshRequest<'_>,
+    resources: &Resources,
+    issuing: &Issuing<'_>,
+) -> Result<Exchange, RefreshRefused> {
     let RefreshRequest { client, form, presented, found, address, dead } = request;
     let Issuing { now, lifetimes, .. } = *issuing;
     if !client.client().may_use(GrantType::RefreshToken) {
-        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client did not register for refresh_token").into());
+        return Err(OAuthError::new(
+            ErrorCode::UnauthorizedClient,
+            "this client did not register for refresh_token",
+        )
+        .into());
     }
     let refused = || invalid_grant(REFRESH_REFUSED);
-    let found = found.filter(|found| found.grant.client == client.client().id && found.grant.is_live(now));
+    let found =
+        found.filter(|found| found.grant.client == client.client().id && found.grant.is_live(now));
     let found = found.filter(|found| found.expires_at() > now).ok_or_else(refused)?;
     let (grant, before) = (&found.grant, found.family.as_ref());
     let same_address = before.is_some_and(|family| family.is_from(address));
@@ -124,7 +142,8 @@ pub fn refresh(request: RefreshRequest<'_>, resources: &Resources, issuing: &Iss
         Usage::Grace { .. } | Usage::SameAddress { .. } => before,
     };
     let kept = current.and_then(|family| {
-        let (secret, access) = family.current_access(&audience.resource, &audience.scopes, now, lifetimes)?;
+        let (secret, access) =
+            family.current_access(&audience.resource, &audience.scopes, now, lifetimes)?;
         (!dead.contains(&access.hash)).then_some((family, secret, access))
     });
     if let Some((family, secret, access)) = kept {
@@ -133,8 +152,11 @@ pub fn refresh(request: RefreshRequest<'_>, resources: &Resources, issuing: &Iss
     }
     let mut after = match (current, before) {
         (Some(current), _) => current.clone(),
-        (None, Some(before)) => before.rotated(grant, address, now, lifetimes).ok_or_else(refused)?,
-        // A token of before there were families: what it is exchanged for is the first token of one.
+        (None, Some(before)) => {
+            before.rotated(grant, address, now, lifetimes).ok_or_else(refused)?
+        }
+        // A token of before there were families: what it is exchanged for is the first token of
+        // one.
         (None, None) => {
             let begun = RefreshFamily::begin(grant, address, now, lifetimes, issuing.entropy);
             begun.rotated(grant, address, now, lifetimes).ok_or_else(refused)?
@@ -147,14 +169,16 @@ pub fn refresh(request: RefreshRequest<'_>, resources: &Resources, issuing: &Iss
 }
 
 /// What every refused refresh token is told, so that nothing is learnt of which it was.
-pub const REFRESH_REFUSED: &str = "the refresh token is unknown, expired, revoked, used before, or another client's";
+pub const REFRESH_REFUSED: &str =
+    "the refresh token is unknown, expired, revoked, used before, or another client's";
 
 /// The answer for a refused refresh token.
 pub fn refresh_refused() -> OAuthError {
     invalid_grant(REFRESH_REFUSED)
 }
 
-/// The answer about a person who may not sign in any more. Only the client whose token it is gets so far.
+/// The answer about a person who may not sign in any more. Only the client whose token it is gets
+/// so far.
 pub fn not_admitted() -> OAuthError {
     invalid_grant("the person may not sign in at this gateway any more")
 }
@@ -174,11 +198,17 @@ fn refreshed_audience(
     Ok(Audience { resource: whole.resource, scopes })
 }
 
-/// What of the scopes that are asked for was granted: the others are left out, for clients repeat what they asked for at first (FB11), and
-/// the answer tells them what they have. Never more than the grant (RFC 6749 section 6).
+/// What of the scopes that are asked for was granted: the others are left out, for clients repeat
+/// what they asked for at first (FB11), and the answer tells them what they have. Never more than
+/// the grant (RFC 6749 section 6).
 fn left_of(asked: &str, granted: &Audience, resources: &Resources) -> ScopeSet {
-    let asked: ScopeSet = asked.split_ascii_whitespace().filter_map(|word| Scope::parse(word).ok()).collect();
-    resources.catalogue().within(&asked, &granted.scopes).intersection(&available(&granted.resource, &granted.scopes, resources))
+    let asked: ScopeSet =
+        asked.split_ascii_whitespace().filter_map(|word| Scope::parse(word).ok()).collect();
+    resources.catalogue().within(&asked, &granted.scopes).intersection(&available(
+        &granted.resource,
+        &granted.scopes,
+        resources,
+    ))
 }
 
 /// What means something on the resource, and what was granted though it does not (any more).

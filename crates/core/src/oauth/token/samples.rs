@@ -76,7 +76,12 @@ pub(crate) fn client_address() -> Option<IpAddr> {
 
 pub(crate) fn redemption_of(client: &Client, checked: &CheckedCode) -> Redemption {
     let (lifetimes, entropy) = (Lifetimes::default(), SeededEntropy::new(9));
-    redeem(&proven(client), checked, client_address(), &Issuing { now: NOW, lifetimes: &lifetimes, entropy: &entropy })
+    redeem(
+        &proven(client),
+        checked,
+        client_address(),
+        &Issuing { now: NOW, lifetimes: &lifetimes, entropy: &entropy },
+    )
 }
 
 fn redemption() -> Redemption {
@@ -105,6 +110,7 @@ pub(crate) fn current(found: &FoundRefresh) -> PresentedRefresh {
 
 /// A made-up token of the same family: everything is right but the proof.
 pub(crate) fn forged(found: &FoundRefresh) -> PresentedRefresh {
-    let family = RefreshFamily { secret: SecretText::new("guessed"), ..found.family.clone().unwrap() };
+    let family =
+        RefreshFamily { secret: SecretText::new("guessed"), ..found.family.clone().unwrap() };
     PresentedRefresh::parse(family.token().expose()).unwrap()
 }

@@ -4,7 +4,11 @@ use super::*;
 
 fn resources() -> Resources {
     let servers = ["dice", "uuid"].map(|name| ServerName::parse(name).unwrap());
-    Resources::new(PublicUrl::parse("https://gw.example").unwrap(), &servers, &["/mcp/legacy/".to_owned(), "/api/".to_owned()])
+    Resources::new(
+        PublicUrl::parse("https://gw.example").unwrap(),
+        &servers,
+        &["/mcp/legacy/".to_owned(), "/api/".to_owned()],
+    )
 }
 
 #[test]
@@ -24,7 +28,8 @@ fn a_path_is_guarded_by_one_resource() {
     ];
     let resources = resources();
     for (path, expected) in cases {
-        let found = resources.guarding(PlainPath::parse(path).unwrap()).map(|(resource, _)| resource);
+        let found =
+            resources.guarding(PlainPath::parse(path).unwrap()).map(|(resource, _)| resource);
         assert_eq!(found.as_ref().map(Resource::as_str), expected, "{path}");
     }
 }
@@ -74,7 +79,11 @@ fn resource_parameters() {
     ];
     let resources = resources();
     for (requested, expected) in cases {
-        assert_eq!(resources.parse(requested).ok().as_ref().map(Resource::as_str), expected, "{requested}");
+        assert_eq!(
+            resources.parse(requested).ok().as_ref().map(Resource::as_str),
+            expected,
+            "{requested}"
+        );
     }
 }
 
@@ -98,10 +107,18 @@ fn fb07_every_address_of_a_resource_stands_for_it_and_is_named_as_it_was_written
     for (path, query, expected) in cases {
         let path = PlainPath::parse(path).unwrap();
         let found = resources.address(path, query);
-        assert_eq!(found.as_ref().map(ResourceAddress::path_and_query), expected, "{path:?} {query:?}");
+        assert_eq!(
+            found.as_ref().map(ResourceAddress::path_and_query),
+            expected,
+            "{path:?} {query:?}"
+        );
         let Some(found) = found else { continue };
         let (resource, _) = resources.guarding(path).unwrap();
-        assert_eq!(resources.parse(&resources.public_url().at(found.path_and_query())), Ok(resource), "{found:?}");
+        assert_eq!(
+            resources.parse(&resources.public_url().at(found.path_and_query())),
+            Ok(resource),
+            "{found:?}"
+        );
     }
     assert_eq!(resources.address_of(&resources.root()).path_and_query(), "/mcp");
 }

@@ -1,5 +1,6 @@
-//! What of the configuration does not work on the machine that `check` runs on (FB55): programs that are not there, a database that cannot be kept, an
-//! address that cannot be listened on. Starts nothing, makes nothing, asks nobody. Next door: [`super::online`] asks others.
+//! What of the configuration does not work on the machine that `check` runs on (FB55): programs
+//! that are not there, a database that cannot be kept, an address that cannot be listened on.
+//! Starts nothing, makes nothing, asks nobody. Next door: [`super::online`] asks others.
 
 use std::{
     env,
@@ -33,13 +34,16 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
 
 fn programs(config: &Config) -> Vec<Finding> {
     let checked = config.servers.iter().filter_map(|server| match &server.transport {
-        Transport::Stdio { command, env, cwd, .. } => Some(program(&server.name, command, env.get("PATH"), cwd.as_deref())),
+        Transport::Stdio { command, env, cwd, .. } => {
+            Some(program(&server.name, command, env.get("PATH"), cwd.as_deref()))
+        }
         Transport::Http { .. } | Transport::Sse { .. } => None,
     });
     checked.collect()
 }
 
-/// The PATH that a program is looked for in: its own, or the gateway's. `None`: it is another for each person.
+/// The PATH that a program is looked for in: its own, or the gateway's. `None`: it is another for
+/// each person.
 fn path_of(own: Option<&EnvValue>) -> Option<OsString> {
     let Some(EnvValue(parts)) = own else {
         return Some(env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()));
@@ -51,11 +55,17 @@ fn path_of(own: Option<&EnvValue>) -> Option<OsString> {
     texts.collect::<Option<String>>().map(Into::into)
 }
 
-fn program(server: &ServerName, command: &str, path: Option<&EnvValue>, cwd: Option<&Path>) -> Finding {
+fn program(
+    server: &ServerName,
+    command: &str,
+    path: Option<&EnvValue>,
+    cwd: Option<&Path>,
+) -> Finding {
     let setting = |key| format!("mcp.json, {server}, {key}");
     let found = match (cwd, path_of(path)) {
         (Some(cwd), _) if !cwd.is_dir() => {
-            let advice = "Make the folder, or take `cwd` out: the server cannot be started".to_owned();
+            let advice =
+                "Make the folder, or take `cwd` out: the server cannot be started".to_owned();
             return wrong(setting("cwd"), format!("there is no folder {}", cwd.display()), advice);
         }
         (_, Some(path)) => find(command, &path, cwd.unwrap_or(Path::new("."))),
@@ -84,7 +94,10 @@ fn find(command: &str, path: &OsStr, cwd: &Path) -> Result<PathBuf, String> {
         let file = cwd.join(command);
         return match fs::metadata(&file) {
             Ok(metadata) if is_program(&metadata) => Ok(file),
-            Ok(_) => Err(format!("{} is not a program: it is no file that may be executed", file.display())),
+            Ok(_) => Err(format!(
+                "{} is not a program: it is no file that may be executed",
+                file.display()
+            )),
             Err(error) => Err(format!("{}: {error}", file.display())),
         };
     }
@@ -117,16 +130,22 @@ fn database(store: &StoreConfig) -> (Option<Finding>, Option<Place>) {
             (Some(fine(setting, format!("{} {what}", path.display()))), Some(place))
         }
         // What to do is said with it.
-        Err(error) => (Some(Finding { state: State::Wrong, setting, found: error.to_string(), advice: None }), None),
+        Err(error) => (
+            Some(Finding { state: State::Wrong, setting, found: error.to_string(), advice: None }),
+            None,
+        ),
     }
 }
 
-/// `database` is what was found of SQLite's file, which tells whose the address is when it is taken.
+/// `database` is what was found of SQLite's file, which tells whose the address is when it is
+/// taken.
 fn address(config: &Config, database: Option<Place>) -> Finding {
     let (setting, listen) = ("HOST, PORT".to_owned(), config.listen);
     let error = match serve::bound(listen) {
         Ok(_) if database == Some(Place::InUse) => {
-            let found = format!("nothing listens on {listen}, and yet another process has the database open");
+            let found = format!(
+                "nothing listens on {listen}, and yet another process has the database open"
+            );
             let advice = "One gateway at a time can use a database of SQLite: give each its own DB_PATH, or keep the records of all in Redis";
             return wrong(setting, found, advice.to_owned());
         }
@@ -188,7 +207,9 @@ mod tests {
         for (command, expected) in cases {
             match (find(command, &path, folder.path()), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-                (Err(found), Err(expected)) => assert!(found.contains(expected), "{command}: {found}"),
+                (Err(found), Err(expected)) => {
+                    assert!(found.contains(expected), "{command}: {found}");
+                }
                 (found, expected) => panic!("{command}: {found:?}, expected {expected:?}"),
             }
         }
@@ -197,7 +218,10 @@ mod tests {
     #[test]
     fn the_servers_own_path_counts() {
         let text = |text: &str| EnvPart::Text(portunus_core::secret::SecretText::new(text));
-        assert_eq!(path_of(Some(&EnvValue(vec![text("/opt/"), text("bin")]))), Some("/opt/bin".into()));
+        assert_eq!(
+            path_of(Some(&EnvValue(vec![text("/opt/"), text("bin")]))),
+            Some("/opt/bin".into())
+        );
         assert_eq!(path_of(Some(&EnvValue(vec![text("/home/"), EnvPart::Subject]))), None);
         assert_eq!(path_of(None), env::var_os("PATH"));
     }

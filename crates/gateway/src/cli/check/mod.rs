@@ -1,5 +1,6 @@
-//! `portunus check`: the doctor. Prints what the configuration comes to, what to register at the provider, and every mistake; then what of it does
-//! not work on this machine ([`machine`]), and with `--online` what others say of it ([`online`]). The lines that describe the configuration
+//! `portunus check`: the doctor. Prints what the configuration comes to, what to register at the
+//! provider, and every mistake; then what of it does not work on this machine ([`machine`]), and
+//! with `--online` what others say of it ([`online`]). The lines that describe the configuration
 //! are made in [`super::summary`].
 
 mod machine;
@@ -21,11 +22,12 @@ use crate::config::{Inspected, Mistakes, Warning};
 pub struct CheckArgs {
     #[command(flatten)]
     files: ConfigFiles,
-    /// Look at the files alone, and not at this machine: for a configuration that is meant for another one
+    /// Look at the files alone, and not at this machine: for a configuration that is meant for
+    /// another one
     #[arg(long, conflicts_with = "online")]
     files_only: bool,
-    /// Ask others too: the identity providers (their metadata and keys, whether they know this client, its secret and its callback), the store,
-    /// the names of servers
+    /// Ask others too: the identity providers (their metadata and keys, whether they know this
+    /// client, its secret and its callback), the store, the names of servers
     #[arg(long)]
     online: bool,
 }
@@ -55,7 +57,10 @@ fn wrong(findings: &[Finding]) -> usize {
 }
 
 fn conclude(wrong: usize) -> anyhow::Result<()> {
-    anyhow::ensure!(wrong == 0, "{wrong} of the above must be mended before people can use the gateway");
+    anyhow::ensure!(
+        wrong == 0,
+        "{wrong} of the above must be mended before people can use the gateway"
+    );
     Ok(())
 }
 
@@ -90,7 +95,10 @@ pub fn report(Inspected { draft, warnings, mistakes }: &Inspected) -> String {
     if list.is_empty() {
         text.push_str("\nNo mistakes found.\n");
     } else {
-        let _ = write!(text, "\nAbove is what could be read; settings with a mistake show their default.\n\n{mistakes}");
+        let _ = write!(
+            text,
+            "\nAbove is what could be read; settings with a mistake show their default.\n\n{mistakes}"
+        );
     }
     text
 }

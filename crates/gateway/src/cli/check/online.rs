@@ -1,5 +1,6 @@
-//! What others say of the configuration, for `check --online`: the identity providers, the store, the names of servers, the way to clients' documents.
-//! Next door: [`super::machine`] looks at what is here.
+//! What others say of the configuration, for `check --online`: the identity providers, the store,
+//! the names of servers, the way to clients' documents. Next door: [`super::machine`] looks at what
+//! is here.
 
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -60,16 +61,22 @@ pub(super) async fn ask(config: Config, found_before: usize) -> anyhow::Result<(
         let callback = settings.redirect_uri.clone().unwrap_or(callback);
         let signed_out = config.public_url.at("/auth/signout");
         let mut findings: Vec<_> =
-            if can_be_read { last_sign_in(&config, &settings.name).await } else { None }.into_iter().collect();
-        findings.extend(diagnose(settings, &http, Ours { callback: &callback, signed_out: &signed_out }).await);
+            if can_be_read { last_sign_in(&config, &settings.name).await } else { None }
+                .into_iter()
+                .collect();
+        findings.extend(
+            diagnose(settings, &http, Ours { callback: &callback, signed_out: &signed_out }).await,
+        );
         print(&format!("Asking {}", provider.settings.name), &findings)?;
         failures += wrong(&findings);
     }
     if let Some(egress) = documents(&config).await? {
         print("Asking for clients' metadata documents", std::slice::from_ref(&egress))?;
         // Without them clients register, if they may.
-        failures +=
-            usize::from(egress.is_wrong() && !config.clients.registration_policy.is_open(RegistrationMethod::Registration));
+        failures += usize::from(
+            egress.is_wrong()
+                && !config.clients.registration_policy.is_open(RegistrationMethod::Registration),
+        );
     }
     conclude(failures)
 }
@@ -80,23 +87,31 @@ async fn store(config: &Config) -> anyhow::Result<Option<Finding>> {
     let sealer = Sealer::new(&config.auth_secrets, Arc::new(OsEntropy))?;
     let found = match timeout(PATIENCE, redis::look(options.clone(), sealer)).await {
         Ok(looked) => looked.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("Redis at {} does not answer within {} s", options.address, PATIENCE.as_secs())),
+        Err(_) => Err(format!(
+            "Redis at {} does not answer within {} s",
+            options.address,
+            PATIENCE.as_secs()
+        )),
     };
     Ok(Some(Finding {
         state: if found.is_ok() { State::Fine } else { State::Wrong },
         setting: "REDIS_URL".to_owned(),
-        found: found.err().unwrap_or_else(|| format!("{} answers, and what it holds is ours", options.address)),
+        found: found
+            .err()
+            .unwrap_or_else(|| format!("{} answers, and what it holds is ours", options.address)),
         advice: None,
     }))
 }
 
-/// Tools whose names clients may refuse (FB40), of those that were seen: servers are not started for it. Where there are no records, none were.
+/// Tools whose names clients may refuse (FB40), of those that were seen: servers are not started
+/// for it. Where there are no records, none were.
 async fn odd_names(config: &Config) -> Vec<Finding> {
     let Ok(stores) = open_records(config).await else { return Vec::new() };
     let mut findings = Vec::new();
     for server in &config.servers {
         let Ok(pins) = stores.pins.list_pins(Some(&server.name)).await else { continue };
-        let names: BTreeSet<_> = pins.into_iter().map(|pin| shown_as(config.names, &server.name, &pin.tool)).collect();
+        let names: BTreeSet<_> =
+            pins.into_iter().map(|pin| shown_as(config.names, &server.name, &pin.tool)).collect();
         findings.extend(names.into_iter().filter_map(|name| {
             let oddity = oddity(&[&name])?;
             Some(Finding {
@@ -128,14 +143,18 @@ async fn names(config: &Config) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
     for server in &config.servers {
-        let (Transport::Http { url, .. } | Transport::Sse { url, .. }) = &server.transport else { continue };
+        let (Transport::Http { url, .. } | Transport::Sse { url, .. }) = &server.transport else {
+            continue;
+        };
         let Some(url::Host::Domain(host)) = url.host() else { continue };
         if !seen.insert(host.to_owned()) {
             continue;
         }
         let port = url.port_or_known_default().unwrap_or_default();
         let error = match timeout(PATIENCE, lookup_host((host, port))).await {
-            Ok(Ok(mut addresses)) => addresses.next().is_none().then(|| "has no address".to_owned()),
+            Ok(Ok(mut addresses)) => {
+                addresses.next().is_none().then(|| "has no address".to_owned())
+            }
             Ok(Err(error)) => Some(format!("cannot be looked up: {error}")),
             Err(_) => Some(format!("is not answered for within {} s", PATIENCE.as_secs())),
         };
@@ -143,28 +162,39 @@ async fn names(config: &Config) -> Vec<Finding> {
             state: if error.is_none() { State::Fine } else { State::Wrong },
             setting: format!("mcp.json, {}, url", server.name),
             found: format!("{host} {}", error.as_deref().unwrap_or("has an address")),
-            advice: error.map(|_| "Write a name that this machine can look up, or an address".to_owned()),
+            advice: error
+                .map(|_| "Write a name that this machine can look up, or an address".to_owned()),
         });
     }
     findings
 }
 
-/// Can clients' documents be fetched from here? `None`: there is no need to know. A gateway for this machine alone asks nobody on the Internet
-/// unless it has a proxy for that.
+/// Can clients' documents be fetched from here? `None`: there is no need to know. A gateway for
+/// this machine alone asks nobody on the Internet unless it has a proxy for that.
 async fn documents(config: &Config) -> anyhow::Result<Option<Finding>> {
     let ClientsConfig { registration_policy, proxy, .. } = &config.clients;
-    if !registration_policy.is_open(RegistrationMethod::MetadataDocument) || (config.public_url.is_loopback() && proxy.is_none())
+    if !registration_policy.is_open(RegistrationMethod::MetadataDocument)
+        || (config.public_url.is_loopback() && proxy.is_none())
     {
         return Ok(None);
     }
     let fetcher = GuardedFetcher::new(Arc::new(Internet), Arc::new(SystemClock))?;
     fetcher.use_proxy(proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok()).as_ref())?;
-    let host =
-        registration_policy.domains.iter().map(Domain::as_str).find(|domain| !domain.starts_with('*')).unwrap_or(SOME_MAKER);
-    let url = OutsideUrl::parse(&format!("https://{host}/")).map_err(|bad| anyhow::anyhow!("{host}: {bad}"))?;
+    let host = registration_policy
+        .domains
+        .iter()
+        .map(Domain::as_str)
+        .find(|domain| !domain.starts_with('*'))
+        .unwrap_or(SOME_MAKER);
+    let url = OutsideUrl::parse(&format!("https://{host}/"))
+        .map_err(|bad| anyhow::anyhow!("{host}: {bad}"))?;
     let asker = Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true };
     // Whatever stands there: an answer is a way.
-    let way = fetcher.load(&url, Content::ClientDocument, asker).await.err().filter(FetchError::is_of_the_way);
+    let way = fetcher
+        .load(&url, Content::ClientDocument, asker)
+        .await
+        .err()
+        .filter(FetchError::is_of_the_way);
     let through = if proxy.is_some() { ", through the proxy" } else { "" };
     Ok(Some(Finding {
         state: if way.is_none() { State::Fine } else { State::Wrong },

@@ -1,5 +1,6 @@
-//! How a tool changed, for somebody who has to decide about it at a terminal: member by member, old above new. Nothing of it may
-//! steer the terminal or stay unseen, for hidden characters are a way to speak to a model behind a person's back.
+//! How a tool changed, for somebody who has to decide about it at a terminal: member by member, old
+//! above new. Nothing of it may steer the terminal or stay unseen, for hidden characters are a way
+//! to speak to a model behind a person's back.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -26,8 +27,14 @@ pub(super) fn shown(old: Option<&Definition>, new: &Definition, excerpt: Excerpt
         (None, Some(new)) => (BTreeMap::new(), leaves(&new)),
         // One of them is longer than what is kept of it.
         _ => {
-            let _ = writeln!(text, "  too long to compare: the first {} bytes of each", Definition::LONGEST);
-            let whole = |definition: &Definition| BTreeMap::from([("the tool".to_owned(), printable(definition.as_str()))]);
+            let _ = writeln!(
+                text,
+                "  too long to compare: the first {} bytes of each",
+                Definition::LONGEST
+            );
+            let whole = |definition: &Definition| {
+                BTreeMap::from([("the tool".to_owned(), printable(definition.as_str()))])
+            };
             (old.map(whole).unwrap_or_default(), whole(new))
         }
     };
@@ -41,7 +48,12 @@ pub(super) fn shown(old: Option<&Definition>, new: &Definition, excerpt: Excerpt
         }
         let _ = writeln!(text, "  {path}");
         let start = match (old, new) {
-            (Some(old), Some(new)) => old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count().saturating_sub(BEFORE),
+            (Some(old), Some(new)) => old
+                .chars()
+                .zip(new.chars())
+                .take_while(|(a, b)| a == b)
+                .count()
+                .saturating_sub(BEFORE),
             _ => 0,
         };
         for (sign, side) in [('-', old), ('+', new)] {
@@ -62,7 +74,11 @@ impl Excerpt {
         let part: String = text.chars().skip(start).take(SHORT).collect();
         let after = length.saturating_sub(start + SHORT);
         let before = if start > 0 { "…" } else { "" };
-        let rest = if after > 0 { format!("… {after} characters more: --full shows them") } else { String::new() };
+        let rest = if after > 0 {
+            format!("… {after} characters more: --full shows them")
+        } else {
+            String::new()
+        };
         format!("{before}{part}{rest}")
     }
 }
@@ -97,7 +113,8 @@ fn leaves(value: &Value) -> BTreeMap<String, String> {
 
 /// A word that could be taken for more than one stands in quotes.
 pub(super) fn quoted(key: &str) -> String {
-    let is_plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'));
+    let is_plain = !key.is_empty()
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'));
     if is_plain { key.to_owned() } else { format!("\"{}\"", printable(key)) }
 }
 
@@ -158,14 +175,29 @@ mod tests {
 
     #[test]
     fn long_texts_are_shown_around_the_difference() {
-        let tool = |end: &str| definition(&json!({"name": "n", "description": format!("{}{end}", "x".repeat(1000))}));
-        let text = shown(Some(&tool("old")), &tool(&format!("new{}", "y".repeat(700))), Excerpt::Short);
+        let tool = |end: &str| {
+            definition(&json!({"name": "n", "description": format!("{}{end}", "x".repeat(1000))}))
+        };
+        let text =
+            shown(Some(&tool("old")), &tool(&format!("new{}", "y".repeat(700))), Excerpt::Short);
         let x = "x".repeat(BEFORE);
         assert!(text.contains(&format!("- …{x}old\"\n")), "{text}");
-        assert!(text.contains(&format!("+ …{x}new{}… 164 characters more: --full", "y".repeat(537))), "{text}");
-        assert!(shown(Some(&tool("old")), &tool("new"), Excerpt::Full).contains(&format!("\"{}new\"", "x".repeat(1000))));
-        let huge = definition(&json!({"name": "n", "description": "x".repeat(Definition::LONGEST)}));
+        assert!(
+            text.contains(&format!("+ …{x}new{}… 164 characters more: --full", "y".repeat(537))),
+            "{text}"
+        );
+        assert!(
+            shown(Some(&tool("old")), &tool("new"), Excerpt::Full)
+                .contains(&format!("\"{}new\"", "x".repeat(1000)))
+        );
+        let huge =
+            definition(&json!({"name": "n", "description": "x".repeat(Definition::LONGEST)}));
         let text = shown(Some(&tool("old")), &huge, Excerpt::Short);
-        assert!(text.starts_with("  too long to compare: the first 16384 bytes of each\n  the tool\n    - "), "{text}");
+        assert!(
+            text.starts_with(
+                "  too long to compare: the first 16384 bytes of each\n  the tool\n    - "
+            ),
+            "{text}"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! `portunus tools`: what the gateway remembers of servers' tools, and what an administrator does about those that changed
-//! (threat 45). Works on the records of a gateway that runs: it notices within a second. How a change is shown is [`change`]'s.
+//! `portunus tools`: what the gateway remembers of servers' tools, and what an administrator does
+//! about those that changed (threat 45). Works on the records of a gateway that runs: it notices
+//! within a second. How a change is shown is [`change`]'s.
 
 mod change;
 
@@ -58,7 +59,8 @@ enum ToolsCommand {
     },
     /// Approve tools as they are now, by fingerprint
     ///
-    /// They are listed and can be called again, within a second or so. What was approved before stays approved.
+    /// They are listed and can be called again, within a second or so. What was approved before
+    /// stays approved.
     Approve {
         /// The server
         #[arg(allow_hyphen_values = true)]
@@ -88,9 +90,10 @@ enum ToolsCommand {
 impl ToolsCommand {
     const fn files(&self) -> &ConfigFiles {
         match self {
-            Self::List { files, .. } | Self::Diff { files, .. } | Self::Approve { files, .. } | Self::Forget { files, .. } => {
-                files
-            }
+            Self::List { files, .. }
+            | Self::Diff { files, .. }
+            | Self::Approve { files, .. }
+            | Self::Forget { files, .. } => files,
         }
     }
 }
@@ -117,12 +120,17 @@ async fn answer(command: ToolsCommand, config: Config) -> anyhow::Result<()> {
         }
         ToolsCommand::Diff { server, full, .. } => {
             let server = server.as_deref().map(parse).transpose()?;
-            diff(&pins.list_pins(server.as_ref()).await?, if full { Excerpt::Full } else { Excerpt::Short }, now)
+            diff(
+                &pins.list_pins(server.as_ref()).await?,
+                if full { Excerpt::Full } else { Excerpt::Short },
+                now,
+            )
         }
         ToolsCommand::Approve { server, fingerprint, all, .. } => {
             let server = parse(&server)?;
             let records = pins.list_pins(Some(&server)).await?;
-            let chosen = if all { waiting_in(&records).collect() } else { chosen(&records, &fingerprint)? };
+            let chosen =
+                if all { waiting_in(&records).collect() } else { chosen(&records, &fingerprint)? };
             approve(pins, &chosen, now).await?
         }
         ToolsCommand::Forget { server, tool, .. } => {
@@ -149,16 +157,27 @@ fn short(fingerprint: &ToolFingerprint) -> String {
 fn list(records: &[PinRecord], only_waiting: bool, now: Timestamp) -> String {
     let heading = ["SERVER", "TOOL", "STATE", "SINCE", "FINGERPRINT"].map(str::to_owned);
     let row = |record: &PinRecord| {
-        let (state, since) = record.approved_at.map_or(("waiting", record.seen_at), |approved_at| ("trusted", approved_at));
-        [record.server.to_string(), quoted(&record.tool), state.to_owned(), day(since, now), short(&record.fingerprint)]
+        let (state, since) = record
+            .approved_at
+            .map_or(("waiting", record.seen_at), |approved_at| ("trusted", approved_at));
+        [
+            record.server.to_string(),
+            quoted(&record.tool),
+            state.to_owned(),
+            day(since, now),
+            short(&record.fingerprint),
+        ]
     };
-    let shown = records.iter().filter(|record| !only_waiting || record.approved_at.is_none()).map(row);
+    let shown =
+        records.iter().filter(|record| !only_waiting || record.approved_at.is_none()).map(row);
     let rows: Vec<_> = std::iter::once(heading).chain(shown).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths = [0, 1, 2, 3, 4].map(width);
     let mut text = String::new();
     for row in rows.iter().filter(|_| rows.len() > 1) {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     let waiting = waiting_in(records).count();
@@ -170,11 +189,24 @@ fn list(records: &[PinRecord], only_waiting: bool, now: Timestamp) -> String {
 fn diff(records: &[PinRecord], excerpt: Excerpt, now: Timestamp) -> String {
     let mut text = String::new();
     for new in waiting_in(records) {
-        let is_of_it = |old: &&PinRecord| old.server == new.server && old.tool == new.tool && old.approved_at.is_some();
+        let is_of_it = |old: &&PinRecord| {
+            old.server == new.server && old.tool == new.tool && old.approved_at.is_some()
+        };
         let old = records.iter().filter(is_of_it).max_by_key(|old| old.approved_at);
-        let _ = writeln!(text, "{}: {}, waiting since {}", new.server, quoted(&new.tool), day(new.seen_at, now));
+        let _ = writeln!(
+            text,
+            "{}: {}, waiting since {}",
+            new.server,
+            quoted(&new.tool),
+            day(new.seen_at, now)
+        );
         text.push_str(&change::shown(old.map(|old| &old.definition), &new.definition, excerpt));
-        let _ = writeln!(text, "  to approve: portunus tools approve {} {}\n", new.server, short(&new.fingerprint));
+        let _ = writeln!(
+            text,
+            "  to approve: portunus tools approve {} {}\n",
+            new.server,
+            short(&new.fingerprint)
+        );
     }
     if text.is_empty() { "nothing is waiting for approval\n".to_owned() } else { text }
 }
@@ -183,11 +215,17 @@ fn diff(records: &[PinRecord], excerpt: Excerpt, now: Timestamp) -> String {
 fn chosen<'a>(records: &'a [PinRecord], typed: &[String]) -> anyhow::Result<Vec<&'a PinRecord>> {
     let find = |typed: &String| {
         let Some(prefix) = FingerprintPrefix::parse(typed) else {
-            bail!("{}: a fingerprint has 16 to 64 hexadecimal digits, as `portunus tools list` shows them", printable(typed));
+            bail!(
+                "{}: a fingerprint has 16 to 64 hexadecimal digits, as `portunus tools list` shows them",
+                printable(typed)
+            );
         };
-        let fitting: Vec<_> = records.iter().filter(|record| prefix.fits(&record.fingerprint)).collect();
+        let fitting: Vec<_> =
+            records.iter().filter(|record| prefix.fits(&record.fingerprint)).collect();
         match fitting[..] {
-            [] => bail!("{typed}: no tool of this server was seen so: `portunus tools list` shows what was"),
+            [] => bail!(
+                "{typed}: no tool of this server was seen so: `portunus tools list` shows what was"
+            ),
             [only] if only.approved_at.is_some() => bail!("{typed} is approved already"),
             [only] => Ok(only),
             [_, _, ..] => bail!("{typed} fits several fingerprints: type more of it"),
@@ -196,11 +234,25 @@ fn chosen<'a>(records: &'a [PinRecord], typed: &[String]) -> anyhow::Result<Vec<
     typed.iter().map(find).collect()
 }
 
-async fn approve(pins: &dyn PinStore, chosen: &[&PinRecord], now: Timestamp) -> anyhow::Result<String> {
+async fn approve(
+    pins: &dyn PinStore,
+    chosen: &[&PinRecord],
+    now: Timestamp,
+) -> anyhow::Result<String> {
     let mut text = String::new();
     for record in chosen {
-        let outcome = if pins.approve(&record.server, &record.fingerprint, now).await? { "approved" } else { "gone meanwhile" };
-        writeln!(text, "{}: {} {outcome} ({})", record.server, quoted(&record.tool), short(&record.fingerprint))?;
+        let outcome = if pins.approve(&record.server, &record.fingerprint, now).await? {
+            "approved"
+        } else {
+            "gone meanwhile"
+        };
+        writeln!(
+            text,
+            "{}: {} {outcome} ({})",
+            record.server,
+            quoted(&record.tool),
+            short(&record.fingerprint)
+        )?;
     }
     if chosen.is_empty() {
         text.push_str("nothing is waiting for approval\n");

@@ -1,4 +1,5 @@
-//! A node that loses touch with the store, and one that leaves, over a store that is told what to say.
+//! A node that loses touch with the store, and one that leaves, over a store that is told what to
+//! say.
 
 use std::sync::atomic::AtomicBool;
 
@@ -22,7 +23,11 @@ struct OneOwner {
 
 impl OneOwner {
     fn up(&self) -> Result<(), StoreError> {
-        if self.is_down.load(Ordering::SeqCst) { Err(StoreError::Unavailable("down".to_owned())) } else { Ok(()) }
+        if self.is_down.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("down".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -41,7 +46,12 @@ impl NodeStore for OneOwner {
         Ok(self.nodes.lock().unwrap().clone())
     }
 
-    async fn claim_ownership(&self, _: &UserId, me: &Node, _: Duration) -> Result<Node, StoreError> {
+    async fn claim_ownership(
+        &self,
+        _: &UserId,
+        me: &Node,
+        _: Duration,
+    ) -> Result<Node, StoreError> {
         self.up()?;
         self.claims.fetch_add(1, Ordering::SeqCst);
         Ok(self.owner.lock().unwrap().get_or_insert_with(|| me.clone()).clone())
@@ -75,8 +85,11 @@ impl Ownership for FakeOwnership {
 }
 
 async fn member() -> (Arc<OneOwner>, Arc<FakeOwnership>, Arc<Member>) {
-    let (store, ownership, entropy) =
-        (Arc::new(OneOwner::default()), Arc::new(FakeOwnership::default()), Arc::new(SeededEntropy::new(1)));
+    let (store, ownership, entropy) = (
+        Arc::new(OneOwner::default()),
+        Arc::new(FakeOwnership::default()),
+        Arc::new(SeededEntropy::new(1)),
+    );
     let parts = MemberParts {
         me: node("me"),
         nodes: Arc::clone(&store) as _,

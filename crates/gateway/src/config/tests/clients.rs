@@ -32,7 +32,8 @@ clients:
     assert!(!format!("{clients:?}").contains("s3cret"));
     let ClientsConfig { registration_policy, max_unused, configured, proxy } = clients;
     assert_eq!(proxy.unwrap().expose(), "http://me:s3cret@proxy.acme.com:3128");
-    let by_variable = okta().env(&[("METADATA_DOCUMENTS_PROXY", "http://proxy:3128")]).load().clients.proxy;
+    let by_variable =
+        okta().env(&[("METADATA_DOCUMENTS_PROXY", "http://proxy:3128")]).load().clients.proxy;
     assert_eq!(by_variable.unwrap().expose(), "http://proxy:3128");
     assert_eq!((max_unused, configured.len()), (7, 0));
     assert!(
@@ -42,7 +43,10 @@ clients:
     );
     assert_eq!(registration_policy.domains.len(), 2);
     assert_eq!(
-        (registration_policy.families[0].name.as_str(), registration_policy.families[0].registration),
+        (
+            registration_policy.families[0].name.as_str(),
+            registration_policy.families[0].registration
+        ),
         ("cursor", Some(true))
     );
     let off = okta()
@@ -50,7 +54,14 @@ clients:
         .load()
         .clients
         .registration_policy;
-    assert_eq!(off, RegistrationPolicy { registration: false, metadata_documents: false, ..RegistrationPolicy::default() });
+    assert_eq!(
+        off,
+        RegistrationPolicy {
+            registration: false,
+            metadata_documents: false,
+            ..RegistrationPolicy::default()
+        }
+    );
 }
 
 #[test]
@@ -70,15 +81,25 @@ clients:
 ",
         "AB".repeat(32)
     );
-    let configured = okta().yaml(&text).file("wiki.secret", &format!("{SECRET}\n")).load().clients.configured;
+    let configured =
+        okta().yaml(&text).file("wiki.secret", &format!("{SECRET}\n")).load().clients.configured;
     let [wiki, cli, post] = &configured[..] else { panic!("{configured:?}") };
-    assert_eq!((wiki.id.as_str(), wiki.display_name(), wiki.source), ("wiki", "The wiki", ClientSource::Configured));
-    assert_eq!((wiki.auth_method, wiki.secret), (ClientAuthMethod::ClientSecretBasic, Some(TokenHash::of(SECRET))));
+    assert_eq!(
+        (wiki.id.as_str(), wiki.display_name(), wiki.source),
+        ("wiki", "The wiki", ClientSource::Configured)
+    );
+    assert_eq!(
+        (wiki.auth_method, wiki.secret),
+        (ClientAuthMethod::ClientSecretBasic, Some(TokenHash::of(SECRET)))
+    );
     assert_eq!(wiki.grant_types, [GrantType::AuthorizationCode, GrantType::RefreshToken]);
     assert!(wiki.trusted && wiki.scopes.as_ref().unwrap().contains("mcp"));
     assert_eq!((cli.auth_method, cli.secret, cli.trusted), (ClientAuthMethod::None, None, false));
     assert_eq!(cli.grant_types, [GrantType::AuthorizationCode]);
-    assert_eq!((post.auth_method, post.secret), (ClientAuthMethod::ClientSecretPost, Some(TokenHash::from_bytes([0xAB; 32]))));
+    assert_eq!(
+        (post.auth_method, post.secret),
+        (ClientAuthMethod::ClientSecretPost, Some(TokenHash::from_bytes([0xAB; 32])))
+    );
 }
 
 #[test]
@@ -93,34 +114,57 @@ fn clients_that_need_mending() {
         (format!("{{client_id: {long}, {base}}}"), "1 to 128"),
         (format!("{{client_id: ptn_client_x, {base}}}"), "does not start with `ptn_client_`"),
         (format!("{{client_id: a, {base}, secret: hunter2}}"), "[redacted], 7 bytes"),
-        (format!("{{client_id: a, {base}, secret: {SECRET}, secret_sha256: 'x'}}"), "one of the two"),
+        (
+            format!("{{client_id: a, {base}, secret: {SECRET}, secret_sha256: 'x'}}"),
+            "one of the two",
+        ),
         (format!("{{client_id: a, {base}, secret: {SECRET}, secret_file: x}}"), "one of the two"),
         (format!("{{client_id: a, {base}, secret_sha256: '{hash}'}}"), "64 hexadecimal digits"),
         (format!("{{client_id: a, {base}, secret_sha256: '{hash}g'}}"), "64 hexadecimal digits"),
         (format!("{{client_id: a, {base}, auth_method: tls}}"), "one of `none`"),
         (format!("{{client_id: a, {base}, auth_method: client_secret_post}}"), "`secret_sha256`"),
-        (format!("{{client_id: a, {base}, auth_method: none, secret: {SECRET}}}"), "no secret and no keys"),
-        (format!("{{client_id: a, {base}, grant_types: [implicit]}}"), "one of `authorization_code`"),
+        (
+            format!("{{client_id: a, {base}, auth_method: none, secret: {SECRET}}}"),
+            "no secret and no keys",
+        ),
+        (
+            format!("{{client_id: a, {base}, grant_types: [implicit]}}"),
+            "one of `authorization_code`",
+        ),
         (format!("{{client_id: a, {base}, scopes: ['a b']}}"), "visible ASCII"),
         (format!("{{client_id: a, {base}, trusted: true}}"), "a way for it to prove itself"),
         ("{client_id: a}".to_owned(), "no `redirect_uris`"),
         ("{client_id: a, redirect_uris: ['http://a.acme.com/']}".to_owned(), "use https"),
         ("{client_id: a, redirect_uris: ['javascript:x']}".to_owned(), "safe"),
         (format!("{{client_id: a, {base}, jwks: 'x'}}"), "no JSON at line 1"),
-        (format!("{{client_id: a, {base}, jwks: '{{\"keys\": [{{\"kty\": \"oct\", \"k\": \"x\"}}]}}'}}"), "public keys only"),
+        (
+            format!(
+                "{{client_id: a, {base}, jwks: '{{\"keys\": [{{\"kty\": \"oct\", \"k\": \"x\"}}]}}'}}"
+            ),
+            "public keys only",
+        ),
         (format!("{{client_id: a, {base}, jwks_uri: 'http://a.acme.com/'}}"), "https URL"),
     ];
     for (client, part) in cases {
         let given = okta().yaml(&format!("clients:\n  configured:\n    - {client}\n"));
         let mistakes = given.mistakes();
         assert!(
-            mistakes.iter().any(|mistake| mistake.starts_with("config.yaml:3") && mistake.contains(part)),
+            mistakes
+                .iter()
+                .any(|mistake| mistake.starts_with("config.yaml:3") && mistake.contains(part)),
             "{client}: {mistakes:#?}"
         );
-        assert!(!mistakes.iter().any(|mistake| mistake.contains("hunter2") || mistake.contains(SECRET)), "{mistakes:#?}");
+        assert!(
+            !mistakes.iter().any(|mistake| mistake.contains("hunter2") || mistake.contains(SECRET)),
+            "{mistakes:#?}"
+        );
     }
-    let twice = format!("clients:\n  configured:\n    - {{client_id: a, {base}}}\n    - {{client_id: a, {base}}}\n");
-    okta().yaml(&twice).one_mistake(&["config.yaml:4: clients.configured[1].client_id", "a second time"]);
+    let twice = format!(
+        "clients:\n  configured:\n    - {{client_id: a, {base}}}\n    - {{client_id: a, {base}}}\n"
+    );
+    okta()
+        .yaml(&twice)
+        .one_mistake(&["config.yaml:4: clients.configured[1].client_id", "a second time"]);
 }
 
 #[test]
@@ -136,9 +180,15 @@ fn switches_that_need_mending() {
         ("families: [{client_name: A, registration: true}]", "no `name`"),
         ("families: [{name: a, registration: true}]", "`redirect_hosts`"),
         ("families: [{name: a, client_name: A}]", "without a switch"),
-        ("families: [{name: a, redirect_schemes: ['cursor://'], registration: true}]", "without `://`"),
+        (
+            "families: [{name: a, redirect_schemes: ['cursor://'], registration: true}]",
+            "without `://`",
+        ),
         ("families: [{name: a, redirect_hosts: ['https://a/'], registration: true}]", "no URL"),
-        ("families: [{name: a, redirect_hosts: [localhost], registration: false}]", "every program on a person's computer"),
+        (
+            "families: [{name: a, redirect_hosts: [localhost], registration: false}]",
+            "every program on a person's computer",
+        ),
     ];
     for (text, part) in cases {
         okta().yaml(&format!("clients:\n  {text}\n")).one_mistake(&["config.yaml:2", part]);
@@ -148,16 +198,23 @@ fn switches_that_need_mending() {
 #[test]
 fn keys_are_for_assertions_only() {
     let of = |more: &str| {
-        let text = format!("clients: {{configured: [{{client_id: a, redirect_uris: ['https://a.acme.com/'], {more}}}]}}");
+        let text = format!(
+            "clients: {{configured: [{{client_id: a, redirect_uris: ['https://a.acme.com/'], {more}}}]}}"
+        );
         okta().yaml(&text).file("keys.json", JWKS)
     };
-    of(&format!("jwks_file: keys.json, secret: {SECRET}, auth_method: client_secret_post")).one_mistake(&["no keys with"]);
+    of(&format!("jwks_file: keys.json, secret: {SECRET}, auth_method: client_secret_post"))
+        .one_mistake(&["no keys with"]);
     if ClientAuthMethod::parse("private_key_jwt").is_some() {
         let configured = of("jwks_file: keys.json").load().clients.configured;
         assert_eq!(configured[0].auth_method, ClientAuthMethod::PrivateKeyJwt);
-        assert_eq!(configured[0].keys, Some(ClientKeys::Inline(serde_json::from_str(JWKS).unwrap())));
+        assert_eq!(
+            configured[0].keys,
+            Some(ClientKeys::Inline(serde_json::from_str(JWKS).unwrap()))
+        );
         of(&format!("jwks_file: keys.json, jwks: '{JWKS}'")).one_mistake(&["one of the two"]);
-        of("jwks_file: keys.json, jwks_uri: 'https://a.acme.com/k'").one_mistake(&["exclude each other"]);
+        of("jwks_file: keys.json, jwks_uri: 'https://a.acme.com/k'")
+            .one_mistake(&["exclude each other"]);
         of("auth_method: private_key_jwt").one_mistake(&["`jwks_uri`"]);
     }
 }
@@ -193,7 +250,9 @@ fn t66_in_the_configuration_too() {
         let text = format!("clients: {{configured: [{{client_id: a, redirect_uris: ['{uri}']}}]}}");
         let mistakes = okta().yaml(&text).mistakes();
         assert!(
-            mistakes.iter().any(|mistake| mistake.contains("redirect_uris") && mistake.contains(uri)),
+            mistakes
+                .iter()
+                .any(|mistake| mistake.contains("redirect_uris") && mistake.contains(uri)),
             "{uri}: {mistakes:#?}"
         );
     }
@@ -201,21 +260,34 @@ fn t66_in_the_configuration_too() {
 
 #[test]
 fn fb13_schemes_of_redirect_uris() {
-    let yaml = "clients: {redirect_schemes: {add: [acme-editor], remove: [windsurf, com.evil.app]}}\n";
+    let yaml =
+        "clients: {redirect_schemes: {add: [acme-editor], remove: [windsurf, com.evil.app]}}\n";
     let schemes = okta().yaml(yaml).load().clients.registration_policy.redirect_schemes;
     let mut expected = Schemes::default();
     expected.add("acme-editor").unwrap();
     expected.remove("windsurf").unwrap();
     expected.remove("com.evil.app").unwrap();
     assert_eq!(schemes, expected);
-    let mistake =
-        |yaml: &str, parts: &[&str]| okta().yaml(&format!("clients: {{redirect_schemes: {{{yaml}}}}}\n")).one_mistake(parts);
-    mistake("add: [javascript]", &["clients.redirect_schemes.add[0]", "`javascript`", "browsers run or open something"]);
+    let mistake = |yaml: &str, parts: &[&str]| {
+        okta().yaml(&format!("clients: {{redirect_schemes: {{{yaml}}}}}\n")).one_mistake(parts);
+    };
+    mistake(
+        "add: [javascript]",
+        &["clients.redirect_schemes.add[0]", "`javascript`", "browsers run or open something"],
+    );
     mistake("add: ['acme://']", &["`acme://`", "without `://`"]);
-    mistake("remove: [https]", &["clients.redirect_schemes.remove[0]", "those of the web are always allowed"]);
+    mistake(
+        "remove: [https]",
+        &["clients.redirect_schemes.remove[0]", "those of the web are always allowed"],
+    );
     // What an administrator writes for one client is allowed for that client.
-    let configured = "clients: {configured: [{client_id: acme, redirect_uris: ['acme-editor:/cb']}]}\n";
-    assert_eq!(okta().yaml(configured).load().clients.configured[0].redirect_uris[0].as_str(), "acme-editor:/cb");
-    let harmful = "clients: {configured: [{client_id: acme, redirect_uris: ['javascript:alert(1)']}]}\n";
+    let configured =
+        "clients: {configured: [{client_id: acme, redirect_uris: ['acme-editor:/cb']}]}\n";
+    assert_eq!(
+        okta().yaml(configured).load().clients.configured[0].redirect_uris[0].as_str(),
+        "acme-editor:/cb"
+    );
+    let harmful =
+        "clients: {configured: [{client_id: acme, redirect_uris: ['javascript:alert(1)']}]}\n";
     okta().yaml(harmful).one_mistake(&["`javascript:alert(1)`"]);
 }

@@ -20,16 +20,24 @@ fn read(path: &str) -> String {
 
 #[test]
 fn the_schemas_are_those_of_the_parser() {
-    for (path, schema) in [("docs/schema/config.schema.json", config_schema()), ("docs/schema/mcp.schema.json", mcp_schema())] {
-        assert!(read(path) == schema, "{path} is out of date: run `just schema` and commit what it writes");
+    for (path, schema) in [
+        ("docs/schema/config.schema.json", config_schema()),
+        ("docs/schema/mcp.schema.json", mcp_schema()),
+    ] {
+        assert!(
+            read(path) == schema,
+            "{path} is out of date: run `just schema` and commit what it writes"
+        );
     }
 }
 
 #[test]
 fn the_examples_lack_nothing_but_ones_own_values() {
-    let given = empty().file(".env", &read("examples/.env.example")).yaml(&read("examples/config.yaml"));
+    let given =
+        empty().file(".env", &read("examples/.env.example")).yaml(&read("examples/config.yaml"));
     let mistakes = given.mcp(&read("examples/mcp.json")).mistakes();
-    let others: Vec<_> = mistakes.iter().filter(|mistake| !mistake.contains("still the example value")).collect();
+    let others: Vec<_> =
+        mistakes.iter().filter(|mistake| !mistake.contains("still the example value")).collect();
     assert!(others.is_empty(), "{others:#?}");
     assert!(!mistakes.is_empty(), "the values of .env.example must be fake");
 }
@@ -37,7 +45,8 @@ fn the_examples_lack_nothing_but_ones_own_values() {
 #[test]
 fn the_examples_work_once_filled_in() {
     let given = okta().env(&[("BASE_URL", "https://mcp.acme.com"), ("AUTH_SECRET", SECRET)]);
-    let given = given.file(".env", &read("examples/.env.example")).yaml(&read("examples/config.yaml"));
+    let given =
+        given.file(".env", &read("examples/.env.example")).yaml(&read("examples/config.yaml"));
     let config = given.mcp(&read("examples/mcp.json")).load();
     assert!(!config.servers.is_empty() && !config.proxies.is_empty());
 }
@@ -48,10 +57,14 @@ fn the_documentation_names_every_key_and_every_variable() {
     let mut names = BTreeSet::new();
     keys(&tables::CONFIG, &mut names);
     keys(&tables::MCP, &mut names);
-    let missing: Vec<_> = names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+    let missing: Vec<_> =
+        names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/configuration.md does not name the keys {missing:?}");
-    let is_general =
-        |name: &String| !name.starts_with("AUTH_") || name.starts_with("AUTH_SECRET") || name.starts_with("AUTH_OKTA");
+    let is_general = |name: &String| {
+        !name.starts_with("AUTH_")
+            || name.starts_with("AUTH_SECRET")
+            || name.starts_with("AUTH_OKTA")
+    };
     let variables = known_variables(&okta().load()).into_iter().filter(is_general);
     let missing: Vec<_> = variables.filter(|name| !text.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/configuration.md does not name the variables {missing:?}");

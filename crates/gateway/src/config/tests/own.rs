@@ -49,7 +49,10 @@ limits:
 
 #[test]
 fn every_key_of_config_yaml() {
-    let given = empty().yaml(EVERYTHING).env(&[("OKTA", "s1")]).file("secrets/auth", &format!("{SECRET}\n"));
+    let given = empty()
+        .yaml(EVERYTHING)
+        .env(&[("OKTA", "s1")])
+        .file("secrets/auth", &format!("{SECRET}\n"));
     let config = given.file("/run/secrets/keycloak", "s2\r\n").load();
     assert_eq!(config.public_url.as_str(), "https://mcp.acme.com");
     assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
@@ -59,7 +62,10 @@ fn every_key_of_config_yaml() {
     let [okta, partners] = &config.providers[..] else { panic!("{:?}", config.providers) };
     assert_eq!((okta.settings.name.as_str(), okta.settings.preset), ("okta", Preset::Okta));
     assert_eq!(okta.settings.client_secret.as_ref().map(SecretText::expose), Some("s1"));
-    assert_eq!((partners.settings.name.as_str(), partners.settings.preset), ("partners", Preset::Keycloak));
+    assert_eq!(
+        (partners.settings.name.as_str(), partners.settings.preset),
+        ("partners", Preset::Keycloak)
+    );
     assert_eq!(partners.settings.client_secret.as_ref().map(SecretText::expose), Some("s2"));
     assert_eq!(partners.label.as_deref(), Some("Partners"));
     assert_eq!(config.proxies[0].target.as_str(), "http://localhost:4000/");
@@ -100,17 +106,31 @@ fn the_environment_wins_over_the_file() {
 
 #[test]
 fn secrets_in_files() {
-    let file = [("AUTH_SECRET_FILE", "/run/secrets/auth"), ("AUTH_OKTA_SECRET_FILE", "okta.secret")];
+    let file =
+        [("AUTH_SECRET_FILE", "/run/secrets/auth"), ("AUTH_OKTA_SECRET_FILE", "okta.secret")];
     let given = okta().without(&["AUTH_SECRET", "AUTH_OKTA_SECRET"]).env(&file);
     let mistakes = given.mistakes();
     assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
-    assert!(mistakes[0].contains("environment: AUTH_OKTA_SECRET_FILE | okta.secret: "), "{mistakes:#?}");
-    assert!(mistakes[1].contains("environment: AUTH_SECRET_FILE | /run/secrets/auth: "), "{mistakes:#?}");
-    let given = given.file("/run/secrets/auth", &format!("{SECRET}\n")).file("okta.secret", "from a file\n");
+    assert!(
+        mistakes[0].contains("environment: AUTH_OKTA_SECRET_FILE | okta.secret: "),
+        "{mistakes:#?}"
+    );
+    assert!(
+        mistakes[1].contains("environment: AUTH_SECRET_FILE | /run/secrets/auth: "),
+        "{mistakes:#?}"
+    );
+    let given = given
+        .file("/run/secrets/auth", &format!("{SECRET}\n"))
+        .file("okta.secret", "from a file\n");
     let config = given.load();
     assert_eq!(config.auth_secrets[0].expose(), SECRET);
-    assert_eq!(config.providers[0].settings.client_secret.as_ref().map(SecretText::expose), Some("from a file"));
-    given.env(&[("AUTH_SECRET", SECRET)]).one_mistake(&["environment: AUTH_SECRET_FILE", "one of the two"]);
+    assert_eq!(
+        config.providers[0].settings.client_secret.as_ref().map(SecretText::expose),
+        Some("from a file")
+    );
+    given
+        .env(&[("AUTH_SECRET", SECRET)])
+        .one_mistake(&["environment: AUTH_SECRET_FILE", "one of the two"]);
 }
 
 #[test]
@@ -119,17 +139,32 @@ fn redis_in_the_file() {
     let given = okta().yaml(text).file("pw", "hunter2\n");
     let StoreConfig::Redis(redis) = given.load().store else { panic!("not Redis") };
     assert_eq!(redis.address.password, Some(SecretText::new("hunter2")));
-    assert_eq!((redis.address.to_string().as_str(), redis.prefix.as_str(), redis.replicas), ("redis://h:6379/0", "portunus", 0));
+    assert_eq!(
+        (redis.address.to_string().as_str(), redis.prefix.as_str(), redis.replicas),
+        ("redis://h:6379/0", "portunus", 0)
+    );
     let text = "store: {redis: {url: 'redis://h', prefix: 'a:b', replicas: 2}}\n";
-    assert!(matches!(okta().yaml(text).load().store, StoreConfig::Redis(redis) if redis.prefix == "a:b" && redis.replicas == 2));
+    assert!(
+        matches!(okta().yaml(text).load().store, StoreConfig::Redis(redis) if redis.prefix == "a:b" && redis.replicas == 2)
+    );
     let text = "store:\n  redis:\n    url: redis://h\n    prefix: '{a}'\n";
-    okta().yaml(text).one_mistake(&["config.yaml:4: store.redis.prefix", "`{a}`", "letters, digits"]);
+    okta().yaml(text).one_mistake(&[
+        "config.yaml:4: store.redis.prefix",
+        "`{a}`",
+        "letters, digits",
+    ]);
     let text = "store:\n  redis:\n    url: redis://h\n    replicas: 0\n";
     okta().yaml(text).one_mistake(&["config.yaml:4: store.redis.replicas", "`0`", "from 1 to 9"]);
     let text = "store:\n  redis:\n    url: redis+sentinel://u:hunter2@h\n";
-    okta().yaml(text).one_mistake(&["config.yaml:3: store.redis.url", "`redis+sentinel://[redacted]@h`", "the master's name"]);
+    okta().yaml(text).one_mistake(&[
+        "config.yaml:3: store.redis.url",
+        "`redis+sentinel://[redacted]@h`",
+        "the master's name",
+    ]);
     okta().yaml("store:\n  redis: {}\n").one_mistake(&["config.yaml:2: store.redis", "no `url`"]);
-    okta().yaml("store:\n  redis: {url: 'redis://h'}\n  sqlite: {}\n").one_mistake(&["exactly one of `sqlite` and `redis`"]);
+    okta()
+        .yaml("store:\n  redis: {url: 'redis://h'}\n  sqlite: {}\n")
+        .one_mistake(&["exactly one of `sqlite` and `redis`"]);
 }
 
 #[test]
@@ -155,20 +190,30 @@ fn values_of_config_yaml_that_need_mending() {
     }
     let short = okta().without(&["AUTH_SECRET"]).yaml("auth_secret: hunter2");
     let mistakes = short.mistakes();
-    assert!(mistakes[0].starts_with("config.yaml:1: auth_secret | [redacted], 7 bytes"), "{mistakes:#?}");
+    assert!(
+        mistakes[0].starts_with("config.yaml:1: auth_secret | [redacted], 7 bytes"),
+        "{mistakes:#?}"
+    );
     assert_eq!(mistakes.len(), 1);
 }
 
 #[test]
 fn providers_of_the_file_that_need_mending() {
     let bare = empty().env(&[("AUTH_SECRET", SECRET)]);
-    bare.clone().yaml("providers: [{issuer: 'https://x'}]").one_mistake(&["config.yaml:1", "without `name` and `preset`"]);
-    bare.clone().yaml("providers: [{name: Acme Corp}]").one_mistake(&["config.yaml:1: providers[0].name", "small letters"]);
+    bare.clone()
+        .yaml("providers: [{issuer: 'https://x'}]")
+        .one_mistake(&["config.yaml:1", "without `name` and `preset`"]);
+    bare.clone()
+        .yaml("providers: [{name: Acme Corp}]")
+        .one_mistake(&["config.yaml:1: providers[0].name", "small letters"]);
     bare.clone().yaml("providers: []").one_mistake(&["missing: AUTH_PROVIDER"]);
     let text = "providers:\n  - name: acme\n    client_id: x\n    client_secret: y\n";
-    bare.clone().yaml(text).one_mistake(&["config.yaml:2: providers[0] | no `issuer`", "AUTH_ACME_ISSUER", "none of the known"]);
-    let twice =
-        "providers:\n  - {name: github, client_id: x, client_secret: y}\n  - {name: github, client_id: x, client_secret: y}\n";
+    bare.clone().yaml(text).one_mistake(&[
+        "config.yaml:2: providers[0] | no `issuer`",
+        "AUTH_ACME_ISSUER",
+        "none of the known",
+    ]);
+    let twice = "providers:\n  - {name: github, client_id: x, client_secret: y}\n  - {name: github, client_id: x, client_secret: y}\n";
     bare.clone().yaml(twice).one_mistake(&["config.yaml:3: providers[1].name", "already"]);
     let preset = "providers:\n  - {name: acme, preset: octa, issuer: 'https://x', client_id: x, client_secret: y}\n";
     bare.yaml(preset).one_mistake(&["config.yaml:2: providers[0].preset", "one of `okta`"]);
@@ -185,12 +230,20 @@ fn a_public_client_is_possible_and_told() {
 #[test]
 fn limits_by_address() {
     assert_eq!(okta().load().limits, Limits::default());
-    assert_eq!(okta().load().lifetimes.unused_client, Duration::from_secs(24 * 60 * 60), "strangers make them");
+    assert_eq!(
+        okta().load().lifetimes.unused_client,
+        Duration::from_secs(24 * 60 * 60),
+        "strangers make them"
+    );
     let text = "limits:\n  registration: 10/h\n  authorize: 5/s\n  token: unlimited\n  failures: 1000 / 10m\n";
     let limits = okta().yaml(text).load().limits;
-    let shown = [limits.registration, limits.authorize, limits.token, limits.token_client, limits.failures];
+    let shown =
+        [limits.registration, limits.authorize, limits.token, limits.token_client, limits.failures];
     let shown = shown.map(|rate| rate.map(|rate| rate.to_string()));
-    assert_eq!(shown.each_ref().map(Option::as_deref), [Some("10/1h"), Some("5/1s"), None, Some("300/1m"), Some("1000/10m")]);
+    assert_eq!(
+        shown.each_ref().map(Option::as_deref),
+        [Some("10/1h"), Some("5/1s"), None, Some("300/1m"), Some("1000/10m")]
+    );
     for bad in ["60", "0/m", "many", "60/fortnight", "60/2d"] {
         let given = okta().yaml(&format!("limits:\n  token: \"{bad}\"\n"));
         given.one_mistake(&["config.yaml:2: limits.token", bad, "such as 60/m"]);
@@ -202,12 +255,17 @@ fn t62_what_one_address_and_one_person_may_have_at_once() {
     let text = "limits:\n  body: 1MiB\n  connections_per_address: 1\n  connections_per_user: 2\n  requests_per_address: 3\n  requests_per_user: 4\n  \
                 sign_ins_per_address: 5\n  bytes_per_user: 6MiB\n";
     let limits = okta().yaml(text).load().limits;
-    let counts = (limits.connections_per_address, limits.connections_per_user, limits.requests_per_address);
+    let counts =
+        (limits.connections_per_address, limits.connections_per_user, limits.requests_per_address);
     assert_eq!((counts, limits.requests_per_user, limits.sign_ins_per_address), ((1, 2, 3), 4, 5));
     assert_eq!(limits.bytes_per_user, 6 * 1024 * 1024);
-    for name in
-        ["connections_per_address", "connections_per_user", "requests_per_address", "requests_per_user", "sign_ins_per_address"]
-    {
+    for name in [
+        "connections_per_address",
+        "connections_per_user",
+        "requests_per_address",
+        "requests_per_user",
+        "sign_ins_per_address",
+    ] {
         for bad in ["0", "-1", "1.5", "unlimited"] {
             let given = okta().yaml(&format!("limits:\n  {name}: {bad}\n"));
             given.one_mistake(&[&format!("config.yaml:2: limits.{name}"), bad]);
@@ -217,13 +275,18 @@ fn t62_what_one_address_and_one_person_may_have_at_once() {
     okta()
         .yaml("limits:\n  bytes_per_user: 1MiB\n")
         .one_mistake(&["config.yaml:2: limits.bytes_per_user", "limits.body is 4194304 bytes"]);
-    assert_eq!(okta().yaml("limits:\n  body: 100MiB\n").load().limits.bytes_per_user, 200 * 1024 * 1024);
+    assert_eq!(
+        okta().yaml("limits:\n  body: 100MiB\n").load().limits.bytes_per_user,
+        200 * 1024 * 1024
+    );
 }
 
 #[test]
 fn a_share_of_nothing_is_a_mistake() {
     for text in ["0", "-1", "1.5", "many"] {
-        okta().yaml(&format!("limits:\n  children_per_user: {text}\n")).one_mistake(&["config.yaml:2", "a whole number"]);
+        okta()
+            .yaml(&format!("limits:\n  children_per_user: {text}\n"))
+            .one_mistake(&["config.yaml:2", "a whole number"]);
     }
 }
 
@@ -233,7 +296,10 @@ fn how_long_connections_are_accepted_after_sigterm() {
     assert_eq!(okta().load().stop_delay, Duration::ZERO, "nobody else could take over");
     assert_eq!(redis().load().stop_delay, Duration::from_secs(5));
     assert_eq!(redis().yaml("stop_delay: 20s").load().stop_delay, Duration::from_secs(20));
-    assert_eq!(redis().yaml("stop_delay: 20s").env(&[("STOP_DELAY", "0s")]).load().stop_delay, Duration::ZERO);
+    assert_eq!(
+        redis().yaml("stop_delay: 20s").env(&[("STOP_DELAY", "0s")]).load().stop_delay,
+        Duration::ZERO
+    );
     okta().env(&[("STOP_DELAY", "5")]).one_mistake(&["STOP_DELAY", "a number with its unit"]);
     okta().env(&[("STOP_DELAY", "1h")]).one_mistake(&["STOP_DELAY", "from 0s to 5m"]);
 }
@@ -248,27 +314,48 @@ fn t54_a_callback_of_two_providers_is_a_mistake_if_answers_do_not_say_whose_they
                  redirect_uri: 'https://gw.example{callback}'}}\n"
             )
         };
-        let (one, two) = (provider("one", first, "/auth/callback"), provider("two", second, "/auth/callback"));
+        let (one, two) =
+            (provider("one", first, "/auth/callback"), provider("two", second, "/auth/callback"));
         let text = format!("public_url: https://gw.example\nproviders:\n{one}{two}");
         empty().env(&[("AUTH_SECRET", SECRET)]).yaml(&text)
     };
     for (first, second) in [("okta", "keycloak"), ("keycloak", "okta"), ("okta", "okta")] {
         let mistakes = of(first, second).mistakes();
-        let told = mistakes.iter().any(|it| it.contains("/auth/callback/two") && it.contains("RFC 9207"));
+        let told =
+            mistakes.iter().any(|it| it.contains("/auth/callback/two") && it.contains("RFC 9207"));
         assert!(told, "{first} {second}: {mistakes:#?}");
     }
     let given = of("keycloak", "oidc");
     assert!(given.mistakes().is_empty(), "{:#?}", given.mistakes());
-    assert!(given.warnings().iter().any(|warning| warning.contains("share the callback")), "{:#?}", given.warnings());
+    assert!(
+        given.warnings().iter().any(|warning| warning.contains("share the callback")),
+        "{:#?}",
+        given.warnings()
+    );
 }
 
 #[test]
 fn fb71_the_internal_address_of_a_provider() {
-    let load = |value: &str| okta().env(&[("AUTH_OKTA_INTERNAL_URL", value)]).load().providers[0].settings.internal_url.clone();
-    assert_eq!(load("http://okta-proxy:8080").map(String::from).as_deref(), Some("http://okta-proxy:8080/"));
+    let load = |value: &str| {
+        okta().env(&[("AUTH_OKTA_INTERNAL_URL", value)]).load().providers[0]
+            .settings
+            .internal_url
+            .clone()
+    };
+    assert_eq!(
+        load("http://okta-proxy:8080").map(String::from).as_deref(),
+        Some("http://okta-proxy:8080/")
+    );
     assert_eq!(load("https://10.0.0.9").map(String::from).as_deref(), Some("https://10.0.0.9/"));
     assert!(okta().load().providers[0].settings.internal_url.is_none());
-    for value in ["okta-proxy:8080", "http://okta-proxy/realms/x", "ftp://x", "http://u:p@x", "http://x?y", "x"] {
+    for value in [
+        "okta-proxy:8080",
+        "http://okta-proxy/realms/x",
+        "ftp://x",
+        "http://u:p@x",
+        "http://x?y",
+        "x",
+    ] {
         okta()
             .env(&[("AUTH_OKTA_INTERNAL_URL", value)])
             .one_mistake(&["environment: AUTH_OKTA_INTERNAL_URL", "http://keycloak:8080"]);

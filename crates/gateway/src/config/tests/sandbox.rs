@@ -17,7 +17,11 @@ pub(super) struct FakeMachine {
 
 impl Default for FakeMachine {
     fn default() -> Self {
-        Self { may_change_user: true, is_root: false, landlock: Landlock { files: true, ports: true, scopes: true } }
+        Self {
+            may_change_user: true,
+            is_root: false,
+            landlock: Landlock { files: true, ports: true, scopes: true },
+        }
     }
 }
 
@@ -88,14 +92,26 @@ fn t52_what_is_refused_says_where_and_what_to_write() {
         (r#""run_as": "nobody-here""#, ["files.run_as", "no user of this machine", "another user"]),
         (r#""run_as": 1000"#, ["files.run_as", "a number", "put it in quotes"]),
         (r#""confine": true"#, ["files.confine", "true or false", "`read`, `write`, `connect`"]),
-        (r#""confine": {"reed": []}"#, ["files.confine", "unknown key `reed`", "did you mean `read`?"]),
+        (
+            r#""confine": {"reed": []}"#,
+            ["files.confine", "unknown key `reed`", "did you mean `read`?"],
+        ),
         (r#""confine": {"read": "/data"}"#, ["files.confine.read", "text", "a list"]),
         (r#""confine": {"read": ["~/data"]}"#, ["files.confine.read[0]", "`~/data`", "no `~`"]),
         (r#""confine": {"write": [""]}"#, ["files.confine.write[0]", "``", "the path"]),
         (r#""confine": {"connect": [0]}"#, ["files.confine.connect[0]", "`0`", "from 1 to 65535"]),
-        (r#""confine": {"connect": [65536]}"#, ["files.confine.connect[0]", "`65536`", "from 1 to 65535"]),
-        (r#""confine": {"connect": [44.3]}"#, ["files.confine.connect[0]", "`44.3`", "from 1 to 65535"]),
-        (r#""confine": {"connect": ["https"]}"#, ["files.confine.connect[0]", "`https`", "whole number"]),
+        (
+            r#""confine": {"connect": [65536]}"#,
+            ["files.confine.connect[0]", "`65536`", "from 1 to 65535"],
+        ),
+        (
+            r#""confine": {"connect": [44.3]}"#,
+            ["files.confine.connect[0]", "`44.3`", "from 1 to 65535"],
+        ),
+        (
+            r#""confine": {"connect": ["https"]}"#,
+            ["files.confine.connect[0]", "`https`", "whole number"],
+        ),
         (r#""confine_if_possible": "yes""#, ["files.confine_if_possible", "yes", "true or false"]),
     ] {
         with(entry).one_mistake(&parts);
@@ -112,9 +128,17 @@ fn t52_what_this_machine_cannot_do_is_a_mistake_that_says_so() {
     on(no_right, r#""run_as": "tools""#).one_mistake(&["files.run_as", "no right", "CAP_SETUID"]);
     on(no_right, r#""disabled": true, "run_as": "tools""#).one_mistake(&["files.run_as"]);
     let old = FakeMachine { landlock: Landlock::default(), ..FakeMachine::default() };
-    on(old, r#""confine": {}"#).one_mistake(&["files.confine", "no Landlock", "`confine_if_possible: true`"]);
-    let no_ports = FakeMachine { landlock: Landlock { files: true, ..Landlock::default() }, ..FakeMachine::default() };
-    on(no_ports, r#""confine": {"connect": [443]}"#).one_mistake(&["files.confine", "knows no ports"]);
+    on(old, r#""confine": {}"#).one_mistake(&[
+        "files.confine",
+        "no Landlock",
+        "`confine_if_possible: true`",
+    ]);
+    let no_ports = FakeMachine {
+        landlock: Landlock { files: true, ..Landlock::default() },
+        ..FakeMachine::default()
+    };
+    on(no_ports, r#""confine": {"connect": [443]}"#)
+        .one_mistake(&["files.confine", "knows no ports"]);
     assert!(sandbox(&on(no_ports, r#""confine": {}"#)).confine.is_some());
     let all_the_same = on(old, r#""confine": {}, "confine_if_possible": true"#);
     assert!(sandbox(&all_the_same).confine.unwrap().if_possible);
@@ -126,19 +150,44 @@ fn t52_what_this_machine_cannot_do_is_a_mistake_that_says_so() {
 fn t52_what_protects_nothing_is_warned_of() {
     let root = FakeMachine { is_root: true, ..FakeMachine::default() };
     let warnings = on(root, r#""args": []"#).warnings();
-    assert!(warnings.len() == 1 && warnings[0].contains("`run_as`") && warnings[0].contains("files"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("`run_as`") && warnings[0].contains("files"),
+        "{warnings:?}"
+    );
     assert_eq!(on(root, r#""run_as": "tools""#).warnings(), [""; 0]);
-    for list in ["/", "/srv", "/srv/portunus", ".", "/srv/portunus/.env", "/srv/portunus/mcp.json", "mcp.sqlite", "config.yaml"] {
+    for list in [
+        "/",
+        "/srv",
+        "/srv/portunus",
+        ".",
+        "/srv/portunus/.env",
+        "/srv/portunus/mcp.json",
+        "mcp.sqlite",
+        "config.yaml",
+    ] {
         for key in ["read", "write"] {
             let warnings = with(&format!(r#""confine": {{"{key}": ["{list}"]}}"#)).warnings();
-            assert!(warnings.len() == 1 && warnings[0].contains("the gateway's own"), "{list}: {warnings:?}");
+            assert!(
+                warnings.len() == 1 && warnings[0].contains("the gateway's own"),
+                "{list}: {warnings:?}"
+            );
         }
     }
     let secret = with(r#""confine": {"read": ["/run"]}"#).without(&["AUTH_SECRET"]);
-    let secret = secret.env(&[("AUTH_SECRET_FILE", "/run/secrets/auth")]).file("/run/secrets/auth", super::SECRET);
-    assert!(secret.warnings().iter().any(|warning| warning.contains("/run/secrets/auth")), "{:?}", secret.warnings());
+    let secret = secret
+        .env(&[("AUTH_SECRET_FILE", "/run/secrets/auth")])
+        .file("/run/secrets/auth", super::SECRET);
+    assert!(
+        secret.warnings().iter().any(|warning| warning.contains("/run/secrets/auth")),
+        "{:?}",
+        secret.warnings()
+    );
     for fine in ["/data", "/srv/portunus/tools", "/srv/portunus-data", "tools"] {
-        assert_eq!(with(&format!(r#""confine": {{"read": ["{fine}"]}}"#)).warnings(), [""; 0], "{fine}");
+        assert_eq!(
+            with(&format!(r#""confine": {{"read": ["{fine}"]}}"#)).warnings(),
+            [""; 0],
+            "{fine}"
+        );
     }
     let unused = with(r#""confine_if_possible": true"#).warnings();
     assert!(unused.len() == 1 && unused[0].contains("not used"), "{unused:?}");

@@ -80,7 +80,11 @@ impl Visit {
         code: &SecretText,
         provider_request: &ProviderRequestSecrets<'_>,
     ) -> Result<SignedIn, IdentityError> {
-        let answer = Inbound { code: Some(code.clone()), iss: Some(ISSUER.to_owned()), ..Inbound::default() };
+        let answer = Inbound {
+            code: Some(code.clone()),
+            iss: Some(ISSUER.to_owned()),
+            ..Inbound::default()
+        };
         self.provider.complete(&answer, provider_request, self.clock.now()).await
     }
 }
@@ -89,21 +93,33 @@ impl Visit {
 async fn alice_signs_in() {
     let visit = Visit::new();
     let key = visit.key().await;
-    let page = axum::extract::Request::get(format!("{PATH}?request={key}")).body(Body::empty()).unwrap();
+    let page =
+        axum::extract::Request::get(format!("{PATH}?request={key}")).body(Body::empty()).unwrap();
     let (status, _, html) = visit.send(page).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(html.contains("Alice") && html.contains("sales") && html.contains(&key) && html.contains("This is a demo"));
+    assert!(
+        html.contains("Alice")
+            && html.contains("sales")
+            && html.contains(&key)
+            && html.contains("This is a demo")
+    );
 
     let (status, headers, _) = visit.choose(&key, "alice").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let url = Url::parse(headers["location"].to_str().unwrap()).unwrap();
     assert!(url.as_str().starts_with(&format!("{CALLBACK}?")));
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    assert!(pairs.contains(&("state".into(), "the state&more".into())) && pairs.contains(&("iss".into(), ISSUER.into())));
+    assert!(
+        pairs.contains(&("state".into(), "the state&more".into()))
+            && pairs.contains(&("iss".into(), ISSUER.into()))
+    );
 
     let code = SecretText::new(&pairs.iter().find(|(name, _)| name == "code").unwrap().1);
     let person = visit.complete(&code, &visit.provider_request()).await.unwrap();
-    assert_eq!((person.subject.as_str(), person.groups), ("alice", vec!["engineering".to_owned(), "admins".to_owned()]));
+    assert_eq!(
+        (person.subject.as_str(), person.groups),
+        ("alice", vec!["engineering".to_owned(), "admins".to_owned()])
+    );
     assert!(visit.complete(&code, &visit.provider_request()).await.is_err(), "a code works once");
 }
 
@@ -112,20 +128,37 @@ async fn a_code_fits_one_provider_request_only() {
     let visit = Visit::new();
     let (other_nonce, other_verifier) = (SecretText::new("other"), SecretText::new("v".repeat(43)));
     let misfits = [
-        ProviderRequestSecrets { redirect_uri: "http://127.0.0.1:3000/auth/callback", ..visit.provider_request() },
+        ProviderRequestSecrets {
+            redirect_uri: "http://127.0.0.1:3000/auth/callback",
+            ..visit.provider_request()
+        },
         ProviderRequestSecrets { nonce: &other_nonce, ..visit.provider_request() },
         ProviderRequestSecrets { code_verifier: &other_verifier, ..visit.provider_request() },
     ];
     for provider_request in misfits {
         let code = visit.code().await;
         assert!(visit.complete(&code, &provider_request).await.is_err(), "{provider_request:?}");
-        assert!(visit.complete(&code, &visit.provider_request()).await.is_err(), "a failed try uses the code up");
+        assert!(
+            visit.complete(&code, &visit.provider_request()).await.is_err(),
+            "a failed try uses the code up"
+        );
     }
     let code = visit.code().await;
     visit.clock.advance(CODE_LIFETIME);
     assert!(visit.complete(&code, &visit.provider_request()).await.is_err(), "expired");
-    let answer = Inbound { code: Some(visit.code().await), iss: Some("https://evil.example".to_owned()), ..Inbound::default() };
-    assert!(visit.provider.complete(&answer, &visit.provider_request(), visit.clock.now()).await.is_err(), "another issuer");
+    let answer = Inbound {
+        code: Some(visit.code().await),
+        iss: Some("https://evil.example".to_owned()),
+        ..Inbound::default()
+    };
+    assert!(
+        visit
+            .provider
+            .complete(&answer, &visit.provider_request(), visit.clock.now())
+            .await
+            .is_err(),
+        "another issuer"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +169,11 @@ async fn a_request_is_used_once_and_expires() {
     assert_eq!(visit.choose(&key, "bob").await.0, StatusCode::SEE_OTHER);
     assert_eq!(visit.choose(&key, "bob").await.0, StatusCode::BAD_REQUEST, "twice");
     assert_eq!(visit.choose("guess", "bob").await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(visit.choose(&format!("{key}&request={key}"), "bob").await.0, StatusCode::BAD_REQUEST, "a duplicate");
+    assert_eq!(
+        visit.choose(&format!("{key}&request={key}"), "bob").await.0,
+        StatusCode::BAD_REQUEST,
+        "a duplicate"
+    );
     let key = visit.key().await;
     visit.clock.advance(REQUEST_LIFETIME);
     assert_eq!(visit.choose(&key, "bob").await.0, StatusCode::BAD_REQUEST, "late");

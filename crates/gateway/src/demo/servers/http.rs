@@ -1,4 +1,5 @@
-//! The Streamable HTTP transport, stateless: every `POST` is answered with JSON, there are no sessions and no streams.
+//! The Streamable HTTP transport, stateless: every `POST` is answered with JSON, there are no
+//! sessions and no streams.
 
 use std::io;
 
@@ -19,7 +20,8 @@ use super::{DemoMcp, INVALID_REQUEST, REVISIONS};
 const MAX_BODY: usize = 1024 * 1024;
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// Serves at `/mcp` and `/` until the future is dropped. Bind the listener to a loopback address: there is no authorization here.
+/// Serves at `/mcp` and `/` until the future is dropped. Bind the listener to a loopback address:
+/// there is no authorization here.
 pub async fn serve_http(server: DemoMcp, listener: TcpListener) -> io::Result<()> {
     axum::serve(listener, router(server)).await
 }
@@ -28,7 +30,11 @@ pub async fn serve_http(server: DemoMcp, listener: TcpListener) -> io::Result<()
 pub fn router(server: DemoMcp) -> Router {
     // GET would open a stream and DELETE end a session; there are none, so both are 405.
     let endpoint = routing::post(post);
-    Router::new().route("/mcp", endpoint.clone()).route("/", endpoint).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(server)
+    Router::new()
+        .route("/mcp", endpoint.clone())
+        .route("/", endpoint)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(server)
 }
 
 async fn post(State(server): State<DemoMcp>, headers: HeaderMap, body: Bytes) -> Response {
@@ -41,11 +47,16 @@ async fn post(State(server): State<DemoMcp>, headers: HeaderMap, body: Bytes) ->
     }
 }
 
-/// Web pages must not reach a server on this machine: neither directly (`Origin`) nor by giving their own name our address
-/// (`Host`, DNS rebinding).
+/// Web pages must not reach a server on this machine: neither directly (`Origin`) nor by giving
+/// their own name our address (`Host`, DNS rebinding).
 fn refusal(headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let is_json = |value: &str| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    let is_json = |value: &str| {
+        value
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    };
     if text(header::HOST).is_some_and(|host| !is_loopback(&format!("http://{host}"))) {
         return Some((StatusCode::FORBIDDEN, "Host must be a loopback name"));
     }

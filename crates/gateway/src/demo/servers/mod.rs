@@ -1,5 +1,6 @@
-//! The two MCP servers of the demo: [`dice`] and [`uuid`]. This file is their common core, one message in and at most one out,
-//! for revisions up to 2025-11-25; how messages arrive is the business of [`stdio`] and [`http`].
+//! The two MCP servers of the demo: [`dice`] and [`uuid`]. This file is their common core, one
+//! message in and at most one out, for revisions up to 2025-11-25; how messages arrive is the
+//! business of [`stdio`] and [`http`].
 
 pub mod dice;
 pub mod http;
@@ -69,33 +70,42 @@ pub(crate) struct ToolOutput {
 }
 
 impl DemoMcp {
-    /// Answers one message, or one batch (revision 2025-03-26). `None` for notifications and responses.
+    /// Answers one message, or one batch (revision 2025-03-26). `None` for notifications and
+    /// responses.
     pub fn handle(&self, message: &[u8]) -> Option<Value> {
         match serde_json::from_slice(message) {
             Ok(Value::Array(batch)) if batch.is_empty() => {
                 Some(Fault::new(INVALID_REQUEST, "A batch must not be empty").answer(&Value::Null))
             }
             Ok(Value::Array(batch)) => {
-                let answers: Vec<Value> = batch.iter().filter_map(|message| self.handle_one(message)).collect();
+                let answers: Vec<Value> =
+                    batch.iter().filter_map(|message| self.handle_one(message)).collect();
                 (!answers.is_empty()).then_some(Value::Array(answers))
             }
             Ok(message) => self.handle_one(&message),
-            Err(error) => Some(Fault::new(PARSE_ERROR, format!("Not JSON: {error}")).answer(&Value::Null)),
+            Err(error) => {
+                Some(Fault::new(PARSE_ERROR, format!("Not JSON: {error}")).answer(&Value::Null))
+            }
         }
     }
 
     fn handle_one(&self, message: &Value) -> Option<Value> {
         let id = message.get("id");
         if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-            return Some(Fault::new(INVALID_REQUEST, "jsonrpc must be \"2.0\"").answer(&Value::Null));
+            return Some(
+                Fault::new(INVALID_REQUEST, "jsonrpc must be \"2.0\"").answer(&Value::Null),
+            );
         }
         let Some(method) = message.get("method").and_then(Value::as_str) else {
             let is_response = message.get("result").is_some() || message.get("error").is_some();
-            return (!is_response).then(|| Fault::new(INVALID_REQUEST, "method is missing").answer(&Value::Null));
+            return (!is_response)
+                .then(|| Fault::new(INVALID_REQUEST, "method is missing").answer(&Value::Null));
         };
         let id = id?;
         if !(id.is_string() || id.is_number()) {
-            return Some(Fault::new(INVALID_REQUEST, "id must be a string or a number").answer(&Value::Null));
+            return Some(
+                Fault::new(INVALID_REQUEST, "id must be a string or a number").answer(&Value::Null),
+            );
         }
         let params = message.get("params").unwrap_or(&Value::Null);
         Some(match self.answer(method, params) {
@@ -117,7 +127,8 @@ impl DemoMcp {
         }
     }
 
-    /// Agrees on the client's revision if it is known, else offers the latest (MCP lifecycle, version negotiation).
+    /// Agrees on the client's revision if it is known, else offers the latest (MCP lifecycle,
+    /// version negotiation).
     fn initialize(&self, params: &Value) -> Value {
         let [.., latest] = REVISIONS;
         let asked = params.get("protocolVersion").and_then(Value::as_str);
@@ -141,26 +152,34 @@ impl DemoMcp {
         }
     }
 
-    /// An unknown tool is a protocol error; arguments that do not fit are the tool's own error, so that a model can correct them.
+    /// An unknown tool is a protocol error; arguments that do not fit are the tool's own error, so
+    /// that a model can correct them.
     fn call(&self, params: &Value) -> Result<Value, Fault> {
         let name = params.get("name").and_then(Value::as_str);
-        let name = name.ok_or_else(|| Fault::new(INVALID_PARAMS, "params.name must be a tool's name"))?;
+        let name =
+            name.ok_or_else(|| Fault::new(INVALID_PARAMS, "params.name must be a tool's name"))?;
         let none = Arguments::new();
         let arguments = match params.get("arguments") {
             None | Some(Value::Null) => &none,
             Some(Value::Object(arguments)) => arguments,
-            Some(_) => return Err(Fault::new(INVALID_PARAMS, "params.arguments must be an object")),
+            Some(_) => {
+                return Err(Fault::new(INVALID_PARAMS, "params.arguments must be an object"));
+            }
         };
         let output = match (self.kind, name) {
             (DemoServer::Dice, dice::NAME) => dice::call(arguments, &*self.entropy),
-            (DemoServer::Uuid, uuid::NAME) => uuid::call(arguments, &*self.entropy, self.clock.now()),
+            (DemoServer::Uuid, uuid::NAME) => {
+                uuid::call(arguments, &*self.entropy, self.clock.now())
+            }
             _ => return Err(Fault::new(INVALID_PARAMS, format!("Unknown tool: {name}"))),
         };
         Ok(match output {
             Ok(ToolOutput { text, structured }) => {
                 json!({"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": false})
             }
-            Err(message) => json!({"content": [{"type": "text", "text": message}], "isError": true}),
+            Err(message) => {
+                json!({"content": [{"type": "text", "text": message}], "isError": true})
+            }
         })
     }
 }
@@ -168,17 +187,26 @@ impl DemoMcp {
 /// Refuses arguments that the tool does not know.
 pub(crate) fn only(arguments: &Arguments, known: &[&str]) -> Result<(), String> {
     match arguments.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(format!("Unknown argument `{unknown}`: this tool takes {}.", known.join(" and "))),
+        Some(unknown) => {
+            Err(format!("Unknown argument `{unknown}`: this tool takes {}.", known.join(" and ")))
+        }
         None => Ok(()),
     }
 }
 
 /// A whole number within bounds, or `default` when the argument is left out.
-pub(crate) fn whole_number(arguments: &Arguments, name: &str, default: u32, min: u32, max: u32) -> Result<u32, String> {
+pub(crate) fn whole_number(
+    arguments: &Arguments,
+    name: &str,
+    default: u32,
+    min: u32,
+    max: u32,
+) -> Result<u32, String> {
     let Some(value) = arguments.get(name) else { return Ok(default) };
     // JSON has one kind of number: 6.0 is 6.
-    let number =
-        value.as_u64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0).and_then(|n| format!("{n:.0}").parse().ok()));
+    let number = value.as_u64().or_else(|| {
+        value.as_f64().filter(|n| n.fract() == 0.0).and_then(|n| format!("{n:.0}").parse().ok())
+    });
     match number.and_then(|number| u32::try_from(number).ok()) {
         Some(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err(format!("`{name}` must be a whole number from {min} to {max}, not {value}.")),

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+};
 
 use super::DemoMcp;
 
@@ -38,7 +40,8 @@ pub async fn serve(
     }
 }
 
-/// Throws away the rest of a line that is too long; what is left of it is not JSON, and gets that answer.
+/// Throws away the rest of a line that is too long; what is left of it is not JSON, and gets that
+/// answer.
 async fn skip_line(input: &mut (impl AsyncBufRead + Unpin)) -> io::Result<()> {
     loop {
         let buffered = input.fill_buf().await?;

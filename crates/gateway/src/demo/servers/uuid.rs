@@ -32,7 +32,11 @@ pub(super) fn tool() -> Value {
     })
 }
 
-pub(super) fn call(arguments: &Arguments, entropy: &dyn Entropy, now: Timestamp) -> Result<ToolOutput, String> {
+pub(super) fn call(
+    arguments: &Arguments,
+    entropy: &dyn Entropy,
+    now: Timestamp,
+) -> Result<ToolOutput, String> {
     only(arguments, &["count", "version"])?;
     let count = whole_number(arguments, "count", 1, 1, 100)?;
     let version = match whole_number(arguments, "version", 4, 4, 7)? {
@@ -41,7 +45,10 @@ pub(super) fn call(arguments: &Arguments, entropy: &dyn Entropy, now: Timestamp)
         other => return Err(format!("`version` must be 4 or 7, not {other}.")),
     };
     let uuids: Vec<String> = (0..count).map(|_| uuid(version, entropy, now)).collect();
-    Ok(ToolOutput { text: uuids.join("\n"), structured: json!({"version": version, "uuids": uuids}) })
+    Ok(ToolOutput {
+        text: uuids.join("\n"),
+        structured: json!({"version": version, "uuids": uuids}),
+    })
 }
 
 /// RFC 9562 sections 5.4 and 5.7.

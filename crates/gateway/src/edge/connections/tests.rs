@@ -7,7 +7,11 @@ fn address(text: &str) -> IpAddr {
 }
 
 fn connections(per_address: usize, per_user: usize) -> Connections {
-    Connections::new(Rules { per_address, per_user, trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()] })
+    Connections::new(Rules {
+        per_address,
+        per_user,
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+    })
 }
 
 #[test]
@@ -40,12 +44,17 @@ async fn t62_one_more_of_an_address_closes_its_longest_idle_one() {
     // The first one was used since.
     drop(first.begin());
     let third = connections.open(address("192.0.2.1")).unwrap();
-    assert!(ends(&second).await && !ends(&first).await && !ends(&third).await && !ends(&good).await);
+    assert!(
+        ends(&second).await && !ends(&first).await && !ends(&third).await && !ends(&good).await
+    );
     let busy = [first.begin(), third.begin()];
     assert!(connections.open(address("192.0.2.1")).is_none(), "none of them is idle");
     assert!(connections.open(address("192.0.2.2")).is_some(), "another address");
     drop(busy);
-    assert!(connections.open(address("::ffff:192.0.2.1")).is_some(), "the same address, spelt otherwise");
+    assert!(
+        connections.open(address("::ffff:192.0.2.1")).is_some(),
+        "the same address, spelt otherwise"
+    );
     drop((good, first, second, third));
     assert!(connections.is_empty());
 }
@@ -61,7 +70,10 @@ async fn t62_whoever_has_proven_themselves_is_counted_by_themselves() {
         office.push((connection.begin(), connection));
     }
     let stranger = connections.open(address("192.0.2.1")).unwrap();
-    assert!(!ends(&office[0].1).await && !ends(&office[1].1).await, "the address's one place is for those it does not know");
+    assert!(
+        !ends(&office[0].1).await && !ends(&office[1].1).await,
+        "the address's one place is for those it does not know"
+    );
     // A second one of Alice's, whose first is in use, stays the address's.
     stranger.proven(&alice);
     assert_eq!(connections.len(), 3);

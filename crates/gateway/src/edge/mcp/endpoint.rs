@@ -1,5 +1,6 @@
-//! MCP endpoints over HTTP: reads the body within its bounds, and hands the request over to the node that owns the person's sessions. What a
-//! node does with one of its own is [`super::local`]'s; which path leads here is `edge::resource_server`'s.
+//! MCP endpoints over HTTP: reads the body within its bounds, and hands the request over to the
+//! node that owns the person's sessions. What a node does with one of its own is
+//! [`super::local`]'s; which path leads here is `edge::resource_server`'s.
 
 use std::sync::Arc;
 
@@ -26,9 +27,16 @@ pub struct McpState {
 
 impl McpState {
     /// A request on an MCP endpoint, its token already checked.
-    pub async fn serve(&self, principal: Arc<Principal>, scopes: EffectiveScopes, view: View, request: Request) -> Response {
+    pub async fn serve(
+        &self,
+        principal: Arc<Principal>,
+        scopes: EffectiveScopes,
+        view: View,
+        request: Request,
+    ) -> Response {
         let (parts, body) = request.into_parts();
-        // Taken before the body is read: what it holds counts too. Given back with the head of the answer.
+        // Taken before the body is read: what it holds counts too. Given back with the head of the
+        // answer.
         let mut permit = None;
         let body = match parts.method {
             Method::POST => {
@@ -36,7 +44,13 @@ impl McpState {
                     Ok(taken) => permit = Some(taken),
                     Err(response) => return *response,
                 }
-                match body::read_within(body, self.local.body_limit, &self.local.shares.budget(&principal.user)).await {
+                match body::read_within(
+                    body,
+                    self.local.body_limit,
+                    &self.local.shares.budget(&principal.user),
+                )
+                .await
+                {
                     Ok(bytes) => bytes,
                     Err(response) => return *response,
                 }
@@ -44,7 +58,9 @@ impl McpState {
             Method::GET | Method::DELETE => Bytes::new(),
             _ => {
                 let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
-                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+                response
+                    .headers_mut()
+                    .insert(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
                 return response;
             }
         };

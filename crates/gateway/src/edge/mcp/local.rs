@@ -1,5 +1,5 @@
-//! Requests that run on this node: hands them over to the hub, and makes HTTP of its answer. They come from [`super::endpoint`], or from another
-//! node.
+//! Requests that run on this node: hands them over to the hub, and makes HTTP of its answer. They
+//! come from [`super::endpoint`], or from another node.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -44,7 +44,12 @@ impl LocalMcp {
         let refused = answer.refused.clone();
         let mut response = respond(answer);
         if let Some(refused) = refused {
-            scope::challenge(&mut response, &principal, &self.resources, &scope::operation(&refused));
+            scope::challenge(
+                &mut response,
+                &principal,
+                &self.resources,
+                &scope::operation(&refused),
+            );
         }
         response
     }

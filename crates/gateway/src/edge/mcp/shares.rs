@@ -1,4 +1,5 @@
-//! What each person has of the gateway at once, on MCP endpoints and proxied paths alike. What is counted in is [`KeyedLimit`].
+//! What each person has of the gateway at once, on MCP endpoints and proxied paths alike. What is
+//! counted in is [`KeyedLimit`].
 
 use axum::{
     Json,
@@ -13,8 +14,9 @@ use crate::edge::{
     keyed_limit::{KeyedLimit, Permit},
 };
 
-/// What each person has of the gateway at once: requests under way, messages from the first byte of the body to the head of the answer,
-/// proxied ones to the last byte of it; and bytes of bodies, as long as they are kept (threats 47, 56, 62).
+/// What each person has of the gateway at once: requests under way, messages from the first byte of
+/// the body to the head of the answer, proxied ones to the last byte of it; and bytes of bodies, as
+/// long as they are kept (threats 47, 56, 62).
 #[derive(Clone)]
 pub struct Shares {
     pub requests: KeyedLimit<UserId>,

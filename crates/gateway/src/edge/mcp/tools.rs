@@ -46,24 +46,45 @@ async fn get(State(state): State<ToolsState>, request: Request) -> Response {
     let principal = if request.headers().contains_key(header::AUTHORIZATION) {
         match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
             Ok(admitted) => admitted.principal,
-            Err(refused) => return state.bearer.refusal(&refused, &resource, &state.resources.address_of(&resource)),
+            Err(refused) => {
+                return state.bearer.refusal(
+                    &refused,
+                    &resource,
+                    &state.resources.address_of(&resource),
+                );
+            }
         }
     } else {
         match state.page_context.login(request.headers()).await {
             Ok(Some((_, user))) => Arc::new(principal_of(&user, &state.resources)),
             Ok(None) => {
                 let refused = Refused::Challenge(Challenge::NoToken);
-                return state.bearer.refusal(&refused, &resource, &state.resources.address_of(&resource));
+                return state.bearer.refusal(
+                    &refused,
+                    &resource,
+                    &state.resources.address_of(&resource),
+                );
             }
             Err(error) => return answers::store_down(&error),
         }
     };
     let scopes = state.resources.catalogue().effective(&principal.scopes);
     let (headers, body) = (HeaderMap::new(), Bytes::new());
-    state.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, scopes, view: View::All, headers, body }).await
+    state
+        .mcp
+        .run(ForwardedRequest {
+            what: ForwardedKind::Tools,
+            principal,
+            scopes,
+            view: View::All,
+            headers,
+            body,
+        })
+        .await
 }
 
-/// The person at their own browser may use what policy allows them, as a client with the scope `mcp` may.
+/// The person at their own browser may use what policy allows them, as a client with the scope
+/// `mcp` may.
 fn principal_of(user: &User, resources: &Resources) -> Principal {
     Principal {
         user: user.id.clone(),

@@ -1,5 +1,6 @@
-//! `GET /auth/authorize`: the authorization endpoint (RFC 6749 section 4.1.1), and the place every step of a sign-in returns to.
-//! It alone decides what comes next; the rules are `portunus_core::oauth::authorize`. How a request without a code ends is [`error`]'s.
+//! `GET /auth/authorize`: the authorization endpoint (RFC 6749 section 4.1.1), and the place every
+//! step of a sign-in returns to. It alone decides what comes next; the rules are
+//! `portunus_core::oauth::authorize`. How a request without a code ends is [`error`]'s.
 
 mod error;
 
@@ -29,7 +30,9 @@ use portunus_core::{
 };
 
 use self::error::AuthorizeError;
-use super::support::{client_directory::ClientDirectory, consent_page::Asking, transactions::Transactions};
+use super::support::{
+    client_directory::ClientDirectory, consent_page::Asking, transactions::Transactions,
+};
 use crate::edge::{
     browser::{Browser, PageContext, see_other},
     extensions::{Peer, RequestId},
@@ -50,7 +53,10 @@ pub struct AuthorizeState {
 }
 
 pub fn routes(state: AuthorizeState) -> Router {
-    Router::new().route("/auth/authorize", routing::get(get)).route("/authorize", routing::get(get)).with_state(state)
+    Router::new()
+        .route("/auth/authorize", routing::get(get))
+        .route("/authorize", routing::get(get))
+        .with_state(state)
 }
 
 async fn get(
@@ -64,32 +70,58 @@ async fn get(
     answered.unwrap_or_else(|error| error.answer(&state.page_context, &id))
 }
 
-async fn answer(state: &AuthorizeState, peer: IpAddr, headers: &HeaderMap, query: &str) -> Result<Response, AuthorizeError> {
-    let params = Params::parse(query.as_bytes()).map_err(|bad| AuthorizeError::Untrusted(bad.to_string()))?;
+async fn answer(
+    state: &AuthorizeState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Response, AuthorizeError> {
+    let params = Params::parse(query.as_bytes())
+        .map_err(|bad| AuthorizeError::Untrusted(bad.to_string()))?;
     match params.find("transaction") {
-        Some(transaction) => resume(state, peer, headers, &TransactionId::from_text(transaction)).await,
+        Some(transaction) => {
+            resume(state, peer, headers, &TransactionId::from_text(transaction)).await
+        }
         None => begin(state, peer, headers, &params).await,
     }
 }
 
 /// A new request of a client.
-async fn begin(state: &AuthorizeState, peer: IpAddr, headers: &HeaderMap, params: &Params) -> Result<Response, AuthorizeError> {
-    let client_id = params.find("client_id").ok_or_else(|| AuthorizeError::Untrusted("client_id is missing".to_owned()))?;
-    let client = state.directory.find(&ClientId::from_text(client_id), peer).await?.ok_or(AuthorizeError::Unregistered)?;
-    let address = authorize::return_address(params, &client).map_err(|problem| AuthorizeError::Untrusted(problem.description))?;
+async fn begin(
+    state: &AuthorizeState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, AuthorizeError> {
+    let client_id = params
+        .find("client_id")
+        .ok_or_else(|| AuthorizeError::Untrusted("client_id is missing".to_owned()))?;
+    let client = state
+        .directory
+        .find(&ClientId::from_text(client_id), peer)
+        .await?
+        .ok_or(AuthorizeError::Unregistered)?;
+    let address = authorize::return_address(params, &client)
+        .map_err(|problem| AuthorizeError::Untrusted(problem.description))?;
     let request = match authorize::check(params, &client, address.clone(), &state.resources) {
         Ok(request) => request,
         Err(problem) => {
-            let back = authorize::error_redirect(&address, &problem, state.resources.public_url().as_str());
+            let back = authorize::error_redirect(
+                &address,
+                &problem,
+                state.resources.public_url().as_str(),
+            );
             return Err(AuthorizeError::Invalid { client: Box::new(client), problem, back });
         }
     };
     let browser = state.page_context.browser(headers);
-    let transaction = state.transactions.begin(&browser, Purpose::Authorize(request.clone()), peer).await?;
+    let transaction =
+        state.transactions.begin(&browser, Purpose::Authorize(request.clone()), peer).await?;
     go_on(state, headers, browser, transaction, &request, client).await
 }
 
-/// A step of the sign-in came back. Everything is read from the transaction, nothing from the browser (threat 8).
+/// A step of the sign-in came back. Everything is read from the transaction, nothing from the
+/// browser (threat 8).
 async fn resume(
     state: &AuthorizeState,
     peer: IpAddr,
@@ -97,13 +129,19 @@ async fn resume(
     transaction: &TransactionId,
 ) -> Result<Response, AuthorizeError> {
     let browser = state.page_context.known_browser(headers).ok_or(AuthorizeError::Ended)?;
-    let transaction = state.transactions.find(&browser, transaction).await?.ok_or(AuthorizeError::Ended)?;
-    let Purpose::Authorize(request) = transaction.purpose.clone() else { return Err(AuthorizeError::Ended) };
+    let transaction =
+        state.transactions.find(&browser, transaction).await?.ok_or(AuthorizeError::Ended)?;
+    let Purpose::Authorize(request) = transaction.purpose.clone() else {
+        return Err(AuthorizeError::Ended);
+    };
     let client = state.directory.find(&request.client, peer).await?.ok_or(AuthorizeError::Ended)?;
     if consent::fingerprint(&client) != request.fingerprint {
-        // What the person is asked, or has answered, is about another client than this one has become (threat 28).
+        // What the person is asked, or has answered, is about another client than this one has
+        // become (threat 28).
         tracing::warn!(client_id = %client.id, "the client changed during a sign-in");
-        return Err(AuthorizeError::Untrusted("it has changed its addresses or keys since you began".to_owned()));
+        return Err(AuthorizeError::Untrusted(
+            "it has changed its addresses or keys since you began".to_owned(),
+        ));
     }
     go_on(state, headers, browser, transaction, &request, client).await
 }
@@ -119,40 +157,59 @@ async fn go_on(
 ) -> Result<Response, AuthorizeError> {
     let (login, user) = state.page_context.login(headers).await?.unzip();
     let remembered = match &login {
-        Some(login) => state.consents.find_consent(&login.user, &request.client, &request.resources).await?,
+        Some(login) => {
+            state.consents.find_consent(&login.user, &request.client, &request.resources).await?
+        }
         None => None,
     };
-    let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), state.page_context.clock.now());
-    let progress = AuthorizationProgress { request, transaction: &transaction, login, remembered, now };
+    let (login, remembered, now) =
+        (login.as_ref(), remembered.as_ref(), state.page_context.clock.now());
+    let progress =
+        AuthorizationProgress { request, transaction: &transaction, login, remembered, now };
     let step = progress.next_step(&client, &state.resources);
     tracing::debug!(?step, client_id = %client.id, "authorization goes on");
     match (step, progress.current_login().zip(user.as_ref())) {
         (Step::IssueCode, Some((login, user))) => {
-            let consent = transaction.consented_at.is_some().then(|| consent::remember(request, &user.id, remembered, now));
+            let consent = transaction
+                .consented_at
+                .is_some()
+                .then(|| consent::remember(request, &user.id, remembered, now));
             issue_code(state, &transaction, request, login, user, consent).await
         }
         (Step::SignIn | Step::IssueCode, _) => {
-            Ok(browser.accompany(see_other(&format!("/auth/signin?transaction={}", transaction.id))))
+            Ok(browser
+                .accompany(see_other(&format!("/auth/signin?transaction={}", transaction.id))))
         }
         (Step::AskConsent | Step::AskToContinue, person) => {
             let user = person.map(|(_, user)| user);
             // What a person allowed is not shown before they have signed in.
             let remembered = remembered.filter(|_| user.is_some());
-            let asking = Asking { transaction: &transaction, request, client: &client, user, remembered };
-            let page =
-                asking.page(&state.page_context, &browser, &state.resources, &state.providers, step == Step::AskToContinue);
+            let asking =
+                Asking { transaction: &transaction, request, client: &client, user, remembered };
+            let page = asking.page(
+                &state.page_context,
+                &browser,
+                &state.resources,
+                &state.providers,
+                step == Step::AskToContinue,
+            );
             Ok(browser.accompany(page))
         }
         (Step::Refuse(code), _) => {
             state.transactions.take(&transaction).await?;
             let (refusal, may_be_told) = (authorize::refusal(code), progress.may_be_told(&client));
-            let back = authorize::error_redirect(&request.return_address(), &refusal, state.resources.public_url().as_str());
+            let back = authorize::error_redirect(
+                &request.return_address(),
+                &refusal,
+                state.resources.public_url().as_str(),
+            );
             Err(AuthorizeError::NeedsPage { client: Box::new(client), refusal, may_be_told, back })
         }
     }
 }
 
-/// The last step, taken once: the transaction is taken out, and the browser goes back to the client with a code.
+/// The last step, taken once: the transaction is taken out, and the browser goes back to the client
+/// with a code.
 async fn issue_code(
     state: &AuthorizeState,
     transaction: &BrowserTransaction,
@@ -168,17 +225,28 @@ async fn issue_code(
     if let Some(consent) = consent {
         state.consents.save_consent(&consent).await?;
     }
-    let (secret, code) =
-        authorize::issue_code(request, user, login, now, state.lifetimes.authorization_code, &*state.page_context.entropy);
+    let (secret, code) = authorize::issue_code(
+        request,
+        user,
+        login,
+        now,
+        state.lifetimes.authorization_code,
+        &*state.page_context.entropy,
+    );
     state.grants.insert_code(&code).await?;
     tracing::info!(user = %user.id, client_id = %request.client, resources = %request.resources, scope = %request.scopes, "code issued");
     let issuer = state.resources.public_url().as_str();
     let location = authorize::success_redirect(&request.return_address(), &secret, issuer);
-    if request.redirect_uri.is_private_use() { Ok(signed_in(state, user, &location)) } else { Ok(see_other(&location)) }
+    if request.redirect_uri.is_private_use() {
+        Ok(signed_in(state, user, &location))
+    } else {
+        Ok(see_other(&location))
+    }
 }
 
-/// A redirect to a scheme of a program's own opens the program and leaves the browser where it was: on the consent page. So the
-/// browser gets a page that says what happened, goes on by itself, and has a button for browsers that will not.
+/// A redirect to a scheme of a program's own opens the program and leaves the browser where it was:
+/// on the consent page. So the browser gets a page that says what happened, goes on by itself, and
+/// has a button for browsers that will not.
 fn signed_in(state: &AuthorizeState, user: &User, location: &str) -> Response {
     let page = SignedInPage {
         frame: state.page_context.frame(Some(user)),

@@ -1,5 +1,6 @@
-//! `GET /auth/callback/{provider}` and `/auth/callback`: the browser comes back from the identity provider. State, cookie and
-//! provider must fit (threats 2, 3); then the person is signed in and goes on to [`super::authorize`]. How else it ends is [`error`]'s.
+//! `GET /auth/callback/{provider}` and `/auth/callback`: the browser comes back from the identity
+//! provider. State, cookie and provider must fit (threats 2, 3); then the person is signed in and
+//! goes on to [`super::authorize`]. How else it ends is [`error`]'s.
 
 mod error;
 
@@ -73,28 +74,50 @@ async fn get_named(
     Path(provider): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    arrive(&callback, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default()).await
+    arrive(&callback, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default())
+        .await
 }
 
-async fn arrive(callback: &CallbackState, id: &RequestId, headers: &HeaderMap, path: &str, query: &str) -> Response {
+async fn arrive(
+    callback: &CallbackState,
+    id: &RequestId,
+    headers: &HeaderMap,
+    path: &str,
+    query: &str,
+) -> Response {
     let answered = answer(callback, headers, path, query).await;
-    answered.unwrap_or_else(|error| error.answer(&callback.page_context, id, callback.resources.public_url()))
+    answered.unwrap_or_else(|error| {
+        error.answer(&callback.page_context, id, callback.resources.public_url())
+    })
 }
 
-async fn answer(callback: &CallbackState, headers: &HeaderMap, path: &str, query: &str) -> Result<Response, CallbackError> {
+async fn answer(
+    callback: &CallbackState,
+    headers: &HeaderMap,
+    path: &str,
+    query: &str,
+) -> Result<Response, CallbackError> {
     let params = Params::parse(query.as_bytes()).map_err(|_| CallbackError::Foreign)?;
     let state = params.find("state").and_then(|state| TokenSecret::parse(TokenKind::State, state));
     let state = state.ok_or(CallbackError::Foreign)?.hash();
     match take_request(callback, headers, &params, path, &state).await? {
-        Some((provider_request, transaction)) => sign_in(callback, headers, &params, &provider_request, transaction).await,
+        Some((provider_request, transaction)) => {
+            sign_in(callback, headers, &params, &provider_request, transaction).await
+        }
         None => again(callback, headers, &state).await,
     }
 }
 
-/// An answer that was taken already comes once more: its page was loaded again, or the person pressed "back". The same browser goes on with its
-/// transaction; nothing of the answer is looked at. Every other browser's answer, and one that was never taken, is foreign.
-async fn again(callback: &CallbackState, headers: &HeaderMap, state: &TokenHash) -> Result<Response, CallbackError> {
-    let about = StateCookie::find(callback.page_context.cookies, headers, state).and_then(|cookie| cookie.transaction);
+/// An answer that was taken already comes once more: its page was loaded again, or the person
+/// pressed "back". The same browser goes on with its transaction; nothing of the answer is looked
+/// at. Every other browser's answer, and one that was never taken, is foreign.
+async fn again(
+    callback: &CallbackState,
+    headers: &HeaderMap,
+    state: &TokenHash,
+) -> Result<Response, CallbackError> {
+    let about = StateCookie::find(callback.page_context.cookies, headers, state)
+        .and_then(|cookie| cookie.transaction);
     let (Some(about), Some(browser)) = (about, callback.page_context.known_browser(headers)) else {
         return Err(CallbackError::Foreign);
     };
@@ -113,9 +136,9 @@ async fn again(callback: &CallbackState, headers: &HeaderMap, state: &TokenHash)
     Err(if login.is_some() { CallbackError::Finished } else { CallbackError::Foreign })
 }
 
-/// The request that this is the answer to, taken out once. Without this browser's own cookies, at a callback that the provider was not
-/// given, or with the `iss` of another provider nothing is touched, so that a stranger who learnt the state cannot end a sign-in
-/// (threats 54, 72).
+/// The request that this is the answer to, taken out once. Without this browser's own cookies, at a
+/// callback that the provider was not given, or with the `iss` of another provider nothing is
+/// touched, so that a stranger who learnt the state cannot end a sign-in (threats 54, 72).
 async fn take_request(
     callback: &CallbackState,
     headers: &HeaderMap,
@@ -123,12 +146,17 @@ async fn take_request(
     path: &str,
     state: &TokenHash,
 ) -> Result<Option<(ProviderRequest, BrowserTransaction)>, StoreError> {
-    let Some(cookie) = StateCookie::find(callback.page_context.cookies, headers, state) else { return Ok(None) };
+    let Some(cookie) = StateCookie::find(callback.page_context.cookies, headers, state) else {
+        return Ok(None);
+    };
     let Some(browser) = callback.page_context.known_browser(headers) else { return Ok(None) };
     let address = callback.resources.public_url().at(path);
     let answer = ProviderAnswer { state, cookie: &cookie.secret.hash(), callback: &address };
     let admits = |request: &ProviderRequest| {
-        callback.providers.find(&request.provider).is_some_and(|entry| entry.admits_issuer(params.find("iss")))
+        callback
+            .providers
+            .find(&request.provider)
+            .is_some_and(|entry| entry.admits_issuer(params.find("iss")))
     };
     callback.transactions.take_request(&browser, answer, admits).await
 }
@@ -141,7 +169,8 @@ async fn sign_in(
     transaction: BrowserTransaction,
 ) -> Result<Response, CallbackError> {
     let now = callback.page_context.clock.now();
-    let entry = callback.providers.find(&provider_request.provider).ok_or(CallbackError::Foreign)?;
+    let entry =
+        callback.providers.find(&provider_request.provider).ok_or(CallbackError::Foreign)?;
     let inbound = Inbound {
         code: params.find("code").map(SecretText::new),
         iss: params.find("iss").map(str::to_owned),
@@ -182,14 +211,16 @@ async fn sign_in(
             return_to.as_str().to_owned()
         }
     };
-    let (name, value) = callback.page_context.cookies.set(LOGIN, cookie.expose(), callback.lifetimes.login);
+    let (name, value) =
+        callback.page_context.cookies.set(LOGIN, cookie.expose(), callback.lifetimes.login);
     let mut response = see_other(&next);
     response.headers_mut().append(name, value);
     Ok(response)
 }
 
-/// The account gets nothing: no login, no code, no record. If it has a record, from when it was admitted, that says from now on what the
-/// provider says now, so that its tokens are not renewed either (threat 53).
+/// The account gets nothing: no login, no code, no record. If it has a record, from when it was
+/// admitted, that says from now on what the provider says now, so that its tokens are not renewed
+/// either (threat 53).
 async fn not_admitted(
     callback: &CallbackState,
     transaction: BrowserTransaction,
@@ -202,14 +233,19 @@ async fn not_admitted(
     if entry.allow.depends_on(person.unread) {
         return Ok(CallbackError::NotChecked { user, transaction, why });
     }
-    if callback.logins.find_user(&user.id).await?.is_some_and(|known| known.provider == user.provider) {
+    if callback
+        .logins
+        .find_user(&user.id)
+        .await?
+        .is_some_and(|known| known.provider == user.provider)
+    {
         callback.logins.insert_user(&user).await?;
     }
     Ok(CallbackError::NotAdmitted { label: entry.label.clone(), user, transaction, why })
 }
 
-/// The request may insist that the person signs in for it (`prompt=login`): now they have. Read anew, for they may have been busy in
-/// another tab.
+/// The request may insist that the person signs in for it (`prompt=login`): now they have. Read
+/// anew, for they may have been busy in another tab.
 async fn note_sign_in(
     callback: &CallbackState,
     headers: &HeaderMap,
@@ -252,7 +288,12 @@ fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
 }
 
 /// Always a new id: one that was planted before the sign-in is worth nothing after it (threat 3).
-fn new_login(callback: &CallbackState, user: &User, id_token: Option<SecretText>, now: Timestamp) -> (TokenSecret, Login) {
+fn new_login(
+    callback: &CallbackState,
+    user: &User,
+    id_token: Option<SecretText>,
+    now: Timestamp,
+) -> (TokenSecret, Login) {
     let secret = TokenSecret::generate(TokenKind::Login, &*callback.page_context.entropy);
     let login = Login {
         id: secret.hash(),

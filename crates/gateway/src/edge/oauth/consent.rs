@@ -1,4 +1,5 @@
-//! `POST /auth/consent`: the person's answer to the consent page. The page itself is served by [`super::authorize`].
+//! `POST /auth/consent`: the person's answer to the consent page. The page itself is served by
+//! [`super::authorize`].
 
 use std::sync::Arc;
 
@@ -38,7 +39,10 @@ pub struct ConsentState {
 }
 
 pub fn routes(state: ConsentState) -> Router {
-    Router::new().route("/auth/consent", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
+    Router::new()
+        .route("/auth/consent", routing::post(post))
+        .layer(DefaultBodyLimit::max(limits::FORM))
+        .with_state(state)
 }
 
 async fn post(
@@ -47,13 +51,16 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer(&state, &headers, &body).await.unwrap_or_else(|error| error.answer(&state.page_context, &id))
+    answer(&state, &headers, &body)
+        .await
+        .unwrap_or_else(|error| error.answer(&state.page_context, &id))
 }
 
 /// Why an answer to the consent page is not taken.
 #[derive(Debug)]
 enum ConsentError {
-    /// The form is not ours, not this browser's, or too old: nothing is said about which (threats 8, 14).
+    /// The form is not ours, not this browser's, or too old: nothing is said about which (threats
+    /// 8, 14).
     NotThisForm,
     Store(StoreError),
 }
@@ -70,7 +77,8 @@ impl ConsentError {
             Self::NotThisForm => {
                 tracing::warn!("consent refused: not this browser's form, or its time is over");
                 let text = "The answer does not belong to a question we asked in this browser.";
-                let page = PageError::new("This page is out of date", text).hint("Start again from the application.");
+                let page = PageError::new("This page is out of date", text)
+                    .hint("Start again from the application.");
                 pages.error(StatusCode::BAD_REQUEST, id, page)
             }
             Self::Store(error) => pages.store_down(id, &error),
@@ -78,23 +86,34 @@ impl ConsentError {
     }
 }
 
-async fn answer(state: &ConsentState, headers: &HeaderMap, body: &[u8]) -> Result<Response, ConsentError> {
+async fn answer(
+    state: &ConsentState,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, ConsentError> {
     let form = Params::parse(body).map_err(|_| ConsentError::NotThisForm)?;
     let browser = state.page_context.known_browser(headers).ok_or(ConsentError::NotThisForm)?;
     if !limits::is_form(headers) || !state.page_context.is_own_form(&browser, form.find("csrf")) {
         return Err(ConsentError::NotThisForm);
     }
-    let transaction = form.find("transaction").map(TransactionId::from_text).ok_or(ConsentError::NotThisForm)?;
-    let transaction = state.transactions.find(&browser, &transaction).await?.ok_or(ConsentError::NotThisForm)?;
-    let Purpose::Authorize(request) = transaction.purpose.clone() else { return Err(ConsentError::NotThisForm) };
+    let transaction =
+        form.find("transaction").map(TransactionId::from_text).ok_or(ConsentError::NotThisForm)?;
+    let transaction =
+        state.transactions.find(&browser, &transaction).await?.ok_or(ConsentError::NotThisForm)?;
+    let Purpose::Authorize(request) = transaction.purpose.clone() else {
+        return Err(ConsentError::NotThisForm);
+    };
     match form.find("decision") {
-        Some("allow") => Ok(allow(state, headers, form.find("asked"), &request, transaction).await?),
+        Some("allow") => {
+            Ok(allow(state, headers, form.find("asked"), &request, transaction).await?)
+        }
         Some("deny") => Ok(deny(state, &transaction, &request).await?),
         _ => Err(ConsentError::NotThisForm),
     }
 }
 
-/// The answer holds for the person who was asked. Another who has signed in with this browser since is asked too.
+/// The answer holds for the person who was asked. Another who has signed in with this browser since
+/// is asked too.
 async fn allow(
     state: &ConsentState,
     headers: &HeaderMap,
@@ -102,8 +121,17 @@ async fn allow(
     request: &AuthorizationRequest,
     transaction: BrowserTransaction,
 ) -> Result<Response, StoreError> {
-    let (login, now) = (state.page_context.login(headers).await?.map(|(login, _)| login), state.page_context.clock.now());
-    let progress = AuthorizationProgress { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
+    let (login, now) = (
+        state.page_context.login(headers).await?.map(|(login, _)| login),
+        state.page_context.clock.now(),
+    );
+    let progress = AuthorizationProgress {
+        request,
+        transaction: &transaction,
+        login: login.as_ref(),
+        remembered: None,
+        now,
+    };
     let person = progress.current_login().map(|login| login.user.clone());
     if person.as_ref().map(UserId::as_str) == asked {
         state.transactions.update(&transaction.clone().consented(now, person)).await?;
@@ -111,8 +139,9 @@ async fn allow(
     Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)))
 }
 
-/// The client is told, for the person has seen a page (threat 11); unless its address opens something that this no should not open
-/// (threat 59). A second answer to the same question goes nowhere.
+/// The client is told, for the person has seen a page (threat 11); unless its address opens
+/// something that this no should not open (threat 59). A second answer to the same question goes
+/// nowhere.
 async fn deny(
     state: &ConsentState,
     transaction: &BrowserTransaction,

@@ -1,4 +1,5 @@
-//! `POST /auth/disconnect`: on the front page, the person in front of this browser ends what they allowed an application.
+//! `POST /auth/disconnect`: on the front page, the person in front of this browser ends what they
+//! allowed an application.
 
 use std::sync::Arc;
 
@@ -32,7 +33,10 @@ pub struct DisconnectState {
 }
 
 pub fn routes(state: DisconnectState) -> Router {
-    Router::new().route(PATH, routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
+    Router::new()
+        .route(PATH, routing::post(post))
+        .layer(DefaultBodyLimit::max(limits::FORM))
+        .with_state(state)
 }
 
 async fn post(
@@ -41,7 +45,9 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer(&state, &headers, &body).await.unwrap_or_else(|error| error.answer(&state.page_context, &id))
+    answer(&state, &headers, &body)
+        .await
+        .unwrap_or_else(|error| error.answer(&state.page_context, &id))
 }
 
 /// Why nothing is ended.
@@ -63,7 +69,8 @@ impl DisconnectError {
         match self {
             Self::NotThisForm => {
                 let text = "The request does not come from a page we served to this browser.";
-                let page = PageError::new("This page is out of date", text).hint("Go to the front page and try again there.");
+                let page = PageError::new("This page is out of date", text)
+                    .hint("Go to the front page and try again there.");
                 pages.error(StatusCode::BAD_REQUEST, id, page)
             }
             Self::Store(error) => pages.store_down(id, &error),
@@ -71,7 +78,11 @@ impl DisconnectError {
     }
 }
 
-async fn answer(state: &DisconnectState, headers: &HeaderMap, body: &[u8]) -> Result<Response, DisconnectError> {
+async fn answer(
+    state: &DisconnectState,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, DisconnectError> {
     let form = Params::parse(body).unwrap_or_default();
     let browser = state.page_context.known_browser(headers);
     if !browser.is_some_and(|browser| state.page_context.is_own_form(&browser, form.find("csrf"))) {
@@ -81,11 +92,18 @@ async fn answer(state: &DisconnectState, headers: &HeaderMap, body: &[u8]) -> Re
     Ok(see_other("/"))
 }
 
-/// Ends the person's own grants only; anybody else's is as good as unknown. The consent goes too, so that the application has to
-/// ask again.
-async fn disconnect(state: &DisconnectState, headers: &HeaderMap, grant: &GrantId) -> Result<(), StoreError> {
+/// Ends the person's own grants only; anybody else's is as good as unknown. The consent goes too,
+/// so that the application has to ask again.
+async fn disconnect(
+    state: &DisconnectState,
+    headers: &HeaderMap,
+    grant: &GrantId,
+) -> Result<(), StoreError> {
     let Some((_, user)) = state.page_context.login(headers).await? else { return Ok(()) };
-    let Some(grant) = state.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
+    let Some(grant) = state.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id)
+    else {
+        return Ok(());
+    };
     state.consents.delete_consents(&user.id, &grant.client).await?;
     state.grants.revoke_grant(&grant.id, state.page_context.clock.now()).await?;
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");

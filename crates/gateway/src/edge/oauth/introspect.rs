@@ -1,5 +1,6 @@
-//! `POST /auth/introspect`: what a token is (RFC 7662). The rules are `portunus_core::oauth::introspect`. The store is asked every
-//! time: the answer is never staler than the store.
+//! `POST /auth/introspect`: what a token is (RFC 7662). The rules are
+//! `portunus_core::oauth::introspect`. The store is asked every time: the answer is never staler
+//! than the store.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -38,7 +39,10 @@ pub struct IntrospectState {
 }
 
 pub fn routes(state: IntrospectState) -> Router {
-    Router::new().route("/auth/introspect", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
+    Router::new()
+        .route("/auth/introspect", routing::post(post))
+        .layer(DefaultBodyLimit::max(limits::FORM))
+        .with_state(state)
 }
 
 async fn post(
@@ -53,13 +57,22 @@ async fn post(
     }
 }
 
-async fn look(state: &IntrospectState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
+async fn look(
+    state: &IntrospectState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Introspection, Failure> {
     let (form, client) = state.gate.admit(peer, headers, body).await?;
     introspect::check_client(&client)?;
     let now = state.clock.now();
     match presented(&form)? {
         Some(Presented::Access(hash)) => {
-            let found = state.grants.find_access(&hash, now).await?.filter(|found| state.providers.admit(&found.user));
+            let found = state
+                .grants
+                .find_access(&hash, now)
+                .await?
+                .filter(|found| state.providers.admit(&found.user));
             Ok(introspect::of_access(&client, found, now, &state.public_url))
         }
         Some(Presented::Refresh(presented)) => {
@@ -68,8 +81,15 @@ async fn look(state: &IntrospectState, peer: IpAddr, headers: &HeaderMap, body: 
                 Some(found) => state.logins.find_user(&found.grant.user).await?,
                 None => None,
             };
-            let found = found.filter(|_| user.as_ref().is_some_and(|user| state.providers.admit(user)));
-            Ok(introspect::of_refresh(&client, (&presented, found), user.as_ref(), now, &state.public_url))
+            let found =
+                found.filter(|_| user.as_ref().is_some_and(|user| state.providers.admit(user)));
+            Ok(introspect::of_refresh(
+                &client,
+                (&presented, found),
+                user.as_ref(),
+                now,
+                &state.public_url,
+            ))
         }
         None => Ok(Introspection::INACTIVE),
     }

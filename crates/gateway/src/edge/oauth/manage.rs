@@ -1,5 +1,6 @@
-//! `GET PUT DELETE /auth/register/{client_id}`: a client reads, changes and ends its registration (RFC 7592). The rules are
-//! `portunus_core::oauth::manage`; registration itself is answered in [`super::register`].
+//! `GET PUT DELETE /auth/register/{client_id}`: a client reads, changes and ends its registration
+//! (RFC 7592). The rules are `portunus_core::oauth::manage`; registration itself is answered in
+//! [`super::register`].
 
 use std::sync::Arc;
 
@@ -42,16 +43,28 @@ pub struct ManageState {
 
 pub fn routes(state: ManageState) -> Router {
     Router::new()
-        .route(&format!("{}/{{client_id}}", register::PATH), routing::get(get).put(put).delete(delete))
+        .route(
+            &format!("{}/{{client_id}}", register::PATH),
+            routing::get(get).put(put).delete(delete),
+        )
         .layer(DefaultBodyLimit::max(limits::CLIENT_METADATA))
         .with_state(state)
 }
 
-async fn get(State(state): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn get(
+    State(state): State<ManageState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     answer(&state, &headers, admit(&state, &id, &headers).await.map(ManagedClient::read))
 }
 
-async fn put(State(state): State<ManageState>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn put(
+    State(state): State<ManageState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if !limits::is_json(&headers) {
         return answers::not_json();
     }
@@ -59,21 +72,35 @@ async fn put(State(state): State<ManageState>, Path(id): Path<String>, headers: 
 }
 
 /// Everything the client was given ends with it, at once.
-async fn delete(State(state): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn delete(
+    State(state): State<ManageState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     match end(&state, &id, &headers).await {
         Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(failure) => answers::failure(&failure, ENDPOINT, &headers),
     }
 }
 
-fn answer(state: &ManageState, headers: &HeaderMap, outcome: Result<Registration, Failure>) -> Response {
+fn answer(
+    state: &ManageState,
+    headers: &HeaderMap,
+    outcome: Result<Registration, Failure>,
+) -> Response {
     match outcome {
-        Ok(registration) => answers::no_store(StatusCode::OK, &registration.response(&state.public_url)),
+        Ok(registration) => {
+            answers::no_store(StatusCode::OK, &registration.response(&state.public_url))
+        }
         Err(failure) => answers::failure(&failure, ENDPOINT, headers),
     }
 }
 
-async fn admit(state: &ManageState, id: &str, headers: &HeaderMap) -> Result<ManagedClient, Failure> {
+async fn admit(
+    state: &ManageState,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<ManagedClient, Failure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none());
     let token = value.and_then(|value| bearer_of(TokenKind::Registration, value.as_bytes()).ok());
@@ -85,10 +112,18 @@ async fn admit(state: &ManageState, id: &str, headers: &HeaderMap) -> Result<Man
     Ok(manage::admit(client, token)?)
 }
 
-async fn update(state: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
+async fn update(
+    state: &ManageState,
+    id: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Registration, Failure> {
     let managed = admit(state, id, headers).await?;
-    let registration =
-        managed.update(UpdateRequest::parse(body)?, &state.registration_policy.redirect_schemes, &*state.entropy)?;
+    let registration = managed.update(
+        UpdateRequest::parse(body)?,
+        &state.registration_policy.redirect_schemes,
+        &*state.entropy,
+    )?;
     state.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
     if !state.clients.update_client(&registration.client).await? {
         // It was deleted meanwhile, and its token with it.

@@ -60,18 +60,27 @@ async fn openid_configuration(State(state): State<MetadataState>) -> Response {
 /// Without a path: the document of `/mcp`, which is what a client that knows only our host wants.
 async fn root_resource(State(state): State<MetadataState>) -> Response {
     let mcp = state.resources.root();
-    document(metadata::protected_resource(&mcp, &state.resources.address_of(&mcp), &state.resources))
+    document(metadata::protected_resource(
+        &mcp,
+        &state.resources.address_of(&mcp),
+        &state.resources,
+    ))
 }
 
-/// The address of a request to a resource, which the document names as it was written (RFC 9728 section 3.3): with a trailing slash,
-/// or with a `server_name`. Every path below a proxied one has that one's document.
+/// The address of a request to a resource, which the document names as it was written (RFC 9728
+/// section 3.3): with a trailing slash, or with a `server_name`. Every path below a proxied one has
+/// that one's document.
 async fn resource(State(state): State<MetadataState>, uri: Uri) -> Response {
     // As it is written: the extractor for paths would decode it.
     let path = uri.path().strip_prefix(metadata::PROTECTED_RESOURCE).unwrap_or_default();
     let found = PlainPath::parse(path).ok();
-    let found = found.and_then(|path| Some((state.resources.guarding(path)?.0, state.resources.address(path, uri.query())?)));
+    let found = found.and_then(|path| {
+        Some((state.resources.guarding(path)?.0, state.resources.address(path, uri.query())?))
+    });
     match found {
-        Some((resource, address)) => document(metadata::protected_resource(&resource, &address, &state.resources)),
+        Some((resource, address)) => {
+            document(metadata::protected_resource(&resource, &address, &state.resources))
+        }
         None => (StatusCode::NOT_FOUND, Json(json!({"error": "not_found"}))).into_response(),
     }
 }

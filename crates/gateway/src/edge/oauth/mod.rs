@@ -1,5 +1,6 @@
-//! The authorization server's endpoints, one file each, the handler named after its method. A file parses, calls one rule of
-//! `portunus_core::oauth`, writes through one port and serialises. The files never call each other, and what they share is in [`support`]; every step of a sign-in
+//! The authorization server's endpoints, one file each, the handler named after its method. A file
+//! parses, calls one rule of `portunus_core::oauth`, writes through one port and serialises. The
+//! files never call each other, and what they share is in [`support`]; every step of a sign-in
 //! returns to [`authorize`] by redirect.
 
 pub mod authorize;

@@ -1,5 +1,6 @@
-//! `POST /auth/register`: dynamic client registration (RFC 7591). The rules are `portunus_core::oauth::register`; what a client
-//! may do with its registration later is answered in [`super::manage`].
+//! `POST /auth/register`: dynamic client registration (RFC 7591). The rules are
+//! `portunus_core::oauth::register`; what a client may do with its registration later is answered
+//! in [`super::manage`].
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -52,7 +53,9 @@ async fn post(
     body: Bytes,
 ) -> Response {
     match register(&state, peer, &headers, &body).await {
-        Ok(registration) => answers::no_store(StatusCode::CREATED, &registration.response(&state.public_url)),
+        Ok(registration) => {
+            answers::no_store(StatusCode::CREATED, &registration.response(&state.public_url))
+        }
         Err(error) => error.answer(),
     }
 }
@@ -90,7 +93,12 @@ impl RegisterError {
     }
 }
 
-async fn register(state: &RegisterState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Registration, RegisterError> {
+async fn register(
+    state: &RegisterState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Registration, RegisterError> {
     if !limits::is_json(headers) {
         return Err(RegisterError::NotJson);
     }
@@ -109,21 +117,29 @@ fn check(state: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registratio
         let problem = format!("the metadata is longer than {} bytes", limits::CLIENT_METADATA);
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, problem));
     }
-    let mut registration =
-        register::register(metadata, &state.registration_policy.redirect_schemes, state.clock.now(), &*state.entropy)?;
+    let mut registration = register::register(
+        metadata,
+        &state.registration_policy.redirect_schemes,
+        state.clock.now(),
+        &*state.entropy,
+    )?;
     registration.client.registered_from = Some(AddressBlock::of(peer).tag());
     state.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
     Ok(registration)
 }
 
-/// Keeps the client. No registration is refused because others registered too many: of the clients that were never used, the oldest of the
-/// address with most of them go (threats 25, 55).
+/// Keeps the client. No registration is refused because others registered too many: of the clients
+/// that were never used, the oldest of the address with most of them go (threats 25, 55).
 async fn keep(state: &RegisterState, registration: &Registration) -> Result<(), StoreError> {
     state.clients.insert_client(&registration.client).await?;
     let dropped = state.clients.trim_unused_clients(state.max_unused_clients).await?;
     if dropped > 0 {
         let limit = state.max_unused_clients;
-        tracing::warn!(limit, dropped, "clients that were never used made room for new ones: clients.registration.max_unused");
+        tracing::warn!(
+            limit,
+            dropped,
+            "clients that were never used made room for new ones: clients.registration.max_unused"
+        );
     }
     Ok(())
 }

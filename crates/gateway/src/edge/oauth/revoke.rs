@@ -1,4 +1,5 @@
-//! `POST /auth/revoke`: a client ends a token (RFC 7009). The rules are `portunus_core::oauth::revoke`.
+//! `POST /auth/revoke`: a client ends a token (RFC 7009). The rules are
+//! `portunus_core::oauth::revoke`.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -33,10 +34,14 @@ pub struct RevokeState {
 }
 
 pub fn routes(state: RevokeState) -> Router {
-    Router::new().route("/auth/revoke", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
+    Router::new()
+        .route("/auth/revoke", routing::post(post))
+        .layer(DefaultBodyLimit::max(limits::FORM))
+        .with_state(state)
 }
 
-/// 200 whether there was anything to revoke or not; 503 if we cannot know that it is done (threat 19).
+/// 200 whether there was anything to revoke or not; 503 if we cannot know that it is done (threat
+/// 19).
 async fn post(
     State(state): State<RevokeState>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -49,7 +54,12 @@ async fn post(
     }
 }
 
-async fn end(state: &RevokeState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+async fn end(
+    state: &RevokeState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), Failure> {
     let (form, client) = state.gate.admit(peer, headers, body).await?;
     let now = state.clock.now();
     match presented(&form)? {
@@ -61,9 +71,10 @@ async fn end(state: &RevokeState, peer: IpAddr, headers: &HeaderMap, body: &[u8]
             }
         }
         Some(Presented::Access(hash)) => {
-            let known = revoke::of_access(&client, state.grants.find_access(&hash, now).await?)?.is_some();
-            // Also one that the store does not know (any more): an attempt before may have ended it and have told no gateway, and those that
-            // remember it would still let it through.
+            let known =
+                revoke::of_access(&client, state.grants.find_access(&hash, now).await?)?.is_some();
+            // Also one that the store does not know (any more): an attempt before may have ended it
+            // and have told no gateway, and those that remember it would still let it through.
             state.grants.revoke_access(&hash).await?;
             if known {
                 tracing::info!(client_id = %client.client().id, "access token revoked by its client");

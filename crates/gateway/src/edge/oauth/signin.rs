@@ -1,5 +1,6 @@
-//! `GET /auth/signin`: sends the browser to an identity provider, or lets the person choose one. For a client's request only
-//! after consent, because the state cookie is set here (threat 2). The way back is [`super::callback`].
+//! `GET /auth/signin`: sends the browser to an identity provider, or lets the person choose one.
+//! For a client's request only after consent, because the state cookie is set here (threat 2). The
+//! way back is [`super::callback`].
 
 use std::net::IpAddr;
 
@@ -92,26 +93,42 @@ impl SignInError {
     }
 }
 
-async fn answer(state: &SignInState, peer: IpAddr, headers: &HeaderMap, query: &str) -> Result<Response, SignInError> {
+async fn answer(
+    state: &SignInState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Response, SignInError> {
     let params = Params::parse(query.as_bytes()).map_err(|_| SignInError::Ended)?;
     match params.find("transaction") {
-        Some(transaction) => continue_transaction(state, headers, &params, &TransactionId::from_text(transaction)).await,
+        Some(transaction) => {
+            continue_transaction(state, headers, &params, &TransactionId::from_text(transaction))
+                .await
+        }
         None => begin(state, peer, headers, &params).await,
     }
 }
 
 /// The person came by themselves.
-async fn begin(state: &SignInState, peer: IpAddr, headers: &HeaderMap, params: &Params) -> Result<Response, SignInError> {
-    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::front_page);
+async fn begin(
+    state: &SignInState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, SignInError> {
+    let return_to =
+        params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::front_page);
     if state.page_context.login(headers).await?.is_some() {
         return Ok(see_other(return_to.as_str()));
     }
     let browser = state.page_context.browser(headers);
-    let transaction = state.transactions.begin(&browser, Purpose::SignIn { return_to }, peer).await?;
+    let transaction =
+        state.transactions.begin(&browser, Purpose::SignIn { return_to }, peer).await?;
     choose(state, browser, &transaction, params).await
 }
 
-/// A client's request has come to the point where somebody must sign in, or the person has chosen a provider.
+/// A client's request has come to the point where somebody must sign in, or the person has chosen a
+/// provider.
 async fn continue_transaction(
     state: &SignInState,
     headers: &HeaderMap,
@@ -119,7 +136,8 @@ async fn continue_transaction(
     transaction: &TransactionId,
 ) -> Result<Response, SignInError> {
     let browser = state.page_context.known_browser(headers).ok_or(SignInError::Ended)?;
-    let transaction = state.transactions.find(&browser, transaction).await?.ok_or(SignInError::Ended)?;
+    let transaction =
+        state.transactions.find(&browser, transaction).await?.ok_or(SignInError::Ended)?;
     if matches!(transaction.purpose, Purpose::Authorize(_)) && transaction.consented_at.is_none() {
         return Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)));
     }
@@ -135,28 +153,40 @@ async fn choose(
 ) -> Result<Response, SignInError> {
     let named = params.find("provider").map(ProviderName::from_text);
     let is_another = params.find(ACCOUNT) == Some(ANOTHER);
-    if let Some(entry) = named.map_or_else(|| state.providers.only(), |name| state.providers.find(&name)) {
+    if let Some(entry) =
+        named.map_or_else(|| state.providers.only(), |name| state.providers.find(&name))
+    {
         return Ok(browser.accompany(depart(state, transaction, entry, is_another).await?));
     }
     let account = if is_another { format!("&{ACCOUNT}={ANOTHER}") } else { String::new() };
     let choice = |entry: &ProviderEntry| ProviderChoice {
         label: Label::from(&entry.label),
-        href: format!("/auth/signin?transaction={}&provider={}{account}", transaction.id, entry.provider.name()).into(),
+        href: format!(
+            "/auth/signin?transaction={}&provider={}{account}",
+            transaction.id,
+            entry.provider.name()
+        )
+        .into(),
     };
     let providers = state.providers.iter().map(choice).collect();
     let page = SignInPage { frame: state.page_context.frame(None), providers, client_name: None };
     Ok(browser.accompany(state.page_context.respond(StatusCode::OK, &page)))
 }
 
-/// Off to the provider: the secrets of the request are kept, the state cookie is set. A person who was refused with one account is asked for
-/// another, and not for the one that the client expects.
+/// Off to the provider: the secrets of the request are kept, the state cookie is set. A person who
+/// was refused with one account is asked for another, and not for the one that the client expects.
 async fn depart(
     state: &SignInState,
     transaction: &BrowserTransaction,
     entry: &ProviderEntry,
     is_another: bool,
 ) -> Result<Response, SignInError> {
-    let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*state.page_context.entropy);
+    let departure = authorize::depart(
+        transaction,
+        entry.provider.name(),
+        &entry.redirect_uri,
+        &*state.page_context.entropy,
+    );
     let interaction = match &transaction.purpose {
         Purpose::Authorize(request) => request.interaction.clone(),
         Purpose::SignIn { .. } => Interaction::default(),
@@ -172,13 +202,23 @@ async fn depart(
     };
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,
-        Err(error) => return Err(SignInError::Provider { error, transaction: Box::new(transaction.clone()) }),
+        Err(error) => {
+            return Err(SignInError::Provider {
+                error,
+                transaction: Box::new(transaction.clone()),
+            });
+        }
     };
     if !state.transactions.insert_request(transaction, &departure.provider_request).await? {
         return Err(SignInError::Ended);
     }
-    let cookie = StateCookie { secret: departure.cookie, transaction: Some(transaction.id.clone()) };
-    let (name, value) = cookie.set(state.page_context.cookies, &departure.provider_request.state, state.lifetimes.sign_in);
+    let cookie =
+        StateCookie { secret: departure.cookie, transaction: Some(transaction.id.clone()) };
+    let (name, value) = cookie.set(
+        state.page_context.cookies,
+        &departure.provider_request.state,
+        state.lifetimes.sign_in,
+    );
     let mut response = see_other(url.as_str());
     response.headers_mut().append(name, value);
     Ok(response)

@@ -1,5 +1,6 @@
-//! `/auth/signout`: ends the browser's login, here and at the provider when it offers that (OpenID Connect RP-Initiated Logout).
-//! `POST` signs out; `GET` is where providers send the browser afterwards, and never signs anybody out (threat 14).
+//! `/auth/signout`: ends the browser's login, here and at the provider when it offers that (OpenID
+//! Connect RP-Initiated Logout). `POST` signs out; `GET` is where providers send the browser
+//! afterwards, and never signs anybody out (threat 14).
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +28,8 @@ use crate::edge::{
     providers::Providers,
 };
 
-/// The cookie of a browser that went to a provider to sign out there: the state that comes back, and the provider.
+/// The cookie of a browser that went to a provider to sign out there: the state that comes back,
+/// and the provider.
 const LEFT_FOR: &str = "left_for";
 /// How long it may stay there.
 const THERE: Duration = Duration::from_secs(10 * 60);
@@ -71,7 +73,8 @@ async fn get(
 }
 
 impl SignOutState {
-    /// The provider that has just sent this browser back from its sign-out: what it was given comes back with the browser (FB72).
+    /// The provider that has just sent this browser back from its sign-out: what it was given comes
+    /// back with the browser (FB72).
     fn signed_out_at(&self, headers: &HeaderMap, query: &str) -> Option<Label> {
         let cookie = self.page_context.cookies.find(headers, LEFT_FOR)?;
         let (state, provider) = cookie.split_once('.')?;
@@ -87,7 +90,9 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer(&signout, &headers, &body).await.unwrap_or_else(|error| error.answer(&signout.page_context, &id))
+    answer(&signout, &headers, &body)
+        .await
+        .unwrap_or_else(|error| error.answer(&signout.page_context, &id))
 }
 
 /// Why the browser is not signed out.
@@ -109,7 +114,8 @@ impl SignOutError {
         match self {
             Self::NotThisForm => {
                 let text = "The request does not come from a page we served to this browser.";
-                let page = PageError::new("This page is out of date", text).hint("Go to the front page and sign out there.");
+                let page = PageError::new("This page is out of date", text)
+                    .hint("Go to the front page and sign out there.");
                 pages.error(StatusCode::BAD_REQUEST, id, page)
             }
             Self::Store(error) => pages.store_down(id, &error),
@@ -117,10 +123,15 @@ impl SignOutError {
     }
 }
 
-async fn answer(signout: &SignOutState, headers: &HeaderMap, body: &[u8]) -> Result<Response, SignOutError> {
+async fn answer(
+    signout: &SignOutState,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, SignOutError> {
     let form = Params::parse(body).unwrap_or_default();
     let browser = signout.page_context.known_browser(headers);
-    if !browser.is_some_and(|browser| signout.page_context.is_own_form(&browser, form.find("csrf"))) {
+    if !browser.is_some_and(|browser| signout.page_context.is_own_form(&browser, form.find("csrf")))
+    {
         return Err(SignOutError::NotThisForm);
     }
     let mut response = sign_out(signout, headers).await?;
@@ -132,8 +143,12 @@ async fn answer(signout: &SignOutState, headers: &HeaderMap, body: &[u8]) -> Res
 async fn sign_out(signout: &SignOutState, headers: &HeaderMap) -> Result<Response, StoreError> {
     let signed_out = || see_other("/auth/signout");
     let cookie = signout.page_context.cookies.find(headers, LOGIN);
-    let Some(secret) = cookie.and_then(|value| TokenSecret::parse(TokenKind::Login, &value)) else { return Ok(signed_out()) };
-    let Some(login) = signout.logins.take_login(&secret.hash()).await? else { return Ok(signed_out()) };
+    let Some(secret) = cookie.and_then(|value| TokenSecret::parse(TokenKind::Login, &value)) else {
+        return Ok(signed_out());
+    };
+    let Some(login) = signout.logins.take_login(&secret.hash()).await? else {
+        return Ok(signed_out());
+    };
     tracing::info!(user = %login.user, "signed out");
     let Some(entry) = signout.providers.find(&login.provider) else { return Ok(signed_out()) };
     let return_to = signout.public_url.at("/auth/signout");

@@ -1,4 +1,5 @@
-//! How to connect: the exact line or JSON to paste into each client. Shown on the front page and printed by the demo.
+//! How to connect: the exact line or JSON to paste into each client. Shown on the front page and
+//! printed by the demo.
 
 use serde_json::json;
 
@@ -23,13 +24,16 @@ impl ConnectHelp {
     pub fn for_url(url: &str) -> Self {
         let url = UrlText::from(url);
         let url = url.as_str();
-        let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
+        let pretty =
+            |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
         Self {
             url: url.to_owned(),
             claude_code: format!("claude mcp add --transport http portunus {url}"),
             cursor: pretty(json!({"mcpServers": {"portunus": {"url": url}}})),
             vscode: pretty(json!({"servers": {"portunus": {"type": "http", "url": url}}})),
-            mcp_remote: pretty(json!({"mcpServers": {"portunus": {"command": "npx", "args": ["-y", "mcp-remote", url]}}})),
+            mcp_remote: pretty(
+                json!({"mcpServers": {"portunus": {"command": "npx", "args": ["-y", "mcp-remote", url]}}}),
+            ),
         }
     }
 }

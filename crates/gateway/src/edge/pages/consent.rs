@@ -1,4 +1,5 @@
-//! The consent page (threats 1, 5, 13): who asks, for what, for which servers, and where the answer will be sent.
+//! The consent page (threats 1, 5, 13): who asks, for what, for which servers, and where the answer
+//! will be sent.
 
 use askama::Template;
 
@@ -88,11 +89,13 @@ pub struct ConsentPage {
     pub redirect_uri: UrlText,
     /// The part of it that a person recognises.
     pub destination: Destination,
-    /// Every redirect URI of the client leads back to this computer, where any program may be listening.
+    /// Every redirect URI of the client leads back to this computer, where any program may be
+    /// listening.
     pub is_local: bool,
     /// Who is signed in; if `None`, the page says that signing in at `provider_label` comes next.
     pub user: Option<Label>,
-    /// Whom the page asks: the user's id, empty without a login. The answer of another user does not count.
+    /// Whom the page asks: the user's id, empty without a login. The answer of another user does
+    /// not count.
     pub asked: UrlText,
     pub provider_label: Label,
     pub transaction: UrlText,
@@ -104,7 +107,8 @@ impl Page for ConsentPage {
     const MAY_BE_POPUP: bool = true;
 }
 
-/// The short form of the question, for what the person allowed before (threat 58). Posts what [`ConsentPage`] does, to the same place.
+/// The short form of the question, for what the person allowed before (threat 58). Posts what
+/// [`ConsentPage`] does, to the same place.
 #[derive(Clone, Debug, Template)]
 #[template(path = "continue.html")]
 pub struct ContinuePage {

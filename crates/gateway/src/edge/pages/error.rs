@@ -1,5 +1,5 @@
-//! The page for everything that went wrong in front of a person. Its texts are fixed, but for names in them; the log has the detail, under the same
-//! request id.
+//! The page for everything that went wrong in front of a person. Its texts are fixed, but for names
+//! in them; the log has the detail, under the same request id.
 
 use askama::Template;
 
@@ -19,7 +19,8 @@ pub struct ErrorPage {
     pub hint: Option<Sentence>,
     /// Begins anew what failed.
     pub again: Option<BackLink>,
-    /// Leads back to the application, which is told what happened. Only a person follows it (threat 11).
+    /// Leads back to the application, which is told what happened. Only a person follows it (threat
+    /// 11).
     pub back: Option<BackLink>,
     pub request_id: Label,
 }

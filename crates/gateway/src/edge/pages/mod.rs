@@ -1,5 +1,6 @@
-//! The pages people see. One struct and one template (in `templates/`) each; [`respond`] makes an answer of any of them, with
-//! the headers that keep it safe. Text that others chose is made fit to show in [`text`]; endpoints live in `edge::oauth`.
+//! The pages people see. One struct and one template (in `templates/`) each; [`respond`] makes an
+//! answer of any of them, with the headers that keep it safe. Text that others chose is made fit to
+//! show in [`text`]; endpoints live in `edge::oauth`.
 
 pub mod assets;
 pub mod connect;

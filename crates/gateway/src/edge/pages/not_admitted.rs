@@ -1,5 +1,5 @@
-//! The page for an account that may not use this gateway (threat 53): which account it was, whom to ask, and the way to another one. Other
-//! errors have [`super::error`].
+//! The page for an account that may not use this gateway (threat 53): which account it was, whom to
+//! ask, and the way to another one. Other errors have [`super::error`].
 
 use askama::Template;
 
@@ -22,7 +22,8 @@ pub struct NotAdmittedPage {
     pub subject: Label,
     /// A path of ours that asks the provider for another account.
     pub another: UrlText,
-    /// Leads back to the application, which is told that access was denied. Only a person follows it (threat 11).
+    /// Leads back to the application, which is told that access was denied. Only a person follows
+    /// it (threat 11).
     pub back: Option<BackLink>,
     pub request_id: Label,
 }

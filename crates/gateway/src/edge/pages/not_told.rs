@@ -1,4 +1,5 @@
-//! The page for a no that must not be told to the application, because its address would open something (threat 59).
+//! The page for a no that must not be told to the application, because its address would open
+//! something (threat 59).
 
 use askama::Template;
 

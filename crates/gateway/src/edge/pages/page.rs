@@ -1,5 +1,5 @@
-//! What every page has in common: the frame around it, and the answer it is sent as, with the headers that keep it safe. The pages
-//! themselves are next door, one file each.
+//! What every page has in common: the frame around it, and the answer it is sent as, with the
+//! headers that keep it safe. The pages themselves are next door, one file each.
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
@@ -18,18 +18,21 @@ pub struct Frame {
 
 /// A page and where it stands, which decides two of its headers.
 pub trait Page: Template {
-    /// A form on this page may be answered with a redirect to another site (the identity provider, the client). Browsers hold
-    /// the whole chain of redirects to `form-action`, and the hops between a company's identity providers cannot be listed: so
-    /// such a page goes without. What `form-action` guards against is a form smuggled into the page; the escaping and
-    /// `default-src 'none'` stand against that.
+    /// A form on this page may be answered with a redirect to another site (the identity provider,
+    /// the client). Browsers hold the whole chain of redirects to `form-action`, and the hops
+    /// between a company's identity providers cannot be listed: so such a page goes without. What
+    /// `form-action` guards against is a form smuggled into the page; the escaping and `default-src
+    /// 'none'` stand against that.
     const FORMS_LEAD_AWAY: bool = false;
 
-    /// Web clients open the authorization in a popup, and their callback page talks to its `window.opener` at the end. A
-    /// `Cross-Origin-Opener-Policy` on any page on the way would cut that tie for good.
+    /// Web clients open the authorization in a popup, and their callback page talks to its
+    /// `window.opener` at the end. A `Cross-Origin-Opener-Policy` on any page on the way would cut
+    /// that tie for good.
     const MAY_BE_POPUP: bool = false;
 }
 
-/// An HTML answer with the page's security headers. A page that does not render becomes a plain 500.
+/// An HTML answer with the page's security headers. A page that does not render becomes a plain
+/// 500.
 pub fn respond<P: Page>(status: StatusCode, page: &P) -> Response {
     match page.render() {
         Ok(html) => (status, headers::<P>(), html).into_response(),
@@ -52,7 +55,8 @@ fn headers<P: Page>() -> HeaderMap {
     set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms, and the edge could not tell ours from others'.
+    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms, and the edge
+    // could not tell ours from others'.
     set(header::REFERRER_POLICY, "same-origin");
     set(header::CACHE_CONTROL, "no-store");
     if !P::MAY_BE_POPUP {

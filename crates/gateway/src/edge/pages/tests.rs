@@ -8,7 +8,8 @@ use http_body_util::BodyExt as _;
 use super::*;
 
 /// Breaks out of text and of attributes if anything lets it, hides behind controls, and is long.
-const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>\u{202E}\u{2066}\0\n\u{200B}";
+const HOSTILE: &str =
+    "\"'><script>alert(1)</script><img src=x onerror=alert(2)>\u{202E}\u{2066}\0\n\u{200B}";
 
 fn hostile_label() -> Label {
     Label::from(HOSTILE)
@@ -65,7 +66,11 @@ fn continued() -> ContinuePage {
 fn front_page() -> FrontPage {
     FrontPage {
         frame: frame(),
-        user: Some(FrontPageUser { name: hostile_label(), email: Some(hostile_label()), groups: vec![hostile_label()] }),
+        user: Some(FrontPageUser {
+            name: hostile_label(),
+            email: Some(hostile_label()),
+            groups: vec![hostile_label()],
+        }),
         servers: vec![FrontPageServer { name: hostile_label(), url: hostile_url(), kind: "stdio" }],
         grants: vec![FrontPageGrant {
             client: hostile_label(),
@@ -86,9 +91,18 @@ fn sign_in() -> SignInPage {
 }
 
 fn people() -> DemoPeoplePage {
-    let person =
-        DemoPerson { name: hostile_label(), email: hostile_label(), groups: vec![hostile_label()], value: hostile_url() };
-    DemoPeoplePage { frame: frame(), people: vec![person], action: "/auth/demo", hidden: vec![(hostile_url(), hostile_url())] }
+    let person = DemoPerson {
+        name: hostile_label(),
+        email: hostile_label(),
+        groups: vec![hostile_label()],
+        value: hostile_url(),
+    };
+    DemoPeoplePage {
+        frame: frame(),
+        people: vec![person],
+        action: "/auth/demo",
+        hidden: vec![(hostile_url(), hostile_url())],
+    }
 }
 
 fn error() -> ErrorPage {
@@ -116,13 +130,18 @@ fn not_admitted() -> NotAdmittedPage {
 }
 
 fn every_page() -> Vec<(&'static str, String)> {
-    let signed_in =
-        SignedInPage { frame: frame(), name: hostile_label(), back: BackLink { label: hostile_label(), href: hostile_url() } };
+    let signed_in = SignedInPage {
+        frame: frame(),
+        name: hostile_label(),
+        back: BackLink { label: hostile_label(), href: hostile_url() },
+    };
     let signed_out = SignedOutPage { frame: frame(), at_provider: Some(hostile_label()) };
     let welcome = FrontPage { user: None, ..front_page() };
     let origin = Origin::Document(hostile_url());
-    let asked_later = ConsentPage { user: None, is_local: false, servers: Vec::new(), origin, ..consent() };
-    let elsewhere = ContinuePage { destination: Destination::ThisComputer(hostile_url()), ..continued() };
+    let asked_later =
+        ConsentPage { user: None, is_local: false, servers: Vec::new(), origin, ..consent() };
+    let elsewhere =
+        ContinuePage { destination: Destination::ThisComputer(hostile_url()), ..continued() };
     let program = ConsentPage { destination: Destination::Program(hostile_url()), ..consent() };
     let not_told = NotToldPage { frame: frame(), client_name: hostile_label() };
     vec![
@@ -168,8 +187,17 @@ fn t13_hostile_text_stays_text() {
     for (name, html) in every_page() {
         for tag in tags(&html) {
             let element = tag.split([' ', '/', '\n']).next().unwrap();
-            assert!(!matches!(element, "script" | "img" | "iframe" | "object" | "embed" | "base" | "style"), "{name}: <{tag}>");
-            assert!(!tag.contains(" on") && !tag.contains("style=") && !tag.contains("src="), "{name}: <{tag}>");
+            assert!(
+                !matches!(
+                    element,
+                    "script" | "img" | "iframe" | "object" | "embed" | "base" | "style"
+                ),
+                "{name}: <{tag}>"
+            );
+            assert!(
+                !tag.contains(" on") && !tag.contains("style=") && !tag.contains("src="),
+                "{name}: <{tag}>"
+            );
         }
         let links = tags(&html).iter().filter(|tag| tag.starts_with("link ")).count();
         assert_eq!(links, 2, "{name} loads the stylesheet and the mark, and nothing else");
@@ -179,7 +207,11 @@ fn t13_hostile_text_stays_text() {
 #[test]
 fn t13_names_cannot_reorder_or_hide_what_stands_beside_them() {
     let hostile = HOSTILE.repeat(50);
-    let page = ConsentPage { client_name: Label::from(&hostile), user: Some(Label::from(&hostile)), ..consent() };
+    let page = ConsentPage {
+        client_name: Label::from(&hostile),
+        user: Some(Label::from(&hostile)),
+        ..consent()
+    };
     let html = page.render().unwrap();
     for c in ['\u{202E}', '\u{2066}', '\u{200B}', '\0'] {
         assert!(!html.contains(c), "{c:?}");
@@ -202,9 +234,15 @@ fn t64_no_page_can_hold_what_cannot_be_seen() {
         include_str!("not_told.rs"),
         include_str!("signin.rs"),
     ];
-    for field in sources.iter().flat_map(|source| source.lines()).filter(|line| line.trim_start().starts_with("pub ")) {
+    for field in sources
+        .iter()
+        .flat_map(|source| source.lines())
+        .filter(|line| line.trim_start().starts_with("pub "))
+    {
         assert!(
-            !field.contains("String") && !field.contains("&'static str") || field.contains("kind:") || field.contains("action"),
+            !field.contains("String") && !field.contains("&'static str")
+                || field.contains("kind:")
+                || field.contains("action"),
             "{field}"
         );
     }
@@ -217,7 +255,11 @@ fn every_page_has_a_language_a_title_one_heading_and_one_main() {
         assert!(html.contains("<title>") && html.contains("This is a demo"), "{name}");
         assert_eq!(html.matches("<h1").count(), 1, "{name}");
         assert_eq!(html.matches("<main").count(), 1, "{name}");
-        assert_eq!(html.matches("method=\"post\"").count(), html.matches("<form").count(), "{name}");
+        assert_eq!(
+            html.matches("method=\"post\"").count(),
+            html.matches("<form").count(),
+            "{name}"
+        );
     }
 }
 
@@ -260,14 +302,25 @@ fn consent_says_who_what_where() {
     for part in expected {
         assert!(html.contains(part), "{part}");
     }
-    assert!(html.contains(">new<") && html.contains("stays allowed") && html.contains("has changed"));
-    let program = ConsentPage { destination: Destination::Program("com.evil.app:".into()), ..page.clone() }.render().unwrap();
-    assert!(program.contains("<strong>com.evil.app:</strong>") && program.contains("opens a program on your own computer"));
+    assert!(
+        html.contains(">new<") && html.contains("stays allowed") && html.contains("has changed")
+    );
+    let program =
+        ConsentPage { destination: Destination::Program("com.evil.app:".into()), ..page.clone() }
+            .render()
+            .unwrap();
+    assert!(
+        program.contains("<strong>com.evil.app:</strong>")
+            && program.contains("opens a program on your own computer")
+    );
     let elsewhere = ConsentPage { is_local: false, ..page };
     assert!(!elsewhere.render().unwrap().contains("on your own computer"));
-    let first = ConsentPage { scopes: Vec::new(), kept: Vec::new(), has_changed: false, ..elsewhere };
+    let first =
+        ConsentPage { scopes: Vec::new(), kept: Vec::new(), has_changed: false, ..elsewhere };
     let html = ConsentPage { origin: Origin::Configured, ..first }.render().unwrap();
-    assert!(!html.contains(">new<") && !html.contains("stays allowed") && !html.contains("has changed"));
+    assert!(
+        !html.contains(">new<") && !html.contains("stays allowed") && !html.contains("has changed")
+    );
     assert!(html.contains("administrator") && !html.contains("registered itself"));
 }
 
@@ -280,7 +333,9 @@ fn answers_carry_the_headers() {
     for response in [&error, &consent, &front_page] {
         let headers = response.headers();
         let policy = headers["content-security-policy"].to_str().unwrap();
-        for part in ["default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        for part in
+            ["default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+        {
             assert!(policy.contains(part), "{policy}");
         }
         assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
@@ -289,8 +344,14 @@ fn answers_carry_the_headers() {
         assert_eq!(headers["cache-control"], "no-store");
         assert_eq!(headers["referrer-policy"], "same-origin");
     }
-    let has = |response: &Response, part: &str| response.headers()["content-security-policy"].to_str().unwrap().contains(part);
-    assert!(has(&error, "form-action 'self'") && !has(&consent, "form-action") && !has(&front_page, "form-action"));
+    let has = |response: &Response, part: &str| {
+        response.headers()["content-security-policy"].to_str().unwrap().contains(part)
+    };
+    assert!(
+        has(&error, "form-action 'self'")
+            && !has(&consent, "form-action")
+            && !has(&front_page, "form-action")
+    );
     let opener = "cross-origin-opener-policy";
     assert!(front_page.headers().contains_key(opener) && !consent.headers().contains_key(opener));
 }
@@ -298,12 +359,17 @@ fn answers_carry_the_headers() {
 #[tokio::test]
 async fn the_stylesheet_is_where_the_pages_say() {
     use tower::ServiceExt as _;
-    for (href, kind) in [(assets::css_href(), "text/css; charset=utf-8"), (assets::mark_href(), "image/svg+xml")] {
+    for (href, kind) in
+        [(assets::css_href(), "text/css; charset=utf-8"), (assets::mark_href(), "image/svg+xml")]
+    {
         let request = axum::extract::Request::get(href).body(axum::body::Body::empty()).unwrap();
         let response = assets::routes::<()>().oneshot(request).await.unwrap();
         assert_eq!(response.headers()["content-type"], kind);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let text = std::str::from_utf8(&body).unwrap().replace("http://www.w3.org/2000/svg", "");
-        assert!(!text.contains("url(") && !text.contains("@import") && !text.contains("http"), "nothing from elsewhere");
+        assert!(
+            !text.contains("url(") && !text.contains("@import") && !text.contains("http"),
+            "nothing from elsewhere"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Text that strangers chose, made fit to show (threats 13, 64): [`Label`] and [`Sentence`] of the core, and [`UrlText`] for addresses and
-//! ids. Pages take nothing else. Templates escape all of them.
+//! Text that strangers chose, made fit to show (threats 13, 64): [`Label`] and [`Sentence`] of the
+//! core, and [`UrlText`] for addresses and ids. Pages take nothing else. Templates escape all of
+//! them.
 
 use std::fmt;
 
@@ -7,7 +8,8 @@ pub use portunus_core::text::{Label, Sentence};
 
 use crate::edge::percent;
 
-/// An address, whole: what is not visible ASCII is percent-encoded, so that nothing in it can look like something else.
+/// An address, whole: what is not visible ASCII is percent-encoded, so that nothing in it can look
+/// like something else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UrlText(String);
 
@@ -51,7 +53,10 @@ mod tests {
 
     #[test]
     fn t64_addresses_are_ascii() {
-        assert_eq!(UrlText::new("https://a.example/cb?x=1&y=%20").as_str(), "https://a.example/cb?x=1&y=%20");
+        assert_eq!(
+            UrlText::new("https://a.example/cb?x=1&y=%20").as_str(),
+            "https://a.example/cb?x=1&y=%20"
+        );
         assert_eq!(UrlText::new("https://a/\u{202E}x é").as_str(), "https://a/%E2%80%AEx%20%C3%A9");
     }
 }

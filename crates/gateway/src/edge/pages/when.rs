@@ -2,8 +2,20 @@
 
 use portunus_core::Timestamp;
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 const DAY_SECS: i64 = 24 * 60 * 60;
 
 /// `today`, `yesterday` or `on 3 March 2026`, in UTC.
@@ -19,8 +31,8 @@ pub fn day(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Year, month (from 0) and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are counted from
-/// March, so that the leap day is the last of its year.
+/// Year, month (from 0) and day of a day counted from 1970-01-01, in the proleptic Gregorian
+/// calendar. Years are counted from March, so that the leap day is the last of its year.
 fn civil(days: i64) -> (i64, usize, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);

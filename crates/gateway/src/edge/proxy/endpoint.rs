@@ -1,5 +1,6 @@
-//! The first event of a server on HTTP+SSE (MCP 2024-11-05): `endpoint`, the address that its client posts to. It is a path of the server's own,
-//! and below our pattern it is another one (FB51). Everything after it passes untouched.
+//! The first event of a server on HTTP+SSE (MCP 2024-11-05): `endpoint`, the address that its
+//! client posts to. It is a path of the server's own, and below our pattern it is another one
+//! (FB51). Everything after it passes untouched.
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -17,9 +18,12 @@ pub(super) fn may_begin(headers: &HeaderMap) -> bool {
         && matches!(value(header::CONTENT_ENCODING), "" | "identity")
 }
 
-/// The same events, the address of the first one rewritten. `rewrite` gives `None` for what is to stay as it is. Comments before it pass when they
-/// come: they keep connections open.
-pub(super) fn rewritten<B>(body: B, rewrite: impl Fn(&str) -> Option<String> + Send + 'static) -> Body
+/// The same events, the address of the first one rewritten. `rewrite` gives `None` for what is to
+/// stay as it is. Comments before it pass when they come: they keep connections open.
+pub(super) fn rewritten<B>(
+    body: B,
+    rewrite: impl Fn(&str) -> Option<String> + Send + 'static,
+) -> Body
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
@@ -57,7 +61,8 @@ where
     }))
 }
 
-/// What of `held` can go on, and whether that is all there is to do: whole lines of comments, then the first event with its address.
+/// What of `held` can go on, and whether that is all there is to do: whole lines of comments, then
+/// the first event with its address.
 fn pass_on(held: &mut BytesMut, rewrite: &impl Fn(&str) -> Option<String>) -> (Bytes, bool) {
     let mut at = if held.starts_with(BOM) { BOM.len() } else { 0 };
     loop {
@@ -101,7 +106,8 @@ fn event_end(text: &[u8]) -> Option<usize> {
     loop {
         let length = match line_end(&text[at..]) {
             Some(length) => length,
-            // The last return of an event that ends in one: what may follow belongs to the next line.
+            // The last return of an event that ends in one: what may follow belongs to the next
+            // line.
             None if text[at..] == *b"\r" && at > 0 => return Some(text.len()),
             None => return None,
         };
@@ -128,7 +134,11 @@ fn with_endpoint(event: &[u8], rewrite: &impl Fn(&str) -> Option<String>) -> Opt
     let mut is_endpoint = false;
     let mut address = None;
     for (start, line) in lines(event) {
-        match line.iter().position(|byte| *byte == b':').map(|colon| (&line[..colon], &line[colon + 1..])) {
+        match line
+            .iter()
+            .position(|byte| *byte == b':')
+            .map(|colon| (&line[..colon], &line[colon + 1..]))
+        {
             Some((b"event", value)) => is_endpoint = value.trim_ascii() == b"endpoint",
             Some((b"data", value)) => {
                 let at = start + line.len() - value.len();
@@ -168,21 +178,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fb51_the_address_of_the_first_event_comes_below_the_pattern_and_nothing_else_changes() {
+    async fn fb51_the_address_of_the_first_event_comes_below_the_pattern_and_nothing_else_changes()
+    {
         let endpoint = "event: endpoint\ndata: /messages?session=1\n\n";
         let rest = "event: message\ndata: {\"a\":\"/messages\"}\n\n: ping\n\n";
         let long = format!("data: {}\n\n{endpoint}", "x".repeat(LONGEST));
         let cases = [
-            (format!("{endpoint}{rest}"), format!("event: endpoint\ndata: /mcp/legacy/messages?session=1\n\n{rest}")),
+            (
+                format!("{endpoint}{rest}"),
+                format!("event: endpoint\ndata: /mcp/legacy/messages?session=1\n\n{rest}"),
+            ),
             (
                 format!(": ping\n\n:\n\n{endpoint}"),
-                ": ping\n\n:\n\nevent: endpoint\ndata: /mcp/legacy/messages?session=1\n\n".to_owned(),
+                ": ping\n\n:\n\nevent: endpoint\ndata: /mcp/legacy/messages?session=1\n\n"
+                    .to_owned(),
             ),
             (
                 "data:/messages/\r\nevent:endpoint\r\n\r\nx".to_owned(),
                 "data: /mcp/legacy/messages/\r\nevent:endpoint\r\n\r\nx".to_owned(),
             ),
-            ("event: endpoint\rdata: /messages\r\r".to_owned(), "event: endpoint\rdata: /mcp/legacy/messages\r\r".to_owned()),
+            (
+                "event: endpoint\rdata: /messages\r\r".to_owned(),
+                "event: endpoint\rdata: /mcp/legacy/messages\r\r".to_owned(),
+            ),
             (
                 "\u{feff}data: /messages\nevent: endpoint\n\n".to_owned(),
                 "\u{feff}data: /mcp/legacy/messages\nevent: endpoint\n\n".to_owned(),
@@ -206,11 +224,23 @@ mod tests {
 
     #[tokio::test]
     async fn fb51_comments_pass_when_they_come() {
-        let chunks = [": ping 1\n\n", ": ping 2\n\n: pi", "ng 3\n\nevent: en", "dpoint\ndata: /messages\n\n"];
-        let chunks = chunks.map(|chunk| Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(chunk.as_bytes()))));
+        let chunks = [
+            ": ping 1\n\n",
+            ": ping 2\n\n: pi",
+            "ng 3\n\nevent: en",
+            "dpoint\ndata: /messages\n\n",
+        ];
+        let chunks = chunks.map(|chunk| {
+            Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(chunk.as_bytes())))
+        });
         let body = StreamBody::new(stream::iter(chunks).chain(stream::pending()));
         let mut passed = rewritten(body, below).into_data_stream();
-        for expected in [": ping 1\n\n", ": ping 2\n\n", ": ping 3\n\n", "event: endpoint\ndata: /mcp/legacy/messages\n\n"] {
+        for expected in [
+            ": ping 1\n\n",
+            ": ping 2\n\n",
+            ": ping 3\n\n",
+            "event: endpoint\ndata: /mcp/legacy/messages\n\n",
+        ] {
             assert_eq!(passed.next().await.unwrap().unwrap(), expected);
         }
     }

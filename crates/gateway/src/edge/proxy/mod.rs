@@ -1,6 +1,7 @@
-//! The guarded reverse proxy for `proxies` of `config.yaml`: strips the pattern, forwards the rest byte for byte, streams both
-//! ways ([`routes`]). Paths are rewritten in [`path`], headers pass through [`headers`]; the one event that names an address is [`endpoint`]'s. Who may call
-//! is decided before.
+//! The guarded reverse proxy for `proxies` of `config.yaml`: strips the pattern, forwards the rest
+//! byte for byte, streams both ways ([`routes`]). Paths are rewritten in [`path`], headers pass
+//! through [`headers`]; the one event that names an address is [`endpoint`]'s. Who may call is
+//! decided before.
 
 mod caller;
 mod endpoint;

@@ -1,5 +1,6 @@
-//! How paths are rewritten: pattern off, target's base path on, and back again for `Location`. What is authorised, matched and forwarded is
-//! one and the same spelling: [`PlainPath`] has no other (threats 39, 60).
+//! How paths are rewritten: pattern off, target's base path on, and back again for `Location`. What
+//! is authorised, matched and forwarded is one and the same spelling: [`PlainPath`] has no other
+//! (threats 39, 60).
 
 use std::sync::{
     Arc,
@@ -68,7 +69,8 @@ impl Rewrite {
         &self.authority
     }
 
-    /// The target's URI for a request of ours: the pattern off, the rest of path and query byte for byte.
+    /// The target's URI for a request of ours: the pattern off, the rest of path and query byte for
+    /// byte.
     pub(super) fn outgoing(&self, uri: &Uri) -> Result<Uri, NotForwarded> {
         let path = PlainPath::parse(uri.path())?.as_str();
         let rest = match path.strip_prefix(&self.pattern) {
@@ -76,7 +78,9 @@ impl Rewrite {
             None if path == self.prefix() => "",
             None => return Err(NotForwarded::Outside),
         };
-        let mut path_and_query = String::with_capacity(self.base.len() + 1 + rest.len() + uri.query().map_or(0, |q| q.len() + 1));
+        let mut path_and_query = String::with_capacity(
+            self.base.len() + 1 + rest.len() + uri.query().map_or(0, |q| q.len() + 1),
+        );
         path_and_query.push_str(&self.base);
         path_and_query.push('/');
         path_and_query.push_str(rest);
@@ -92,18 +96,25 @@ impl Rewrite {
             .map_err(|_| NotForwarded::TooLong)
     }
 
-    /// A `Location` of the target, as the client must see it: what points at the target points below our pattern. `None`
-    /// leaves it as it is: another site, or relative to the page it came from.
+    /// A `Location` of the target, as the client must see it: what points at the target points
+    /// below our pattern. `None` leaves it as it is: another site, or relative to the page it came
+    /// from.
     pub(super) fn incoming(&self, location: &str, public_url: &PublicUrl) -> Option<String> {
         let is_path = location.starts_with('/');
         if !is_path && Url::parse(location).is_err() {
             return None;
         }
         let url = self.target.join(location).ok()?;
-        if url.origin() != self.target.origin() || !url.username().is_empty() || url.password().is_some() {
+        if url.origin() != self.target.origin()
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
             return None;
         }
-        let below = url.path().strip_prefix(&self.base).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        let below = url
+            .path()
+            .strip_prefix(&self.base)
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
         let rest = below.trim_start_matches('/');
         let mut rewritten = if is_path { String::new() } else { public_url.as_str().to_owned() };
         rewritten.push_str(&self.pattern);
@@ -117,8 +128,9 @@ impl Rewrite {
         Some(rewritten)
     }
 
-    /// The address to which a server on HTTP+SSE sends its client, as [`Rewrite::incoming`] does it. One below the pattern stays: the server has
-    /// heard of `X-Forwarded-Prefix`. One that leads out of the route is written to the log, for its client cannot follow it.
+    /// The address to which a server on HTTP+SSE sends its client, as [`Rewrite::incoming`] does
+    /// it. One below the pattern stays: the server has heard of `X-Forwarded-Prefix`. One that
+    /// leads out of the route is written to the log, for its client cannot follow it.
     pub(super) fn endpoint(&self, address: &str, public_url: &PublicUrl) -> Option<String> {
         if address.starts_with(&self.pattern) {
             return None;
@@ -133,7 +145,8 @@ impl Rewrite {
     /// The query is the client's secret at that server.
     fn warn_once(&self, address: &str) {
         if !self.is_told.swap(true, Ordering::Relaxed) {
-            let (pattern, address) = (&self.pattern, address.split(['?', '#']).next().unwrap_or_default());
+            let (pattern, address) =
+                (&self.pattern, address.split(['?', '#']).next().unwrap_or_default());
             tracing::warn!(
                 pattern,
                 address,
@@ -153,14 +166,30 @@ mod tests {
             ("http://localhost:3000", "/mcp/dice/mcp", Ok("http://localhost:3000/mcp")),
             ("http://localhost:3000", "/mcp/dice/", Ok("http://localhost:3000/")),
             ("http://localhost:3000", "/mcp/dice", Ok("http://localhost:3000/")),
-            ("http://localhost:3000", "/mcp/dice/a%20b/?x='%2F..&y={1}|", Ok("http://localhost:3000/a%20b/?x='%2F..&y={1}|")),
+            (
+                "http://localhost:3000",
+                "/mcp/dice/a%20b/?x='%2F..&y={1}|",
+                Ok("http://localhost:3000/a%20b/?x='%2F..&y={1}|"),
+            ),
             ("http://localhost:3000", "/mcp/dice/x?", Ok("http://localhost:3000/x?")),
             ("https://t.example/base", "/mcp/dice/mcp", Ok("https://t.example/base/mcp")),
             ("http://[::1]:9", "/mcp/dice/mcp", Ok("http://[::1]:9/mcp")),
             ("http://localhost:3000", "/mcp/dicey/mcp", Err(NotForwarded::Outside)),
-            ("http://localhost:3000", "/mcp/dice/../uuid", Err(NotForwarded::Path(BadPath::DotSegment))),
-            ("http://localhost:3000", "/mcp/dice/%61", Err(NotForwarded::Path(BadPath::Unreserved))),
-            ("http://localhost:3000", "http://evil.example/mcp/dice/mcp", Ok("http://localhost:3000/mcp")),
+            (
+                "http://localhost:3000",
+                "/mcp/dice/../uuid",
+                Err(NotForwarded::Path(BadPath::DotSegment)),
+            ),
+            (
+                "http://localhost:3000",
+                "/mcp/dice/%61",
+                Err(NotForwarded::Path(BadPath::Unreserved)),
+            ),
+            (
+                "http://localhost:3000",
+                "http://evil.example/mcp/dice/mcp",
+                Ok("http://localhost:3000/mcp"),
+            ),
         ];
         for (target, asked, expected) in cases {
             let rewrite = Rewrite::new("/mcp/dice/", &Url::parse(target).unwrap());
@@ -174,7 +203,11 @@ mod tests {
         let public = PublicUrl::parse("https://gw.example").unwrap();
         let cases = [
             ("http://t:3000", "/messages?sessionId=1", Some("/mcp/dice/messages?sessionId=1")),
-            ("http://t:3000", "http://t:3000/messages", Some("https://gw.example/mcp/dice/messages")),
+            (
+                "http://t:3000",
+                "http://t:3000/messages",
+                Some("https://gw.example/mcp/dice/messages"),
+            ),
             ("http://t/base", "/base/messages/", Some("/mcp/dice/messages/")),
             ("http://t:3000", "/mcp/dice/messages", None),
             ("http://t:3000", "messages?sessionId=1", None),
@@ -184,7 +217,11 @@ mod tests {
         ];
         for (target, address, expected) in cases {
             let rewrite = Rewrite::new("/mcp/dice/", &Url::parse(target).unwrap());
-            assert_eq!(rewrite.endpoint(address, &public).as_deref(), expected, "{target} {address}");
+            assert_eq!(
+                rewrite.endpoint(address, &public).as_deref(),
+                expected,
+                "{target} {address}"
+            );
         }
     }
 
@@ -209,7 +246,11 @@ mod tests {
         ];
         for (target, location, expected) in cases {
             let rewrite = Rewrite::new("/mcp/dice/", &Url::parse(target).unwrap());
-            assert_eq!(rewrite.incoming(location, &public).as_deref(), expected, "{target} {location}");
+            assert_eq!(
+                rewrite.incoming(location, &public).as_deref(),
+                expected,
+                "{target} {location}"
+            );
         }
     }
 }

@@ -28,7 +28,9 @@ pub(super) enum Refusal {
     Unreachable(hyper_util::client::legacy::Error),
     #[error("the target did not begin to answer in time")]
     Slow,
-    #[error("the target itself asks for credentials (status {0}): let it trust the gateway, or give it none of its own")]
+    #[error(
+        "the target itself asks for credentials (status {0}): let it trust the gateway, or give it none of its own"
+    )]
     Locked(StatusCode),
     #[error("the target switched protocols unasked")]
     Switching,
@@ -44,23 +46,41 @@ impl Refusal {
                 "The path cannot be forwarded: it is too long, not below its route, or could be read as another one.",
             ),
             Self::NoRoute => (StatusCode::NOT_FOUND, "not_found", "There is no such route."),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "This method is not forwarded."),
-            Self::Upgrade => (StatusCode::NOT_IMPLEMENTED, "invalid_request", "WebSockets are not forwarded."),
-            Self::Headers => (StatusCode::BAD_REQUEST, "invalid_request", "The request's headers cannot be forwarded."),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The request body is too large."),
-            Self::Unreachable(_) => {
-                (StatusCode::BAD_GATEWAY, "bad_gateway", "The server behind this route cannot be reached at the moment.")
+            Self::Method => {
+                (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "This method is not forwarded.")
             }
-            Self::Slow => {
-                (StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "The server behind this route did not answer in time.")
+            Self::Upgrade => {
+                (StatusCode::NOT_IMPLEMENTED, "invalid_request", "WebSockets are not forwarded.")
             }
+            Self::Headers => (
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "The request's headers cannot be forwarded.",
+            ),
+            Self::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The request body is too large.")
+            }
+            Self::Unreachable(_) => (
+                StatusCode::BAD_GATEWAY,
+                "bad_gateway",
+                "The server behind this route cannot be reached at the moment.",
+            ),
+            Self::Slow => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "gateway_timeout",
+                "The server behind this route did not answer in time.",
+            ),
             Self::Locked(_) => (
                 StatusCode::BAD_GATEWAY,
                 "bad_gateway",
                 "The server behind this route asks for credentials of its own. Signing in again will not help: ask your \
                  administrator.",
             ),
-            Self::Switching => (StatusCode::BAD_GATEWAY, "bad_gateway", "The server behind this route gave an unusable answer."),
+            Self::Switching => (
+                StatusCode::BAD_GATEWAY,
+                "bad_gateway",
+                "The server behind this route gave an unusable answer.",
+            ),
         }
     }
 
@@ -71,11 +91,18 @@ impl Refusal {
                 Self::Unreachable(error) => error.source().map(ToString::to_string),
                 _ => None,
             };
-            tracing::warn!(pattern, request_id, status = status.as_u16(), cause, "not forwarded: {self}");
+            tracing::warn!(
+                pattern,
+                request_id,
+                status = status.as_u16(),
+                cause,
+                "not forwarded: {self}"
+            );
         } else {
             tracing::debug!(pattern, request_id, status = status.as_u16(), "not forwarded: {self}");
         }
-        let body = json!({"error": error, "error_description": description, "request_id": request_id});
+        let body =
+            json!({"error": error, "error_description": description, "request_id": request_id});
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

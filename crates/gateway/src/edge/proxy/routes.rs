@@ -1,4 +1,5 @@
-//! The routes of `proxies`, and a request's way along one: made fit for the target, sent, and the answer made fit for the client.
+//! The routes of `proxies`, and a request's way along one: made fit for the target, sent, and the
+//! answer made fit for the client.
 
 use std::{error::Error as _, sync::Arc, time::Duration};
 
@@ -23,7 +24,8 @@ use crate::{config::ProxyRoute, edge::extensions::FromAnotherServer, net::Forwar
 pub struct ProxyLimits {
     /// The most bytes of a request body (threat 47).
     pub request_body: usize,
-    /// How long the target may take to begin its answer. A tool call answered as plain JSON begins only when it is done.
+    /// How long the target may take to begin its answer. A tool call answered as plain JSON begins
+    /// only when it is done.
     pub first_byte: Duration,
 }
 
@@ -49,15 +51,22 @@ struct Route {
 }
 
 impl ProxyRoutes {
-    pub fn new(routes: &[ProxyRoute], client: ForwardingClient, public_url: PublicUrl, limits: ProxyLimits) -> Self {
-        let routes = routes
-            .iter()
-            .map(|route| Route { rewrite: Rewrite::new(&route.pattern, &route.target), passed: route.pass_headers.clone() });
+    pub fn new(
+        routes: &[ProxyRoute],
+        client: ForwardingClient,
+        public_url: PublicUrl,
+        limits: ProxyLimits,
+    ) -> Self {
+        let routes = routes.iter().map(|route| Route {
+            rewrite: Rewrite::new(&route.pattern, &route.target),
+            passed: route.pass_headers.clone(),
+        });
         let routes = routes.collect();
         Self { routes, client, public_url, limits }
     }
 
-    /// Forwards a request that is allowed to use the route `pattern` (`Target::Proxy`), and streams the answer back.
+    /// Forwards a request that is allowed to use the route `pattern` (`Target::Proxy`), and streams
+    /// the answer back.
     pub async fn forward(&self, pattern: &str, request: Request, caller: Caller<'_>) -> Response {
         match self.try_forward(pattern, request, caller).await {
             Ok(mut response) => {
@@ -68,10 +77,20 @@ impl ProxyRoutes {
         }
     }
 
-    async fn try_forward(&self, pattern: &str, request: Request, caller: Caller<'_>) -> Result<Response, Refusal> {
-        let route = self.routes.iter().find(|route| route.rewrite.pattern() == pattern).ok_or(Refusal::NoRoute)?;
+    async fn try_forward(
+        &self,
+        pattern: &str,
+        request: Request,
+        caller: Caller<'_>,
+    ) -> Result<Response, Refusal> {
+        let route = self
+            .routes
+            .iter()
+            .find(|route| route.rewrite.pattern() == pattern)
+            .ok_or(Refusal::NoRoute)?;
         let request = self.outgoing(route, request, caller)?;
-        let answer = tokio::time::timeout(self.limits.first_byte, self.client.request(request)).await;
+        let answer =
+            tokio::time::timeout(self.limits.first_byte, self.client.request(request)).await;
         let response = match answer {
             Err(_) => return Err(Refusal::Slow),
             Ok(Err(error)) if is_too_large(&error) => return Err(Refusal::TooLarge),
@@ -82,7 +101,12 @@ impl ProxyRoutes {
     }
 
     /// The request as the target shall see it.
-    fn outgoing(&self, Route { rewrite, passed }: &Route, request: Request, caller: Caller<'_>) -> Result<Request, Refusal> {
+    fn outgoing(
+        &self,
+        Route { rewrite, passed }: &Route,
+        request: Request,
+        caller: Caller<'_>,
+    ) -> Result<Request, Refusal> {
         let (mut parts, body) = request.into_parts();
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
@@ -94,8 +118,10 @@ impl ProxyRoutes {
         if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(Refusal::TooLarge);
         }
-        // An empty body is told as the client told it: some servers want to be told (FB50). Any other is told by the body itself.
-        let is_told_empty = body.size_hint().exact() == Some(0) && parts.headers.contains_key(header::CONTENT_LENGTH);
+        // An empty body is told as the client told it: some servers want to be told (FB50). Any
+        // other is told by the body itself.
+        let is_told_empty = body.size_hint().exact() == Some(0)
+            && parts.headers.contains_key(header::CONTENT_LENGTH);
         let uri = rewrite.outgoing(&parts.uri)?;
         let (host, prefix) = (rewrite.authority(), rewrite.prefix());
         let sent = Outgoing { host, prefix, public_url: &self.public_url, passed, caller };
@@ -110,15 +136,24 @@ impl ProxyRoutes {
     }
 
     /// The target's answer as the client shall see it.
-    fn incoming(&self, rewrite: &Rewrite, response: http::Response<hyper::body::Incoming>) -> Result<Response, Refusal> {
+    fn incoming(
+        &self,
+        rewrite: &Rewrite,
+        response: http::Response<hyper::body::Incoming>,
+    ) -> Result<Response, Refusal> {
         let (mut parts, body) = response.into_parts();
         match parts.status {
-            // To the client a 401 means that *our* token is bad, and sends its user through a new sign-in that cannot help.
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Refusal::Locked(parts.status)),
+            // To the client a 401 means that *our* token is bad, and sends its user through a new
+            // sign-in that cannot help.
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                return Err(Refusal::Locked(parts.status));
+            }
             StatusCode::SWITCHING_PROTOCOLS => return Err(Refusal::Switching),
             _ => {}
         }
-        parts.headers = headers::incoming(parts.headers, |location| rewrite.incoming(location, &self.public_url));
+        parts.headers = headers::incoming(parts.headers, |location| {
+            rewrite.incoming(location, &self.public_url)
+        });
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
         let body = WithoutTrailers(body);

@@ -15,7 +15,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for WithoutTrailers<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         loop {
             match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_trailers() => {}
@@ -45,8 +48,10 @@ mod tests {
     async fn t61_trailers_are_left_out_and_lengths_stay() {
         let mut trailers = HeaderMap::new();
         trailers.insert("x-remote-user", HeaderValue::from_static("root"));
-        let frames = [Ok::<_, std::io::Error>(Frame::data(Bytes::from("x"))), Ok(Frame::trailers(trailers))];
-        let collected = WithoutTrailers(StreamBody::new(stream::iter(frames))).collect().await.unwrap();
+        let frames =
+            [Ok::<_, std::io::Error>(Frame::data(Bytes::from("x"))), Ok(Frame::trailers(trailers))];
+        let collected =
+            WithoutTrailers(StreamBody::new(stream::iter(frames))).collect().await.unwrap();
         assert_eq!(collected.trailers(), None);
         assert_eq!(collected.to_bytes(), "x");
         assert_eq!(WithoutTrailers(Full::new(Bytes::from("four"))).size_hint().exact(), Some(4));

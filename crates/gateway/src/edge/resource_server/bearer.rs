@@ -1,5 +1,6 @@
-//! Access tokens on requests (RFC 6750): header -> SHA-256 -> cache or store -> principal for one resource. The challenge for
-//! those that do not pass is made here too; what is remembered is [`super::cache`]'s.
+//! Access tokens on requests (RFC 6750): header -> SHA-256 -> cache or store -> principal for one
+//! resource. The challenge for those that do not pass is made here too; what is remembered is
+//! [`super::cache`]'s.
 
 use std::sync::Arc;
 
@@ -66,12 +67,21 @@ pub enum Refused {
 
 impl Bearer {
     /// Who calls? The token must be live and for exactly this resource (threat 30).
-    pub async fn admit(&self, headers: &HeaderMap, query: Option<&str>, resource: &Resource) -> Result<Admitted, Refused> {
+    pub async fn admit(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        resource: &Resource,
+    ) -> Result<Admitted, Refused> {
         let token = read_token(headers, query).map_err(Refused::Challenge)?.hash();
         let Some(entry) = self.find_live(&token, resource).await.map_err(Refused::Store)? else {
             let found = self.find(&token).await.map_err(Refused::Store)?;
             let is_of_another = found.is_some_and(|entry| entry.found.token.resource != *resource);
-            return Err(if is_of_another { Refused::OfAnother } else { Refused::Challenge(Challenge::InvalidToken) });
+            return Err(if is_of_another {
+                Refused::OfAnother
+            } else {
+                Refused::Challenge(Challenge::InvalidToken)
+            });
         };
         Ok(Admitted { principal: Arc::clone(&entry.principal), look_up: entry })
     }
@@ -81,43 +91,64 @@ impl Bearer {
         self.admission.borrow().clone()
     }
 
-    /// May what this token began go on? Access tokens are short, and their client refreshes: what runs on needs the one that took its place, of the
-    /// same grant and so of the same client, for the same resource and the same scopes.
-    pub async fn standing(&self, entry: &Entry, resource: &Resource) -> Result<Standing, StoreError> {
+    /// May what this token began go on? Access tokens are short, and their client refreshes: what
+    /// runs on needs the one that took its place, of the same grant and so of the same client, for
+    /// the same resource and the same scopes.
+    pub async fn standing(
+        &self,
+        entry: &Entry,
+        resource: &Resource,
+    ) -> Result<Standing, StoreError> {
         let (now, of) = (self.clock.now(), &entry.found);
         if of.token.expires_at > now {
             return self.standing_by(&of.token.hash, resource).await;
         }
-        let Some(FoundRefresh { grant, family: Some(family), .. }) = self.grants.find_family(&of.grant.id).await? else {
+        let Some(FoundRefresh { grant, family: Some(family), .. }) =
+            self.grants.find_family(&of.grant.id).await?
+        else {
             return Ok(Standing::Ended);
         };
         match family.successor(&of.token) {
             Some((expires_at, hash)) if expires_at > now => self.standing_by(&hash, resource).await,
             _ => {
                 let user = self.logins.find_user(&of.user.id).await?;
-                let is_admitted = grant.is_live(now) && user.is_some_and(|user| self.is_admitted(&user));
+                let is_admitted =
+                    grant.is_live(now) && user.is_some_and(|user| self.is_admitted(&user));
                 Ok(if is_admitted { Standing::RunOut } else { Standing::Ended })
             }
         }
     }
 
     /// One that was ended before its time takes with it what it began.
-    async fn standing_by(&self, token: &TokenHash, resource: &Resource) -> Result<Standing, StoreError> {
+    async fn standing_by(
+        &self,
+        token: &TokenHash,
+        resource: &Resource,
+    ) -> Result<Standing, StoreError> {
         Ok(self.find_live(token, resource).await?.map_or(Standing::Ended, Standing::Live))
     }
 
-    async fn find_live(&self, token: &TokenHash, resource: &Resource) -> Result<Option<Arc<Entry>>, StoreError> {
+    async fn find_live(
+        &self,
+        token: &TokenHash,
+        resource: &Resource,
+    ) -> Result<Option<Arc<Entry>>, StoreError> {
         let now = self.clock.now();
         let found = self.find(token).await?;
         Ok(found.filter(|entry| {
-            entry.found.token.expires_at > now && entry.found.token.resource == *resource && self.is_admitted(&entry.found.user)
+            entry.found.token.expires_at > now
+                && entry.found.token.resource == *resource
+                && self.is_admitted(&entry.found.user)
         }))
     }
 
-    /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone live out their hour, and are not renewed.
+    /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone
+    /// live out their hour, and are not renewed.
     fn is_admitted(&self, user: &User) -> bool {
         let providers = self.admission.borrow();
-        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(user), providers::Standing::NotAdmitted(_)))
+        providers.as_ref().is_some_and(|providers| {
+            !matches!(providers.standing(user), providers::Standing::NotAdmitted(_))
+        })
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {
@@ -125,25 +156,36 @@ impl Bearer {
             return Ok(Some(entry));
         }
         let asking = self.cache.ask();
-        let Some(found) = self.grants.find_access(hash, self.clock.now()).await? else { return Ok(None) };
+        let Some(found) = self.grants.find_access(hash, self.clock.now()).await? else {
+            return Ok(None);
+        };
         let principal = principal_of(&found);
         Ok(Some(self.cache.keep(asking, found, principal).await))
     }
 
     /// The answer for a request to `address` that was not let through.
-    pub fn refusal(&self, refused: &Refused, resource: &Resource, address: &ResourceAddress) -> Response {
+    pub fn refusal(
+        &self,
+        refused: &Refused,
+        resource: &Resource,
+        address: &ResourceAddress,
+    ) -> Response {
         let challenge = match refused {
             Refused::Store(error) => return answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
             Refused::OfAnother => Challenge::InvalidToken,
         };
         let (status, error) = match challenge {
-            Challenge::NoToken | Challenge::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Challenge::NoToken | Challenge::InvalidToken => {
+                (StatusCode::UNAUTHORIZED, "invalid_token")
+            }
             Challenge::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
         };
         let value = metadata::challenge(challenge, resource, address, &self.resources);
         let description = match refused {
-            Refused::OfAnother => format!("the token is for another resource: ask for one with resource={resource}"),
+            Refused::OfAnother => {
+                format!("the token is for another resource: ask for one with resource={resource}")
+            }
             _ => "sign in: the WWW-Authenticate header says where".to_owned(),
         };
         let body = json!({"error": error, "error_description": description});
@@ -159,9 +201,12 @@ impl Bearer {
     }
 }
 
-/// The one token of the request, in its header; one in the query is refused, for queries are logged everywhere (threat 48).
+/// The one token of the request, in its header; one in the query is refused, for queries are logged
+/// everywhere (threat 48).
 fn read_token(headers: &HeaderMap, query: Option<&str>) -> Result<TokenSecret, Challenge> {
-    if query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))) {
+    if query.is_some_and(|query| {
+        query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
+    }) {
         return Err(Challenge::InvalidRequest);
     }
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -202,7 +247,10 @@ mod tests {
         headers.append(header::AUTHORIZATION, value.clone());
         assert_eq!(read_token(&headers, None).map(|_| ()), Ok(()));
         assert_eq!(read_token(&headers, Some("server_name=x")).map(|_| ()), Ok(()));
-        assert_eq!(read_token(&headers, Some("x=1&access_token=y")).map(|_| ()), Err(Challenge::InvalidRequest));
+        assert_eq!(
+            read_token(&headers, Some("x=1&access_token=y")).map(|_| ()),
+            Err(Challenge::InvalidRequest)
+        );
         headers.append(header::AUTHORIZATION, value);
         assert_eq!(read_token(&headers, None).map(|_| ()), Err(Challenge::InvalidRequest));
     }

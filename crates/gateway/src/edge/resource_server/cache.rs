@@ -1,5 +1,6 @@
-//! Tokens that were looked up a while ago, by hash (threat 41). How long a look-up may be trusted depends on what was heard since, which is
-//! [`super::invalidation_log`]'; [`super::bearer`] asks, and compares the resource on every use.
+//! Tokens that were looked up a while ago, by hash (threat 41). How long a look-up may be trusted
+//! depends on what was heard since, which is [`super::invalidation_log`]'; [`super::bearer`] asks,
+//! and compares the resource on every use.
 
 use std::{
     sync::{
@@ -17,7 +18,8 @@ use super::invalidation_log::InvalidationLog;
 
 /// For how long a look-up is trusted while every invalidation is heard.
 const TRUSTED_FOR: Duration = Duration::from_secs(30);
-/// And while it is not known whether one was missed: something may have been revoked elsewhere meanwhile, which has to count within a second.
+/// And while it is not known whether one was missed: something may have been revoked elsewhere
+/// meanwhile, which has to count within a second.
 const TRUSTED_BLINDLY_FOR: Duration = Duration::from_secs(1);
 const MOST: u64 = 100_000;
 
@@ -38,7 +40,8 @@ pub struct Entry {
     unconcerned: AtomicU64,
 }
 
-/// The moment before the store is asked. An invalidation that comes while it answers may tell of what the answer does not know yet.
+/// The moment before the store is asked. An invalidation that comes while it answers may tell of
+/// what the answer does not know yet.
 #[derive(Clone, Copy)]
 pub struct Asking {
     at: Instant,
@@ -80,21 +83,37 @@ impl TokenCache {
         Asking { at: Instant::now(), number: self.invalidation_log.number() }
     }
 
-    pub async fn keep(&self, asking: Asking, found: FoundAccess, principal: Principal) -> Arc<Entry> {
+    pub async fn keep(
+        &self,
+        asking: Asking,
+        found: FoundAccess,
+        principal: Principal,
+    ) -> Arc<Entry> {
         let (hash, unconcerned) = (found.token.hash, AtomicU64::new(asking.number));
-        let entry = Arc::new(Entry { found, principal: Arc::new(principal), asked_at: asking.at, unconcerned });
+        let entry = Arc::new(Entry {
+            found,
+            principal: Arc::new(principal),
+            asked_at: asking.at,
+            unconcerned,
+        });
         self.entries.insert(hash, Arc::clone(&entry)).await;
         entry
     }
 
     fn is_trusted(&self, entry: &Entry) -> bool {
         let now = Instant::now();
-        let trusted_for = if self.invalidation_log.is_vouched_for(now) { self.trusted_for } else { TRUSTED_BLINDLY_FOR };
+        let trusted_for = if self.invalidation_log.is_vouched_for(now) {
+            self.trusted_for
+        } else {
+            TRUSTED_BLINDLY_FOR
+        };
         if now.duration_since(entry.asked_at) >= trusted_for {
             return false;
         }
         let known = entry.unconcerned();
-        let Some(last) = self.invalidation_log.unconcerned(known, &entry.found) else { return false };
+        let Some(last) = self.invalidation_log.unconcerned(known, &entry.found) else {
+            return false;
+        };
         if last > known {
             entry.unconcerned.fetch_max(last, Ordering::SeqCst);
         }

@@ -1,4 +1,5 @@
-//! The one way to everything that needs an access token: path -> resource -> token -> scope -> hub or proxy.
+//! The one way to everything that needs an access token: path -> resource -> token -> scope -> hub
+//! or proxy.
 
 use std::sync::Arc;
 
@@ -43,16 +44,20 @@ pub async fn any(
     Extension(Peer(peer)): Extension<Peer>,
     request: Request,
 ) -> Response {
-    // What is matched is what is forwarded. The edge has refused every path that could mean two things (`layers`).
+    // What is matched is what is forwarded. The edge has refused every path that could mean two
+    // things (`layers`).
     let path = PlainPath::parse(request.uri().path()).ok();
-    let found = path.and_then(|path| state.resources.guarding(path).zip(state.resources.address(path, request.uri().query())));
+    let found = path.and_then(|path| {
+        state.resources.guarding(path).zip(state.resources.address(path, request.uri().query()))
+    });
     let Some(((resource, target), address)) = found else {
         return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
     };
-    let Admitted { principal, look_up } = match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
-        Ok(admitted) => admitted,
-        Err(refused) => return state.bearer.refusal(&refused, &resource, &address),
-    };
+    let Admitted { principal, look_up } =
+        match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return state.bearer.refusal(&refused, &resource, &address),
+        };
     // A proven request counts for its person, no longer for its address.
     if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
         connection.proven(&principal.user);
@@ -69,11 +74,18 @@ pub async fn any(
             };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
             let response = Box::pin(state.proxy.forward(pattern, request, caller)).await;
-            return watch::while_valid(&state.bearer, look_up, &resource, until_sent(response, permit));
+            return watch::while_valid(
+                &state.bearer,
+                look_up,
+                &resource,
+                until_sent(response, permit),
+            );
         }
         Target::Proxy { .. } => return insufficient_scope(&state, &principal),
         // The configuration no longer has any of the token's scopes.
-        Target::All | Target::Server(_) if scopes.is_empty() => return insufficient_scope(&state, &principal),
+        Target::All | Target::Server(_) if scopes.is_empty() => {
+            return insufficient_scope(&state, &principal);
+        }
         Target::Server(name) => View::One(name.clone()),
         Target::All => match named_server(&state.resources, request.uri().query()) {
             Ok(view) => view,
@@ -89,17 +101,25 @@ pub async fn any(
 /// `/mcp?server_name=` picks one server (parity A8).
 fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<Response>> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let params = params.map_err(|bad| Box::new(problem(StatusCode::BAD_REQUEST, "invalid_request", &bad.to_string())))?;
+    let params = params.map_err(|bad| {
+        Box::new(problem(StatusCode::BAD_REQUEST, "invalid_request", &bad.to_string()))
+    })?;
     let Some(name) = params.find("server_name") else { return Ok(View::All) };
     match resources.servers().find(|server| server.as_str() == name) {
         Some(server) => Ok(View::One(server.clone())),
-        None => Err(Box::new(problem(StatusCode::NOT_FOUND, "not_found", "server_name names no server of this gateway"))),
+        None => Err(Box::new(problem(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "server_name names no server of this gateway",
+        ))),
     }
 }
 
-/// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
+/// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP
+/// server, the hub finds out.
 fn insufficient_scope(state: &ResourceServerState, principal: &Principal) -> Response {
-    let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
+    let mut response =
+        problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
     scope::challenge(&mut response, principal, &state.resources, &Operation::Everything);
     response
 }

@@ -1,5 +1,6 @@
-//! What was heard of late: which look-ups of tokens are out of date, and whether anything may have been missed. [`super::cache`] judges by it;
-//! [`crate::invalidations`] hears, and compares revisions.
+//! What was heard of late: which look-ups of tokens are out of date, and whether anything may have
+//! been missed. [`super::cache`] judges by it; [`crate::invalidations`] hears, and compares
+//! revisions.
 
 use std::{
     collections::VecDeque,
@@ -14,8 +15,8 @@ use std::{
 use portunus_core::{invalidation::Invalidation, token::FoundAccess};
 use tokio::{sync::Notify, time::Instant};
 
-/// For how long revisions that were compared vouch for what is remembered. With the time of a request that is just under way, a revocation counts
-/// within a second.
+/// For how long revisions that were compared vouch for what is remembered. With the time of a
+/// request that is just under way, a revocation counts within a second.
 pub const VOUCHED_FOR: Duration = Duration::from_millis(900);
 /// Invalidations that are remembered. What is older than the oldest of them is looked up again.
 const MOST: usize = 256;
@@ -62,8 +63,8 @@ impl InvalidationLog {
         self.more.notify_waiters();
     }
 
-    /// Looks through the invalidations after this number. Gives the number up to which none concerns the token; `None` if one does, or if they are
-    /// not remembered.
+    /// Looks through the invalidations after this number. Gives the number up to which none
+    /// concerns the token; `None` if one does, or if they are not remembered.
     pub fn unconcerned(&self, since: u64, found: &FoundAccess) -> Option<u64> {
         if self.number() == since {
             return Some(since);
@@ -71,14 +72,17 @@ impl InvalidationLog {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let last = self.number();
         let unread = usize::try_from(last.saturating_sub(since)).unwrap_or(usize::MAX);
-        if unread > recent.len() || recent.iter().rev().take(unread).any(|invalidation| invalidation.concerns(found)) {
+        if unread > recent.len()
+            || recent.iter().rev().take(unread).any(|invalidation| invalidation.concerns(found))
+        {
             return None;
         }
         Some(last)
     }
 
-    /// Waits until an invalidation after this number names this token, or whose it is, or may have done so. That everything may be out of date is no
-    /// such invalidation: all who wait would ask the store at the same moment, which may be the worst one.
+    /// Waits until an invalidation after this number names this token, or whose it is, or may have
+    /// done so. That everything may be out of date is no such invalidation: all who wait would ask
+    /// the store at the same moment, which may be the worst one.
     pub async fn until_named(&self, mut since: u64, found: &FoundAccess) {
         loop {
             let mut more = pin!(self.more.notified());
@@ -100,24 +104,29 @@ impl InvalidationLog {
         let mut unread = recent.iter().rev().take(unread);
         (
             last,
-            is_forgotten || unread.any(|invalidation| *invalidation != Invalidation::Everything && invalidation.concerns(found)),
+            is_forgotten
+                || unread.any(|invalidation| {
+                    *invalidation != Invalidation::Everything && invalidation.concerns(found)
+                }),
         )
     }
 
-    /// Marks were compared, and all invalidations before the one that the store had at `asked_at` have been heard. If nothing vouched for what was
-    /// remembered in between, it is forgotten.
+    /// Marks were compared, and all invalidations before the one that the store had at `asked_at`
+    /// have been heard. If nothing vouched for what was remembered in between, it is forgotten.
     pub fn compared(&self, asked_at: Instant) {
         if !self.is_vouched_for(Instant::now()) {
             self.hear(Invalidation::Everything);
         }
-        let millis = u64::try_from(asked_at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX - 1);
+        let millis =
+            u64::try_from(asked_at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX - 1);
         self.compared.store(millis + 1, Ordering::SeqCst);
     }
 
     /// Can nothing have been missed for longer than [`VOUCHED_FOR`]?
     pub fn is_vouched_for(&self, now: Instant) -> bool {
         let compared = self.compared.load(Ordering::SeqCst);
-        compared > 0 && now.duration_since(self.began) < Duration::from_millis(compared - 1) + VOUCHED_FOR
+        compared > 0
+            && now.duration_since(self.began) < Duration::from_millis(compared - 1) + VOUCHED_FOR
     }
 }
 

@@ -1,5 +1,6 @@
-//! What a token's scopes let its holder use: the predicate that MCP lists are filtered by and calls are guarded by (threat 32),
-//! and the challenge for a call that they do not cover. What each scope means is `portunus_core::oauth::scopes`.
+//! What a token's scopes let its holder use: the predicate that MCP lists are filtered by and calls
+//! are guarded by (threat 32), and the challenge for a call that they do not cover. What each scope
+//! means is `portunus_core::oauth::scopes`.
 
 use axum::response::Response;
 use http::{HeaderValue, header};
@@ -63,27 +64,48 @@ pub fn operation(refused: &Refused) -> Operation<'_> {
     }
 }
 
-/// Adds the challenge to a refusal with status 403: all scopes that the client needs, for this and for what it could do before
-/// (RFC 6750 section 3.1; MCP authorization, "Scope Challenge Handling").
-pub fn challenge(response: &mut Response, principal: &Principal, resources: &Resources, operation: &Operation<'_>) {
+/// Adds the challenge to a refusal with status 403: all scopes that the client needs, for this and
+/// for what it could do before (RFC 6750 section 3.1; MCP authorization, "Scope Challenge
+/// Handling").
+pub fn challenge(
+    response: &mut Response,
+    principal: &Principal,
+    resources: &Resources,
+    operation: &Operation<'_>,
+) {
     let resource = &principal.resource;
-    let needed = resources.catalogue().step_up(&principal.scopes, resources.target(resource), operation);
+    let needed =
+        resources.catalogue().step_up(&principal.scopes, resources.target(resource), operation);
     tracing::info!(client_id = %principal.client, held = %principal.scopes, %needed, "insufficient scope");
-    let value = metadata::insufficient_scope(&needed, &resources.address_of(resource), resources.public_url());
+    let value = metadata::insufficient_scope(
+        &needed,
+        &resources.address_of(resource),
+        resources.public_url(),
+    );
     if let Ok(value) = HeaderValue::from_str(&value) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
 }
 
-/// Has the challenge of an answer lead to the metadata of the address that was asked (RFC 9728 section 3.3). It was made at the person's owner
-/// node, which knows the resource alone.
-pub fn readdress(response: &mut Response, resource: &Resource, asked: &ResourceAddress, resources: &Resources) {
+/// Has the challenge of an answer lead to the metadata of the address that was asked (RFC 9728
+/// section 3.3). It was made at the person's owner node, which knows the resource alone.
+pub fn readdress(
+    response: &mut Response,
+    resource: &Resource,
+    asked: &ResourceAddress,
+    resources: &Resources,
+) {
     let plain = resources.address_of(resource);
     if plain == *asked {
         return;
     }
-    let Some(value) = response.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()) else { return };
-    let quoted = |address| format!("\"{}\"", metadata::metadata_url(address, resources.public_url()));
+    let Some(value) =
+        response.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok())
+    else {
+        return;
+    };
+    let quoted =
+        |address| format!("\"{}\"", metadata::metadata_url(address, resources.public_url()));
     if let Ok(value) = HeaderValue::from_str(&value.replace(&quoted(&plain), &quoted(asked))) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }

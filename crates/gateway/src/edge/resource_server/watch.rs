@@ -1,7 +1,8 @@
-//! Streams outlive the moment their token was checked. So the token is looked up again every now and then, and at once when a
-//! invalidation names it or the rules of who is admitted may have changed. A stream ends with its grant, and with a token that was revoked; one whose
-//! token has run out goes on while its client has another of the same grant, or for a grace in which it may ask for one (FB82): there are
-//! clients that never listen again.
+//! Streams outlive the moment their token was checked. So the token is looked up again every now
+//! and then, and at once when a invalidation names it or the rules of who is admitted may have
+//! changed. A stream ends with its grant, and with a token that was revoked; one whose token has
+//! run out goes on while its client has another of the same grant, or for a grace in which it may
+//! ask for one (FB82): there are clients that never listen again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,13 +17,20 @@ use super::{
 };
 use crate::edge::providers::Providers;
 
-/// How long a stream may go on after its token has expired, or was revoked though no invalidation came through.
+/// How long a stream may go on after its token has expired, or was revoked though no invalidation
+/// came through.
 const EVERY: Duration = Duration::from_secs(15);
-/// How long a stream goes on while its client has no token that is good: most ask for a new one when they next have something to say.
+/// How long a stream goes on while its client has no token that is good: most ask for a new one
+/// when they next have something to say.
 const GRACE: Duration = Duration::from_secs(300);
 
 /// The same answer; if it is a stream of events, it ends with its grant.
-pub fn while_valid(bearer: &Bearer, look_up: Arc<Entry>, resource: &Resource, response: Response) -> Response {
+pub fn while_valid(
+    bearer: &Bearer,
+    look_up: Arc<Entry>,
+    resource: &Resource,
+    response: Response,
+) -> Response {
     let is_stream = response
         .headers()
         .get(header::CONTENT_TYPE)
@@ -48,8 +56,12 @@ pub fn while_valid(bearer: &Bearer, look_up: Arc<Entry>, resource: &Resource, re
             }
             since = bearer.cache.invalidation_log().number();
             let standing = match bearer.standing(&look_up, &resource).await {
-                // What it may carry was judged by the configuration that its first token met, and no token outlives that for long.
-                Ok(Standing::Live(found)) if found.found.token.hash != first && !is_same(configured.as_ref(), &bearer) => {
+                // What it may carry was judged by the configuration that its first token met, and
+                // no token outlives that for long.
+                Ok(Standing::Live(found))
+                    if found.found.token.hash != first
+                        && !is_same(configured.as_ref(), &bearer) =>
+                {
                     Standing::Ended
                 }
                 Ok(standing) => standing,

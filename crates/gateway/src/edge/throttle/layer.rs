@@ -1,5 +1,6 @@
-//! The layers that count: one in front of endpoints, by address ([`by_address`]), and one round everything, for failed authentications
-//! ([`failures`]). How much is too much is [`super::limiter`]'s.
+//! The layers that count: one in front of endpoints, by address ([`by_address`]), and one round
+//! everything, for failed authentications ([`failures`]). How much is too much is
+//! [`super::limiter`]'s.
 
 use axum::{
     extract::{Request, State},
@@ -25,9 +26,17 @@ pub struct ThrottleState {
 }
 
 /// The layer in front of endpoints that cost us something before anybody has proven anything.
-pub async fn by_address(State(state): State<ThrottleState>, request: Request, next: Next) -> Response {
-    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
-    let Err(too_many) = state.throttle.check(state.gate, peer) else { return next.run(request).await };
+pub async fn by_address(
+    State(state): State<ThrottleState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
+        return next.run(request).await;
+    };
+    let Err(too_many) = state.throttle.check(state.gate, peer) else {
+        return next.run(request).await;
+    };
     tracing::info!(%peer, gate = ?state.gate, "too many requests from one address");
     match (&state.page_context, request.extensions().get::<RequestId>()) {
         (Some(page_context), Some(id)) => page(too_many, page_context, id),
@@ -51,7 +60,8 @@ pub fn failures(throttle: &Throttle, peer: Option<Peer>, response: Response) -> 
 }
 
 fn page(too_many: TooMany, page_context: &PageContext, id: &RequestId) -> Response {
-    let error = PageError::new("Too many requests", "Your address has asked for this too often just now.")
-        .hint("Please wait a minute, then try again.");
+    let error =
+        PageError::new("Too many requests", "Your address has asked for this too often just now.")
+            .hint("Please wait a minute, then try again.");
     too_many.with_retry_after(page_context.error(StatusCode::TOO_MANY_REQUESTS, id, error))
 }

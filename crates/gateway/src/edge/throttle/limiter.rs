@@ -1,7 +1,9 @@
-//! How many requests one address may make (threat 25): a limit for each [`Gate`], one for each client at an address, and one for
-//! failed authentications. Addresses of IPv6 count by their /64, which is what one subscriber has. Only who asks too much waits:
-//! no limit is shared by strangers, and whoever proves themselves is never held up by others' failures
-//! (`docs/decisions/0022-limits-by-address.md`). How a request that is too much is answered is [`super::layer`]'s.
+//! How many requests one address may make (threat 25): a limit for each [`Gate`], one for each
+//! client at an address, and one for failed authentications. Addresses of IPv6 count by their /64,
+//! which is what one subscriber has. Only who asks too much waits: no limit is shared by strangers,
+//! and whoever proves themselves is never held up by others' failures
+//! (`docs/decisions/0022-limits-by-address.md`). How a request that is too much is answered is
+//! [`super::layer`]'s.
 
 use std::{
     net::IpAddr,
@@ -68,9 +70,13 @@ impl Throttle {
         limiter.as_ref().map_or(Ok(()), |limiter| limiter.check(Key::of(peer)))
     }
 
-    /// By address and client: a client's id is no secret, so for the id alone a stranger could use up what the client may do.
+    /// By address and client: a client's id is no secret, so for the id alone a stranger could use
+    /// up what the client may do.
     pub fn check_client(&self, peer: IpAddr, client_id: &str) -> Result<(), TooMany> {
-        self.0.token_client.as_ref().map_or(Ok(()), |limiter| limiter.check(Key::of(peer).and_client(client_id)))
+        self.0
+            .token_client
+            .as_ref()
+            .map_or(Ok(()), |limiter| limiter.check(Key::of(peer).and_client(client_id)))
     }
 
     pub(super) fn count_failure(&self, peer: IpAddr) -> Result<(), TooMany> {
@@ -93,7 +99,8 @@ impl Key {
 
     fn and_client(self, id: &str) -> Self {
         let hash = TokenHash::of(id);
-        let client = hash.as_bytes().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte));
+        let client =
+            hash.as_bytes().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte));
         Self { client, ..self }
     }
 }
@@ -115,7 +122,8 @@ struct Limiter {
 impl Limiter {
     fn new(rate: Rate) -> Self {
         // The configuration lets no shorter time through than has a period.
-        let quota = Quota::with_period(rate.per / rate.count.get()).unwrap_or(Quota::per_second(NonZeroU32::MAX));
+        let quota = Quota::with_period(rate.per / rate.count.get())
+            .unwrap_or(Quota::per_second(NonZeroU32::MAX));
         let quota = quota.allow_burst(rate.count);
         let keyed = RwLock::new(Arc::new(RateLimiter::hashmap(quota)));
         Self { quota, keyed, checks: AtomicUsize::new(0) }
@@ -126,17 +134,24 @@ impl Limiter {
         if self.checks.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
             self.tidy(&keyed, KEYS);
         }
-        keyed.check_key(&key).map_err(|refused| TooMany(refused.wait_time_from(DefaultClock::default().now())))
+        keyed
+            .check_key(&key)
+            .map_err(|refused| TooMany(refused.wait_time_from(DefaultClock::default().now())))
     }
 
-    /// Forgets keys that have asked for nothing lately. If there are too many even so, the attack has more addresses than can be counted
-    /// by, and counting begins anew: memory has a bound, whatever happens.
+    /// Forgets keys that have asked for nothing lately. If there are too many even so, the attack
+    /// has more addresses than can be counted by, and counting begins anew: memory has a bound,
+    /// whatever happens.
     fn tidy(&self, keyed: &Keyed, most: usize) {
         keyed.retain_recent();
         keyed.shrink_to_fit();
         if keyed.len() > most {
-            tracing::warn!(addresses = keyed.len(), "too many addresses to count requests by: counting begins anew");
-            *self.keyed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(RateLimiter::hashmap(self.quota));
+            tracing::warn!(
+                addresses = keyed.len(),
+                "too many addresses to count requests by: counting begins anew"
+            );
+            *self.keyed.write().unwrap_or_else(PoisonError::into_inner) =
+                Arc::new(RateLimiter::hashmap(self.quota));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Tables: which configurations a running gateway takes over from which, and what it says of them. What then happens is in `tests/ops/reload.rs`.
+//! Tables: which configurations a running gateway takes over from which, and what it says of them.
+//! What then happens is in `tests/ops/reload.rs`.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -33,7 +34,8 @@ fn server(name: &str, argument: &str) -> ServerSpec {
 fn config() -> Config {
     let url = PublicUrl::parse("http://localhost:3000").unwrap();
     let store = StoreConfig::Sqlite { path: PathBuf::from("mcp.sqlite") };
-    let mut config = Config::bare(url, ([127, 0, 0, 1], 3000).into(), SecretText::new("one"), store);
+    let mut config =
+        Config::bare(url, ([127, 0, 0, 1], 3000).into(), SecretText::new("one"), store);
     config.servers = vec![server("dice", "1"), server("uuid", "1")];
     config
 }
@@ -72,8 +74,11 @@ fn what_only_a_restart_can_give_is_refused_by_name() {
 
 #[test]
 fn a_secret_is_replaced_by_naming_both() {
-    let secrets =
-        |names: &'static [&str]| move |new: &mut Config| new.auth_secrets = names.iter().copied().map(SecretText::new).collect();
+    let secrets = |names: &'static [&str]| {
+        move |new: &mut Config| {
+            new.auth_secrets = names.iter().copied().map(SecretText::new).collect();
+        }
+    };
     assert_eq!(changes(secrets(&["two"])), Err(Refused::SecretLost));
     assert_eq!(changes(secrets(&["two", "one"])), Ok("settings: auth_secret".to_owned()));
     assert_eq!(changes(secrets(&["one", "two"])), Ok("settings: auth_secret".to_owned()));

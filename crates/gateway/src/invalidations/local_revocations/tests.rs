@@ -1,4 +1,5 @@
-//! Each way to revoke, over a real store whose invalidations are not listened to: what is forgotten is forgotten by the decorator.
+//! Each way to revoke, over a real store whose invalidations are not listened to: what is forgotten
+//! is forgotten by the decorator.
 
 use std::time::Duration;
 
@@ -21,12 +22,20 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// With a look-up of each of two tokens. The grants of both are of one user and one client; the store knows neither.
+    /// With a look-up of each of two tokens. The grants of both are of one user and one client; the
+    /// store knows neither.
     async fn open() -> Self {
         let directory = TempDir::new().unwrap();
-        let sealer = Sealer::new(&[SecretText::new("a secret of the tests")], Arc::new(SeededEntropy::new(1))).unwrap();
+        let sealer = Sealer::new(
+            &[SecretText::new("a secret of the tests")],
+            Arc::new(SeededEntropy::new(1)),
+        )
+        .unwrap();
         let cache = TokenCache::that_trusts_for(Duration::from_secs(3600));
-        let stores = forgetting(sqlite::open(&directory.path().join("grants.sqlite"), sealer).unwrap(), &cache);
+        let stores = forgetting(
+            sqlite::open(&directory.path().join("grants.sqlite"), sealer).unwrap(),
+            &cache,
+        );
         let fixture = Self { directory, cache, stores };
         fixture.looked_up().await;
         fixture
@@ -55,7 +64,11 @@ async fn t19_each_way_to_revoke_is_forgotten_at_once_and_no_more_than_that() {
     fixture.looked_up().await;
     grants.revoke_access(&TokenHash::of("one")).await.unwrap();
     assert_eq!(fixture.known().await, [false, true], "an access token");
-    for of in [GrantsOf::User(UserId::from_text("user")), GrantsOf::Client(ClientId::from_text("client")), GrantsOf::Everyone] {
+    for of in [
+        GrantsOf::User(UserId::from_text("user")),
+        GrantsOf::Client(ClientId::from_text("client")),
+        GrantsOf::Everyone,
+    ] {
         fixture.looked_up().await;
         grants.revoke_grants(&of, NOW).await.unwrap();
         assert_eq!(fixture.known().await, [false, false], "{of:?}");
@@ -81,7 +94,11 @@ async fn t41_a_made_up_token_pushes_nothing_out() {
 async fn t19_a_store_that_fails_may_have_revoked() {
     let fixture = Fixture::open().await;
     let other = Connection::open(fixture.directory.path().join("grants.sqlite")).unwrap();
-    other.execute_batch("ALTER TABLE grants RENAME TO gone; ALTER TABLE access_tokens RENAME TO gone_too").unwrap();
+    other
+        .execute_batch(
+            "ALTER TABLE grants RENAME TO gone; ALTER TABLE access_tokens RENAME TO gone_too",
+        )
+        .unwrap();
     fixture.stores.grants.revoke_grant(&GrantId::from_text("one"), NOW).await.unwrap_err();
     assert_eq!(fixture.known().await, [false, true]);
     fixture.looked_up().await;

@@ -1,5 +1,5 @@
-//! The fetcher among hostile hosts (threats 26, 27). That the gateway uses it, and for what, is tested in
-//! `tests/strangers`.
+//! The fetcher among hostile hosts (threats 26, 27). That the gateway uses it, and for what, is
+//! tested in `tests/strangers`.
 
 use std::{net::Ipv4Addr, sync::Mutex};
 
@@ -13,7 +13,8 @@ use serde_json::json;
 use super::*;
 
 /// An asker.
-pub(crate) const ASKER: Asker = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 1)), in_use: false };
+pub(crate) const ASKER: Asker =
+    Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 1)), in_use: false };
 
 /// Hostile hosts in place of the Internet.
 pub(crate) struct HostileInternet(pub(crate) Arc<HostileHosts>);
@@ -44,7 +45,8 @@ impl Visit {
         let hosts = Arc::new(HostileHosts::start().await);
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
         let outside = Arc::new(HostileInternet(Arc::clone(&hosts)));
-        let fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&clock) as Arc<dyn Clock>).unwrap());
+        let fetcher =
+            Arc::new(GuardedFetcher::new(outside, Arc::clone(&clock) as Arc<dyn Clock>).unwrap());
         Self { hosts, clock, fetcher }
     }
 
@@ -71,7 +73,11 @@ async fn an_honest_document_is_fetched_once_while_fresh() {
     visit.clock.advance(Duration::from_secs(1));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":2}"#);
     assert_eq!(visit.hosts.requests(), [HONEST, HONEST]);
-    assert_eq!(visit.hosts.lookups(), ["app.hosts.example", "app.hosts.example"], "each connection is to addresses just checked");
+    assert_eq!(
+        visit.hosts.lookups(),
+        ["app.hosts.example", "app.hosts.example"],
+        "each connection is to addresses just checked"
+    );
 }
 
 #[tokio::test]
@@ -81,7 +87,9 @@ async fn many_who_want_the_same_fetch_it_once() {
     let all: Vec<_> = (0..50)
         .map(|_| {
             let fetcher = Arc::clone(&visit.fetcher);
-            tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await })
+            tokio::spawn(
+                async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await },
+            )
         })
         .collect();
     for one in all {
@@ -95,7 +103,8 @@ async fn reloading_has_a_pace() {
     let visit = Visit::begin().await;
     let keys = "https://app.hosts.example/jwks.json";
     visit.hosts.serve(keys, Behaviour::honest(json!({"keys": []})));
-    let reload = || async { visit.fetcher.reload(&url(keys), Content::KeySet, ASKER).await.unwrap() };
+    let reload =
+        || async { visit.fetcher.reload(&url(keys), Content::KeySet, ASKER).await.unwrap() };
     for _ in 0..20 {
         reload().await;
     }
@@ -107,14 +116,21 @@ async fn reloading_has_a_pace() {
 
 #[tokio::test]
 async fn t26_answers_that_will_not_do() {
-    let says =
-        |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
+    let says = |status, content_type, body: &str| Behaviour::Response {
+        status,
+        content_type,
+        headers: vec![],
+        body: body.to_owned(),
+    };
     let large = json!({"x": "x".repeat(5 * 1024)});
     let too_large = || FetchError::TooLarge { limit: 5 * 1024 };
     let trap = "https://trap.hosts.example/x";
     let cases = [
         (Behaviour::redirect(301, trap), FetchError::Status(301)),
-        (Behaviour::redirect(302, "http://169.254.169.254/latest/meta-data"), FetchError::Status(302)),
+        (
+            Behaviour::redirect(302, "http://169.254.169.254/latest/meta-data"),
+            FetchError::Status(302),
+        ),
         (Behaviour::redirect(307, "/other.json"), FetchError::Status(307)),
         (Behaviour::redirect(308, trap), FetchError::Status(308)),
         (says(201, "application/json", "{}"), FetchError::Status(201)),
@@ -125,7 +141,10 @@ async fn t26_answers_that_will_not_do() {
         (says(200, "text/plain", "{}"), FetchError::NotJson),
         (says(200, "application/javascript", "{}"), FetchError::NotJson),
         (says(200, "", "{}"), FetchError::NotJson),
-        (Behaviour::Honest(json!({}), vec![("content-type", "text/html".to_owned())]), FetchError::NotJson),
+        (
+            Behaviour::Honest(json!({}), vec![("content-type", "text/html".to_owned())]),
+            FetchError::NotJson,
+        ),
         (Behaviour::CompressionBomb("gzip"), FetchError::Encoded),
         (Behaviour::CompressionBomb("br"), FetchError::Encoded),
         (Behaviour::CompressionBomb("gzip, identity"), FetchError::Encoded),
@@ -139,7 +158,10 @@ async fn t26_answers_that_will_not_do() {
         visit.hosts.serve(&url, behaviour.clone());
         assert_eq!(visit.load(&url).await, Err(expected), "{behaviour:?}");
     }
-    assert!(!visit.hosts.requests().iter().any(|visit| visit == trap || visit.ends_with("/other.json")), "nothing was followed");
+    assert!(
+        !visit.hosts.requests().iter().any(|visit| visit == trap || visit.ends_with("/other.json")),
+        "nothing was followed"
+    );
 }
 
 #[tokio::test]
@@ -158,7 +180,10 @@ async fn t26_answers_that_break_off() {
         assert!(matches!(outcome, Err(FetchError::Transport(_))), "{behaviour:?}: {outcome:?}");
     }
     // A body longer than declared ends where it was said to end.
-    visit.hosts.serve(HONEST, Behaviour::WrongLength { declared: 2, body: format!("{{}}{}", "x".repeat(100_000)) });
+    visit.hosts.serve(
+        HONEST,
+        Behaviour::WrongLength { declared: 2, body: format!("{{}}{}", "x".repeat(100_000)) },
+    );
     assert_eq!(visit.load(HONEST).await.unwrap(), "{}");
 }
 
@@ -168,7 +193,8 @@ async fn t26_the_slow_are_given_up_and_a_failure_is_kept_for_a_moment_only() {
     let (dripping, asleep) = ("https://drip.hosts.example/c", "https://sleep.hosts.example/c");
     visit.hosts.serve(dripping, Behaviour::ByteASecond(json!({})));
     visit.hosts.serve(asleep, Behaviour::NoAnswer);
-    let (drip, sleep, again) = tokio::join!(visit.load(dripping), visit.load(asleep), visit.load(asleep));
+    let (drip, sleep, again) =
+        tokio::join!(visit.load(dripping), visit.load(asleep), visit.load(asleep));
     assert_eq!((&drip, &sleep), (&Err(FetchError::Timeout), &Err(FetchError::Timeout)));
     assert!(matches!(again, Err(FetchError::Timeout | FetchError::Busy)), "{again:?}");
     assert_eq!(visit.hosts.requests().len(), 2, "whoever waited did not try again");
@@ -199,7 +225,9 @@ async fn t26_names_that_lead_inside() {
         let host = format!("case-{n}.hosts.example");
         visit.hosts.resolve(&host, [addresses]);
         match visit.load(&format!("https://{host}/client.json")).await {
-            Err(FetchError::SpecialAddress { address, .. }) => assert_eq!(address.to_string(), inside),
+            Err(FetchError::SpecialAddress { address, .. }) => {
+                assert_eq!(address.to_string(), inside);
+            }
             other => panic!("{inside}: {other:?}"),
         }
     }
@@ -243,7 +271,10 @@ async fn t26_a_host_is_not_hammered() {
     assert_eq!(visit.hosts.requests().len(), 10);
     assert_eq!(visit.load("https://app.hosts.example/more.json").await, Err(FetchError::TooOften));
     visit.clock.advance(Duration::from_secs(60));
-    assert_eq!(visit.load("https://app.hosts.example/more.json").await, Err(FetchError::Status(404)));
+    assert_eq!(
+        visit.load("https://app.hosts.example/more.json").await,
+        Err(FetchError::Status(404))
+    );
 }
 
 #[tokio::test]
@@ -255,7 +286,10 @@ async fn t55_what_one_asker_uses_up_no_other_lacks() {
     }
     assert_eq!(visit.load(HONEST).await, Err(FetchError::TooOften), "the one who flooded waits");
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
-    assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok(), "the same host, another asker");
+    assert!(
+        visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok(),
+        "the same host, another asker"
+    );
     assert!(visit.load(HONEST).await.is_ok(), "what is known needs no fetch");
 }
 
@@ -267,20 +301,30 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
         let text = format!("https://sleep-{n}.hosts.example/c");
         visit.hosts.serve(&text, Behaviour::NoAnswer);
         let fetcher = Arc::clone(&visit.fetcher);
-        hanging.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
+        hanging.push(tokio::spawn(async move {
+            fetcher.load(&url(&text), Content::ClientDocument, ASKER).await
+        }));
     }
     // Until the flood has all the permits that it gets.
-    eventually("the flood has its permits", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
-        .await;
+    eventually("the flood has its permits", async || {
+        visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS
+    })
+    .await;
     visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
     let used = "https://used.hosts.example/c";
     visit.hosts.serve(used, Behaviour::honest(json!({})));
     let in_use = Asker { in_use: true, ..ASKER };
-    assert!(visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(), "its own permit, whoever asks");
+    assert!(
+        visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(),
+        "its own permit, whoever asks"
+    );
     for one in hanging {
-        assert!(matches!(one.await.unwrap(), Err(FetchError::Timeout | FetchError::Busy | FetchError::TooOften)));
+        assert!(matches!(
+            one.await.unwrap(),
+            Err(FetchError::Timeout | FetchError::Busy | FetchError::TooOften)
+        ));
     }
 }
 
@@ -290,7 +334,12 @@ async fn t55_an_old_copy_does_while_a_fetch_fails() {
     let headers = vec![("cache-control", "max-age=60".to_owned())];
     visit.hosts.serve(HONEST, Behaviour::Honest(json!({"v": 1}), headers));
     visit.load(HONEST).await.unwrap();
-    let says = |status| Behaviour::Response { status, content_type: "application/json", headers: vec![], body: "{}".to_owned() };
+    let says = |status| Behaviour::Response {
+        status,
+        content_type: "application/json",
+        headers: vec![],
+        body: "{}".to_owned(),
+    };
     visit.hosts.serve(HONEST, says(503));
     visit.clock.advance(Duration::from_secs(61));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
@@ -302,7 +351,11 @@ async fn t55_an_old_copy_does_while_a_fetch_fails() {
     visit.load(gone).await.unwrap();
     visit.hosts.serve(gone, says(404));
     visit.clock.advance(Duration::from_secs(601));
-    assert_eq!(visit.load(gone).await, Err(FetchError::Status(404)), "its host says that there is none any more");
+    assert_eq!(
+        visit.load(gone).await,
+        Err(FetchError::Status(404)),
+        "its host says that there is none any more"
+    );
 }
 
 /// Names that take for ever to look up, and one that does not.
@@ -325,18 +378,26 @@ impl Outside for SlowNames {
 async fn t55_names_that_hang_keep_nobody_elses_look_ups() {
     let names = Arc::new(SlowNames { waiting: std::sync::atomic::AtomicUsize::new(0) });
     let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
-    let fetcher = Arc::new(GuardedFetcher::new(Arc::clone(&names) as Arc<dyn Outside>, clock).unwrap());
+    let fetcher =
+        Arc::new(GuardedFetcher::new(Arc::clone(&names) as Arc<dyn Outside>, clock).unwrap());
     let load = |text: String, asker| {
         let fetcher = Arc::clone(&fetcher);
         async move { fetcher.load(&url(&text), Content::ClientDocument, asker).await }
     };
-    let hanging: Vec<_> = (0..12).map(|n| tokio::spawn(load(format!("https://slow-{n}.example/c"), ASKER))).collect();
+    let hanging: Vec<_> =
+        (0..12).map(|n| tokio::spawn(load(format!("https://slow-{n}.example/c"), ASKER))).collect();
     let waiting = || names.waiting.load(std::sync::atomic::Ordering::SeqCst);
-    eventually("the flood has its look-ups", async || waiting() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
+    eventually("the flood has its look-ups", async || {
+        waiting() >= super::super::askers::AT_ONCE_PER_ADDRESS
+    })
+    .await;
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     for asker in [other, Asker { in_use: true, ..ASKER }] {
         let quick = load(format!("https://quick-{}.example/c", asker.in_use), asker).await;
-        assert!(matches!(quick, Err(FetchError::SpecialAddress { .. })), "it was looked up: {quick:?}");
+        assert!(
+            matches!(quick, Err(FetchError::SpecialAddress { .. })),
+            "it was looked up: {quick:?}"
+        );
     }
     for one in hanging {
         one.abort();
@@ -353,13 +414,19 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
         let text = format!("https://sleep-{n}.hosts.example/c");
         visit.hosts.serve(&text, Behaviour::NoAnswer);
         let fetcher = Arc::clone(&visit.fetcher);
-        flood.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
+        flood.push(tokio::spawn(async move {
+            fetcher.load(&url(&text), Content::ClientDocument, ASKER).await
+        }));
     }
-    eventually("the flood has its permits", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
-        .await;
+    eventually("the flood has its permits", async || {
+        visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS
+    })
+    .await;
     for _ in 0..10 {
         let fetcher = Arc::clone(&visit.fetcher);
-        flood.push(tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await }));
+        flood.push(tokio::spawn(async move {
+            fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await
+        }));
     }
     tokio::task::yield_now().await;
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
@@ -386,7 +453,9 @@ async fn proxy(hosts: &HostileHosts) -> (Url, Arc<Mutex<Vec<String>>>) {
                 let head = String::from_utf8(head).unwrap();
                 seen.lock().unwrap().push(head.lines().next().unwrap().to_owned());
                 let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
-                tokio::io::AsyncWriteExt::write_all(&mut client, b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                tokio::io::AsyncWriteExt::write_all(&mut client, b"HTTP/1.1 200 OK\r\n\r\n")
+                    .await
+                    .unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             });
         }
@@ -399,12 +468,19 @@ async fn fb17_documents_come_through_the_proxy_that_is_configured() {
     let visit = Visit::begin().await;
     visit.hosts.serve(HONEST, Behaviour::honest(json!({"v": 1})));
     visit.hosts.resolve("app.hosts.example", [&[]]);
-    assert!(matches!(visit.load(HONEST).await, Err(FetchError::Unresolved(_))), "there is no direct way");
+    assert!(
+        matches!(visit.load(HONEST).await, Err(FetchError::Unresolved(_))),
+        "there is no direct way"
+    );
     let (url, targets) = proxy(&visit.hosts).await;
     visit.fetcher.use_proxy(Some(&url)).unwrap();
     visit.clock.advance(Duration::from_secs(60));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
-    assert_eq!(*targets.lock().unwrap(), ["CONNECT app.hosts.example:443 HTTP/1.1"], "names are the proxy's to resolve");
+    assert_eq!(
+        *targets.lock().unwrap(),
+        ["CONNECT app.hosts.example:443 HTTP/1.1"],
+        "names are the proxy's to resolve"
+    );
     visit.fetcher.use_proxy(None).unwrap();
     visit.clock.advance(Duration::from_secs(24 * 3600 + 600));
     assert!(visit.load(HONEST).await.is_err());

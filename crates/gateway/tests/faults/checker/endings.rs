@@ -46,16 +46,26 @@ impl Endings {
     pub(super) fn of(ordered: &[&Record], known: &Known, settled: Duration) -> Self {
         let mut endings = Self { settled, ..Self::default() };
         for record in ordered {
-            let ending = Ending { began: record.began, done: record.outcome.is_acknowledged().then(|| Done::with(record)) };
+            let ending = Ending {
+                began: record.began,
+                done: record.outcome.is_acknowledged().then(|| Done::with(record)),
+            };
             match &record.operation {
-                _ if matches!(record.outcome, Outcome::Refused(_)) && !matches!(record.operation, Operation::Redeem { .. }) => {}
+                _ if matches!(record.outcome, Outcome::Refused(_))
+                    && !matches!(record.operation, Operation::Redeem { .. }) => {}
                 Operation::RevokeRefresh { token } => {
                     let grant = known.grant(token).unwrap_or_default().to_owned();
                     endings.grants.entry(grant).or_default().push(ending);
                 }
-                Operation::RevokeAccess { token } => endings.tokens.entry(token.clone()).or_default().push(ending),
+                Operation::RevokeAccess { token } => {
+                    endings.tokens.entry(token.clone()).or_default().push(ending);
+                }
                 Operation::Redeem { code } => {
-                    endings.redemptions.entry(code.clone()).or_default().push(Record::clone(record));
+                    endings
+                        .redemptions
+                        .entry(code.clone())
+                        .or_default()
+                        .push(Record::clone(record));
                 }
                 _ => {}
             }
@@ -66,18 +76,22 @@ impl Endings {
         endings
     }
 
-    /// May something have refused this to the operation of the record, or ended it before that was over?
+    /// May something have refused this to the operation of the record, or ended it before that was
+    /// over?
     pub(super) fn may_have_ended(&self, what: &str, known: &Known, record: &Record) -> bool {
         if let Operation::Redeem { code } = &record.operation {
             let others = self.redemptions.get(code).into_iter().flatten();
-            return others.filter(|other| other.began != record.began).any(|other| other.began < record.ended);
+            return others
+                .filter(|other| other.began != record.began)
+                .any(|other| other.began < record.ended);
         }
         self.of_token(what, known).any(|ending| ending.began < record.ended)
     }
 
     /// Had something certainly ended this before the operation of the record began?
     pub(super) fn has_ended(&self, what: &str, known: &Known, record: &Record) -> bool {
-        self.of_token(what, known).any(|ending| ending.done.is_some_and(|done| done.counts_for(record, self.settled)))
+        self.of_token(what, known)
+            .any(|ending| ending.done.is_some_and(|done| done.counts_for(record, self.settled)))
     }
 
     /// Can nothing at all have ended this token?
@@ -91,21 +105,28 @@ impl Endings {
     }
 }
 
-/// Whoever redeems a code that was redeemed ends its grant: certainly if they are refused after somebody was served, perhaps if it is not
-/// clear who was first.
+/// Whoever redeems a code that was redeemed ends its grant: certainly if they are refused after
+/// somebody was served, perhaps if it is not clear who was first.
 fn replays(redemptions: &[Record]) -> Vec<Ending> {
     let mut endings = Vec::new();
     for (n, replay) in redemptions.iter().enumerate() {
         if replay.outcome.is_acknowledged() {
             continue;
         }
-        let mut firsts = redemptions.iter().enumerate().filter(|(m, first)| n != *m && first.began < replay.ended);
+        let mut firsts = redemptions
+            .iter()
+            .enumerate()
+            .filter(|(m, first)| n != *m && first.began < replay.ended);
         if firsts.clone().next().is_none() {
             continue;
         }
         let refused = matches!(replay.outcome, Outcome::Refused(_));
-        let served = firsts.any(|(_, first)| first.outcome.is_acknowledged() && first.ended < replay.began);
-        endings.push(Ending { began: replay.began, done: (refused && served).then(|| Done::with(replay)) });
+        let served =
+            firsts.any(|(_, first)| first.outcome.is_acknowledged() && first.ended < replay.began);
+        endings.push(Ending {
+            began: replay.began,
+            done: (refused && served).then(|| Done::with(replay)),
+        });
     }
     endings
 }

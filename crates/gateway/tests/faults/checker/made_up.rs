@@ -1,4 +1,5 @@
-//! Histories that were made up: the checker sees what is wrong in each, and nothing in those that are right.
+//! Histories that were made up: the checker sees what is wrong in each, and nothing in those that
+//! are right.
 
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use super::{
     Settled, Violation, check,
 };
 
-/// A history in which one thing happens after another, unless [`MadeUp::at_once_with_the_last`] says otherwise.
+/// A history in which one thing happens after another, unless [`MadeUp::at_once_with_the_last`]
+/// says otherwise.
 #[derive(Default)]
 struct MadeUp(Vec<Record>);
 
@@ -110,13 +112,26 @@ fn a_quiet_day_is_fine() {
 fn what_nobody_answered_may_have_happened_or_not() {
     for unclear in [Outcome::Unknown, Outcome::Unavailable] {
         for after in [Outcome::Done, invalid("token")] {
-            MadeUp::connected().then(revoke("r1"), unclear.clone()).then(using("a1"), after.clone()).passes();
-            MadeUp::connected().then(revoke_access("a1"), unclear.clone()).then(using("a1"), after).passes();
+            MadeUp::connected()
+                .then(revoke("r1"), unclear.clone())
+                .then(using("a1"), after.clone())
+                .passes();
+            MadeUp::connected()
+                .then(revoke_access("a1"), unclear.clone())
+                .then(using("a1"), after)
+                .passes();
         }
         let code = || MadeUp::default().then(authorize(), Outcome::Code(text("code")));
-        code().then(redeem(), unclear.clone()).then(redeem(), tokens("a1", "r1")).then(using("a1"), Outcome::Done).passes();
+        code()
+            .then(redeem(), unclear.clone())
+            .then(redeem(), tokens("a1", "r1"))
+            .then(using("a1"), Outcome::Done)
+            .passes();
         code().then(redeem(), unclear.clone()).then(redeem(), invalid("grant")).passes();
-        MadeUp::connected().then(refresh("r1"), unclear.clone()).then(refresh("r1"), tokens("a2", "r2")).passes();
+        MadeUp::connected()
+            .then(refresh("r1"), unclear.clone())
+            .then(refresh("r1"), tokens("a2", "r2"))
+            .passes();
         MadeUp::connected().then(using("a1"), unclear).then(using("a1"), Outcome::Done).passes();
     }
     // But it is decided once.
@@ -136,45 +151,76 @@ fn what_was_handed_out_is_lost() {
     let code = MadeUp::default().then(authorize(), Outcome::Code(text("code")));
     code.then(redeem(), invalid("grant")).fails_with(lost("code", "grant"));
     // A token beside it was revoked, not this one; and what comes later ends nothing earlier.
-    let two = MadeUp::connected().then(refresh("r1"), tokens("a2", "r2")).then(revoke_access("a2"), Outcome::Done);
+    let two = MadeUp::connected()
+        .then(refresh("r1"), tokens("a2", "r2"))
+        .then(revoke_access("a2"), Outcome::Done);
     two.then(using("a1"), invalid("token")).fails_with(lost("a1", "token"));
-    MadeUp::connected().then(using("a1"), invalid("token")).then(revoke("r1"), Outcome::Done).fails_with(lost("a1", "token"));
+    MadeUp::connected()
+        .then(using("a1"), invalid("token"))
+        .then(revoke("r1"), Outcome::Done)
+        .fails_with(lost("a1", "token"));
     // A revocation that was refused revoked nothing.
-    let refused = MadeUp::connected().then(revoke("r1"), invalid("grant")).then(using("a1"), invalid("token"));
+    let refused = MadeUp::connected()
+        .then(revoke("r1"), invalid("grant"))
+        .then(using("a1"), invalid("token"));
     assert!(check(&refused.0, Settled::AT_ONCE).contains(&lost("a1", "token")));
 }
 
 #[test]
 fn a_code_is_redeemed_twice() {
-    MadeUp::connected().then(redeem(), tokens("a2", "r2")).fails_with(Violation::RedeemedTwice { code: text("code") });
+    MadeUp::connected()
+        .then(redeem(), tokens("a2", "r2"))
+        .fails_with(Violation::RedeemedTwice { code: text("code") });
 }
 
 #[test]
 fn a_refresh_token_has_two_successors() {
     let once = MadeUp::connected().then(refresh("r1"), tokens("a2", "r2"));
-    once.then(refresh("r1"), tokens("a3", "r3")).fails_with(Violation::RotatedTwice { token: text("r1") });
+    once.then(refresh("r1"), tokens("a3", "r3"))
+        .fails_with(Violation::RotatedTwice { token: text("r1") });
 }
 
 #[test]
 fn a_token_is_handed_out_twice() {
     let again = || Violation::HandedOutTwice { token: text("a1") };
     MadeUp::connected().then(refresh("r1"), tokens("a1", "r2")).fails_with(again());
-    let two = MadeUp::connected().then(refresh("r1"), tokens("a2", "r2")).then(refresh("r2"), tokens("a3", "r3"));
+    let two = MadeUp::connected()
+        .then(refresh("r1"), tokens("a2", "r2"))
+        .then(refresh("r2"), tokens("a3", "r3"));
     let loops = two.then(refresh("r3"), tokens("a4", "r2"));
-    assert!(check(&loops.0, Settled::AT_ONCE).contains(&Violation::HandedOutTwice { token: text("r2") }));
+    assert!(
+        check(&loops.0, Settled::AT_ONCE)
+            .contains(&Violation::HandedOutTwice { token: text("r2") })
+    );
 }
 
 #[test]
 fn a_revocation_is_undone() {
     let undone = |token: &str| Violation::RevocationUndone { token: text(token) };
-    MadeUp::connected().then(revoke("r1"), Outcome::Done).then(using("a1"), Outcome::Done).fails_with(undone("a1"));
-    MadeUp::connected().then(revoke("r1"), Outcome::Done).then(refresh("r1"), tokens("a2", "r2")).fails_with(undone("r1"));
-    MadeUp::connected().then(revoke_access("a1"), Outcome::Done).then(using("a1"), Outcome::Done).fails_with(undone("a1"));
+    MadeUp::connected()
+        .then(revoke("r1"), Outcome::Done)
+        .then(using("a1"), Outcome::Done)
+        .fails_with(undone("a1"));
+    MadeUp::connected()
+        .then(revoke("r1"), Outcome::Done)
+        .then(refresh("r1"), tokens("a2", "r2"))
+        .fails_with(undone("r1"));
+    MadeUp::connected()
+        .then(revoke_access("a1"), Outcome::Done)
+        .then(using("a1"), Outcome::Done)
+        .fails_with(undone("a1"));
     // What was under way at the same time may have been first.
-    MadeUp::connected().then(revoke("r1"), Outcome::Done).then(using("a1"), Outcome::Done).at_once_with_the_last().passes();
+    MadeUp::connected()
+        .then(revoke("r1"), Outcome::Done)
+        .then(using("a1"), Outcome::Done)
+        .at_once_with_the_last()
+        .passes();
     // Of the whole grant, whichever token it was by.
     let rotated = MadeUp::connected().then(refresh("r1"), tokens("a2", "r2"));
-    rotated.then(revoke("r1"), Outcome::Done).then(using("a2"), Outcome::Done).fails_with(undone("a2"));
+    rotated
+        .then(revoke("r1"), Outcome::Done)
+        .then(using("a2"), Outcome::Done)
+        .fails_with(undone("a2"));
 }
 
 #[test]
@@ -183,10 +229,13 @@ fn a_revocation_may_take_a_moment_to_count_everywhere() {
         let [acknowledged, noticed] = [acknowledged, noticed].map(Duration::from_millis);
         Settled { acknowledged, noticed }
     };
-    let late = MadeUp::connected().then(revoke("r1"), Outcome::Done).then(using("a1"), Outcome::Done);
+    let late =
+        MadeUp::connected().then(revoke("r1"), Outcome::Done).then(using("a1"), Outcome::Done);
     assert_eq!(check(&late.0, within(2, 0)), []);
     assert_eq!(check(&late.0, within(1, 9)), [Violation::RevocationUndone { token: text("a1") }]);
-    let risen = MadeUp::connected().then(revoke("r1"), Outcome::Unknown).then(using("a1"), invalid("token"));
+    let risen = MadeUp::connected()
+        .then(revoke("r1"), Outcome::Unknown)
+        .then(using("a1"), invalid("token"));
     let risen = risen.then(using("a1"), Outcome::Done);
     assert_eq!(check(&risen.0, within(0, 2)), []);
     assert_eq!(check(&risen.0, within(9, 1)), [Violation::Risen { token: text("a1") }]);
@@ -196,8 +245,11 @@ fn a_revocation_may_take_a_moment_to_count_everywhere() {
 fn a_code_that_was_used_again_ends_its_grant() {
     let again = || MadeUp::connected().then(redeem(), invalid("grant"));
     again().then(using("a1"), invalid("token")).passes();
-    again().then(using("a1"), Outcome::Done).fails_with(Violation::RevocationUndone { token: text("a1") });
-    // Of two at once, who is refused may have come before the other was served, and nobody knows whether anything was ended.
+    again()
+        .then(using("a1"), Outcome::Done)
+        .fails_with(Violation::RevocationUndone { token: text("a1") });
+    // Of two at once, who is refused may have come before the other was served, and nobody knows
+    // whether anything was ended.
     for after in [Outcome::Done, invalid("token")] {
         let both = MadeUp::connected().then(redeem(), invalid("grant")).at_once_with_the_last();
         both.then(using("a1"), after).passes();
@@ -217,5 +269,7 @@ fn what_was_refused_rises() {
 fn an_answer_has_no_place_here() {
     let error = || Outcome::Refused(text("500"));
     let operation = using("a1");
-    MadeUp::connected().then(operation.clone(), error()).fails_with(Violation::Unexpected { operation, error: text("500") });
+    MadeUp::connected()
+        .then(operation.clone(), error())
+        .fails_with(Violation::Unexpected { operation, error: text("500") });
 }

@@ -1,10 +1,12 @@
-//! Is a history one that a gateway may have which loses nothing and does nothing twice? [`check`] says what speaks against it. An operation
-//! that nobody answered may have happened or not, at any moment from its beginning on; everything else follows from what clients
-//! were told. Where there are several gateways, a revocation counts everywhere after a moment ([`Settled`]) and not at once. What may have ended a grant is gathered in [`endings`]; histories that were made up, one for each kind of violation,
-//! are in [`made_up`].
+//! Is a history one that a gateway may have which loses nothing and does nothing twice? [`check`]
+//! says what speaks against it. An operation that nobody answered may have happened or not, at any
+//! moment from its beginning on; everything else follows from what clients were told. Where there
+//! are several gateways, a revocation counts everywhere after a moment ([`Settled`]) and not at
+//! once. What may have ended a grant is gathered in [`endings`]; histories that were made up, one
+//! for each kind of violation, are in [`made_up`].
 //!
-//! All this holds within the grace window of refresh tokens: histories are made with the longest there is, and nobody presents a token that
-//! was used before it began.
+//! All this holds within the grace window of refresh tokens: histories are made with the longest
+//! there is, and nobody presents a token that was used before it began.
 
 mod endings;
 mod made_up;
@@ -57,8 +59,11 @@ pub(crate) fn check(records: &[Record], settled: Settled) -> Vec<Violation> {
     let endings = Endings::of(&ordered, &known, settled.acknowledged);
     let mut violations = known.twice.clone();
     violations.extend(rotated_twice(&ordered));
-    violations.extend(ordered.iter().filter_map(|record| refused_without_reason(record, &known, &endings)));
-    violations.extend(ordered.iter().filter_map(|record| served_though_ended(record, &known, &endings)));
+    violations.extend(
+        ordered.iter().filter_map(|record| refused_without_reason(record, &known, &endings)),
+    );
+    violations
+        .extend(ordered.iter().filter_map(|record| served_though_ended(record, &known, &endings)));
     violations.extend(risen(&ordered, settled.noticed));
     violations
 }
@@ -76,7 +81,8 @@ pub(crate) fn alive(records: &[Record]) -> Vec<String> {
     handed_out.filter(|access| endings.leave_alone(access, &known)).cloned().collect()
 }
 
-/// What was handed out, when, and what belongs together: everything that came of a code is one grant, named by that code.
+/// What was handed out, when, and what belongs together: everything that came of a code is one
+/// grant, named by that code.
 #[derive(Default)]
 pub(crate) struct Known {
     handed_out: HashMap<String, u64>,
@@ -106,8 +112,12 @@ impl Known {
                 }
                 (Operation::Refresh { token }, Outcome::Tokens { access, refresh }) => {
                     let grant = known.grants.get(token).cloned().unwrap_or_default();
-                    // The same pair comes again to all who ask again; that it is for the same token is checked elsewhere.
-                    match (known.pairs.get(access) == Some(refresh), known.grants.get(refresh) == Some(&grant)) {
+                    // The same pair comes again to all who ask again; that it is for the same token
+                    // is checked elsewhere.
+                    match (
+                        known.pairs.get(access) == Some(refresh),
+                        known.grants.get(refresh) == Some(&grant),
+                    ) {
                         (true, _) => {}
                         (false, true) => known.note_tokens(&grant, [access], record),
                         (false, false) => known.note_tokens(&grant, [access, refresh], record),
@@ -149,7 +159,9 @@ fn rotated_twice(ordered: &[&Record]) -> Vec<Violation> {
     let (mut successors, mut parents) = (HashMap::new(), HashMap::new());
     let mut violations = Vec::new();
     for record in ordered {
-        let (Operation::Refresh { token }, Outcome::Tokens { refresh, .. }) = (&record.operation, &record.outcome) else {
+        let (Operation::Refresh { token }, Outcome::Tokens { refresh, .. }) =
+            (&record.operation, &record.outcome)
+        else {
             continue;
         };
         if *successors.entry(token).or_insert(refresh) != refresh {
@@ -165,7 +177,9 @@ fn rotated_twice(ordered: &[&Record]) -> Vec<Violation> {
 /// Only what was ended, or may have been, may be refused.
 fn refused_without_reason(record: &Record, known: &Known, endings: &Endings) -> Option<Violation> {
     let Outcome::Refused(error) = &record.outcome else { return None };
-    let unexpected = || Some(Violation::Unexpected { operation: record.operation.clone(), error: error.clone() });
+    let unexpected = || {
+        Some(Violation::Unexpected { operation: record.operation.clone(), error: error.clone() })
+    };
     let lost = |what: &str| {
         let may_have_ended = endings.may_have_ended(what, known, record);
         let lost = known.is_known_before(what, record) && !may_have_ended;
@@ -173,18 +187,24 @@ fn refused_without_reason(record: &Record, known: &Known, endings: &Endings) -> 
     };
     match (&record.operation, error.as_str()) {
         (Operation::Authorize { client }, "invalid_client") => lost(client),
-        (Operation::Redeem { code: what } | Operation::Refresh { token: what }, "invalid_grant")
+        (
+            Operation::Redeem { code: what } | Operation::Refresh { token: what },
+            "invalid_grant",
+        )
         | (Operation::Use { token: what }, "invalid_token") => lost(what),
-        (Operation::Redeem { code: what } | Operation::Refresh { token: what }, "invalid_client") => {
-            Some(Violation::Lost { what: what.clone(), error: error.clone() })
-        }
+        (
+            Operation::Redeem { code: what } | Operation::Refresh { token: what },
+            "invalid_client",
+        ) => Some(Violation::Lost { what: what.clone(), error: error.clone() }),
         _ => unexpected(),
     }
 }
 
 /// What has certainly ended may not be served.
 fn served_though_ended(record: &Record, known: &Known, endings: &Endings) -> Option<Violation> {
-    let (Operation::Use { token } | Operation::Refresh { token }) = &record.operation else { return None };
+    let (Operation::Use { token } | Operation::Refresh { token }) = &record.operation else {
+        return None;
+    };
     let undone = record.outcome.is_acknowledged() && endings.has_ended(token, known, record);
     undone.then(|| Violation::RevocationUndone { token: token.clone() })
 }
@@ -194,10 +214,14 @@ fn risen(ordered: &[&Record], settled: Duration) -> Vec<Violation> {
     let mut refused: HashMap<&String, Done> = HashMap::new();
     let mut violations = Vec::new();
     for record in ordered {
-        let (Operation::Use { token } | Operation::Refresh { token }) = &record.operation else { continue };
+        let (Operation::Use { token } | Operation::Refresh { token }) = &record.operation else {
+            continue;
+        };
         if matches!(record.outcome, Outcome::Refused(_)) {
             refused.entry(token).or_insert(Done::with(record));
-        } else if record.outcome.is_acknowledged() && refused.get(token).is_some_and(|done| done.counts_for(record, settled)) {
+        } else if record.outcome.is_acknowledged()
+            && refused.get(token).is_some_and(|done| done.counts_for(record, settled))
+        {
             violations.push(Violation::Risen { token: token.clone() });
         }
     }

@@ -1,4 +1,5 @@
-//! What should be true of the lives in [`super`]: of clients, consents, codes, grants and tokens. Times are seconds since a life began.
+//! What should be true of the lives in [`super`]: of clients, consents, codes, grants and tokens.
+//! Times are seconds since a life began.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +11,19 @@ pub(super) const CODE: i64 = 5 * 60;
 pub(super) const ACCESS: i64 = 60 * 60;
 pub(super) const REFRESH: i64 = 30 * DAY;
 pub(super) const LOGIN: i64 = 7 * DAY;
-/// A used refresh token is answered for so long where its client is, which is everywhere in these lives.
+/// A used refresh token is answered for so long where its client is, which is everywhere in these
+/// lives.
 const REUSE: i64 = DAY;
 const DAY: i64 = 24 * 60 * 60;
 
 /// The resources.
 pub(super) const PATHS: [&str; 3] = ["/mcp", "/mcp/uuid", "/mcp/dice"];
 /// What may be asked for on each; nothing is `mcp`.
-pub(super) const SCOPES: [[&str; 5]; 3] =
-    [["", "mcp", "uuid", "dice", "dice uuid"], ["", "mcp", "uuid", "uuid", "mcp uuid"], ["", "mcp", "dice", "dice", "dice mcp"]];
+pub(super) const SCOPES: [[&str; 5]; 3] = [
+    ["", "mcp", "uuid", "dice", "dice uuid"],
+    ["", "mcp", "uuid", "uuid", "mcp uuid"],
+    ["", "mcp", "dice", "dice", "dice mcp"],
+];
 
 #[derive(Default)]
 pub(super) struct Model {
@@ -84,11 +89,19 @@ fn covers(mut held: impl Iterator<Item = &'static str>, wanted: &str) -> bool {
     held.any(|scope| scope == "mcp" || scope == wanted)
 }
 
-/// What a token for these scopes on one resource is answered at each place: refused where it is not for, and where its scopes do not reach.
-pub(super) fn answers_at(own: &str, scope: &'static str, is_live: bool) -> Vec<(&'static str, u16)> {
-    let mut places: Vec<_> = PATHS.iter().map(|path| (*path, if is_live && *path == own { 400 } else { 401 })).collect();
+/// What a token for these scopes on one resource is answered at each place: refused where it is not
+/// for, and where its scopes do not reach.
+pub(super) fn answers_at(
+    own: &str,
+    scope: &'static str,
+    is_live: bool,
+) -> Vec<(&'static str, u16)> {
+    let mut places: Vec<_> =
+        PATHS.iter().map(|path| (*path, if is_live && *path == own { 400 } else { 401 })).collect();
     if own == "/mcp" {
-        for (place, server) in [("/mcp?server_name=uuid", "uuid"), ("/mcp?server_name=dice", "dice")] {
+        for (place, server) in
+            [("/mcp?server_name=uuid", "uuid"), ("/mcp?server_name=dice", "dice")]
+        {
             let reached = if covers(words(scope), server) { 400 } else { 403 };
             places.push((place, if is_live { reached } else { 401 }));
         }
@@ -115,7 +128,13 @@ impl Model {
         self.clients[client].allowed[path].extend(words(scope));
     }
 
-    pub(super) fn begin_grant(&mut self, id: GrantId, client: usize, path: usize, scope: &'static str) -> usize {
+    pub(super) fn begin_grant(
+        &mut self,
+        id: GrantId,
+        client: usize,
+        path: usize,
+        scope: &'static str,
+    ) -> usize {
         self.grants.push(Grant { id, client, path, scope, is_revoked: false });
         self.grants.len() - 1
     }
@@ -133,7 +152,10 @@ impl Model {
 
     /// The current refresh token of a grant.
     pub(super) fn current(&self, grant: usize) -> usize {
-        self.refresh.iter().rposition(|refresh| refresh.grant == grant).expect("a grant has a refresh token")
+        self.refresh
+            .iter()
+            .rposition(|refresh| refresh.grant == grant)
+            .expect("a grant has a refresh token")
     }
 
     /// Is the family of a refresh token known, used or not: may its current one be used still?

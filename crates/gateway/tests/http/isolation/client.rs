@@ -1,4 +1,5 @@
-//! Applications of both eras that answer whatever they are asked with their own name, and remember everything that they were sent.
+//! Applications of both eras that answer whatever they are asked with their own name, and remember
+//! everything that they were sent.
 
 use std::sync::{
     Arc, Mutex,
@@ -43,12 +44,17 @@ impl App {
     /// With its GET stream open, if it is to have one.
     pub(super) async fn legacy(name: &str, url: &str, token: &str, capabilities: Value) -> Self {
         let mut app = Self { capabilities, ..Self::modern(name, url, token) };
-        let params =
-            json!({"protocolVersion": REVISION, "capabilities": app.capabilities, "clientInfo": {"name": name, "version": "1"}});
-        let answer = app.send(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}), &[]).await;
+        let params = json!({"protocolVersion": REVISION, "capabilities": app.capabilities, "clientInfo": {"name": name, "version": "1"}});
+        let answer = app
+            .send(
+                &json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}),
+                &[],
+            )
+            .await;
         assert_eq!(answer.status(), 200);
         app.session = Some(answer.headers()["mcp-session-id"].to_str().unwrap().to_owned());
-        let done = app.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}), &[]).await;
+        let done =
+            app.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}), &[]).await;
         assert_eq!(done.status(), 202);
         app
     }
@@ -72,12 +78,17 @@ impl App {
         tokio::spawn(async move { drop(app.read(answer, &Value::Null).await) })
     }
 
-    /// Begins a call of a tool that asks, as the session's first request, and loses the connection when the question has come. Gives the id of that event, and the
-    /// question.
+    /// Begins a call of a tool that asks, as the session's first request, and loses the connection
+    /// when the question has come. Gives the id of that event, and the question.
     pub(super) async fn begin_and_break_off(&self, tool: &str, who: &str) -> (String, Value) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let params = json!({"name": tool, "arguments": {"who": who}});
-        let mut answer = self.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}), &[]).await;
+        let mut answer = self
+            .send(
+                &json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}),
+                &[],
+            )
+            .await;
         let mut text = String::new();
         while let Some(chunk) = answer.chunk().await.unwrap() {
             text.push_str(std::str::from_utf8(&chunk).unwrap());
@@ -86,8 +97,11 @@ impl App {
             }
         }
         let last = text.trim_end().rsplit("\n\n").next().unwrap();
-        let field =
-            |name: &str| last.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+        let field = |name: &str| {
+            last.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_else(|| panic!("{name} in {text}"))
+        };
         (field("id: ").to_owned(), serde_json::from_str(field("data: ")).unwrap())
     }
 
@@ -100,13 +114,16 @@ impl App {
     fn headed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         let request = request.header("authorization", format!("Bearer {}", self.token));
         match &self.session {
-            Some(session) => request.header("mcp-session-id", session).header("mcp-protocol-version", REVISION),
+            Some(session) => {
+                request.header("mcp-session-id", session).header("mcp-protocol-version", REVISION)
+            }
             None => request,
         }
     }
 
     pub(super) async fn send(&self, message: &Value, more: &[(&str, &str)]) -> reqwest::Response {
-        let mut request = self.headed(self.http.post(&self.url)).header("content-type", "application/json");
+        let mut request =
+            self.headed(self.http.post(&self.url)).header("content-type", "application/json");
         request = request.header("accept", "application/json, text/event-stream");
         for (name, value) in more {
             request = request.header(*name, *value);
@@ -114,15 +131,22 @@ impl App {
         request.body(message.to_string()).send().await.unwrap()
     }
 
-    /// Reads messages to the answer of this request, answering what is asked meanwhile. `None`: it ended without one.
+    /// Reads messages to the answer of this request, answering what is asked meanwhile. `None`: it
+    /// ended without one.
     pub(super) async fn read(&self, mut answer: reqwest::Response, id: &Value) -> Option<Value> {
-        let is_json = answer.headers().get("content-type").is_some_and(|kind| kind.to_str().unwrap().contains("json"));
+        let is_json = answer
+            .headers()
+            .get("content-type")
+            .is_some_and(|kind| kind.to_str().unwrap().contains("json"));
         let mut text = String::new();
         while let Ok(Some(chunk)) = answer.chunk().await {
             text.push_str(std::str::from_utf8(&chunk).unwrap());
-            while let Some((event, rest)) = text.split_once("\n\n").map(|(event, rest)| (event.to_owned(), rest.to_owned())) {
+            while let Some((event, rest)) =
+                text.split_once("\n\n").map(|(event, rest)| (event.to_owned(), rest.to_owned()))
+            {
                 text = rest;
-                let data: Vec<_> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+                let data: Vec<_> =
+                    event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
                 let Ok(message) = serde_json::from_str::<Value>(&data.concat()) else { continue };
                 if message["id"] == *id && message["method"].is_null() && !id.is_null() {
                     return Some(message);
@@ -164,8 +188,11 @@ impl App {
                 "io.modelcontextprotocol/logLevel": "debug",
             });
             let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-            let name =
-                ["name", "uri", "taskId"].iter().find_map(|member| params[*member].as_str()).unwrap_or_default().to_owned();
+            let name = ["name", "uri", "taskId"]
+                .iter()
+                .find_map(|member| params[*member].as_str())
+                .unwrap_or_default()
+                .to_owned();
             let mut headers = vec![("mcp-protocol-version", MODERN), ("mcp-method", method)];
             if !name.is_empty() {
                 headers.push(("mcp-name", &name));
@@ -178,8 +205,11 @@ impl App {
             let asked = answer["result"]["inputRequests"].as_object().unwrap();
             self.seen.lock().unwrap().extend(asked.values().cloned());
             let own = json!({"action": "accept", "content": {"name": self.name}});
-            params["inputResponses"] =
-                asked.keys().map(|key| (key.clone(), own.clone())).collect::<serde_json::Map<_, _>>().into();
+            params["inputResponses"] = asked
+                .keys()
+                .map(|key| (key.clone(), own.clone()))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
             params["requestState"] = answer["result"]["requestState"].clone();
         }
         panic!("{method} asks again and again")
@@ -187,8 +217,10 @@ impl App {
 
     /// Calls a tool about `who`; the text of its answer, or the error's.
     pub(super) async fn call(&self, tool: &str, who: &str) -> String {
-        let answer = self.request("tools/call", json!({"name": tool, "arguments": {"who": who}})).await;
-        let text = answer["result"]["content"][0]["text"].as_str().or(answer["error"]["message"].as_str());
+        let answer =
+            self.request("tools/call", json!({"name": tool, "arguments": {"who": who}})).await;
+        let text =
+            answer["result"]["content"][0]["text"].as_str().or(answer["error"]["message"].as_str());
         text.map_or_else(|| answer.to_string(), str::to_owned)
     }
 

@@ -1,5 +1,6 @@
-//! One application never hears another (threats 49, 50, 51, 71): what a careless server asks, logs and keeps about one reaches no other,
-//! be it another person's, another one of the same person, or the same one in another session.
+//! One application never hears another (threats 49, 50, 51, 71): what a careless server asks, logs
+//! and keeps about one reaches no other, be it another person's, another one of the same person, or
+//! the same one in another session.
 
 mod client;
 mod server;
@@ -25,7 +26,8 @@ use self::{
 use crate::fixture::{GatewayFixture, Setup};
 
 const SERVER: &str = "careless";
-/// How long the server may take to answer. Longer than any test, but for those of calls that time out.
+/// How long the server may take to answer. Longer than any test, but for those of calls that time
+/// out.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway with such a server, and its people.
@@ -40,7 +42,12 @@ impl IsolationFixture {
         Self::with_timeout(kind, isolation, setup, PATIENCE).await
     }
 
-    async fn with_timeout(kind: Kind, isolation: Isolation, setup: Setup, timeout: Duration) -> Self {
+    async fn with_timeout(
+        kind: Kind,
+        isolation: Isolation,
+        setup: Setup,
+        timeout: Duration,
+    ) -> Self {
         let (server, spec) = Server::start(kind, SERVER, isolation, timeout).await;
         let gateway = GatewayFixture::of(Setup { more_servers: vec![spec], ..setup }).await;
         Self { gateway, server, kind }
@@ -61,7 +68,8 @@ impl IsolationFixture {
     }
 
     async fn legacy(&self, name: &str, token: &str, path: &str) -> App {
-        let app = App::legacy(name, &self.gateway.at(path), token, json!({"elicitation": {}})).await;
+        let app =
+            App::legacy(name, &self.gateway.at(path), token, json!({"elicitation": {}})).await;
         drop(app.listen().await);
         app
     }
@@ -81,7 +89,12 @@ fn assert_apart(kind: Kind, apps: &[App]) {
     for app in apps {
         for other in apps.iter().filter(|other| other.name != app.name) {
             let seen = app.seen();
-            assert!(!seen.contains(&secret_of(&other.name)), "{kind:?}: {} saw of {}: {seen}", app.name, other.name);
+            assert!(
+                !seen.contains(&secret_of(&other.name)),
+                "{kind:?}: {} saw of {}: {seen}",
+                app.name,
+                other.name
+            );
         }
     }
 }
@@ -91,8 +104,11 @@ async fn t49_a_question_reaches_the_application_whose_call_it_is_about() {
     for kind in KINDS {
         let fixture = IsolationFixture::start(kind, Isolation::User).await;
         let path = IsolationFixture::path();
-        let (editor, agent, bobs) =
-            (fixture.token("alice", &path).await, fixture.token("alice", &path).await, fixture.token("bob", &path).await);
+        let (editor, agent, bobs) = (
+            fixture.token("alice", &path).await,
+            fixture.token("alice", &path).await,
+            fixture.token("bob", &path).await,
+        );
         let apps = [
             fixture.legacy("Ada", &editor, &path).await,
             // The same client in another session.
@@ -105,7 +121,8 @@ async fn t49_a_question_reaches_the_application_whose_call_it_is_about() {
             fixture.modern("Hal", &bobs, &path),
         ];
         for _ in 0..2 {
-            let answers = futures::future::join_all(apps.iter().map(|app| app.call("ask", &app.name))).await;
+            let answers =
+                futures::future::join_all(apps.iter().map(|app| app.call("ask", &app.name))).await;
             let expected: Vec<_> = apps.iter().map(|app| app.name.clone()).collect();
             assert_eq!(answers, expected, "{kind:?}");
         }
@@ -130,7 +147,11 @@ async fn assert_late_questions_stay_apart(fixture: &IsolationFixture, apps: &[Ap
     }
     assert_apart(kind, apps);
     for app in apps {
-        assert_eq!(app.call("ask", &app.name).await, app.name, "{kind:?}: and questions go on being answered");
+        assert_eq!(
+            app.call("ask", &app.name).await,
+            app.name,
+            "{kind:?}: and questions go on being answered"
+        );
     }
 }
 
@@ -155,7 +176,10 @@ async fn t49_what_is_asked_about_a_call_that_was_given_up_reaches_no_other_appli
         let apps = fixture.company().await;
         for app in &apps {
             app.call("say", "").await;
-            app.give_up("hang", &app.name, async || tokio::time::sleep(Duration::from_millis(300)).await).await;
+            app.give_up("hang", &app.name, async || {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            })
+            .await;
         }
         assert_late_questions_stay_apart(&fixture, &apps).await;
         fixture.gateway.close().await;
@@ -165,7 +189,13 @@ async fn t49_what_is_asked_about_a_call_that_was_given_up_reaches_no_other_appli
 #[tokio::test]
 async fn t49_what_is_asked_about_a_call_that_timed_out_reaches_no_other_application() {
     let all = KINDS.map(async |kind| {
-        let fixture = IsolationFixture::with_timeout(kind, Isolation::User, Setup::default(), Duration::from_secs(4)).await;
+        let fixture = IsolationFixture::with_timeout(
+            kind,
+            Isolation::User,
+            Setup::default(),
+            Duration::from_secs(4),
+        )
+        .await;
         let apps = fixture.company().await;
         let hanging = apps.iter().map(|app| app.call("hang", &app.name));
         for answer in futures::future::join_all(hanging).await {
@@ -182,7 +212,8 @@ async fn t49_a_log_message_reaches_the_application_whose_call_it_is_about() {
     for kind in KINDS {
         let fixture = IsolationFixture::start(kind, Isolation::User).await;
         let path = IsolationFixture::path();
-        let (editor, agent) = (fixture.token("alice", &path).await, fixture.token("alice", &path).await);
+        let (editor, agent) =
+            (fixture.token("alice", &path).await, fixture.token("alice", &path).await);
         let plain = App::legacy("Eli", &fixture.gateway.at(&path), &editor, json!({})).await;
         let plain_too = App::legacy("Fay", &fixture.gateway.at(&path), &editor, json!({})).await;
         drop((plain.listen().await, plain_too.listen().await));
@@ -195,9 +226,13 @@ async fn t49_a_log_message_reaches_the_application_whose_call_it_is_about() {
             plain_too,
         ];
         for _ in 0..2 {
-            futures::future::join_all(apps.iter().map(async |app| app.call("say", &secret_of(&app.name)).await)).await;
+            futures::future::join_all(
+                apps.iter().map(async |app| app.call("say", &secret_of(&app.name)).await),
+            )
+            .await;
         }
-        let hear_of_their_own = async || apps[..3].iter().all(|app| app.seen().contains(&secret_of(&app.name)));
+        let hear_of_their_own =
+            async || apps[..3].iter().all(|app| app.seen().contains(&secret_of(&app.name)));
         eventually(&format!("{kind:?}: each hears of its own"), hear_of_their_own).await;
         // What is still on its way to another one takes no longer.
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -211,7 +246,8 @@ async fn t50_nothing_unnamed_of_a_shared_server_is_delivered_to_anybody() {
     for kind in KINDS {
         let fixture = IsolationFixture::start(kind, Isolation::Shared).await;
         let path = IsolationFixture::path();
-        let (alices, bobs) = (fixture.token("alice", &path).await, fixture.token("bob", &path).await);
+        let (alices, bobs) =
+            (fixture.token("alice", &path).await, fixture.token("bob", &path).await);
         let apps = [
             fixture.legacy("Ada", &alices, &path).await,
             fixture.modern("Bea", &alices, &path),
@@ -221,18 +257,34 @@ async fn t50_nothing_unnamed_of_a_shared_server_is_delivered_to_anybody() {
         for app in &apps {
             // Also the only call there is.
             let answer = app.call("ask", &app.name).await;
-            assert!(answer.contains("nobody can be asked") && answer.contains("shared"), "{kind:?}: {answer}");
-            assert_eq!(app.call("say", &secret_of(&format!("{:?} {}", kind, app.name))).await, "said");
+            assert!(
+                answer.contains("nobody can be asked") && answer.contains("shared"),
+                "{kind:?}: {answer}"
+            );
+            assert_eq!(
+                app.call("say", &secret_of(&format!("{:?} {}", kind, app.name))).await,
+                "said"
+            );
         }
-        apps[0].give_up("hang", "Ada", async || tokio::time::sleep(Duration::from_millis(300)).await).await;
+        apps[0]
+            .give_up("hang", "Ada", async || tokio::time::sleep(Duration::from_millis(300)).await)
+            .await;
         let answer = apps[2].call("late", "").await;
         assert!(answer.is_empty() || answer.contains("nobody can be asked"), "{kind:?}: {answer}");
         tokio::time::sleep(Duration::from_millis(300)).await;
         for app in &apps {
-            assert!(!app.seen().contains("the secret of"), "{kind:?}: {} saw {}", app.name, app.seen());
+            assert!(
+                !app.seen().contains("the secret of"),
+                "{kind:?}: {} saw {}",
+                app.name,
+                app.seen()
+            );
         }
         let log = fixture.gateway.log.text();
-        assert!(log.contains(&secret_of(&format!("{kind:?} Ada"))), "{kind:?}: the gateway's log has what was said");
+        assert!(
+            log.contains(&secret_of(&format!("{kind:?} Ada"))),
+            "{kind:?}: the gateway's log has what was said"
+        );
         assert!(log.contains("a request of a server was refused"));
         fixture.gateway.close().await;
     }
@@ -257,7 +309,8 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
                 continue;
             }
             let mut fixture = IsolationFixture::start(kind, isolation).await;
-            let views = [IsolationFixture::path(), "/mcp".to_owned(), format!("/mcp?server_name={SERVER}")];
+            let views =
+                [IsolationFixture::path(), "/mcp".to_owned(), format!("/mcp?server_name={SERVER}")];
             let mut owners = Vec::new();
             for (n, view) in views.iter().enumerate() {
                 let tool = if view == "/mcp" { format!("{SERVER}_job") } else { "job".to_owned() };
@@ -265,7 +318,12 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
                 let token = fixture.token("alice", resource).await;
                 let app = fixture.legacy("Ada", &token, view).await;
                 let task = format!("task-{n}");
-                let made = app.request("tools/call", json!({"name": tool, "arguments": {"who": task}, "task": {}})).await;
+                let made = app
+                    .request(
+                        "tools/call",
+                        json!({"name": tool, "arguments": {"who": task}, "task": {}}),
+                    )
+                    .await;
                 assert_eq!(made["result"]["task"]["taskId"], json!(task), "{made}");
                 owners.push((app, task, view.clone()));
             }
@@ -273,24 +331,39 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
                 for person in ["alice", "bob"] {
                     for view in &views {
                         let token = fixture.token(person, view).await;
-                        for app in [fixture.legacy("Spy", &token, view).await, fixture.modern("Spy", &token, view)] {
+                        for app in [
+                            fixture.legacy("Spy", &token, view).await,
+                            fixture.modern("Spy", &token, view),
+                        ] {
                             for (_, task, _) in &owners {
                                 for answer in spied(&app, task).await {
                                     let text = answer.to_string();
-                                    assert!(!text.contains("the secret of"), "{kind:?} {person} {view} round {round}: {text}");
+                                    assert!(
+                                        !text.contains("the secret of"),
+                                        "{kind:?} {person} {view} round {round}: {text}"
+                                    );
                                 }
                             }
-                            let got = app.request("tasks/get", json!({"taskId": owners[0].1})).await;
+                            let got =
+                                app.request("tasks/get", json!({"taskId": owners[0].1})).await;
                             assert!(got["error"].is_object(), "{got}");
                         }
                     }
                 }
                 for (app, task, view) in &owners {
                     let got = app.request("tasks/get", json!({"taskId": task})).await;
-                    assert_eq!(got["result"]["secret"], json!(secret_of(task)), "{kind:?} {view} round {round}: {got}");
+                    assert_eq!(
+                        got["result"]["secret"],
+                        json!(secret_of(task)),
+                        "{kind:?} {view} round {round}: {got}"
+                    );
                     let listed = app.request("tasks/list", json!({})).await;
-                    let ids: Vec<_> =
-                        listed["result"]["tasks"].as_array().unwrap().iter().map(|task| task["taskId"].clone()).collect();
+                    let ids: Vec<_> = listed["result"]["tasks"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|task| task["taskId"].clone())
+                        .collect();
                     assert_eq!(ids, [json!(task)], "{kind:?} {view} round {round}");
                 }
                 if round == 0 {
@@ -306,9 +379,12 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
 #[tokio::test]
 async fn t50_t51_people_are_as_far_apart_at_two_nodes_as_at_one() {
     for kind in [Kind::Stdio, Kind::Http] {
-        let mut fixture = IsolationFixture::of(kind, Isolation::Shared, Setup { nodes: 2, ..Setup::default() }).await;
+        let mut fixture =
+            IsolationFixture::of(kind, Isolation::Shared, Setup { nodes: 2, ..Setup::default() })
+                .await;
         let path = IsolationFixture::path();
-        let (alices, bobs) = (fixture.token("alice", &path).await, fixture.token("bob", &path).await);
+        let (alices, bobs) =
+            (fixture.token("alice", &path).await, fixture.token("bob", &path).await);
         let there = fixture.gateway.at_node(1, &path);
         let ada = App::legacy("Ada", &there, &alices, json!({"elicitation": {}})).await;
         let bob = fixture.legacy("Bob", &bobs, &path).await;
@@ -316,17 +392,28 @@ async fn t50_t51_people_are_as_far_apart_at_two_nodes_as_at_one() {
             let answer = app.call("ask", &app.name).await;
             assert!(answer.contains("nobody can be asked"), "{kind:?}: {answer}");
         }
-        let made = ada.request("tools/call", json!({"name": "job", "arguments": {"who": "task-a"}, "task": {}})).await;
+        let made = ada
+            .request(
+                "tools/call",
+                json!({"name": "job", "arguments": {"who": "task-a"}, "task": {}}),
+            )
+            .await;
         assert_eq!(made["result"]["task"]["taskId"], "task-a", "{made}");
         for app in [bob.clone(), bob.at(&there)] {
-            assert!(!format!("{:?}", spied(&app, "task-a").await).contains("the secret of"), "{kind:?}");
+            assert!(
+                !format!("{:?}", spied(&app, "task-a").await).contains("the secret of"),
+                "{kind:?}"
+            );
         }
         // Her node is gone, and she goes on at the other one.
         fixture.gateway.stop_node(1).await;
         let ada = ada.at(&fixture.gateway.at(&path));
         let got = ada.request("tasks/get", json!({"taskId": "task-a"})).await;
         assert_eq!(got["result"]["secret"], json!(secret_of("task-a")), "{kind:?}: {got}");
-        assert!(!format!("{:?}", spied(&bob, "task-a").await).contains("the secret of"), "{kind:?}");
+        assert!(
+            !format!("{:?}", spied(&bob, "task-a").await).contains("the secret of"),
+            "{kind:?}"
+        );
         fixture.gateway.close().await;
     }
 }
@@ -354,17 +441,21 @@ async fn granted(client: &OAuthClient, browser: &Agent, scope: &str) -> String {
 #[tokio::test]
 async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     let scopes = vec![rule("careless:ask", "ask"), rule("careless:say", "say")];
-    let fixture = IsolationFixture::of(Kind::Stdio, Isolation::User, Setup { scopes, ..Setup::default() }).await;
+    let fixture =
+        IsolationFixture::of(Kind::Stdio, Isolation::User, Setup { scopes, ..Setup::default() })
+            .await;
     fixture.gateway.okta.sign_in_as("alice");
     let path = IsolationFixture::path();
     let (client, browser) = (fixture.gateway.client(&path).await, fixture.gateway.browser());
     let asks = granted(&client, &browser, "careless:ask").await;
     let says = granted(&client, &browser, "careless:say").await;
-    let ask = App::legacy("Ask", &fixture.gateway.at(&path), &asks, json!({"elicitation": {}})).await;
+    let ask =
+        App::legacy("Ask", &fixture.gateway.at(&path), &asks, json!({"elicitation": {}})).await;
     let say = ask.with_token(&says);
     // At once, and in turns: neither lends the other anything.
     let many = (0..20).map(async |n| {
-        let (app, own, other) = if n % 2 == 0 { (&ask, "ask", "say") } else { (&say, "say", "ask") };
+        let (app, own, other) =
+            if n % 2 == 0 { (&ask, "ask", "say") } else { (&say, "say", "ask") };
         let (own, other) = tokio::join!(app.call(own, "Ask"), app.call(other, "Ask"));
         assert!(["Ask", "said"].contains(&own.as_str()), "{own}");
         assert!(other.contains("Not granted"), "{other}");
@@ -377,8 +468,14 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     let params = json!({"name": "ask", "arguments": {"who": "Ask"}, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}});
-    let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "ask")];
-    let asked = modern.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}), &headers).await;
+    let headers =
+        [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "ask")];
+    let asked = modern
+        .send(
+            &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}),
+            &headers,
+        )
+        .await;
     let asked: Value = serde_json::from_str(&asked.text().await.unwrap()).unwrap();
     assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
     let key = asked["result"]["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
@@ -386,31 +483,46 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     retry["requestState"] = asked["result"]["requestState"].clone();
     retry["inputResponses"] = json!({key: {"action": "accept", "content": {"name": "Ask"}}});
     let retry = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": retry});
-    let refused = App::modern("Say", &fixture.gateway.at(&path), &says).send(&retry, &headers).await;
+    let refused =
+        App::modern("Say", &fixture.gateway.at(&path), &says).send(&retry, &headers).await;
     assert_eq!(refused.status(), 403);
     let answered = modern.send(&retry, &headers).await;
     let answered: Value = serde_json::from_str(&answered.text().await.unwrap()).unwrap();
-    assert_eq!(answered["result"]["content"][0]["text"], "Ask", "the refusal used nothing up: {answered}");
+    assert_eq!(
+        answered["result"]["content"][0]["text"], "Ask",
+        "the refusal used nothing up: {answered}"
+    );
     assert!(fixture.server.connections() >= 1);
     assert_eq!(fixture.kind, Kind::Stdio);
     fixture.gateway.close().await;
 }
 
-/// A stream is judged by the token it is opened with, and so is whoever comes back to one that broke.
+/// A stream is judged by the token it is opened with, and so is whoever comes back to one that
+/// broke.
 #[tokio::test]
 async fn t71_a_stream_that_broke_is_taken_up_only_with_a_token_for_its_call() {
     let scopes = vec![rule("careless:ask", "ask"), rule("careless:say", "say")];
     for kind in KINDS {
-        let fixture = IsolationFixture::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
+        let fixture = IsolationFixture::of(
+            kind,
+            Isolation::User,
+            Setup { scopes: scopes.clone(), ..Setup::default() },
+        )
+        .await;
         fixture.gateway.okta.sign_in_as("alice");
         let path = IsolationFixture::path();
         let (client, browser) = (fixture.gateway.client(&path).await, fixture.gateway.browser());
         let asks = granted(&client, &browser, "careless:ask").await;
         let says = granted(&client, &browser, "careless:say").await;
-        let ask = App::legacy("Ask", &fixture.gateway.at(&path), &asks, json!({"elicitation": {}})).await;
+        let ask =
+            App::legacy("Ask", &fixture.gateway.at(&path), &asks, json!({"elicitation": {}})).await;
         let say = ask.with_token(&says);
         let (event, question) = ask.begin_and_break_off("ask", "Ask").await;
-        assert_eq!(say.come_back(&event).await.status(), 403, "{kind:?}: the call's answer is not for this token");
+        assert_eq!(
+            say.come_back(&event).await.status(),
+            403,
+            "{kind:?}: the call's answer is not for this token"
+        );
         let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"name": "Say"}}});
         assert_eq!(say.send(&answer, &[]).await.status(), 403, "{kind:?}: nor is its question");
         let stream = ask.come_back(&event).await;
@@ -424,10 +536,16 @@ async fn t71_a_stream_that_broke_is_taken_up_only_with_a_token_for_its_call() {
 
 #[tokio::test]
 async fn t71_a_listening_stream_carries_what_its_own_token_allows() {
-    let other = ScopeRule { server: Some(ServerName::parse("uuid").unwrap()), ..rule("uuid:all", "*") };
+    let other =
+        ScopeRule { server: Some(ServerName::parse("uuid").unwrap()), ..rule("uuid:all", "*") };
     let scopes = vec![rule("careless:all", "*"), other];
     for kind in KINDS {
-        let fixture = IsolationFixture::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
+        let fixture = IsolationFixture::of(
+            kind,
+            Isolation::User,
+            Setup { scopes: scopes.clone(), ..Setup::default() },
+        )
+        .await;
         fixture.gateway.okta.sign_in_as("alice");
         let (client, browser) = (fixture.gateway.client("/mcp").await, fixture.gateway.browser());
         let careless = granted(&client, &browser, "careless:all").await;

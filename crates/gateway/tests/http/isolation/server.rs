@@ -1,5 +1,6 @@
-//! A legacy server that speaks as carelessly as the protocol lets it: what it asks and what it logs names no call. It is a child's
-//! streams, HTTP+SSE, or Streamable HTTP, where such messages go to the GET stream. Its tasks are one table for all connections.
+//! A legacy server that speaks as carelessly as the protocol lets it: what it asks and what it logs
+//! names no call. It is a child's streams, HTTP+SSE, or Streamable HTTP, where such messages go to
+//! the GET stream. Its tasks are one table for all connections.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -122,7 +123,12 @@ impl Server {
         let (out, stream) = mpsc::unbounded_channel();
         let name = self.next.fetch_add(1, Ordering::SeqCst).to_string();
         let stream = Mutex::new(Some(stream));
-        let connection = Arc::new(Connection { out, waiting: Mutex::default(), hanging: Mutex::default(), stream });
+        let connection = Arc::new(Connection {
+            out,
+            waiting: Mutex::default(),
+            hanging: Mutex::default(),
+            stream,
+        });
         self.connections.lock().unwrap().insert(name.clone(), Arc::clone(&connection));
         (name, connection)
     }
@@ -162,8 +168,10 @@ impl Server {
         };
         let id = message.get("id")?.clone();
         let outcome = match method {
-            "initialize" => Ok(json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": "careless", "version": "1"},
-                "capabilities": {"tools": {"listChanged": true}, "logging": {}, "tasks": {"list": {}, "cancel": {}}}})),
+            "initialize" => Ok(
+                json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": "careless", "version": "1"},
+                "capabilities": {"tools": {"listChanged": true}, "logging": {}, "tasks": {"list": {}, "cancel": {}}}}),
+            ),
             "tools/list" => {
                 let tools = ["ask", "hang", "late", "say", "job", "change"]
                     .map(|name| json!({"name": name, "inputSchema": {"type": "object"}}));
@@ -205,12 +213,17 @@ impl Server {
                 text("said")
             }
             "change" => {
-                connection.out.send(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})).unwrap();
+                connection
+                    .out
+                    .send(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}))
+                    .unwrap();
                 text("changed")
             }
             "job" => {
                 self.tasks.lock().unwrap().push(who.clone());
-                Ok(json!({"task": {"taskId": who, "status": "working", "ttl": null, "createdAt": "2026-01-01T00:00:00Z"}}))
+                Ok(
+                    json!({"task": {"taskId": who, "status": "working", "ttl": null, "createdAt": "2026-01-01T00:00:00Z"}}),
+                )
             }
             other => panic!("no tool {other}"),
         })
@@ -225,7 +238,8 @@ impl Server {
         let params = json!({"message": format!("the secret of {who}"), "requestedSchema": schema});
         connection.out.send(json!({"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params})).unwrap();
         let answer = answer.await.unwrap();
-        let name = answer["result"]["content"]["name"].as_str().or(answer["error"]["message"].as_str());
+        let name =
+            answer["result"]["content"]["name"].as_str().or(answer["error"]["message"].as_str());
         name.unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
@@ -238,7 +252,11 @@ impl Server {
         }
         let id = params["taskId"].as_str().unwrap_or_default();
         let is_there = tasks.iter().any(|task| task == id);
-        if is_there { Ok(state(id)) } else { Err(json!({"code": -32602, "message": "no such task"})) }
+        if is_there {
+            Ok(state(id))
+        } else {
+            Err(json!({"code": -32602, "message": "no such task"}))
+        }
     }
 }
 
@@ -252,7 +270,8 @@ fn events(first: String, mut messages: mpsc::UnboundedReceiver<Value>) -> Respon
             }
         }
     });
-    let body = futures::stream::unfold(body, |mut body| async move { Some((body.recv().await?, body)) });
+    let body =
+        futures::stream::unfold(body, |mut body| async move { Some((body.recv().await?, body)) });
     ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
 }
 
@@ -262,7 +281,11 @@ async fn sse(State(server): State<Arc<Server>>) -> Response {
     events(format!("event: endpoint\ndata: /messages?s={name}\n\n"), stream)
 }
 
-async fn messages(State(server): State<Arc<Server>>, Query(query): Query<HashMap<String, String>>, body: Bytes) -> StatusCode {
+async fn messages(
+    State(server): State<Arc<Server>>,
+    Query(query): Query<HashMap<String, String>>,
+    body: Bytes,
+) -> StatusCode {
     let connection = Arc::clone(&server.connections.lock().unwrap()[&query["s"]]);
     server.hear(&connection, serde_json::from_slice(&body).unwrap());
     StatusCode::ACCEPTED
@@ -285,9 +308,11 @@ async fn http_post(State(server): State<Arc<Server>>, headers: HeaderMap, body: 
         return StatusCode::ACCEPTED.into_response();
     }
     match server.answer(&connection, message).await {
-        Some(answer) => {
-            ([("content-type", "application/json"), ("mcp-session-id", name.as_str())], answer.to_string()).into_response()
-        }
+        Some(answer) => (
+            [("content-type", "application/json"), ("mcp-session-id", name.as_str())],
+            answer.to_string(),
+        )
+            .into_response(),
         None => std::future::pending().await,
     }
 }

@@ -1,5 +1,6 @@
-//! The two ways in which servers speak of tasks, and the little that is read of them: the extension `io.modelcontextprotocol/tasks` of the
-//! modern era, and the experimental `tasks` capability of revision 2025-11-25. Which server is asked is decided next door, in [`super`].
+//! The two ways in which servers speak of tasks, and the little that is read of them: the extension
+//! `io.modelcontextprotocol/tasks` of the modern era, and the experimental `tasks` capability of
+//! revision 2025-11-25. Which server is asked is decided next door, in [`super`].
 
 use crate::{
     client_capabilities::ClientCapabilities,
@@ -33,11 +34,13 @@ impl Method {
         }
     }
 
-    /// Can a server that declared these capabilities be asked so by a client of this era? A modern client knows the extension alone.
+    /// Can a server that declared these capabilities be asked so by a client of this era? A modern
+    /// client knows the extension alone.
     pub(crate) fn is_served_by(self, declared: &Payload, client: Era) -> bool {
         let extension = capabilities::extension(declared, extension::TASKS).is_some();
         let core = || client == Era::Legacy && capabilities::has(declared, "tasks");
-        let core_may = |what| client == Era::Legacy && capabilities::has_at(declared, &["tasks", what]);
+        let core_may =
+            |what| client == Era::Legacy && capabilities::has_at(declared, &["tasks", what]);
         match self {
             Self::Get => extension || core(),
             Self::Update => extension,
@@ -53,14 +56,19 @@ pub(crate) fn is_declared_by(client: &ClientCapabilities) -> bool {
     capabilities::extension(&client.capabilities(), extension::TASKS).is_some()
 }
 
-/// The id of the task that a result carries in place of what was asked for: `CreateTaskResult`, of either kind.
+/// The id of the task that a result carries in place of what was asked for: `CreateTaskResult`, of
+/// either kind.
 pub(crate) fn made(result: &Payload) -> Option<String> {
     // Results are long, and hardly any is a task.
     if !result.as_str().contains(member::TASK_ID) {
         return None;
     }
     let kind = wire::find_member(result, &["resultType"]);
-    if kind.is_some_and(|kind| kind.as_str() == "\"task\"") { id(result) } else { id(&wire::find_member(result, &["task"])?) }
+    if kind.is_some_and(|kind| kind.as_str() == "\"task\"") {
+        id(result)
+    } else {
+        id(&wire::find_member(result, &["task"])?)
+    }
 }
 
 /// `taskId` of an object.
@@ -104,13 +112,20 @@ mod tests {
             (core, Era::Modern, ""),
             (core, Era::Legacy, "get cancel result list"),
             (little, Era::Legacy, "get result"),
-            (r#"{"tools":{},"extensions":{"io.modelcontextprotocol/ui":{}},"tasks":null}"#, Era::Legacy, ""),
+            (
+                r#"{"tools":{},"extensions":{"io.modelcontextprotocol/ui":{}},"tasks":null}"#,
+                Era::Legacy,
+                "",
+            ),
         ] {
             let served_by = |name: &&str| {
                 let method = Method::of(&format!("tasks/{name}"), client);
                 method.is_some_and(|method| method.is_served_by(&payload(declared), client))
             };
-            let found: Vec<_> = ["get", "update", "cancel", "result", "list"].into_iter().filter(served_by).collect();
+            let found: Vec<_> = ["get", "update", "cancel", "result", "list"]
+                .into_iter()
+                .filter(served_by)
+                .collect();
             assert_eq!(found.join(" "), served, "{declared} {client:?}");
         }
         assert_eq!(Method::of("tasks/other", Era::Legacy), None);

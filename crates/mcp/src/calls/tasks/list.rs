@@ -1,5 +1,6 @@
-//! `tasks/list` of revision 2025-11-25, merged: the servers' lists one after the other, each item the bytes it was. Nothing is kept: tasks
-//! change all the time, and their ids stand for themselves. Which servers are asked is [`super::requests`]'s business.
+//! `tasks/list` of revision 2025-11-25, merged: the servers' lists one after the other, each item
+//! the bytes it was. Nothing is kept: tasks change all the time, and their ids stand for
+//! themselves. Which servers are asked is [`super::requests`]'s business.
 
 use std::sync::Arc;
 
@@ -29,7 +30,11 @@ struct Cursor {
 
 impl Cursor {
     fn write(&self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("1k{}:{}", self.server, self.page.as_ref().map_or("", Payload::as_str)))
+        URL_SAFE_NO_PAD.encode(format!(
+            "1k{}:{}",
+            self.server,
+            self.page.as_ref().map_or("", Payload::as_str)
+        ))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -43,13 +48,24 @@ impl Cursor {
     }
 }
 
-/// One page: as many servers' as fit, the last one's perhaps in part. A server that does not answer is left out.
-pub(super) async fn merged(context: &Arc<CallContext>, ask: &Ask, mut servers: Vec<ServerName>) -> Reply {
+/// One page: as many servers' as fit, the last one's perhaps in part. A server that does not answer
+/// is left out.
+pub(super) async fn merged(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    mut servers: Vec<ServerName>,
+) -> Reply {
     servers.retain(|server| ask.allow.method(server, &ask.method).is_allowed());
     let bad_cursor = || Problem::invalid_params("the cursor is not valid: begin again without one");
-    let mut cursor = ask.head()?.cursor.as_ref().map(|text| Cursor::parse(text).ok_or_else(bad_cursor)).transpose()?;
+    let mut cursor = ask
+        .head()?
+        .cursor
+        .as_ref()
+        .map(|text| Cursor::parse(text).ok_or_else(bad_cursor))
+        .transpose()?;
     if let Some(cursor) = &cursor {
-        let at = servers.iter().position(|server| *server == cursor.server).ok_or_else(bad_cursor)?;
+        let at =
+            servers.iter().position(|server| *server == cursor.server).ok_or_else(bad_cursor)?;
         servers.drain(..at);
     }
     let (mut tasks, mut next) = (Vec::new(), None);
@@ -67,7 +83,9 @@ pub(super) async fn merged(context: &Arc<CallContext>, ask: &Ask, mut servers: V
                     break;
                 }
             }
-            Err(problem) => tracing::warn!(%server, ?problem, "a server is left out of the list of tasks"),
+            Err(problem) => {
+                tracing::warn!(%server, ?problem, "a server is left out of the list of tasks");
+            }
         }
     }
     let tasks = list::array(tasks.iter().map(Payload::as_bytes));
@@ -85,7 +103,11 @@ async fn page_of(
     page: Option<Payload>,
 ) -> Result<(Vec<Payload>, Option<Payload>), Problem> {
     let question = async {
-        let peer = context.connections.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+        let peer = context
+            .connections
+            .connect(server, &ask.asker)
+            .await
+            .map_err(|error| Problem::server(server, error))?;
         if !dialect::Method::List.is_served_by(&peer.info().capabilities, ask.era) {
             return Ok((Vec::new(), None));
         }
@@ -97,7 +119,9 @@ async fn page_of(
         }
     };
     let late = || Problem::server(server, UpstreamError::Timeout);
-    let (tasks, more) = tokio::time::timeout(context.settings.list_deadline, question).await.map_err(|_| late())??;
+    let (tasks, more) = tokio::time::timeout(context.settings.list_deadline, question)
+        .await
+        .map_err(|_| late())??;
     // A server that turns in a circle has told everything.
     let more = more.filter(|more| page.as_ref() != Some(more));
     Ok((tasks, more))

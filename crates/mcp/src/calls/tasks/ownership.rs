@@ -1,5 +1,6 @@
-//! Whose a task is: a person's and a client's, by one predicate for every view, written down so that it holds after a restart and at other
-//! nodes (threat 51). The table in memory stands before the records.
+//! Whose a task is: a person's and a client's, by one predicate for every view, written down so
+//! that it holds after a restart and at other nodes (threat 51). The table in memory stands before
+//! the records.
 
 use std::sync::Arc;
 
@@ -19,13 +20,13 @@ fn owner(ask: &Ask) -> TaskOwner {
     TaskOwner { user: ask.asker.user().clone(), client: ask.asker.client().clone() }
 }
 
-/// Do other people, or other clients, speak with the same process? Then it cannot tell whose task is asked for: one that is not recorded
-/// as the asker's is not there. A remote server hears nothing but the gateway's own credential.
+/// Do other people, or other clients, speak with the same process? Then it cannot tell whose task
+/// is asked for: one that is not recorded as the asker's is not there. A remote server hears
+/// nothing but the gateway's own credential.
 pub(super) fn is_common(context: &CallContext, server: &ServerName) -> bool {
-    context
-        .registry
-        .spec(server)
-        .is_none_or(|spec| spec.isolation == Isolation::Shared || !matches!(spec.transport, Transport::Stdio { .. }))
+    context.registry.spec(server).is_none_or(|spec| {
+        spec.isolation == Isolation::Shared || !matches!(spec.transport, Transport::Stdio { .. })
+    })
 }
 
 pub(super) fn not_found() -> Problem {
@@ -34,7 +35,11 @@ pub(super) fn not_found() -> Problem {
 
 fn unknown(_: RecordsDown) -> Problem {
     let message = "whose task this is cannot be looked up now: try again".to_owned();
-    Problem::Refused { code: code::INTERNAL_ERROR, message, data: Some(wire::object(&[("retriable", "true")])) }
+    Problem::Refused {
+        code: code::INTERNAL_ERROR,
+        message,
+        data: Some(wire::object(&[("retriable", "true")])),
+    }
 }
 
 /// The server's task of this id, if it is the asker's own.
@@ -48,7 +53,8 @@ pub(super) async fn owned(
     if let Some(maker) = context.tasks.find(&owner, id, server) {
         return Ok(Some(maker));
     }
-    let mut found = context.settings.task_records.find_tasks(&owner, server, &[id]).await.map_err(unknown)?;
+    let mut found =
+        context.settings.task_records.find_tasks(&owner, server, &[id]).await.map_err(unknown)?;
     Ok(found.pop().map(|task| {
         let maker = Maker { server: task.server, tool: task.tool, session: None };
         context.tasks.note(&owner, id, maker.clone());
@@ -63,7 +69,9 @@ pub(super) async fn own_of(
     servers: &[ServerName],
     id: &str,
 ) -> Result<Vec<Maker>, Problem> {
-    let found = futures::future::try_join_all(servers.iter().map(|server| owned(context, ask, server, id))).await?;
+    let found =
+        futures::future::try_join_all(servers.iter().map(|server| owned(context, ask, server, id)))
+            .await?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -78,15 +86,24 @@ pub(super) async fn own_among(
         return Ok(listed);
     }
     let owner = owner(ask);
-    let named: Vec<_> = listed.into_iter().filter_map(|task| Some((dialect::id(&task)?, task))).collect();
-    let unsure: Vec<_> =
-        named.iter().map(|(id, _)| id.as_str()).filter(|id| context.tasks.find(&owner, id, server).is_none()).collect();
-    let recorded = context.settings.task_records.find_tasks(&owner, server, &unsure).await.map_err(unknown)?;
-    let is_own = |id: &str| context.tasks.find(&owner, id, server).is_some() || recorded.iter().any(|task| task.id == id);
+    let named: Vec<_> =
+        listed.into_iter().filter_map(|task| Some((dialect::id(&task)?, task))).collect();
+    let unsure: Vec<_> = named
+        .iter()
+        .map(|(id, _)| id.as_str())
+        .filter(|id| context.tasks.find(&owner, id, server).is_none())
+        .collect();
+    let recorded =
+        context.settings.task_records.find_tasks(&owner, server, &unsure).await.map_err(unknown)?;
+    let is_own = |id: &str| {
+        context.tasks.find(&owner, id, server).is_some()
+            || recorded.iter().any(|task| task.id == id)
+    };
     Ok(named.into_iter().filter(|(id, _)| is_own(id)).map(|(_, task)| task).collect())
 }
 
-/// Writes down whose task it is, if this answer is one. `params` are the request's, as the server got them.
+/// Writes down whose task it is, if this answer is one. `params` are the request's, as the server
+/// got them.
 pub(crate) async fn note_made(
     context: &Arc<CallContext>,
     ask: &Ask,
@@ -96,20 +113,28 @@ pub(crate) async fn note_made(
 ) {
     let Ok(Outcome::Result(result)) = reply else { return };
     let Some(id) = dialect::made(result) else { return };
-    let tool = params.filter(|_| ask.method == method::TOOLS_CALL).and_then(|params| wire::params_head(params).ok()?.name);
+    let tool = params
+        .filter(|_| ask.method == method::TOOLS_CALL)
+        .and_then(|params| wire::params_head(params).ok()?.name);
     let task = OwnedTask { server: server.clone(), id, tool };
     remember(context, ask, task).await;
 }
 
 /// The asker deals with a task that is the asker's own, and hears of it from now on.
-pub(super) async fn note_followed(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, id: &str) {
+pub(super) async fn note_followed(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    server: &ServerName,
+    id: &str,
+) {
     let owner = owner(ask);
     if context.tasks.find(&owner, id, server).is_some() {
         let session = ask.speaker.as_ref().map(|session| session.id.clone());
         context.tasks.note(&owner, id, Maker { server: server.clone(), tool: None, session });
     } else {
         // A child that is the asker's alone made it unseen.
-        remember(context, ask, OwnedTask { server: server.clone(), id: id.to_owned(), tool: None }).await;
+        remember(context, ask, OwnedTask { server: server.clone(), id: id.to_owned(), tool: None })
+            .await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! `tasks/get` and its kin, wherever a client may ask them: to the server that made the task, if it is the client's own.
+//! `tasks/get` and its kin, wherever a client may ask them: to the server that made the task, if it
+//! is the client's own.
 
 use std::sync::Arc;
 
@@ -59,14 +60,18 @@ async fn request(context: &Arc<CallContext>, ask: &Ask, method: Method) -> Reply
     reply
 }
 
-/// The same on `/mcp/{server}`, whatever the method is called: it is about one of the client's own tasks, or about those in a list.
+/// The same on `/mcp/{server}`, whatever the method is called: it is about one of the client's own
+/// tasks, or about those in a list.
 async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask) -> Reply {
     if ask.era == Era::Modern && is_common(context, server) {
-        // What no task could change comes before whose the task is: the revision, and what the client declared.
+        // What no task could change comes before whose the task is: the revision, and what the
+        // client declared.
         if matches!(ask.method.as_str(), method::TASKS_RESULT | method::TASKS_LIST) {
             return Err(Problem::method_not_found(&ask.method));
         }
-        if Method::of(&ask.method, ask.era).is_some() && !dialect::is_declared_by(ask.asker.client_capabilities()) {
+        if Method::of(&ask.method, ask.era).is_some()
+            && !dialect::is_declared_by(ask.asker.client_capabilities())
+        {
             return Err(undeclared());
         }
     }
@@ -93,7 +98,12 @@ async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask)
 }
 
 /// May the client follow this task of this server?
-async fn own_at(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, id: &str) -> Result<(), Problem> {
+async fn own_at(
+    context: &Arc<CallContext>,
+    server: &ServerName,
+    ask: &Ask,
+    id: &str,
+) -> Result<(), Problem> {
     match owned(context, ask, server, id).await? {
         Some(maker) => permitted(ask, &maker),
         None if is_common(context, server) => Err(not_found()),
@@ -103,7 +113,11 @@ async fn own_at(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, id: 
 }
 
 /// The server of a task that a client wants to hear of.
-pub(crate) async fn server_of(context: &Arc<CallContext>, ask: &Ask, id: &str) -> Result<ServerName, Problem> {
+pub(crate) async fn server_of(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    id: &str,
+) -> Result<ServerName, Problem> {
     if let View::One(server) = &ask.view {
         return own_at(context, server, ask, id).await.map(|()| server.clone());
     }
@@ -119,17 +133,25 @@ pub(crate) async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), P
     }
 }
 
-/// The servers that can be asked this, as far as is known of them: one that nobody was connected to yet may be such a one.
+/// The servers that can be asked this, as far as is known of them: one that nobody was connected to
+/// yet may be such a one.
 fn asked(context: &CallContext, ask: &Ask, method: Method) -> Result<Vec<ServerName>, Problem> {
     let mut servers = context.registry.allowed(&*ask.allow);
-    servers.retain(|server| context.registry.may_have(server, ask.era, |declared| method.is_served_by(declared, ask.era)));
+    servers.retain(|server| {
+        context
+            .registry
+            .may_have(server, ask.era, |declared| method.is_served_by(declared, ask.era))
+    });
     if servers.is_empty() {
         return Err(Problem::method_not_found(&ask.method));
     }
     if !dialect::is_declared_by(ask.asker.client_capabilities()) {
         // Every server of the extension would refuse.
-        let has_core_tasks =
-            |server: &ServerName| context.registry.may_have(server, ask.era, |declared| capabilities::has(declared, "tasks"));
+        let has_core_tasks = |server: &ServerName| {
+            context
+                .registry
+                .may_have(server, ask.era, |declared| capabilities::has(declared, "tasks"))
+        };
         servers.retain(|server| ask.era == Era::Legacy && has_core_tasks(server));
         if servers.is_empty() {
             return Err(undeclared());
@@ -141,7 +163,10 @@ fn asked(context: &CallContext, ask: &Ask, method: Method) -> Result<Vec<ServerN
 /// The client has not declared the extension.
 pub(crate) fn undeclared() -> Problem {
     let required = serde_json::json!({ "extensions": { extension::TASKS: {} } });
-    Problem::missing_capability(&Missing { name: "extensions.io.modelcontextprotocol/tasks", required })
+    Problem::missing_capability(&Missing {
+        name: "extensions.io.modelcontextprotocol/tasks",
+        required,
+    })
 }
 
 struct Found {
@@ -150,12 +175,19 @@ struct Found {
     state: Option<Payload>,
 }
 
-async fn find(context: &Arc<CallContext>, ask: &Ask, id: &str, servers: Vec<ServerName>) -> Result<Found, Problem> {
+async fn find(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    id: &str,
+    servers: Vec<ServerName>,
+) -> Result<Found, Problem> {
     let mut makers = own_of(context, ask, &servers, id).await?;
     makers.retain(|maker| verdict(ask, maker) != Verdict::Hidden);
     match makers.as_slice() {
         [] => ask_around(context, ask, id, servers).await,
-        [maker] => permitted(ask, maker).map(|()| Found { server: maker.server.clone(), state: None }),
+        [maker] => {
+            permitted(ask, maker).map(|()| Found { server: maker.server.clone(), state: None })
+        }
         several => Err(ambiguous(several.iter().map(|maker| &maker.server))),
     }
 }
@@ -171,7 +203,8 @@ fn permitted(ask: &Ask, maker: &Maker) -> Result<(), Problem> {
     }
 }
 
-/// Who may call the tool may follow what became of the call. Where the tool is not known, a task is a thing of the whole server's.
+/// Who may call the tool may follow what became of the call. Where the tool is not known, a task is
+/// a thing of the whole server's.
 fn verdict(ask: &Ask, maker: &Maker) -> Verdict {
     match (ask.allow.server(&maker.server), &maker.tool) {
         (Verdict::Allowed, Some(tool)) => ask.allow.tool(&maker.server, tool),
@@ -180,15 +213,27 @@ fn verdict(ask: &Ask, maker: &Maker) -> Verdict {
     }
 }
 
-/// No record says whose the task is. All at once, those servers are asked for it whose process is the client's alone: what another has is
-/// not the client's.
-async fn ask_around(context: &Arc<CallContext>, ask: &Ask, id: &str, mut servers: Vec<ServerName>) -> Result<Found, Problem> {
-    let withheld = servers.iter().find(|server| ask.allow.method(server, &ask.method) == Verdict::NotGranted).cloned();
-    servers.retain(|server| ask.allow.method(server, &ask.method).is_allowed() && !is_common(context, server));
+/// No record says whose the task is. All at once, those servers are asked for it whose process is
+/// the client's alone: what another has is not the client's.
+async fn ask_around(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    id: &str,
+    mut servers: Vec<ServerName>,
+) -> Result<Found, Problem> {
+    let withheld = servers
+        .iter()
+        .find(|server| ask.allow.method(server, &ask.method) == Verdict::NotGranted)
+        .cloned();
+    servers.retain(|server| {
+        ask.allow.method(server, &ask.method).is_allowed() && !is_common(context, server)
+    });
     if let (true, Some(server)) = (servers.is_empty(), withheld) {
         return Err(Problem::not_granted(&server, Wanted::Server));
     }
-    let states = futures::future::join_all(servers.iter().map(|server| state_of(context, ask, server, id))).await;
+    let states =
+        futures::future::join_all(servers.iter().map(|server| state_of(context, ask, server, id)))
+            .await;
     let (mut found, mut down) = (Vec::new(), Vec::new());
     for (server, state) in servers.into_iter().zip(states) {
         match state {
@@ -201,19 +246,33 @@ async fn ask_around(context: &Arc<CallContext>, ask: &Ask, id: &str, mut servers
         return Err(ambiguous(found.iter().map(|found| &found.server)));
     }
     found.pop().ok_or_else(|| {
-        let down = if down.is_empty() { String::new() } else { format!(" (not available now: {})", down.join(", ")) };
+        let down = if down.is_empty() {
+            String::new()
+        } else {
+            format!(" (not available now: {})", down.join(", "))
+        };
         Problem::invalid_params(format!("Task not found{down}"))
     })
 }
 
 /// The state of the task at this server, if it has such a task.
-async fn state_of(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, id: &str) -> Result<Option<Payload>, Problem> {
+async fn state_of(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    server: &ServerName,
+    id: &str,
+) -> Result<Option<Payload>, Problem> {
     let question = async {
-        let peer = context.connections.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+        let peer = context
+            .connections
+            .connect(server, &ask.asker)
+            .await
+            .map_err(|error| Problem::server(server, error))?;
         if !Method::Get.is_served_by(&peer.info().capabilities, ask.era) {
             return Ok(None);
         }
-        let ask = ask.instead(method::TASKS_GET, wire::object(&[(member::TASK_ID, &wire::quote(id))]));
+        let ask =
+            ask.instead(method::TASKS_GET, wire::object(&[(member::TASK_ID, &wire::quote(id))]));
         match forward(context, &ask, server, ask.params.clone()).await? {
             Outcome::Result(state) if dialect::id(&state).as_deref() == Some(id) => Ok(Some(state)),
             _ => Ok(None),
@@ -225,5 +284,7 @@ async fn state_of(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, id
 
 fn ambiguous<'a>(servers: impl Iterator<Item = &'a ServerName>) -> Problem {
     let servers = servers.map(ServerName::as_str).collect::<Vec<_>>().join(", ");
-    Problem::invalid_params(format!("several servers ({servers}) have a task of this id: use `/mcp/{{server}}` to say which one"))
+    Problem::invalid_params(format!(
+        "several servers ({servers}) have a task of this id: use `/mcp/{{server}}` to say which one"
+    ))
 }

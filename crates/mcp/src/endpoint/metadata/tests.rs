@@ -16,7 +16,10 @@ fn meta_of(revision: &str) -> Value {
 }
 
 fn given(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+        .collect()
 }
 
 /// The code of the refusal; none when all is well.
@@ -34,7 +37,8 @@ const VERSION: &str = "mcp-protocol-version";
 #[test]
 fn what_is_said_twice_must_be_the_same() {
     let call = request("tools/call", &json!({"name": "dé", "_meta": meta_of(era::MODERN)}));
-    let sound = [(VERSION, era::MODERN), ("mcp-method", "tools/call"), ("mcp-name", "=?base64?ZMOp?=")];
+    let sound =
+        [(VERSION, era::MODERN), ("mcp-method", "tools/call"), ("mcp-name", "=?base64?ZMOp?=")];
     assert_eq!(judged(&call, &given(&sound)), None);
     for (without, with, code) in [
         (VERSION, None, code::HEADER_MISMATCH),
@@ -57,7 +61,13 @@ fn what_is_said_twice_must_be_the_same() {
     twice.append("mcp-method", HeaderValue::from_static("tools/call"));
     assert_eq!(judged(&call, &twice), Some(code::HEADER_MISMATCH));
     let padded = request("tools/call", &json!({"name": "d", "_meta": meta_of(era::MODERN)}));
-    assert_eq!(judged(&padded, &given(&[(VERSION, era::MODERN), ("mcp-method", "tools/call"), ("mcp-name", "  d  ")])), None);
+    assert_eq!(
+        judged(
+            &padded,
+            &given(&[(VERSION, era::MODERN), ("mcp-method", "tools/call"), ("mcp-name", "  d  ")])
+        ),
+        None
+    );
 }
 
 #[test]
@@ -69,7 +79,10 @@ fn what_must_be_said_is_missed() {
         (json!({"_meta": {}}), Some(code::INVALID_PARAMS)),
         (json!({"_meta": {meta::CLIENT_CAPABILITIES: {}}}), Some(code::INVALID_PARAMS)),
         (json!({"_meta": {meta::PROTOCOL_VERSION: era::MODERN}}), Some(code::INVALID_PARAMS)),
-        (json!({"_meta": {meta::PROTOCOL_VERSION: era::MODERN, meta::CLIENT_CAPABILITIES: 1}}), Some(code::INVALID_PARAMS)),
+        (
+            json!({"_meta": {meta::PROTOCOL_VERSION: era::MODERN, meta::CLIENT_CAPABILITIES: 1}}),
+            Some(code::INVALID_PARAMS),
+        ),
         (json!({"_meta": meta_of("v999.0.0")}), Some(code::HEADER_MISMATCH)),
         (
             json!({"_meta": {meta::PROTOCOL_VERSION: era::MODERN, meta::CLIENT_CAPABILITIES: {}, meta::LOG_LEVEL: "loud"}}),

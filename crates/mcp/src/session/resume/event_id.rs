@@ -1,4 +1,5 @@
-//! The ids of events: which stream, and which message of it; of the answer to a call, also which call. The streams are next door.
+//! The ids of events: which stream, and which message of it; of the answer to a call, also which
+//! call. The streams are next door.
 
 use std::fmt;
 
@@ -16,8 +17,9 @@ pub(crate) enum Origin {
     Listening,
 }
 
-/// Names one event of one stream, uniquely within the session: `c3-7` is the seventh of the third stream, which answers a call. The event
-/// of number 0 is the one that tells the client how to come back.
+/// Names one event of one stream, uniquely within the session: `c3-7` is the seventh of the third
+/// stream, which answers a call. The event of number 0 is the one that tells the client how to come
+/// back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventId {
     pub(crate) origin: Origin,
@@ -25,8 +27,8 @@ pub(crate) struct EventId {
     pub(crate) number: u64,
 }
 
-/// An event as a client names it. A call's has the id of its request after it (`c3-7-MQ`), so that a process which knows nothing of the call
-/// can answer it.
+/// An event as a client names it. A call's has the id of its request after it (`c3-7-MQ`), so that
+/// a process which knows nothing of the call can answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NamedEvent {
     pub(crate) id: EventId,
@@ -46,7 +48,9 @@ impl NamedEvent {
             Some(_) => return None,
             None => (rest, None),
         };
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        let digits = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+        };
         let id = EventId { origin, stream: digits(stream)?, number: digits(number)? };
         let request = match request {
             Some(text) => Some(request_id(text)?),
@@ -64,7 +68,11 @@ fn request_id(text: &str) -> Option<RequestId> {
 /// What follows the ids of events that answer this request.
 pub(super) fn tail(request: &RequestId) -> String {
     let raw = request.raw();
-    if raw.len() > MAX_REQUEST { String::new() } else { format!("-{}", URL_SAFE_NO_PAD.encode(raw)) }
+    if raw.len() > MAX_REQUEST {
+        String::new()
+    } else {
+        format!("-{}", URL_SAFE_NO_PAD.encode(raw))
+    }
 }
 
 impl fmt::Display for EventId {

@@ -1,8 +1,10 @@
-//! Streams of a session that outlive the connection they are read on, so that a client whose connection broke takes them up where it left
-//! off (MCP 2025-11-25, transports, "Resumability and Redelivery"). What a stream carries is numbered and kept for a while; how it becomes
-//! bytes on a connection is in `endpoint::connection`.
+//! Streams of a session that outlive the connection they are read on, so that a client whose
+//! connection broke takes them up where it left off (MCP 2025-11-25, transports, "Resumability and
+//! Redelivery"). What a stream carries is numbered and kept for a while; how it becomes bytes on a
+//! connection is in `endpoint::connection`.
 //!
-//! Memory is bounded three times: by what one stream keeps, by what one user has kept in all, and by how many streams one session keeps.
+//! Memory is bounded three times: by what one stream keeps, by what one user has kept in all, and
+//! by how many streams one session keeps.
 
 use std::{
     collections::VecDeque,
@@ -111,14 +113,22 @@ impl Resumable {
         format!("{id}{}", self.tail)
     }
 
-    /// The first message after number `after` that `allow` lets the reader have: from what is kept, else from the feed.
-    pub(crate) fn poll_after(&self, reader: &Reader, after: u64, allow: &dyn Allow, cx: &mut Context<'_>) -> Poll<Step> {
+    /// The first message after number `after` that `allow` lets the reader have: from what is kept,
+    /// else from the feed.
+    pub(crate) fn poll_after(
+        &self,
+        reader: &Reader,
+        after: u64,
+        allow: &dyn Allow,
+        cx: &mut Context<'_>,
+    ) -> Poll<Step> {
         let mut state = locked(&self.state);
         if state.reader.generation != reader.generation {
             return Poll::Ready(Step::End);
         }
         let next = state.kept.partition_point(|kept| kept.number <= after);
-        let may_have = |kept: &&Kept| kept.about.as_ref().is_none_or(|about| about.is_allowed(allow));
+        let may_have =
+            |kept: &&Kept| kept.about.as_ref().is_none_or(|about| about.is_allowed(allow));
         if let Some(kept) = state.kept.iter().skip(next).find(may_have) {
             return Poll::Ready(Step::Message(self.id(kept.number), kept.message.clone()));
         }
@@ -144,7 +154,8 @@ impl Resumable {
         }
     }
 
-    /// Reads on to the end without anybody listening: what comes is kept, and the call behind it is not held up.
+    /// Reads on to the end without anybody listening: what comes is kept, and the call behind it is
+    /// not held up.
     pub(crate) async fn drain(self: Arc<Self>, reader: Reader) {
         let mut after = locked(&self.state).last;
         loop {
@@ -190,7 +201,8 @@ impl Resumable {
 impl State {
     fn hand_over(&mut self) -> Reader {
         self.reader.taken_over.cancel();
-        self.reader = Reader { generation: self.reader.generation + 1, taken_over: CancellationToken::new() };
+        self.reader =
+            Reader { generation: self.reader.generation + 1, taken_over: CancellationToken::new() };
         self.reader.clone()
     }
 
@@ -200,14 +212,18 @@ impl State {
         self.idle_since = Some(Instant::now());
     }
 
-    /// Numbers a message and keeps it, the oldest ones making room. One too large to be kept is lost to whoever comes back.
+    /// Numbers a message and keeps it, the oldest ones making room. One too large to be kept is
+    /// lost to whoever comes back.
     fn keep(&mut self, message: &Bytes, about: Option<About>) -> u64 {
         self.last += 1;
-        while !self.kept.is_empty() && (self.kept.len() >= MAX_EVENTS || self.bytes + message.len() > MAX_STREAM_BYTES) {
+        while !self.kept.is_empty()
+            && (self.kept.len() >= MAX_EVENTS || self.bytes + message.len() > MAX_STREAM_BYTES)
+        {
             self.drop_oldest();
         }
         while self.bytes + message.len() <= MAX_STREAM_BYTES {
-            let room = |taken: usize| Some(taken + message.len()).filter(|taken| *taken <= MAX_USER_BYTES);
+            let room =
+                |taken: usize| Some(taken + message.len()).filter(|taken| *taken <= MAX_USER_BYTES);
             if self.budget.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok() {
                 self.bytes += message.len();
                 self.kept.push_back(Kept { number: self.last, message: message.clone(), about });
@@ -254,7 +270,12 @@ pub(crate) struct Resumables {
 
 impl Resumables {
     pub(crate) fn new(budget: Arc<AtomicUsize>) -> Self {
-        Self { streams: Mutex::default(), opened: AtomicU64::new(0), inherited: AtomicU64::new(0), budget }
+        Self {
+            streams: Mutex::default(),
+            opened: AtomicU64::new(0),
+            inherited: AtomicU64::new(0),
+            budget,
+        }
     }
 
     pub(crate) fn begin_at(&self, first: u64) {
@@ -268,7 +289,12 @@ impl Resumables {
     }
 
     /// The answer to a request: `feed` gives all of its messages.
-    pub(crate) fn open_call(&self, request: RequestId, operation: Arc<Operation>, feed: Feed) -> (Arc<Resumable>, Reader) {
+    pub(crate) fn open_call(
+        &self,
+        request: RequestId,
+        operation: Arc<Operation>,
+        feed: Feed,
+    ) -> (Arc<Resumable>, Reader) {
         self.open(Origin::Call, Some((request, operation)), Some(feed))
     }
 
@@ -277,7 +303,12 @@ impl Resumables {
         self.open(Origin::Listening, None, None)
     }
 
-    fn open(&self, origin: Origin, call: Option<(RequestId, Arc<Operation>)>, feed: Option<Feed>) -> (Arc<Resumable>, Reader) {
+    fn open(
+        &self,
+        origin: Origin,
+        call: Option<(RequestId, Arc<Operation>)>,
+        feed: Option<Feed>,
+    ) -> (Arc<Resumable>, Reader) {
         let (request, operation) = call.unzip();
         let reader = Reader { generation: 0, taken_over: CancellationToken::new() };
         let tail = request.as_ref().map(event_id::tail).unwrap_or_default();
@@ -305,14 +336,19 @@ impl Resumables {
     /// What the stream of this event answers: whoever comes back for it must be allowed that.
     pub(crate) fn operation(&self, event: &EventId) -> Option<Arc<Operation>> {
         let streams = locked(&self.streams);
-        let stream = streams.iter().find(|stream| stream.number == event.stream && stream.origin == event.origin)?;
+        let stream = streams
+            .iter()
+            .find(|stream| stream.number == event.stream && stream.origin == event.origin)?;
         locked(&stream.state).operation.clone()
     }
 
-    /// The stream of this event, to be read on after it. `None`: it is not kept, or nothing comes after.
+    /// The stream of this event, to be read on after it. `None`: it is not kept, or nothing comes
+    /// after.
     pub(crate) fn take_up(&self, event: &EventId) -> Option<(Arc<Resumable>, Reader)> {
         let streams = locked(&self.streams);
-        let stream = streams.iter().find(|stream| stream.number == event.stream && stream.origin == event.origin)?;
+        let stream = streams
+            .iter()
+            .find(|stream| stream.number == event.stream && stream.origin == event.origin)?;
         Some((Arc::clone(stream), stream.take_over(event.number)?))
     }
 
@@ -328,10 +364,14 @@ impl Resumables {
         drop(streams);
     }
 
-    /// The streams that have been idle the longest go first. Half of the user's bytes stay free for those that are being read.
+    /// The streams that have been idle the longest go first. Half of the user's bytes stay free for
+    /// those that are being read.
     fn make_room(&self, streams: &mut Vec<Arc<Resumable>>) {
         loop {
-            let idle = streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.idle_since()?)));
+            let idle = streams
+                .iter()
+                .enumerate()
+                .filter_map(|(at, stream)| Some((at, stream.idle_since()?)));
             let is_full = self.budget.load(Ordering::Acquire) > MAX_USER_BYTES / 2;
             let (count, oldest) = idle.fold((0, None), |(count, oldest), one| {
                 let is_older = oldest.is_none_or(|(_, since)| one.1 < since);

@@ -23,7 +23,9 @@ fn read(stream: &Resumable, reader: &Reader, mut after: u64) -> (Vec<(u64, Bytes
     let mut got = Vec::new();
     // bounded: by what the stream holds; nothing is waited for.
     loop {
-        match std::future::poll_fn(|cx| stream.poll_after(reader, after, &AllowAll, cx)).now_or_never() {
+        match std::future::poll_fn(|cx| stream.poll_after(reader, after, &AllowAll, cx))
+            .now_or_never()
+        {
             Some(Step::Message(id, message)) => {
                 after = id.number;
                 got.push((id.number, message));
@@ -50,7 +52,10 @@ fn event_ids() {
         let event = NamedEvent::parse(&stream.name(stream.id(3))).unwrap();
         assert_eq!((event.id, event.request), (stream.id(3), Some(request)));
     }
-    let long = RequestId::from_payload(wire::Payload::from_json(&format!("{:?}", "x".repeat(200))).unwrap()).unwrap();
+    let long = RequestId::from_payload(
+        wire::Payload::from_json(&format!("{:?}", "x".repeat(200))).unwrap(),
+    )
+    .unwrap();
     let (stream, _) = streams().open_call(long, operation(), feed().1);
     assert_eq!(stream.name(stream.id(3)), "c1-3", "no header of any length");
     for bad in [
@@ -169,7 +174,10 @@ fn a_response_too_large_to_be_kept_is_answered_for() {
     let (again, new) = all.take_up(&stream.id(0)).unwrap();
     let (got, over) = read(&again, &new, 0);
     let error = std::str::from_utf8(&got[0].1).unwrap();
-    assert!(error.contains(r#""id":5,"error""#) && error.contains("the request has run"), "{error}");
+    assert!(
+        error.contains(r#""id":5,"error""#) && error.contains("the request has run"),
+        "{error}"
+    );
     assert!(over && got.len() == 1);
 }
 

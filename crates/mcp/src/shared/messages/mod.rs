@@ -1,5 +1,5 @@
-//! What nodes say to one another about a shared server, as JSON whose payloads are the bytes they were: the orders of a node, and what its
-//! owner has to say to each.
+//! What nodes say to one another about a shared server, as JSON whose payloads are the bytes they
+//! were: the orders of a node, and what its owner has to say to each.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -55,7 +55,10 @@ impl NodeRequest {
             Self::Attach => vec![("order", wire::quote("attach"))],
             Self::Request(attachment, Asked { method, params, wants_events, timeout }) => {
                 let mut members = said("order", "request", method, params.as_ref());
-                members.extend([("attachment", number(attachment)), ("news", wants_events.to_string())]);
+                members.extend([
+                    ("attachment", number(attachment)),
+                    ("news", wants_events.to_string()),
+                ]);
                 members.extend(timeout.map(|timeout| ("timeout", timeout.as_millis().to_string())));
                 members
             }
@@ -84,7 +87,10 @@ impl NodeRequest {
             "attach" => Self::Attach,
             "request" => {
                 let timeout = found.read("timeout").map(Duration::from_millis);
-                Self::Request(attachment()?, Asked { method: method?, params, wants_events: found.read("news")?, timeout })
+                Self::Request(
+                    attachment()?,
+                    Asked { method: method?, params, wants_events: found.read("news")?, timeout },
+                )
             }
             "notify" => Self::Notify(attachment()?, method?, params),
             "follow" => Self::FollowTask(attachment()?, found.read("task")?, found.read("wanted")?),
@@ -96,7 +102,8 @@ impl NodeRequest {
 impl NodeEvent {
     pub(super) fn write(&self) -> Bytes {
         let plain = |word: &str| vec![("word", wire::quote(word))];
-        let with = |word: &str, name, value: String| vec![("word", wire::quote(word)), (name, value)];
+        let with =
+            |word: &str, name, value: String| vec![("word", wire::quote(word)), (name, value)];
         let members = match self {
             Self::Attached(attachment, info) => vec![
                 ("word", wire::quote("attached")),
@@ -106,9 +113,15 @@ impl NodeEvent {
             ],
             Self::Event(method, params) => said("word", "event", method, params.as_ref()),
             Self::Progress(params) => with("progress", "params", params.as_str().to_owned()),
-            Self::Notification(method, params) => said("word", "notification", method, params.as_ref()),
-            Self::Answered(Outcome::Result(result)) => with("answered", "result", result.as_str().to_owned()),
-            Self::Answered(Outcome::Error(error)) => with("answered", "error", error.as_str().to_owned()),
+            Self::Notification(method, params) => {
+                said("word", "notification", method, params.as_ref())
+            }
+            Self::Answered(Outcome::Result(result)) => {
+                with("answered", "result", result.as_str().to_owned())
+            }
+            Self::Answered(Outcome::Error(error)) => {
+                with("answered", "error", error.as_str().to_owned())
+            }
             Self::Followed(follows) => with("followed", "follows", follows.to_string()),
             Self::Done => plain("done"),
             Self::Failed(error) => failure(error),
@@ -125,7 +138,10 @@ impl NodeEvent {
         Some(match &*found.read::<String>("word")? {
             "attached" => {
                 let era = if found.read("modern")? { Era::Modern } else { Era::Legacy };
-                Self::Attached(found.read("attachment")?, ServerInfo::read(era, found.find("info")?.detached())?)
+                Self::Attached(
+                    found.read("attachment")?,
+                    ServerInfo::read(era, found.find("info")?.detached())?,
+                )
             }
             "event" => Self::Event(method?, params),
             "progress" => Self::Progress(params?),
@@ -170,7 +186,11 @@ fn failure(error: &UpstreamError) -> Vec<(&'static str, String)> {
         UpstreamError::Status { words, .. } => words.clone(),
         other => other.detail().unwrap_or_default().to_owned(),
     };
-    let mut members = vec![("word", wire::quote("failed")), ("kind", wire::quote(kind)), ("detail", wire::quote(&detail))];
+    let mut members = vec![
+        ("word", wire::quote("failed")),
+        ("kind", wire::quote(kind)),
+        ("detail", wire::quote(&detail)),
+    ];
     members.extend(number.map(|number| ("number", number)));
     members
 }
@@ -183,7 +203,10 @@ fn read_failure(found: &Members<'_>) -> Option<UpstreamError> {
         "connect" => UpstreamError::Connect { detail },
         "handshake" => UpstreamError::Handshake { detail },
         "status" => UpstreamError::Status { status: found.read("number")?, words: detail },
-        "backoff" => UpstreamError::Backoff { retry_in: Duration::from_millis(found.read("number")?), detail },
+        "backoff" => UpstreamError::Backoff {
+            retry_in: Duration::from_millis(found.read("number")?),
+            detail,
+        },
         "too many" => UpstreamError::TooMany,
         "share" => UpstreamError::ShareUsedUp { limit: found.read("number")? },
         "busy" => UpstreamError::Busy,
@@ -199,7 +222,12 @@ fn read_failure(found: &Members<'_>) -> Option<UpstreamError> {
     })
 }
 
-fn said(tag: &'static str, what: &str, method: &str, params: Option<&Payload>) -> Vec<(&'static str, String)> {
+fn said(
+    tag: &'static str,
+    what: &str,
+    method: &str,
+    params: Option<&Payload>,
+) -> Vec<(&'static str, String)> {
     let mut members = vec![(tag, wire::quote(what)), ("method", wire::quote(method))];
     members.extend(params.map(|params| ("params", params.as_str().to_owned())));
     members

@@ -12,7 +12,12 @@ const ODD: &str = "{ \"b\": 1.0e2,\n \"a\":[\"\\u00e9\"] }";
 #[test]
 fn orders_are_read_as_they_were_meant() {
     let params = || Some(payload(ODD));
-    let asked = |timeout| Asked { method: "x/\"y\"".to_owned(), params: params(), wants_events: true, timeout };
+    let asked = |timeout| Asked {
+        method: "x/\"y\"".to_owned(),
+        params: params(),
+        wants_events: true,
+        timeout,
+    };
     for order in [
         NodeRequest::Attach,
         NodeRequest::Request(7, asked(None)),
@@ -53,7 +58,9 @@ fn words_are_read_as_they_were_meant() {
         UpstreamError::Protocol { detail: detail() },
     ];
     for failure in failures {
-        let Some(NodeEvent::Failed(read)) = NodeEvent::read(&NodeEvent::Failed(failure.clone()).write()) else {
+        let Some(NodeEvent::Failed(read)) =
+            NodeEvent::read(&NodeEvent::Failed(failure.clone()).write())
+        else {
             panic!("{failure:?}")
         };
         assert_eq!(read.to_string(), failure.to_string());
@@ -89,10 +96,15 @@ fn a_server_is_introduced_as_it_introduced_itself() {
     let modern = r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"own":1.0}"#;
     for (era, raw) in [(Era::Legacy, legacy), (Era::Modern, modern)] {
         let info = ServerInfo::read(era, payload(raw)).unwrap();
-        let Some(NodeEvent::Attached(5, read)) = NodeEvent::read(&NodeEvent::Attached(5, info.clone()).write()) else {
+        let Some(NodeEvent::Attached(5, read)) =
+            NodeEvent::read(&NodeEvent::Attached(5, info.clone()).write())
+        else {
             panic!("{raw}")
         };
         assert_eq!((read.era, read.raw.as_str(), read.instructions), (era, raw, info.instructions));
-        assert_eq!((read.protocol_version, read.capabilities), (info.protocol_version, info.capabilities));
+        assert_eq!(
+            (read.protocol_version, read.capabilities),
+            (info.protocol_version, info.capabilities)
+        );
     }
 }

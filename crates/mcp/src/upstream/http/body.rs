@@ -48,6 +48,10 @@ impl Whole {
     }
 
     fn into_bytes(self) -> Bytes {
-        if self.more.is_empty() { self.first } else { Bytes::from([&self.first[..], &self.more].concat()) }
+        if self.more.is_empty() {
+            self.first
+        } else {
+            Bytes::from([&self.first[..], &self.more].concat())
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The HTTP client for servers: hyper's pooled client, without what calls to servers do not need (redirects,
-//! cookies, a URL parsed for each request and again for each answer). It is made in the gateway, in `net`.
+//! The HTTP client for servers: hyper's pooled client, without what calls to servers do not need
+//! (redirects, cookies, a URL parsed for each request and again for each answer). It is made in the
+//! gateway, in `net`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -18,7 +19,8 @@ pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// How much of a redirect's target an error shows.
 const MAX_TARGET: usize = 200;
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("portunus/", env!("CARGO_PKG_VERSION")));
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("portunus/", env!("CARGO_PKG_VERSION")));
 
 /// The URL of a server, ready for requests.
 pub(super) struct Target {
@@ -27,9 +29,13 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Moves the user and password of the URL into `headers` (RFC 7617), unless these have credentials
-    /// already.
-    pub(super) fn new(http: HttpClient, mut url: Url, headers: &mut HeaderMap) -> Result<Self, UpstreamError> {
+    /// Moves the user and password of the URL into `headers` (RFC 7617), unless these have
+    /// credentials already.
+    pub(super) fn new(
+        http: HttpClient,
+        mut url: Url,
+        headers: &mut HeaderMap,
+    ) -> Result<Self, UpstreamError> {
         if let Some(credentials) = credentials(&url) {
             headers.entry(header::AUTHORIZATION).or_insert(credentials);
         }
@@ -40,8 +46,9 @@ impl Target {
         let _ = url.set_username("");
         let _ = url.set_password(None);
         let uri = Uri::try_from(url.as_str());
-        let uri =
-            uri.map_err(|error| UpstreamError::Connect { detail: format!("the configured URL cannot be used: {error}") })?;
+        let uri = uri.map_err(|error| UpstreamError::Connect {
+            detail: format!("the configured URL cannot be used: {error}"),
+        })?;
         Ok(Self { uri, http })
     }
 
@@ -49,20 +56,29 @@ impl Target {
         &self.uri
     }
 
-    /// Sends a request; the answer is returned once its head has come. A redirect is refused: it would carry
-    /// the configured credentials to its target.
-    pub(super) async fn send(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, UpstreamError> {
+    /// Sends a request; the answer is returned once its head has come. A redirect is refused: it
+    /// would carry the configured credentials to its target.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Body>, UpstreamError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
-        let failed =
-            |error: hyper_util::client::legacy::Error| if error.is_connect() { unreachable(&error) } else { broken(&error) };
+        let failed = |error: hyper_util::client::legacy::Error| {
+            if error.is_connect() { unreachable(&error) } else { broken(&error) }
+        };
         let response = self.http.request(request).await.map_err(failed)?;
         if response.status().is_redirection() {
-            let target =
-                response.headers().get(header::LOCATION).map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned());
-            let target: String = target.unwrap_or_default().escape_debug().take(MAX_TARGET).collect();
+            let target = response
+                .headers()
+                .get(header::LOCATION)
+                .map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned());
+            let target: String =
+                target.unwrap_or_default().escape_debug().take(MAX_TARGET).collect();
             return Err(UpstreamError::protocol(format!(
                 "the server redirects to {target:?}: configure the final address as its `url`"
             )));
@@ -75,7 +91,9 @@ impl Target {
 pub(super) fn header_map(headers: &[(HeaderName, SecretText)]) -> Result<HeaderMap, UpstreamError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let bad = |_| UpstreamError::Connect { detail: format!("the value of the configured header {name} is no header value") };
+        let bad = |_| UpstreamError::Connect {
+            detail: format!("the value of the configured header {name} is no header value"),
+        };
         let mut value = HeaderValue::from_str(value.expose()).map_err(bad)?;
         value.set_sensitive(true);
         map.append(name, value);
@@ -87,17 +105,20 @@ fn credentials(url: &Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
-    let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    let pair =
+        format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
     let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Decodes the percent-encoding of a URL's user and password. The decoder is one for forms, in which `+` and
-/// `&` have a meaning of their own.
+/// Decodes the percent-encoding of a URL's user and password. The decoder is one for forms, in
+/// which `+` and `&` have a meaning of their own.
 fn decoded(text: &str) -> String {
     let form = text.replace('+', "%2B").replace('&', "%26");
-    form_urlencoded::parse(format!("text={form}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
+    form_urlencoded::parse(format!("text={form}").as_bytes())
+        .map(|(_, value)| value.into_owned())
+        .collect()
 }
 
 /// There was no connection, so nothing was sent.
@@ -136,7 +157,11 @@ mod tests {
         for (url, expected) in cases {
             let found = credentials(&Url::parse(url).unwrap());
             let expected = expected.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
-            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap().to_owned()), expected, "{url}");
+            assert_eq!(
+                found.as_ref().map(|value| value.to_str().unwrap().to_owned()),
+                expected,
+                "{url}"
+            );
         }
     }
 }

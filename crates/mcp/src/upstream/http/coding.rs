@@ -1,7 +1,8 @@
 //! Content codings of answers (RFC 9110 section 8.4).
 //!
-//! None is offered, but some servers compress all the same (FB34). Answers are decoded as they arrive, so the
-//! bounds of the readers hold for the decoded bytes, and a stream's events are not delayed.
+//! None is offered, but some servers compress all the same (FB34). Answers are decoded as they
+//! arrive, so the bounds of the readers hold for the decoded bytes, and a stream's events are not
+//! delayed.
 
 use std::io;
 
@@ -42,14 +43,19 @@ pub(super) fn decoded(response: Response<Incoming>) -> Result<Response<Body>, Up
         "br" => boxed(BrotliDecoder::new(coded)),
         _ => {
             let shown: String = coding.escape_debug().take(60).collect();
-            return Err(UpstreamError::protocol(format!("an answer of content coding \"{shown}\", and none was asked for")));
+            return Err(UpstreamError::protocol(format!(
+                "an answer of content coding \"{shown}\", and none was asked for"
+            )));
         }
     };
     Ok(Response::from_parts(head, Either::Right(body)))
 }
 
 fn coding(headers: &HeaderMap) -> Option<String> {
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut codings = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
     let all = codings.next()?.into_owned();
     let all = codings.fold(all, |all, next| format!("{all}, {next}")).trim().to_ascii_lowercase();
     (!all.is_empty() && all != "identity").then_some(all)

@@ -1,5 +1,5 @@
-//! Reads server-sent events from bytes (WHATWG HTML, section 9.2.6), each of bounded size. Where a stream is
-//! resumed is next door, in [`super::position`].
+//! Reads server-sent events from bytes (WHATWG HTML, section 9.2.6), each of bounded size. Where a
+//! stream is resumed is next door, in [`super::position`].
 
 use crate::upstream::error::UpstreamError;
 
@@ -91,7 +91,11 @@ impl Decoder {
     }
 
     fn end_line(&mut self, line: &[u8]) -> Result<Option<ServerEvent>, UpstreamError> {
-        let line = if std::mem::take(&mut self.first_line) { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
+        let line = if std::mem::take(&mut self.first_line) {
+            line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+        } else {
+            line
+        };
         if line.is_empty() {
             return Ok(self.dispatch());
         }
@@ -110,8 +114,15 @@ impl Decoder {
                 self.data.extend_from_slice(value);
             }
             b"event" => self.kind = String::from_utf8_lossy(value).into_owned(),
-            b"id" if !value.contains(&0) && value.len() <= 4096 => self.id = Some(String::from_utf8_lossy(value).into_owned()),
-            b"retry" => self.retry = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).or(self.retry),
+            b"id" if !value.contains(&0) && value.len() <= 4096 => {
+                self.id = Some(String::from_utf8_lossy(value).into_owned());
+            }
+            b"retry" => {
+                self.retry = std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .or(self.retry);
+            }
             _ => {}
         }
         Ok(None)
@@ -132,7 +143,11 @@ mod tests {
     use super::*;
 
     fn event(kind: &str, data: &str, id: Option<&str>) -> ServerEvent {
-        ServerEvent { kind: kind.to_owned(), data: data.as_bytes().to_vec(), id: id.map(str::to_owned) }
+        ServerEvent {
+            kind: kind.to_owned(),
+            data: data.as_bytes().to_vec(),
+            id: id.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -146,7 +161,8 @@ mod tests {
         ];
         for size in 1..text.len() {
             let mut decoder = Decoder::new(100);
-            let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|part| decoder.feed(part).unwrap()).collect();
+            let events: Vec<_> =
+                text.as_bytes().chunks(size).flat_map(|part| decoder.feed(part).unwrap()).collect();
             assert_eq!(events, expected, "in chunks of {size}");
             assert_eq!((decoder.retry(), decoder.last_id()), (Some(250), Some("7")));
         }

@@ -1,8 +1,8 @@
 //! Recognizes answers that may say that a server no longer has the session (FB31).
 //!
-//! The specification has status 404 for it. Servers that were restarted use 400, 401, 403 or 422 as well, or
-//! an error of JSON-RPC with status 200. The text alone decides nothing, since a tool may speak of sessions
-//! too: a ping does, next door in [`super::session`].
+//! The specification has status 404 for it. Servers that were restarted use 400, 401, 403 or 422 as
+//! well, or an error of JSON-RPC with status 200. The text alone decides nothing, since a tool may
+//! speak of sessions too: a ping does, next door in [`super::session`].
 
 use http::StatusCode;
 
@@ -25,8 +25,8 @@ const GONE: [&str; 13] = [
     "not initialized",
 ];
 
-/// May this status mean that the session is gone? Statuses about the size, rate or duration of the request
-/// may not.
+/// May this status mean that the session is gone? Statuses about the size, rate or duration of the
+/// request may not.
 pub(super) fn may_be(status: StatusCode) -> bool {
     let is_about_this_request = matches!(
         status,
@@ -54,7 +54,8 @@ pub(super) fn is_said(text: &[u8]) -> bool {
 /// Is the message an error with such a text, in answer to this request or to none?
 pub(super) fn is_told(message: &[u8], id: u64) -> bool {
     // Most messages are results, which are not read twice.
-    let may_be_error = memchr::memmem::find(&message[..message.len().min(4096)], b"\"error\"").is_some();
+    let may_be_error =
+        memchr::memmem::find(&message[..message.len().min(4096)], b"\"error\"").is_some();
     if !may_be_error || !is_said(message) {
         return false;
     }
@@ -88,11 +89,17 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(is_said(text.as_bytes()), expected, "{text}");
         }
-        let error =
-            |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"Session not found"}}}}"#);
+        let error = |id: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"Session not found"}}}}"#
+            )
+        };
         assert!(is_told(error("7").as_bytes(), 7) && is_told(error("null").as_bytes(), 7));
         assert!(!is_told(error("8").as_bytes(), 7), "of another call");
-        assert!(!is_told(br#"{"jsonrpc":"2.0","id":7,"result":{"text":"error: session not found"}}"#, 7));
+        assert!(!is_told(
+            br#"{"jsonrpc":"2.0","id":7,"result":{"text":"error: session not found"}}"#,
+            7
+        ));
     }
 
     #[test]

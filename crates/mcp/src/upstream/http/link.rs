@@ -1,5 +1,6 @@
-//! A server on Streamable HTTP (MCP 2025-11-25 and 2026-07-28, transports), as a [`Link`]. Only configured headers and the protocol's own
-//! are sent, never a caller's (threat 31). How messages travel is next door, in [`super::exchange`].
+//! A server on Streamable HTTP (MCP 2025-11-25 and 2026-07-28, transports), as a [`Link`]. Only
+//! configured headers and the protocol's own are sent, never a caller's (threat 31). How messages
+//! travel is next door, in [`super::exchange`].
 
 use std::{
     sync::{
@@ -50,11 +51,17 @@ impl HttpLink {
         inbox.open_log(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let session = Session::new(Target::new(http, url, &mut headers)?, headers);
-        let exchange = Exchange::new(session, Arc::clone(inbox), options.max_message, Arc::clone(&options.plain_headers));
+        let exchange = Exchange::new(
+            session,
+            Arc::clone(inbox),
+            options.max_message,
+            Arc::clone(&options.plain_headers),
+        );
         Ok(Self { exchange: Arc::new(exchange), deleted: AtomicBool::new(false) })
     }
 
-    /// Resumes a session by its id, with the revision agreed on. `None`: they do not fit into headers.
+    /// Resumes a session by its id, with the revision agreed on. `None`: they do not fit into
+    /// headers.
     pub(in crate::upstream) fn resume(self, session: &str, version: &str) -> Option<Arc<dyn Link>> {
         self.exchange.session.resume(session, version)?;
         Some(Arc::new(self))
@@ -95,12 +102,17 @@ impl Link for HttpLink {
     async fn wait_until_listening(&self) {
         let mut has_listened = self.exchange.has_listened.subscribe();
         // It goes on in any case: some servers answer a GET only with their first message.
-        let _ = tokio::time::timeout(LISTENING, has_listened.wait_for(|has_listened| *has_listened)).await;
+        let _ =
+            tokio::time::timeout(LISTENING, has_listened.wait_for(|has_listened| *has_listened))
+                .await;
     }
 
     async fn close(&self) {
         let expired = matches!(self.exchange.inbox.reason(), Some(UpstreamError::SessionExpired));
-        if !self.exchange.session.has_begun() || expired || self.deleted.swap(true, Ordering::Relaxed) {
+        if !self.exchange.session.has_begun()
+            || expired
+            || self.deleted.swap(true, Ordering::Relaxed)
+        {
             return;
         }
         let request = self.exchange.session.send(Method::DELETE, HeaderMap::new(), Bytes::new());

@@ -1,5 +1,5 @@
-//! Keeps the GET stream open on which a legacy server sends messages outside of calls. Servers need not have
-//! one. How streams are read is next door, in [`super::exchange`].
+//! Keeps the GET stream open on which a legacy server sends messages outside of calls. Servers need
+//! not have one. How streams are read is next door, in [`super::exchange`].
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -40,19 +40,27 @@ async fn listen(exchange: &Exchange) {
                 if let Err(error) = pumped {
                     tracing::debug!(server = %exchange.inbox.key.server, %error, detail = error.detail(), "the event stream broke");
                 }
-                // Some servers accept the GET and end the stream at once: the pause grows then (FB36).
+                // Some servers accept the GET and end the stream at once: the pause grows then
+                // (FB36).
                 let was_of_use = began.elapsed() >= WORTH_IT || position.last_id != before;
                 pause = if was_of_use { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
-                tokio::time::sleep(if was_of_use { position.pause() } else { pause.max(position.pause()) }).await;
+                tokio::time::sleep(if was_of_use {
+                    position.pause()
+                } else {
+                    pause.max(position.pause())
+                })
+                .await;
             }
             Err(UpstreamError::Connect { detail } | UpstreamError::Closed { detail }) => {
                 tracing::debug!(server = %exchange.inbox.key.server, detail, "the event stream cannot be opened");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            // 409: the server has not noticed yet that an earlier stream of the session ended, perhaps one of
-            // another process.
-            Err(UpstreamError::Status { status, .. }) if status >= 500 || matches!(status, 409 | 429) => {
+            // 409: the server has not noticed yet that an earlier stream of the session ended,
+            // perhaps one of another process.
+            Err(UpstreamError::Status { status, .. })
+                if status >= 500 || matches!(status, 409 | 429) =>
+            {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

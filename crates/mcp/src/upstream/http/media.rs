@@ -1,5 +1,5 @@
-//! The kind of an answer's body, by its media type. Bodies are read next door, in [`super::body`] and
-//! [`super::events`].
+//! The kind of an answer's body, by its media type. Bodies are read next door, in [`super::body`]
+//! and [`super::events`].
 
 use http::{Response, header};
 
@@ -20,7 +20,11 @@ pub(super) enum Media {
 impl Media {
     /// Media types are compared without case (RFC 9110 section 8.3.1), and JSON has several.
     pub(super) fn of<B>(response: &Response<B>) -> Self {
-        let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let value = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "" => Self::Unsaid,

@@ -1,4 +1,5 @@
-//! Servers that are reached over HTTP: [`link`] for Streamable HTTP, [`sse`] for the HTTP+SSE transport of revision 2024-11-05.
+//! Servers that are reached over HTTP: [`link`] for Streamable HTTP, [`sse`] for the HTTP+SSE
+//! transport of revision 2024-11-05.
 
 mod body;
 mod client;

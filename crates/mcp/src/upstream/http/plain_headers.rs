@@ -1,5 +1,5 @@
-//! The servers that take headers beyond ASCII as plain UTF-8 only. The form of a request's headers is chosen
-//! next door, in [`super::post`].
+//! The servers that take headers beyond ASCII as plain UTF-8 only. The form of a request's headers
+//! is chosen next door, in [`super::post`].
 
 use std::{collections::HashSet, sync::Mutex};
 
@@ -7,8 +7,8 @@ use http::Uri;
 
 use crate::sync::locked;
 
-/// The addresses of servers that do not know the base64 form of headers (FB80). A server that turns out to
-/// know it is removed again.
+/// The addresses of servers that do not know the base64 form of headers (FB80). A server that turns
+/// out to know it is removed again.
 #[derive(Debug, Default)]
 pub(crate) struct PlainHeaders(Mutex<HashSet<Uri>>);
 

@@ -1,5 +1,5 @@
-//! The position in a stream of events, at which it is resumed after it broke. Events are read next door, in
-//! [`super::events`].
+//! The position in a stream of events, at which it is resumed after it broke. Events are read next
+//! door, in [`super::events`].
 
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ impl StreamPosition {
     }
 
     pub(super) fn pause(&self) -> Duration {
-        self.retry.unwrap_or(Duration::from_secs(1)).clamp(Duration::from_millis(50), Duration::from_secs(30))
+        self.retry
+            .unwrap_or(Duration::from_secs(1))
+            .clamp(Duration::from_millis(50), Duration::from_secs(30))
     }
 }

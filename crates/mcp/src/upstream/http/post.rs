@@ -1,6 +1,6 @@
-//! Sends one POST. Headers beyond ASCII have one of two forms: base64 between sentinels, as the specification
-//! has it (MCP 2026-07-28, Streamable HTTP, "Request Metadata"), or plain UTF-8, for servers that do not know
-//! that (FB80). Answers are read next door, in [`super::exchange`].
+//! Sends one POST. Headers beyond ASCII have one of two forms: base64 between sentinels, as the
+//! specification has it (MCP 2026-07-28, Streamable HTTP, "Request Metadata"), or plain UTF-8, for
+//! servers that do not know that (FB80). Answers are read next door, in [`super::exchange`].
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -21,10 +21,14 @@ use crate::{
 
 /// Does an answer of status 400 say that a header and the body differ?
 ///
-/// Servers compare them before they do anything (MCP 2026-07-28, Streamable HTTP, "Server Validation"), so
-/// the request may be sent again in another form.
+/// Servers compare them before they do anything (MCP 2026-07-28, Streamable HTTP, "Server
+/// Validation"), so the request may be sent again in another form.
 fn is_mismatch(body: &Bytes) -> bool {
-    let Ok(Message::Response(wire::Response { outcome: Outcome::Error(error), .. })) = wire::parse(body) else { return false };
+    let Ok(Message::Response(wire::Response { outcome: Outcome::Error(error), .. })) =
+        wire::parse(body)
+    else {
+        return false;
+    };
     wire::code_of(&error) == Some(code::HEADER_MISMATCH)
 }
 
@@ -48,12 +52,17 @@ impl Answered {
             return Ok(Self::Taken(response));
         }
         let is_json = matches!(Media::of(&response), Media::Json | Media::Unsaid);
-        Ok(Self::Refused(Refusal { status, is_json, body: body::read(response, body::OF_AN_ERROR).await.unwrap_or_default() }))
+        Ok(Self::Refused(Refusal {
+            status,
+            is_json,
+            body: body::read(response, body::OF_AN_ERROR).await.unwrap_or_default(),
+        }))
     }
 }
 
-/// Sends a message with headers in the form that the server is known to take; if the server refuses it as a
-/// mismatch, once more in the other form (FB80). If that is refused too, the first refusal is returned.
+/// Sends a message with headers in the form that the server is known to take; if the server refuses
+/// it as a mismatch, once more in the other form (FB80). If that is refused too, the first refusal
+/// is returned.
 pub(super) async fn post(
     session: &Session,
     plain_headers: &PlainHeaders,
@@ -84,7 +93,11 @@ pub(super) async fn post(
     }
 }
 
-async fn send(session: &Session, message: Bytes, mut headers: HeaderMap) -> Result<Response<Body>, UpstreamError> {
+async fn send(
+    session: &Session,
+    message: Bytes,
+    mut headers: HeaderMap,
+) -> Result<Response<Body>, UpstreamError> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media::JSON));
     headers.insert(header::ACCEPT, HeaderValue::from_static(media::EITHER));
     session.send(Method::POST, headers, message).await

@@ -1,5 +1,6 @@
-//! A session with one server on Streamable HTTP: the address, the headers of every request, and whether the
-//! server still has the session that they name. Messages and answers are next door, in [`super::exchange`].
+//! A session with one server on Streamable HTTP: the address, the headers of every request, and
+//! whether the server still has the session that they name. Messages and answers are next door, in
+//! [`super::exchange`].
 
 use std::{
     sync::{
@@ -58,14 +59,15 @@ impl Session {
         }
     }
 
-    /// Resumes a session by its id, with the revision agreed on. `None`: they do not fit into headers.
+    /// Resumes a session by its id, with the revision agreed on. `None`: they do not fit into
+    /// headers.
     pub(super) fn resume(&self, id: &str, version: &str) -> Option<()> {
         self.id.set(HeaderValue::from_str(id).ok()?).ok()?;
         self.version.set(HeaderValue::from_str(version).ok()?).ok()
     }
 
-    /// Begins the session that the server named. Only the first id counts, which is that of the answer to
-    /// `initialize`.
+    /// Begins the session that the server named. Only the first id counts, which is that of the
+    /// answer to `initialize`.
     pub(super) fn begin(&self, id: &HeaderValue) {
         if !self.is_modern() {
             let _ = self.id.set(id.clone());
@@ -107,7 +109,12 @@ impl Session {
         self.target.uri()
     }
 
-    pub(super) async fn send(&self, method: Method, own: HeaderMap, body: Bytes) -> Result<Response<Body>, UpstreamError> {
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        own: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Body>, UpstreamError> {
         self.target.send(method, self.headers(own), body).await
     }
 
@@ -121,7 +128,10 @@ impl Session {
                 }
             }
         }
-        for (name, value) in [(header_name::SESSION_ID, self.id.get()), (header_name::PROTOCOL_VERSION, self.version.get())] {
+        for (name, value) in [
+            (header_name::SESSION_ID, self.id.get()),
+            (header_name::PROTOCOL_VERSION, self.version.get()),
+        ] {
             if let Some(value) = value {
                 headers.insert(name, value.clone());
             }
@@ -131,9 +141,9 @@ impl Session {
 
     /// Asks the server with a ping whether the session is gone; `None` if the ping is not answered.
     ///
-    /// A request that was refused for another reason must not be made again, and a connection on which
-    /// everything is refused must not be kept. Requests that are refused meanwhile share the answer to one
-    /// ping.
+    /// A request that was refused for another reason must not be made again, and a connection on
+    /// which everything is refused must not be kept. Requests that are refused meanwhile share the
+    /// answer to one ping.
     pub(super) async fn ask_whether_gone(&self) -> Option<bool> {
         let refused = Instant::now();
         let mut last = self.last_ping.lock().await;

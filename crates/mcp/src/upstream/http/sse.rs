@@ -1,6 +1,6 @@
-//! A server on the HTTP+SSE transport of revision 2024-11-05: one stream of events for all messages of the
-//! server, whose first event has the URL that messages are posted to. Streamable HTTP is next door, in
-//! [`super::link`].
+//! A server on the HTTP+SSE transport of revision 2024-11-05: one stream of events for all messages
+//! of the server, whose first event has the URL that messages are posted to. Streamable HTTP is
+//! next door, in [`super::link`].
 
 use std::{
     sync::{Arc, OnceLock},
@@ -56,13 +56,18 @@ impl SseLink {
         own.insert(header::ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
         let response = stream.send(Method::GET, own, Bytes::new()).await?;
         if !response.status().is_success() {
-            return Err(UpstreamError::Status { status: response.status().as_u16(), words: String::new() });
+            return Err(UpstreamError::Status {
+                status: response.status().as_u16(),
+                words: String::new(),
+            });
         }
         let mut body = response.into_body().into_data_stream().boxed();
         let mut decoder = Decoder::new(options.max_message);
         let mut early = Early::default();
         let endpoint = loop {
-            let chunk = body.next().await.ok_or_else(|| UpstreamError::protocol("the stream ended before its endpoint event"))?;
+            let chunk = body.next().await.ok_or_else(|| {
+                UpstreamError::protocol("the stream ended before its endpoint event")
+            })?;
             let mut found = None;
             for event in decoder.feed(&chunk.map_err(|error| broken(&*error))?)? {
                 match event.kind.as_str() {
@@ -89,8 +94,8 @@ impl SseLink {
     }
 }
 
-/// Messages that came before the endpoint. Servers have no reason to send any: a few are kept, together no
-/// larger than one message may be (threat 56).
+/// Messages that came before the endpoint. Servers have no reason to send any: a few are kept,
+/// together no larger than one message may be (threat 56).
 #[derive(Default)]
 struct Early {
     events: Vec<ServerEvent>,
@@ -103,19 +108,25 @@ impl Early {
     fn add(&mut self, event: ServerEvent, max_bytes: usize) -> Result<(), UpstreamError> {
         self.bytes += event.data.len();
         if self.events.len() >= MAX_EARLY || self.bytes > max_bytes {
-            return Err(UpstreamError::protocol("too much came on the event stream before its endpoint event"));
+            return Err(UpstreamError::protocol(
+                "too much came on the event stream before its endpoint event",
+            ));
         }
         self.events.push(event);
         Ok(())
     }
 }
 
-/// The URL to post to. It must have the same origin, or the configured credentials would go elsewhere.
+/// The URL to post to. It must have the same origin, or the configured credentials would go
+/// elsewhere.
 fn endpoint(url: &Url, data: &[u8]) -> Result<Url, UpstreamError> {
     let bad = |what: &str| UpstreamError::protocol(format!("the endpoint event {what}"));
     let text = std::str::from_utf8(data).map_err(|_| bad("is no text"))?;
     let endpoint = url.join(text.trim()).map_err(|_| bad("has no URL"))?;
-    if endpoint.origin() != url.origin() || !endpoint.username().is_empty() || endpoint.password().is_some() {
+    if endpoint.origin() != url.origin()
+        || !endpoint.username().is_empty()
+        || endpoint.password().is_some()
+    {
         return Err(bad("leads to another origin"));
     }
     Ok(endpoint)
@@ -138,7 +149,10 @@ async fn pump(
         match chunk.map_err(|error| broken(&*error)).and_then(|chunk| decoder.feed(&chunk)) {
             Ok(events) => events.iter().for_each(deliver),
             Err(error) => {
-                return UpstreamError::closed(format!("the event stream broke: {error}: {}", error.detail().unwrap_or_default()));
+                return UpstreamError::closed(format!(
+                    "the event stream broke: {error}: {}",
+                    error.detail().unwrap_or_default()
+                ));
             }
         }
     }
@@ -154,7 +168,9 @@ impl Link for SseLink {
             headers.insert(header_name::PROTOCOL_VERSION, version.clone());
         }
         let request = self.endpoint.send(Method::POST, headers, outgoing.message);
-        let response = tokio::time::timeout(POST_TIMEOUT, request).await.map_err(|_| UpstreamError::Timeout)??;
+        let response = tokio::time::timeout(POST_TIMEOUT, request)
+            .await
+            .map_err(|_| UpstreamError::Timeout)??;
         match response.status() {
             status if status.is_success() => Ok(()),
             status => Err(UpstreamError::Status { status: status.as_u16(), words: String::new() }),
@@ -181,9 +197,16 @@ mod tests {
 
     #[test]
     fn t56_what_comes_before_the_endpoint_has_a_bound() {
-        let event = |length: usize| ServerEvent { kind: "message".to_owned(), data: vec![b'x'; length], id: None };
+        let event = |length: usize| ServerEvent {
+            kind: "message".to_owned(),
+            data: vec![b'x'; length],
+            id: None,
+        };
         let mut early = Early::default();
-        assert!((0..MAX_EARLY).all(|_| early.add(event(1), 100).is_ok()) && early.add(event(1), 100).is_err());
+        assert!(
+            (0..MAX_EARLY).all(|_| early.add(event(1), 100).is_ok())
+                && early.add(event(1), 100).is_err()
+        );
         let mut early = Early::default();
         assert!(early.add(event(60), 100).is_ok() && early.add(event(41), 100).is_err());
     }
@@ -191,9 +214,10 @@ mod tests {
     #[test]
     fn endpoints_stay_at_their_origin() {
         let url = Url::parse("https://a.example/sse?x=1").unwrap();
-        for (data, expected) in
-            [("/messages?s=1", "https://a.example/messages?s=1"), ("https://a.example:443/m", "https://a.example/m")]
-        {
+        for (data, expected) in [
+            ("/messages?s=1", "https://a.example/messages?s=1"),
+            ("https://a.example:443/m", "https://a.example/m"),
+        ] {
             assert_eq!(endpoint(&url, data.as_bytes()).unwrap().as_str(), expected);
         }
         for bad in [

@@ -1,6 +1,6 @@
-//! The calls that a server's messages may be about, and the attribution of a message that names none: to the
-//! only call that it can be about, or to none (threats 49, 50). Where the message then goes is decided next
-//! door, in [`super`].
+//! The calls that a server's messages may be about, and the attribution of a message that names
+//! none: to the only call that it can be about, or to none (threats 49, 50). Where the message then
+//! goes is decided next door, in [`super`].
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,8 +21,8 @@ use crate::{
     wire::{Outcome, RequestId},
 };
 
-/// How many calls that were given up without an answer are remembered. Past that, nothing on the connection
-/// is attributed any more.
+/// How many calls that were given up without an answer are remembered. Past that, nothing on the
+/// connection is attributed any more.
 pub(super) const MAX_ABANDONED: usize = 256;
 /// How many calls that were answered are remembered for the progress that comes late.
 pub(super) const MAX_ANSWERED: usize = 64;
@@ -57,7 +57,8 @@ pub(super) struct Pending {
     pub(super) token: Option<RequestId>,
 }
 
-/// Whom messages about a call are for. Calls with the same attribution may receive each other's messages.
+/// Whom messages about a call are for. Calls with the same attribution may receive each other's
+/// messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Attribution {
     Session(Arc<str>),
@@ -99,26 +100,33 @@ impl Calls {
 
     /// The call that a message without a call's name can be about.
     ///
-    /// On a connection of all users it is always uncertain: the server may still work on calls that are no
-    /// longer in flight, and need not have a call to speak of a person.
+    /// On a connection of all users it is always uncertain: the server may still work on calls that
+    /// are no longer in flight, and need not have a call to speak of a person.
     ///
-    /// Calls that a client without sessions gave up do not make it uncertain: servers need not answer what
-    /// was cancelled, and both calls are the same application's.
+    /// Calls that a client without sessions gave up do not make it uncertain: servers need not
+    /// answer what was cancelled, and both calls are the same application's.
     pub(super) fn subject(&self, owner: &Owner) -> Subject<'_> {
         let is_one_sessions = matches!(owner, Owner::Session(..));
         let is_late = self.speaks_late && self.has_several_sessions;
         if *owner == Owner::Everybody || ((self.lost_track || is_late) && !is_one_sessions) {
             return Subject::Uncertain;
         }
-        let given_up = self.abandoned.values().filter(|attribution| matches!(attribution, Attribution::Session(_)));
-        let mut attributions = self.pending.values().filter_map(|call| call.attribution.as_ref()).chain(given_up);
+        let given_up = self
+            .abandoned
+            .values()
+            .filter(|attribution| matches!(attribution, Attribution::Session(_)));
+        let mut attributions =
+            self.pending.values().filter_map(|call| call.attribution.as_ref()).chain(given_up);
         let Some(first) = attributions.next() else {
             return if self.abandoned.is_empty() { Subject::NoCall } else { Subject::Uncertain };
         };
         if attributions.any(|other| other != first) {
             return Subject::Uncertain;
         }
-        let heard = self.pending.iter().filter(|(_, call)| call.attribution.is_some() && call.call_events.is_some());
+        let heard = self
+            .pending
+            .iter()
+            .filter(|(_, call)| call.attribution.is_some() && call.call_events.is_some());
         match heard.max_by_key(|(id, call)| (!call.clock.waits_for_client(), **id)) {
             Some((_, call)) => Subject::Call(call),
             // The connection has no other session, so the message is for this one.
@@ -163,7 +171,8 @@ impl Calls {
 pub(in crate::upstream) struct CallClock {
     /// Notified at each sign of progress.
     pub(in crate::upstream) restart: Notify,
-    /// How many requests of the server the client has not answered yet. Meanwhile the server is not late.
+    /// How many requests of the server the client has not answered yet. Meanwhile the server is not
+    /// late.
     asking: AtomicUsize,
 }
 
@@ -173,7 +182,8 @@ impl CallClock {
     }
 }
 
-/// The receiver for a request of the server about a call. While this lives, the call does not time out.
+/// The receiver for a request of the server about a call. While this lives, the call does not time
+/// out.
 pub(in crate::upstream) struct Asking {
     pub(in crate::upstream) call_events: mpsc::Sender<CallEvent>,
     clock: Arc<CallClock>,

@@ -8,7 +8,13 @@ use crate::{client_capabilities::ClientCapabilities, era::Era};
 fn inbox(owner: Owner) -> Arc<Inbox> {
     let server = ServerName::parse("dice").unwrap();
     Inbox::new(
-        ConnectionKey { server, owner, client_capabilities: ClientCapabilities::default(), lane: 0, era: Era::Modern },
+        ConnectionKey {
+            server,
+            owner,
+            client_capabilities: ClientCapabilities::default(),
+            lane: 0,
+            era: Era::Modern,
+        },
         false,
     )
     .0
@@ -42,7 +48,8 @@ enum Who {
     Nobody,
 }
 
-/// Plays the steps; gives who is asked and who is told by a message on no call's stream, or on that of `on`.
+/// Plays the steps; gives who is asked and who is told by a message on no call's stream, or on that
+/// of `on`.
 fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
     let inbox = inbox(owner);
     let mut messages = Vec::new();
@@ -59,7 +66,10 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
             Step::Modern => call(Speaker::Request, true),
             Step::Own => call(Speaker::Gateway, false),
             Step::Answered(id) => {
-                inbox.deliver(&Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)), None);
+                inbox.deliver(
+                    &Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)),
+                    None,
+                );
             }
             Step::GivenUp(id) => drop(inbox.forget(id)),
         }
@@ -109,7 +119,11 @@ fn t50_nothing_on_a_shared_connection_is_attributed_by_a_guess() {
         (&[Of("a"), Of("b"), GivenUp(2)], 2, Who::Nobody),
         (&[Own], 1, Who::Nobody),
     ] {
-        assert_eq!(play(Owner::Everybody, steps, Some(on)), (who, who), "on the stream of {on}: {steps:?}");
+        assert_eq!(
+            play(Owner::Everybody, steps, Some(on)),
+            (who, who),
+            "on the stream of {on}: {steps:?}"
+        );
     }
 }
 
@@ -136,7 +150,8 @@ fn t49_what_names_no_call_is_attributed_if_it_can_be_about_one_alone() {
     ] {
         assert_eq!(play(client(), steps, None), (who, who), "{steps:?}");
     }
-    // The server may not have noticed, and goes on with the first: that is the same application's, unless a session gave it up.
+    // The server may not have noticed, and goes on with the first: that is the same application's,
+    // unless a session gave it up.
     for (steps, who) in [
         (&[Modern, GivenUp(1), Modern][..], Who::Call(2)),
         (&[Of("a"), GivenUp(1), Modern], Who::Nobody),
@@ -176,9 +191,12 @@ fn who_lost_track_of_calls_attributes_nothing() {
 #[test]
 fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
     let server = ServerName::parse("dice").unwrap();
-    for (speaks_late, sessions, is_told) in
-        [(true, &["a", "b"][..], false), (true, &["a", "a"], true), (false, &["a", "b"], true), (true, &["a"], true)]
-    {
+    for (speaks_late, sessions, is_told) in [
+        (true, &["a", "b"][..], false),
+        (true, &["a", "a"], true),
+        (false, &["a", "b"], true),
+        (true, &["a"], true),
+    ] {
         let key = ConnectionKey {
             server: server.clone(),
             owner: client(),
@@ -190,16 +208,21 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
         let (before, open) = sessions.split_at(sessions.len() - 1);
         for session in before {
             let call = inbox.register(None, Speaker::Session((*session).into()), None).unwrap();
-            inbox.deliver(&Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id)), None);
+            inbox.deliver(
+                &Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id)),
+                None,
+            );
         }
         let (call_events, _heard) = mpsc::channel(4);
-        let _open = inbox.register(Some(call_events), Speaker::Session(open[0].into()), None).unwrap();
+        let _open =
+            inbox.register(Some(call_events), Speaker::Session(open[0].into()), None).unwrap();
         let hearer = inbox.recipient(None, "notifications/message");
         assert_eq!(matches!(hearer, Recipient::Call(_)), is_told, "{speaks_late} {sessions:?}");
     }
 }
 
-/// A connection that is no longer used ends while no call is under way: none is cut off by it, and none begins on it.
+/// A connection that is no longer used ends while no call is under way: none is cut off by it, and
+/// none begins on it.
 #[test]
 fn a_session_ends_with_no_call_in_flight_or_goes_on() {
     let inbox = inbox(client());
@@ -210,6 +233,9 @@ fn a_session_ends_with_no_call_in_flight_or_goes_on() {
     inbox.forget(call.id);
     assert!(inbox.expire_if_idle());
     let late = inbox.register(None, Speaker::Session("a".into()), None);
-    assert!(matches!(late, Err(UpstreamError::SessionExpired)), "and may be made on a new connection");
+    assert!(
+        matches!(late, Err(UpstreamError::SessionExpired)),
+        "and may be made on a new connection"
+    );
     assert!(inbox.expire_if_idle(), "it has ended");
 }

@@ -1,6 +1,6 @@
-//! The life of a connection in the pool: started once at a time, with a backoff after failures (threat F5),
-//! watched until its end, closed when idle or to make room. The limits are next door, in [`super::limits`];
-//! the slot of one connection, in [`super::slot`].
+//! The life of a connection in the pool: started once at a time, with a backoff after failures
+//! (threat F5), watched until its end, closed when idle or to make room. The limits are next door,
+//! in [`super::limits`]; the slot of one connection, in [`super::slot`].
 
 use std::{
     collections::HashMap,
@@ -46,7 +46,8 @@ pub(super) struct Pool {
     pub(super) limits: ConnectionLimits,
     pub(super) stopping: CancellationToken,
     pub(super) tasks: TaskTracker,
-    /// How many connections are about to close after a new configuration and will give their permits back.
+    /// How many connections are about to close after a new configuration and will give their
+    /// permits back.
     pub(super) retiring: AtomicUsize,
     /// The eras that each server is known to have.
     pub(super) known_eras: Mutex<HashMap<ServerName, KnownEras>>,
@@ -78,8 +79,8 @@ impl Pool {
         Arc::clone(slots.entry(key.clone()).or_default())
     }
 
-    /// Removes the slot from the pool, if it is still the current one. The caller holds its lock and empties
-    /// it.
+    /// Removes the slot from the pool, if it is still the current one. The caller holds its lock
+    /// and empties it.
     pub(super) fn remove(&self, key: &ConnectionKey, slot: &Slot) {
         let mut slots = write_locked(&self.slots);
         if slots.get(key).is_some_and(|held| Arc::ptr_eq(held, slot)) {
@@ -105,25 +106,44 @@ impl Pool {
             Ok(connection) => {
                 let connection = Arc::new(connection);
                 tracing::debug!(server = %spec.name, revision = connection.info().protocol_version, "connected to a server");
-                state.phase = Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
+                state.phase =
+                    Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
                 drop(state);
-                let watch = Arc::clone(&self).watch(key, slot, Arc::clone(&connection), spec.idle_timeout, permit);
+                let watch = Arc::clone(&self).watch(
+                    key,
+                    slot,
+                    Arc::clone(&connection),
+                    spec.idle_timeout,
+                    permit,
+                );
                 self.tasks.spawn(watch);
                 Ok(connection)
             }
             Err(error) => {
                 tracing::warn!(server = %spec.name, %error, detail = error.detail(), "could not connect to a server");
-                state.note_failure(error.detail().map_or_else(|| error.to_string(), str::to_owned), &self.options);
+                state.note_failure(
+                    error.detail().map_or_else(|| error.to_string(), str::to_owned),
+                    &self.options,
+                );
                 Err(error)
             }
         }
     }
 
-    /// Connects to the server. One that fails over the first question is started once more, with the other
-    /// question alone.
-    async fn connect(&self, key: &ConnectionKey, spec: &ServerSpec, person: &Person) -> Result<Connection, UpstreamError> {
-        let connect = |order| connect::connect(key.clone(), spec, &self.http, &self.connect_options, order, person);
-        let note = |note: &dyn Fn(&mut KnownEras)| note(locked(&self.known_eras).entry(spec.name.clone()).or_default());
+    /// Connects to the server. One that fails over the first question is started once more, with
+    /// the other question alone.
+    async fn connect(
+        &self,
+        key: &ConnectionKey,
+        spec: &ServerSpec,
+        person: &Person,
+    ) -> Result<Connection, UpstreamError> {
+        let connect = |order| {
+            connect::connect(key.clone(), spec, &self.http, &self.connect_options, order, person)
+        };
+        let note = |note: &dyn Fn(&mut KnownEras)| {
+            note(locked(&self.known_eras).entry(spec.name.clone()).or_default());
+        };
         let known = locked(&self.known_eras).get(&spec.name).copied().unwrap_or_default();
         let order = known.order(key.era, spec.era);
         let began = Instant::now();
@@ -155,9 +175,13 @@ impl Pool {
         }
     }
 
-    /// A permit for one more connection. If there is none, the connection that is idle the longest is closed:
-    /// one of the person's own, when it is the person's share that is used up.
-    async fn permit(&self, key: &ConnectionKey, spec: &ServerSpec) -> Result<Permit, UpstreamError> {
+    /// A permit for one more connection. If there is none, the connection that is idle the longest
+    /// is closed: one of the person's own, when it is the person's share that is used up.
+    async fn permit(
+        &self,
+        key: &ConnectionKey,
+        spec: &ServerSpec,
+    ) -> Result<Permit, UpstreamError> {
         let is_child = matches!(spec.transport, Transport::Stdio { .. });
         let why = match self.permit_after_retiring(key, is_child).await {
             Ok(permit) => return Ok(permit),
@@ -182,12 +206,13 @@ impl Pool {
         Err(UpstreamError::ShareUsedUp { limit })
     }
 
-    /// Closes the connection that is idle the longest; with `whose`, the longest idle one of that person.
-    /// `false`: there is none.
+    /// Closes the connection that is idle the longest; with `whose`, the longest idle one of that
+    /// person. `false`: there is none.
     async fn close_one_idle(&self, is_child: bool, whose: Option<&UserId>) -> bool {
         let is_wanted = |key: &ConnectionKey| {
             let spec = self.spec(&key.server);
-            let is_of_kind = !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }));
+            let is_of_kind = !is_child
+                || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }));
             is_of_kind && whose.is_none_or(|user| key.owner.user() == Some(user))
         };
         let oldest = self.read_slots(|slots| {
@@ -212,7 +237,14 @@ impl Pool {
     }
 
     /// Watches one connection until its end.
-    async fn watch(self: Arc<Self>, key: ConnectionKey, slot: Slot, connection: Arc<Connection>, idle: Duration, permit: Permit) {
+    async fn watch(
+        self: Arc<Self>,
+        key: ConnectionKey,
+        slot: Slot,
+        connection: Arc<Connection>,
+        idle: Duration,
+        permit: Permit,
+    ) {
         let since = Instant::now();
         let mut touch_at = since + TOUCH_EVERY;
         let idle = idle.max(Duration::from_millis(20));

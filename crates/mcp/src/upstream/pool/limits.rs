@@ -74,14 +74,33 @@ impl ConnectionLimits {
     }
 
     pub(super) fn take(&self, key: &ConnectionKey, is_child: bool) -> Result<Permit, LimitReached> {
-        let share = key.owner.user().filter(|_| is_child).map(|user| share_of(&self.shares, user, self.max_share())).transpose();
+        let share = key
+            .owner
+            .user()
+            .filter(|_| is_child)
+            .map(|user| share_of(&self.shares, user, self.max_share()))
+            .transpose();
         let share = share.map_err(|()| LimitReached::Share)?;
-        let of_connections = |user| share_of(&self.connection_shares, user, self.max_connection_share);
-        let connection_share = key.owner.user().map(of_connections).transpose().map_err(|()| LimitReached::ConnectionShare)?;
+        let of_connections =
+            |user| share_of(&self.connection_shares, user, self.max_connection_share);
+        let connection_share = key
+            .owner
+            .user()
+            .map(of_connections)
+            .transpose()
+            .map_err(|()| LimitReached::ConnectionShare)?;
         let full = |_| LimitReached::Pool;
         let connection = Arc::clone(&self.connections).try_acquire_owned().map_err(full)?;
-        let child = is_child.then(|| Arc::clone(&self.children).try_acquire_owned()).transpose().map_err(full)?;
-        Ok(Permit { _connection: connection, _child: child, _share: share, _connection_share: connection_share })
+        let child = is_child
+            .then(|| Arc::clone(&self.children).try_acquire_owned())
+            .transpose()
+            .map_err(full)?;
+        Ok(Permit {
+            _connection: connection,
+            _child: child,
+            _share: share,
+            _connection_share: connection_share,
+        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The pool of connections to servers: [`upstreams`] is its interface, [`lifecycle`] the life of a connection
-//! in it.
+//! The pool of connections to servers: [`upstreams`] is its interface, [`lifecycle`] the life of a
+//! connection in it.
 
 mod lifecycle;
 mod limits;

@@ -17,8 +17,8 @@ pub struct Options {
     pub records: Option<Arc<dyn SessionRecords>>,
     /// How many child processes may run.
     pub max_children: usize,
-    /// How many child processes one person may have at first, so that one person cannot take them all (threat
-    /// 47). Those that all users share do not count.
+    /// How many child processes one person may have at first, so that one person cannot take them
+    /// all (threat 47). Those that all users share do not count.
     pub max_children_per_user: usize,
     /// How many connections may be open, children included.
     pub max_connections: usize,

@@ -1,6 +1,7 @@
-//! Applies a new configuration of the servers. Connections to servers that it changes or drops leave the pool
-//! at once, so that the next caller gets a new one, and close as soon as the calls under way on them have
-//! ended. All others stay. How connections begin is next door, in [`super::lifecycle`].
+//! Applies a new configuration of the servers. Connections to servers that it changes or drops
+//! leave the pool at once, so that the next caller gets a new one, and close as soon as the calls
+//! under way on them have ended. All others stay. How connections begin is next door, in
+//! [`super::lifecycle`].
 
 use std::{
     sync::{
@@ -29,8 +30,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Within this time a caller that got the connection just before has begun to use it.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a new connection waits for the permits of those that are leaving: these stay for [`GRACE`], and
-/// their children take a moment to end.
+/// How long a new connection waits for the permits of those that are leaving: these stay for
+/// [`GRACE`], and their children take a moment to end.
 const ROOM_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -50,7 +51,8 @@ impl Upstreams {
         });
         let new: Vec<_> = new.collect();
         let stays = |spec: &Arc<ServerSpec>| new.iter().any(|other| Arc::ptr_eq(spec, other));
-        let left: Vec<ServerName> = old.iter().filter(|spec| !stays(spec)).map(|spec| spec.name.clone()).collect();
+        let left: Vec<ServerName> =
+            old.iter().filter(|spec| !stays(spec)).map(|spec| spec.name.clone()).collect();
         let slots: Vec<_> = {
             // Under the lock, so that no caller sees both a new server and an old connection.
             let mut slots = write_locked(&pool.slots);
@@ -88,9 +90,13 @@ impl Pool {
         connection.close("its server's configuration changed").await;
     }
 
-    /// A permit, waited for while retiring connections are about to give theirs back, so that no other
-    /// connection is closed for a new configuration.
-    pub(super) async fn permit_after_retiring(&self, key: &ConnectionKey, is_child: bool) -> Result<Permit, LimitReached> {
+    /// A permit, waited for while retiring connections are about to give theirs back, so that no
+    /// other connection is closed for a new configuration.
+    pub(super) async fn permit_after_retiring(
+        &self,
+        key: &ConnectionKey,
+        is_child: bool,
+    ) -> Result<Permit, LimitReached> {
         let began = Instant::now();
         let mut last_leaving: Option<Instant> = None;
         loop {
@@ -98,8 +104,12 @@ impl Pool {
                 last_leaving = Some(Instant::now());
             }
             match self.limits.take(key, is_child) {
-                // The permit of a connection that has left is free as soon as its watcher has seen the end.
-                Err(_) if last_leaving.is_some_and(|at| at.elapsed() < GRACE) && began.elapsed() < ROOM_WITHIN => {
+                // The permit of a connection that has left is free as soon as its watcher has seen
+                // the end.
+                Err(_)
+                    if last_leaving.is_some_and(|at| at.elapsed() < GRACE)
+                        && began.elapsed() < ROOM_WITHIN =>
+                {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 outcome => return outcome,

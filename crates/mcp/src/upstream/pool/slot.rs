@@ -1,6 +1,6 @@
-//! The slot of one connection in the pool, and its states. A task decides about a slot while it holds the
-//! slot's lock, so that one connection is started at a time. Starting and watching are next door, in
-//! [`super::lifecycle`].
+//! The slot of one connection in the pool, and its states. A task decides about a slot while it
+//! holds the slot's lock, so that one connection is started at a time. Starting and watching are
+//! next door, in [`super::lifecycle`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -58,7 +58,9 @@ impl SlotState {
         }
         match &self.phase {
             Phase::Failed { until, detail } => match until.checked_duration_since(Instant::now()) {
-                Some(retry_in) if !retry_in.is_zero() => Err(UpstreamError::Backoff { retry_in, detail: detail.clone() }),
+                Some(retry_in) if !retry_in.is_zero() => {
+                    Err(UpstreamError::Backoff { retry_in, detail: detail.clone() })
+                }
                 _ => Ok(Next::Start),
             },
             Phase::Gone => Ok(Next::LookAgain),
@@ -66,8 +68,8 @@ impl SlotState {
         }
     }
 
-    /// Removes a connection on which messages can no longer be attributed, once no call is under way on it.
-    /// The next caller gets a new one.
+    /// Removes a connection on which messages can no longer be attributed, once no call is under
+    /// way on it. The next caller gets a new one.
     pub(super) async fn replace_spent(&mut self) {
         if let Phase::Live { connection, .. } = &self.phase
             && connection.is_spent()
@@ -84,8 +86,8 @@ impl SlotState {
 
     /// Notes that a connection ended by itself.
     ///
-    /// If it failed soon after its start, the next start waits. A session that the server forgot, or a
-    /// failure after long service, does not make the next caller wait.
+    /// If it failed soon after its start, the next start waits. A session that the server forgot,
+    /// or a failure after long service, does not make the next caller wait.
     pub(super) fn note_end(&mut self, connection: &Connection, lived: Duration, options: &Options) {
         match connection.close_reason() {
             Some(UpstreamError::SessionExpired) => self.phase = Phase::Empty,
@@ -118,7 +120,8 @@ impl SlotState {
         }
     }
 
-    /// Can the slot be removed? A failure is remembered longer than its pause, so that the backoff goes on.
+    /// Can the slot be removed? A failure is remembered longer than its pause, so that the backoff
+    /// goes on.
     pub(super) fn is_stale(&self, options: &Options) -> bool {
         match &self.phase {
             Phase::Empty | Phase::Gone => true,

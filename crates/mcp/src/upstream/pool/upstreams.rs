@@ -1,5 +1,6 @@
-//! The interface of the pool: connections are looked up, started on first use, and closed. How they live is next
-//! door, in [`super::lifecycle`]; a new configuration of the servers, in [`super::retire`].
+//! The interface of the pool: connections are looked up, started on first use, and closed. How they
+//! live is next door, in [`super::lifecycle`]; a new configuration of the servers, in
+//! [`super::retire`].
 
 use std::{
     sync::{Arc, Mutex, RwLock, atomic::AtomicUsize},
@@ -64,9 +65,13 @@ impl Upstreams {
         let _ = self.pool.connect_options.launcher.set(launcher);
     }
 
-    /// The live connection that `holder` shares or owns, started if there is none. During a backoff this is
-    /// an error at once.
-    pub async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Connection>, UpstreamError> {
+    /// The live connection that `holder` shares or owns, started if there is none. During a backoff
+    /// this is an error at once.
+    pub async fn connection(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+    ) -> Result<Arc<Connection>, UpstreamError> {
         loop {
             if self.pool.stopping.is_cancelled() {
                 return Err(UpstreamError::closed("the gateway is stopping"));
@@ -85,11 +90,14 @@ impl Upstreams {
                 Next::Use(connection) => return Ok(connection),
                 Next::LookAgain => {}
                 Next::Start => {
-                    // On a task of its own, so that a caller that goes away does not cancel a start that
-                    // others wait for.
-                    let start = Arc::clone(&self.pool).start(spec, key, slot, state, holder.person.clone());
+                    // On a task of its own, so that a caller that goes away does not cancel a start
+                    // that others wait for.
+                    let start =
+                        Arc::clone(&self.pool).start(spec, key, slot, state, holder.person.clone());
                     let started = self.pool.tasks.spawn(start).await;
-                    return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
+                    return started.unwrap_or_else(|_| {
+                        Err(UpstreamError::closed("the start was broken off"))
+                    });
                 }
             }
         }
@@ -99,13 +107,21 @@ impl Upstreams {
     pub async fn close_session(&self, holder: &Holder) {
         let Some(session) = holder.session.clone() else { return };
         let owner = Owner::Session(holder.user.clone(), holder.client.clone(), session);
-        self.take_out(|key| key.owner == owner, async |connection| connection.close("the session ended").await).await;
+        self.take_out(
+            |key| key.owner == owner,
+            async |connection| connection.close("the session ended").await,
+        )
+        .await;
     }
 
-    /// Closes the connections of a user who moved to another node. Their sessions go on there if they can.
+    /// Closes the connections of a user who moved to another node. Their sessions go on there if
+    /// they can.
     pub async fn close_user(&self, user: &UserId) {
         let is_theirs = |key: &ConnectionKey| key.owner.user() == Some(user);
-        self.take_out(is_theirs, async |connection| connection.hand_over("the user went to another node").await).await;
+        self.take_out(is_theirs, async |connection| {
+            connection.hand_over("the user went to another node").await;
+        })
+        .await;
     }
 
     /// Closes the connection that all users share, because the server runs at another node now.
@@ -123,8 +139,13 @@ impl Upstreams {
         self.pool.options.max_message
     }
 
-    async fn take_out(&self, which: impl Fn(&ConnectionKey) -> bool, end: impl AsyncFn(&Connection)) {
-        let keys: Vec<_> = self.pool.read_slots(|slots| slots.keys().filter(|key| which(key)).cloned().collect());
+    async fn take_out(
+        &self,
+        which: impl Fn(&ConnectionKey) -> bool,
+        end: impl AsyncFn(&Connection),
+    ) {
+        let keys: Vec<_> =
+            self.pool.read_slots(|slots| slots.keys().filter(|key| which(key)).cloned().collect());
         let end = &end;
         let closing = keys.into_iter().map(|key| async move {
             let Some(slot) = self.pool.read_slots(|slots| slots.get(&key).cloned()) else { return };
@@ -145,7 +166,10 @@ impl Upstreams {
         self.pool.stopping.cancel();
         self.pool.tasks.close();
         let last_moment = LAST_MOMENT.min(deadline / 2);
-        if tokio::time::timeout(deadline.saturating_sub(last_moment), self.pool.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(deadline.saturating_sub(last_moment), self.pool.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some servers have not ended in time: killing them");
             self.pool.connect_options.kill_now.cancel();
             let _ = tokio::time::timeout(last_moment, self.pool.tasks.wait()).await;

@@ -1,5 +1,6 @@
-//! The part of the gateway's environment that a child process gets: a short list of variables (threat 44).
-//! The server's own variables come from `mcp.json` and are added next door, in [`super::process`].
+//! The part of the gateway's environment that a child process gets: a short list of variables
+//! (threat 44). The server's own variables come from `mcp.json` and are added next door, in
+//! [`super::process`].
 
 use std::ffi::{OsStr, OsString};
 
@@ -50,17 +51,19 @@ const OF_THE_SYSTEM: [&str; 11] = [
     "REQUESTS_CA_BUNDLE",
 ];
 
-/// Those of `all` that a child gets. A child that runs as another user gets that user's values in place of
-/// those of the gateway's user.
+/// Those of `all` that a child gets. A child that runs as another user gets that user's values in
+/// place of those of the gateway's user.
 pub(super) fn allowed(
     all: impl Iterator<Item = (OsString, OsString)>,
     run_as: Option<&RunAs>,
 ) -> impl Iterator<Item = (OsString, OsString)> {
     let list: &[&str] = if run_as.is_some() { &OF_THE_SYSTEM } else { &ALLOWED };
     let own = run_as.map(|user| {
-        [("HOME", &user.home), ("USER", &user.login), ("LOGNAME", &user.login)].map(|(name, value)| (name.into(), value.into()))
+        [("HOME", &user.home), ("USER", &user.login), ("LOGNAME", &user.login)]
+            .map(|(name, value)| (name.into(), value.into()))
     });
-    all.filter(|(name, _)| list.iter().any(|allowed| name.as_os_str() == OsStr::new(allowed))).chain(own.into_iter().flatten())
+    all.filter(|(name, _)| list.iter().any(|allowed| name.as_os_str() == OsStr::new(allowed)))
+        .chain(own.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -69,7 +72,8 @@ mod tests {
 
     #[test]
     fn t44_only_the_list_passes() {
-        let all = ["PATH", "AUTH_SECRET", "HOME", "AWS_SECRET_ACCESS_KEY", "path", "PATH_X"].map(|n| (n.into(), "v".into()));
+        let all = ["PATH", "AUTH_SECRET", "HOME", "AWS_SECRET_ACCESS_KEY", "path", "PATH_X"]
+            .map(|n| (n.into(), "v".into()));
         let names: Vec<_> = allowed(all.into_iter(), None).map(|(name, _)| name).collect();
         assert_eq!(names, ["PATH", "HOME"]);
     }
@@ -87,7 +91,8 @@ mod tests {
         let all = ALLOWED.map(|name| (name.into(), "the-gateways".into()));
         let given: Vec<(OsString, OsString)> = allowed(all.into_iter(), Some(&user)).collect();
         for (name, value) in &given {
-            let is_known = OF_THE_SYSTEM.iter().any(|of_system| name.as_os_str() == OsStr::new(of_system));
+            let is_known =
+                OF_THE_SYSTEM.iter().any(|of_system| name.as_os_str() == OsStr::new(of_system));
             assert!(is_known || value != "the-gateways", "{name:?}");
         }
         for (name, value) in [("HOME", "/srv/tools"), ("USER", "tools"), ("LOGNAME", "tools")] {

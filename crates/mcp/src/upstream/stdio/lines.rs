@@ -1,5 +1,5 @@
-//! Reads lines of bounded length from a child's output. A line that is too long is skipped, and the id of the
-//! answer in it found meanwhile. What becomes of lines is next door, in [`super`].
+//! Reads lines of bounded length from a child's output. A line that is too long is skipped, and the
+//! id of the answer in it found meanwhile. What becomes of lines is next door, in [`super`].
 
 use std::io;
 
@@ -11,7 +11,8 @@ use super::super::id_finder::IdFinder;
 pub(super) enum Line {
     /// Without its line end.
     Whole(Vec<u8>),
-    /// Longer than allowed. `id` is the number under the key `id`, if the line is an object that has one.
+    /// Longer than allowed. `id` is the number under the key `id`, if the line is an object that
+    /// has one.
     TooLong { id: Option<u64> },
 }
 

@@ -1,8 +1,8 @@
-//! The stdio transport (MCP, transports, stdio): a child process that reads and writes newline-delimited JSON
-//! on its standard streams.
+//! The stdio transport (MCP, transports, stdio): a child process that reads and writes
+//! newline-delimited JSON on its standard streams.
 //!
-//! It is started from the configured argv alone (threat 43), with a short environment (threat 44), and never
-//! outlives its link. Starting and ending the process is in [`process`].
+//! It is started from the configured argv alone (threat 43), with a short environment (threat 44),
+//! and never outlives its link. Starting and ending the process is in [`process`].
 
 mod environment;
 mod lines;
@@ -39,7 +39,8 @@ use crate::{child::launch, sandbox::Sandbox};
 const QUEUE: usize = 64;
 /// The longest line of standard error that is logged.
 const STDERR_LINE: usize = 8 * 1024;
-/// How long the output of a child that has ended is still read: a grandchild may hold the pipe open.
+/// How long the output of a child that has ended is still read: a grandchild may hold the pipe
+/// open.
 const LAST_OUTPUT: Duration = Duration::from_millis(300);
 /// How long the system may take to end a killed process.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -64,8 +65,8 @@ impl StdioLink {
     ) -> Result<Arc<dyn Link>, UpstreamError> {
         let program = Program { server: &inbox.key.server, command, args, env, cwd, sandbox };
         let started = program.start(options.launcher.get());
-        let Started { child, stdin, stdout, stderr, first } =
-            started.map_err(|error| UpstreamError::Spawn { detail: format!("{command}: {error}") })?;
+        let Started { child, stdin, stdout, stderr, first } = started
+            .map_err(|error| UpstreamError::Spawn { detail: format!("{command}: {error}") })?;
         tracing::debug!(server = %inbox.key.server, pid = child.id(), "started a child process");
         let server_log = inbox.open_log(env.values());
         let (queue, queued) = mpsc::channel(QUEUE);
@@ -75,7 +76,12 @@ impl StdioLink {
             inbox: Arc::clone(inbox),
             server_log: Arc::clone(&server_log),
             writer: tokio::spawn(write(stdin, first, queued, Arc::clone(inbox))),
-            reader: tokio::spawn(read(stdout, options.max_message, Arc::clone(inbox), Arc::clone(&server_log))),
+            reader: tokio::spawn(read(
+                stdout,
+                options.max_message,
+                Arc::clone(inbox),
+                Arc::clone(&server_log),
+            )),
             listener: tokio::spawn(listen(stderr, server_log)),
             closing: closing.clone(),
             grace: options.close_grace,
@@ -86,7 +92,12 @@ impl StdioLink {
             supervisor.run().await;
             drop(done);
         });
-        Ok(Arc::new(Self { queue, closing: closing.clone(), _on_drop: closing.drop_guard(), ended }))
+        Ok(Arc::new(Self {
+            queue,
+            closing: closing.clone(),
+            _on_drop: closing.drop_guard(),
+            ended,
+        }))
     }
 }
 
@@ -109,7 +120,8 @@ impl Link for StdioLink {
     }
 }
 
-/// Replaces line ends by spaces. In a JSON text they stand only between tokens, where both mean the same.
+/// Replaces line ends by spaces. In a JSON text they stand only between tokens, where both mean the
+/// same.
 fn one_line(message: Bytes) -> Bytes {
     let breaks = |byte: &u8| matches!(byte, b'\n' | b'\r');
     if !message.iter().any(breaks) {
@@ -118,7 +130,12 @@ fn one_line(message: Bytes) -> Bytes {
     message.iter().map(|byte| if breaks(byte) { b' ' } else { *byte }).collect()
 }
 
-async fn write(mut stdin: ChildStdin, first: Vec<u8>, mut queued: mpsc::Receiver<Bytes>, inbox: Arc<Inbox>) {
+async fn write(
+    mut stdin: ChildStdin,
+    first: Vec<u8>,
+    mut queued: mpsc::Receiver<Bytes>,
+    inbox: Arc<Inbox>,
+) {
     if stdin.write_all(&first).await.is_err() {
         return;
     }
@@ -136,7 +153,12 @@ async fn write(mut stdin: ChildStdin, first: Vec<u8>, mut queued: mpsc::Receiver
     }
 }
 
-async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, server_log: Arc<ServerLog>) {
+async fn read(
+    stdout: impl AsyncRead + Unpin,
+    max: usize,
+    inbox: Arc<Inbox>,
+    server_log: Arc<ServerLog>,
+) {
     let mut lines = Lines::new(stdout, max);
     let mut is_first = true;
     loop {
@@ -168,7 +190,8 @@ fn first_of(line: &[u8]) -> Option<u8> {
     line.strip_prefix(BOM).unwrap_or(line).iter().find(|byte| !byte.is_ascii_whitespace()).copied()
 }
 
-/// The line as text. Bytes that are not UTF-8 are replaced: they may be a letter of a tool's answer (FB32).
+/// The line as text. Bytes that are not UTF-8 are replaced: they may be a letter of a tool's answer
+/// (FB32).
 fn text(line: Vec<u8>) -> Bytes {
     match String::from_utf8(line) {
         Ok(text) => Bytes::from(text),
@@ -234,8 +257,8 @@ impl Supervisor {
         )));
     }
 
-    /// Ends the child: closes its input, then SIGTERM, then SIGKILL. All processes that came of the program
-    /// end in any case.
+    /// Ends the child: closes its input, then SIGTERM, then SIGKILL. All processes that came of the
+    /// program end in any case.
     async fn end(mut self) {
         self.writer.abort();
         let _ = (&mut self.writer).await;

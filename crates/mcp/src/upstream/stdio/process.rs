@@ -1,6 +1,6 @@
-//! The process of a stdio server: below a supervisor ([`crate::child`]) if the gateway's program is known,
-//! else in a process group of its own. In both cases it ends when its [`Child`] is dropped. Its input and
-//! output are next door, in [`super`].
+//! The process of a stdio server: below a supervisor ([`crate::child`]) if the gateway's program is
+//! known, else in a process group of its own. In both cases it ends when its [`Child`] is dropped.
+//! Its input and output are next door, in [`super`].
 
 use std::{
     collections::BTreeMap,
@@ -49,8 +49,8 @@ pub(super) struct Child {
     process: process::Child,
     /// The id of the process and of its group, as long as it has not been waited for.
     pid: Option<Pid>,
-    /// Set if the process is a supervisor, which ends all processes of its program. Those that it could not
-    /// end are found here.
+    /// Set if the process is a supervisor, which ends all processes of its program. Those that it
+    /// could not end are found here.
     supervised: Option<Arc<Children>>,
     /// The registration of the supervisor, until it has been waited for.
     registration: Option<Registration>,
@@ -61,7 +61,9 @@ impl Program<'_> {
         match launcher {
             Some(launcher) => self.start_supervised(launcher),
             None if *self.sandbox == Sandbox::default() => self.start_alone(),
-            None => Err(io::Error::other("`run_as` and `confine` need Linux, and the gateway's own program")),
+            None => Err(io::Error::other(
+                "`run_as` and `confine` need Linux, and the gateway's own program",
+            )),
         }
     }
 
@@ -82,7 +84,9 @@ impl Program<'_> {
     }
 
     fn start_supervised(&self, launcher: &Launcher) -> io::Result<Started> {
-        let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("`cwd` is not UTF-8"));
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("`cwd` is not UTF-8"))
+        };
         let launch = Launch {
             command: self.command.to_owned(),
             args: self.args.to_vec(),
@@ -92,18 +96,33 @@ impl Program<'_> {
         };
         let first = launch.encode()?;
         let mut command = Command::new(&launcher.program);
-        // Without the server's variables: they could make the supervisor load another library, with the
-        // gateway's rights.
-        command.arg0("portunus").arg(child::SUPERVISOR).arg(std::process::id().to_string()).arg(self.server.as_str()).env_clear();
+        // Without the server's variables: they could make the supervisor load another library, with
+        // the gateway's rights.
+        command
+            .arg0("portunus")
+            .arg(child::SUPERVISOR)
+            .arg(std::process::id().to_string())
+            .arg(self.server.as_str())
+            .env_clear();
         with_pipes(&mut command);
-        let spawn = || command.spawn().map(|child| (child.id().unwrap_or_default(), child)).map(|(pid, child)| (child, pid));
+        let spawn = || {
+            command
+                .spawn()
+                .map(|child| (child.id().unwrap_or_default(), child))
+                .map(|(pid, child)| (child, pid))
+        };
         let (child, registration) = launcher.children.register(spawn)?;
         started(child, Some(Arc::clone(&launcher.children)), Some(registration), first)
     }
 }
 
 fn with_pipes(command: &mut Command) {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
 }
 
 fn started(
@@ -115,7 +134,9 @@ fn started(
     let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
     let child = Child { process, pid, supervised, registration };
-    let (Some(stdin), Some(stdout), Some(stderr)) = pipes else { return Err(io::Error::other("no pipes")) };
+    let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+        return Err(io::Error::other("no pipes"));
+    };
     Ok(Started { child, stdin, stdout, stderr, first })
 }
 
@@ -139,8 +160,8 @@ impl Child {
         self.signal(Signal::TERM);
     }
 
-    /// Kills the program and the processes that came of it, within `patience`. `false`: they have not ended
-    /// yet.
+    /// Kills the program and the processes that came of it, within `patience`. `false`: they have
+    /// not ended yet.
     pub(super) async fn kill(&mut self, patience: Duration) -> bool {
         if self.supervised.is_some() {
             self.signal(Signal::QUIT);
@@ -158,8 +179,8 @@ impl Child {
         has_ended
     }
 
-    /// Sends a signal. The process is waited for here alone, so until then its id cannot be another's. A
-    /// process group outlives its leader.
+    /// Sends a signal. The process is waited for here alone, so until then its id cannot be
+    /// another's. A process group outlives its leader.
     fn signal(&self, signal: Signal) {
         let Some(pid) = self.pid else { return };
         // The process may be gone already.
@@ -176,6 +197,7 @@ impl Drop for Child {
         if self.supervised.is_none() {
             self.signal(Signal::KILL);
         }
-        // A supervisor is killed when `process` is dropped; then its program gets a signal of its own, and the rest is found by `adopted`.
+        // A supervisor is killed when `process` is dropped; then its program gets a signal of its
+        // own, and the rest is found by `adopted`.
     }
 }

@@ -1,7 +1,8 @@
-//! Shard by shard, each by its list of what expires; what is in no such list by a list of its own, or by its key.
+//! Shard by shard, each by its list of what expires; what is in no such list by a list of its own,
+//! or by its key.
 //!
-//! The order makes a whole of it while the store is in use: what says that something was used is read after what it became, and users after
-//! everything that belongs to them.
+//! The order makes a whole of it while the store is in use: what says that something was used is
+//! read after what it became, and users after everything that belongs to them.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +41,10 @@ const PORTION: usize = 200;
 /// Grants in flight at once: each takes several round trips.
 const AT_ONCE: usize = 32;
 
-pub(in super::super) async fn run(database: &Database, sink: &mut dyn RecordSink) -> Result<(), ArchiveError> {
+pub(in super::super) async fn run(
+    database: &Database,
+    sink: &mut dyn RecordSink,
+) -> Result<(), ArchiveError> {
     let mut export = Export { database, sink };
     export.clients().await?;
     export.pins().await?;
@@ -60,12 +64,18 @@ struct Export<'a> {
 type Read = (String, Result<Option<Record>, StoreError>);
 
 impl Export<'_> {
-    async fn give(&mut self, kind: RecordKind, read: impl IntoIterator<Item = Read>) -> Result<(), ArchiveError> {
+    async fn give(
+        &mut self,
+        kind: RecordKind,
+        read: impl IntoIterator<Item = Read>,
+    ) -> Result<(), ArchiveError> {
         let mut records = Vec::new();
         for (id, record) in read {
             match record {
                 Ok(record) => records.extend(record),
-                Err(StoreError::Corrupt(why)) => self.sink.leave_out(Unreadable { kind, id, why }).await?,
+                Err(StoreError::Corrupt(why)) => {
+                    self.sink.leave_out(Unreadable { kind, id, why }).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -78,7 +88,14 @@ impl Export<'_> {
         let (mut from, mut seen) = ("+inf".to_owned(), BTreeSet::new());
         loop {
             let mut command = redis::cmd("ZREVRANGEBYSCORE");
-            command.arg(&list).arg(&from).arg("-inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(PORTION + seen.len());
+            command
+                .arg(&list)
+                .arg(&from)
+                .arg("-inf")
+                .arg("WITHSCORES")
+                .arg("LIMIT")
+                .arg(0)
+                .arg(PORTION + seen.len());
             let [found] = connection.read(&list, [command]).await?;
             let mut found: Vec<(String, i64)> = answer(found)?;
             found.retain(|(id, _)| !seen.contains(id));
@@ -88,18 +105,26 @@ impl Export<'_> {
             }
             from = rank.to_string();
             seen.extend(found.iter().filter(|(_, its)| *its == rank).map(|(id, _)| id.clone()));
-            let commands =
-                found.iter().map(|(id, _)| hmget(&self.database.keys.client(&ClientId::from_text(id)), &clients::FIELDS));
+            let commands = found.iter().map(|(id, _)| {
+                hmget(&self.database.keys.client(&ClientId::from_text(id)), &clients::FIELDS)
+            });
             let fields = connection.read_all(&list, commands).await?;
             let read = |fields| Ok(clients::read_client(answer(fields)?)?.map(Record::Client));
-            self.give(RecordKind::Client, found.into_iter().zip(fields).map(|((id, _), fields)| (id, read(fields)))).await?;
+            self.give(
+                RecordKind::Client,
+                found.into_iter().zip(fields).map(|((id, _), fields)| (id, read(fields))),
+            )
+            .await?;
         }
     }
 
     async fn pins(&mut self) -> Result<(), ArchiveError> {
         for server in self.database.pinned_servers().await? {
             let records = self.database.pin_records(&server).await?;
-            let read: Vec<Read> = records.into_iter().map(|pin| (pin.tool.clone(), Ok(Some(Record::Pin(pin))))).collect();
+            let read: Vec<Read> = records
+                .into_iter()
+                .map(|pin| (pin.tool.clone(), Ok(Some(Record::Pin(pin)))))
+                .collect();
             self.give(RecordKind::Pin, read).await?;
         }
         Ok(())
@@ -109,7 +134,9 @@ impl Export<'_> {
         let database = self.database;
         let mut scan = Scan::begin(database, "??}:consents-of-user:*").await?;
         while let Some(keys) = scan.next(database).await? {
-            let read = stream::iter(keys).map(|key| consents_of_user(database, key)).buffer_unordered(AT_ONCE);
+            let read = stream::iter(keys)
+                .map(|key| consents_of_user(database, key))
+                .buffer_unordered(AT_ONCE);
             let read: Vec<Vec<Read>> = read.try_collect().await?;
             self.give(RecordKind::Consent, read.into_iter().flatten()).await?;
         }
@@ -138,7 +165,8 @@ impl Export<'_> {
     async fn shard(&mut self, shard: Shard) -> Result<(), ArchiveError> {
         let list = self.database.keys.expiry(shard);
         let [names] = self.database.connection.read(&list, [zrange(&list)]).await?;
-        let names: Vec<Expiring> = answer::<Vec<String>>(names)?.iter().filter_map(|name| Expiring::parse(name)).collect();
+        let names: Vec<Expiring> =
+            answer::<Vec<String>>(names)?.iter().filter_map(|name| Expiring::parse(name)).collect();
         let groups = grants::group(self.database, shard, &names).await?;
         let database = self.database;
         let mut taken = stream::iter(groups)
@@ -154,9 +182,11 @@ impl Export<'_> {
         drop(taken);
         // After the grants: a code that is told as not redeemed has no grant among them.
         for (kind, fields) in KINDS {
-            let names: Vec<&Expiring> = names.iter().filter(|name| kind_of(name) == Some(kind)).collect();
+            let names: Vec<&Expiring> =
+                names.iter().filter(|name| kind_of(name) == Some(kind)).collect();
             for names in names.chunks(PORTION) {
-                let commands = names.iter().map(|name| hmget(&self.database.keys.record(shard, name), fields));
+                let commands =
+                    names.iter().map(|name| hmget(&self.database.keys.record(shard, name), fields));
                 let found = self.database.connection.read_all(&list, commands).await?;
                 let mut read: Vec<Read> = Vec::with_capacity(found.len());
                 for (name, fields) in names.iter().zip(found) {
@@ -193,7 +223,11 @@ const fn kind_of(name: &Expiring) -> Option<RecordKind> {
         Expiring::Session(_) => Some(RecordKind::Session),
         Expiring::Task(_) => Some(RecordKind::Task),
         Expiring::Login(..) => Some(RecordKind::Login),
-        Expiring::Access(_) | Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) | Expiring::Grant(_) => None,
+        Expiring::Access(_)
+        | Expiring::Refresh(_)
+        | Expiring::Successor(_)
+        | Expiring::Family(_)
+        | Expiring::Grant(_) => None,
     }
 }
 
@@ -202,16 +236,26 @@ fn hash(text: &str) -> Result<TokenHash, StoreError> {
 }
 
 /// What is read from its fields alone.
-pub(super) fn record(sealer: &Sealer, name: &Expiring, fields: Value) -> Result<Option<Record>, StoreError> {
+pub(super) fn record(
+    sealer: &Sealer,
+    name: &Expiring,
+    fields: Value,
+) -> Result<Option<Record>, StoreError> {
     Ok(match name {
         Expiring::Transaction(_) => {
             let (record,): (Option<String>,) = answer(fields)?;
-            record.map(|record| from_json("transactions", &record)).transpose()?.map(Record::Transaction)
+            record
+                .map(|record| from_json("transactions", &record))
+                .transpose()?
+                .map(Record::Transaction)
         }
         Expiring::ProviderRequest(state) => {
             let (record,): (Option<Vec<u8>>,) = answer(fields)?;
             let state = hash(state)?;
-            record.map(|record| open_json(sealer, transactions::place(&state), &record)).transpose()?.map(Record::ProviderRequest)
+            record
+                .map(|record| open_json(sealer, transactions::place(&state), &record))
+                .transpose()?
+                .map(Record::ProviderRequest)
         }
         Expiring::Assertion(key) => {
             let (expires_at,): (Option<i64>,) = answer(fields)?;
@@ -219,38 +263,61 @@ pub(super) fn record(sealer: &Sealer, name: &Expiring, fields: Value) -> Result<
             expires_at.map(|at| Record::Assertion { key, expires_at: Timestamp::from_millis(at) })
         }
         Expiring::Session(id) => {
-            let (Some(state), Some(user), Some(at)): (Option<Vec<u8>>, Option<String>, Option<i64>) = answer(fields)? else {
+            let (Some(state), Some(user), Some(at)): (
+                Option<Vec<u8>>,
+                Option<String>,
+                Option<i64>,
+            ) = answer(fields)?
+            else {
                 return Ok(None);
             };
             let id = hash(id)?;
             let state = sealer.open(sessions::place(&id), &state).map_err(not_opened)?.to_vec();
-            Some(Record::Session { id, user: UserId::from_text(user), state, expires_at: Timestamp::from_millis(at) })
+            Some(Record::Session {
+                id,
+                user: UserId::from_text(user),
+                state,
+                expires_at: Timestamp::from_millis(at),
+            })
         }
         Expiring::Task(id) => {
-            let (Some(record), Some(at)): (Option<String>, Option<i64>) = answer(fields)? else { return Ok(None) };
+            let (Some(record), Some(at)): (Option<String>, Option<i64>) = answer(fields)? else {
+                return Ok(None);
+            };
             let (id, task) = (hash(id)?, from_json("tasks", &record)?);
             Some(Record::Task { id, task, expires_at: Timestamp::from_millis(at) })
         }
         Expiring::Login(id, _) => {
-            let (Some(record), Some(at), seen): (Option<Vec<u8>>, Option<i64>, Option<i64>) = answer(fields)? else {
+            let (Some(record), Some(at), seen): (Option<Vec<u8>>, Option<i64>, Option<i64>) =
+                answer(fields)?
+            else {
                 return Ok(None);
             };
             let id = hash(id)?;
             let login: Login = open_json(sealer, logins::place(&id), &record)?;
-            let (expires_at, last_seen_at) = (Timestamp::from_millis(at), seen.map(Timestamp::from_millis));
+            let (expires_at, last_seen_at) =
+                (Timestamp::from_millis(at), seen.map(Timestamp::from_millis));
             Some(Record::Login(Login { expires_at, last_seen_at, ..login }))
         }
         _ => None,
     })
 }
 
-/// One that is redeemed says so; one that is not, and whose epochs are over, is dead and is not told.
+/// One that is redeemed says so; one that is not, and whose epochs are over, is dead and is not
+/// told.
 async fn code(database: &Database, fields: Value) -> Result<Option<Record>, StoreError> {
-    let (record, epochs, grant, kept_until): (Option<String>, Option<String>, Option<String>, Option<i64>) = answer(fields)?;
+    let (record, epochs, grant, kept_until): (
+        Option<String>,
+        Option<String>,
+        Option<String>,
+        Option<i64>,
+    ) = answer(fields)?;
     let (Some(record), Some(epochs)) = (record, epochs) else { return Ok(None) };
     let code: AuthorizationCode = from_json("codes", &record)?;
     let redeemed = grant.map(GrantId::from_text);
-    if redeemed.is_none() && database.present(&Owners::from(&code)).await?.epochs != Epochs::parse(&epochs)? {
+    if redeemed.is_none()
+        && database.present(&Owners::from(&code)).await?.epochs != Epochs::parse(&epochs)?
+    {
         return Ok(None);
     }
     let kept_until = kept_until.map(Timestamp::from_millis).filter(|_| redeemed.is_some());
@@ -269,5 +336,6 @@ async fn consents_of_user(database: &Database, key: String) -> Result<Vec<Read>,
 async fn consent(database: &Database, value: &str) -> Result<Option<Record>, StoreError> {
     let (then, record) = value.split_once('\n').ok_or_else(|| corrupt("consents.record"))?;
     let consent: portunus_core::grant::Consent = from_json("consents", record)?;
-    Ok((then == database.consent_epochs(&consent.client).await?).then_some(Record::Consent(consent)))
+    Ok((then == database.consent_epochs(&consent.client).await?)
+        .then_some(Record::Consent(consent)))
 }

@@ -1,5 +1,6 @@
-//! Records written one by one, many at once, each by the script that its port writes it with, as far as there is one. The store was emptied
-//! before, so there are no epochs: everything is of the first.
+//! Records written one by one, many at once, each by the script that its port writes it with, as
+//! far as there is one. The store was emptied before, so there are no epochs: everything is of the
+//! first.
 
 use std::sync::Arc;
 
@@ -11,8 +12,9 @@ use portunus_core::{
     refresh::RefreshFamily,
     signin::Login,
     store::{
-        ArchiveError, AssertionStore as _, ClientStore as _, ConsentStore as _, GrantWithTokens, LoginStore as _, PinRecord,
-        Record, RecordSource, SessionStore as _, StoreError, StoredRefresh, TaskStore as _, TransactionStore as _,
+        ArchiveError, AssertionStore as _, ClientStore as _, ConsentStore as _, GrantWithTokens,
+        LoginStore as _, PinRecord, Record, RecordSource, SessionStore as _, StoreError,
+        StoredRefresh, TaskStore as _, TransactionStore as _,
     },
     token::{AccessToken, AuthorizationCode},
 };
@@ -30,7 +32,9 @@ use super::super::{
     script::{self, Call},
     sessions::RedisSessionStore,
     tasks::RedisTaskStore,
-    tokens::{Signposts, access_record, family_record, grant_arguments, grant_record, refresh_record},
+    tokens::{
+        Signposts, access_record, family_record, grant_arguments, grant_record, refresh_record,
+    },
     transactions::RedisTransactionStore,
 };
 use crate::record::{not_opened, seal_json, to_json};
@@ -38,10 +42,15 @@ use crate::record::{not_opened, seal_json, to_json};
 /// Records in flight at once.
 const AT_ONCE: usize = 64;
 
-pub(super) async fn run(database: &Arc<Database>, source: &mut dyn RecordSource) -> Result<(), ArchiveError> {
+pub(super) async fn run(
+    database: &Arc<Database>,
+    source: &mut dyn RecordSource,
+) -> Result<(), ArchiveError> {
     while let Some(records) = source.next().await? {
-        let (pins, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| matches!(record, Record::Pin(_)));
-        let kept = stream::iter(others).map(|record| keep(database, record)).buffer_unordered(AT_ONCE);
+        let (pins, others): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| matches!(record, Record::Pin(_)));
+        let kept =
+            stream::iter(others).map(|record| keep(database, record)).buffer_unordered(AT_ONCE);
         kept.try_collect::<()>().await?;
         // Older ones first, as they come.
         for pin in pins {
@@ -57,12 +66,16 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         Record::Client(client) => RedisClientStore(shared()).insert_client(&client).await,
         Record::User(user) => RedisLoginStore(shared()).insert_user(&user).await,
         Record::Login(login) => keep_login(database, &login).await,
-        Record::Transaction(transaction) => RedisTransactionStore(shared()).insert_transaction(&transaction).await,
+        Record::Transaction(transaction) => {
+            RedisTransactionStore(shared()).insert_transaction(&transaction).await
+        }
         Record::ProviderRequest(provider_request) => {
             RedisTransactionStore(shared()).insert_provider_request(&provider_request).await
         }
         Record::Consent(consent) => RedisConsentStore(shared()).save_consent(&consent).await,
-        Record::Code { code, redeemed, kept_until } => keep_code(database, &code, redeemed.as_ref(), kept_until).await,
+        Record::Code { code, redeemed, kept_until } => {
+            keep_code(database, &code, redeemed.as_ref(), kept_until).await
+        }
         Record::Grant(grant) => keep_grant(database, &grant).await,
         Record::Assertion { key, expires_at } => {
             let before = Timestamp::from_millis(i64::MIN);
@@ -70,9 +83,13 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         }
         Record::Pin(pin) => keep_pin(database, &pin).await,
         Record::Session { id, user, state, expires_at } => {
-            RedisSessionStore(shared()).keep_session(&id, &SessionRecord { user, state }, expires_at).await
+            RedisSessionStore(shared())
+                .keep_session(&id, &SessionRecord { user, state }, expires_at)
+                .await
         }
-        Record::Task { id, task, expires_at } => RedisTaskStore(shared()).keep_task(&id, &task, expires_at).await,
+        Record::Task { id, task, expires_at } => {
+            RedisTaskStore(shared()).keep_task(&id, &task, expires_at).await
+        }
     };
     match kept {
         // It came twice, because it was read while it changed.
@@ -84,9 +101,13 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
 async fn keep_login(database: &Database, login: &Login) -> Result<(), StoreError> {
     let (keys, expires_at) = (&database.keys, login.expires_at.as_millis());
     let record = seal_json(&database.sealer, logins::place(&login.id), login)?;
-    let pointer = Call::new(&script::POINT).key(keys.login_pointer(&login.id)).arg(login.user.as_str()).arg(expires_at);
+    let pointer = Call::new(&script::POINT)
+        .key(keys.login_pointer(&login.id))
+        .arg(login.user.as_str())
+        .arg(expires_at);
     database.run::<u8>(&pointer).await?;
-    let list = Call::new(&script::LIST_GRANT).key(keys.user_logins(&login.user)).arg(login.id.to_string());
+    let list =
+        Call::new(&script::LIST_GRANT).key(keys.user_logins(&login.user)).arg(login.id.to_string());
     database.run::<u8>(&list.arg(expires_at).arg(expires_at)).await?;
     let seen = login.last_seen_at.map(|at| at.as_millis().to_string());
     let mut fields = vec![("record", record.as_slice())];
@@ -128,8 +149,13 @@ async fn keep_grant(database: &Database, kept: &GrantWithTokens) -> Result<(), S
         signposts = signposts.to(keys.family_pointer(&family.id), family.expires_at);
     }
     signposts.put_up(database).await?;
-    let call = Call::new(&script::IMPORT_GRANT).key(database.grant_key(&place)).key(keys.expiry(place.shard));
-    let call = call.key(keys.grants(place.shard)).arg(grant.id.as_str()).arg(newest_first(grant.created_at));
+    let call = Call::new(&script::IMPORT_GRANT)
+        .key(database.grant_key(&place))
+        .key(keys.expiry(place.shard));
+    let call = call
+        .key(keys.grants(place.shard))
+        .arg(grant.id.as_str())
+        .arg(newest_first(grant.created_at));
     let call = call.arg(grant_record(&place).name()).arg(tokens_until.as_millis());
     database.run::<u8>(&grant_arguments(call, grant, &first_epochs(), family.as_ref())?).await?;
     for token in access {
@@ -144,17 +170,35 @@ async fn keep_grant(database: &Database, kept: &GrantWithTokens) -> Result<(), S
     Ok(())
 }
 
-async fn keep_family(database: &Database, place: &GrantPlace, family: &RefreshFamily) -> Result<(), StoreError> {
-    let sealed = database.sealer.seal(families::place(&family.id), family.secret.expose().as_bytes()).map_err(not_opened)?;
+async fn keep_family(
+    database: &Database,
+    place: &GrantPlace,
+    family: &RefreshFamily,
+) -> Result<(), StoreError> {
+    let sealed = database
+        .sealer
+        .seal(families::place(&family.id), family.secret.expose().as_bytes())
+        .map_err(not_opened)?;
     let state = family.state.to_bytes();
-    let fields = [("grant", place.id.as_str().as_bytes()), ("secret", sealed.as_slice()), ("state", state.as_slice())];
+    let fields = [
+        ("grant", place.id.as_str().as_bytes()),
+        ("secret", sealed.as_slice()),
+        ("state", state.as_slice()),
+    ];
     database.insert(&(place.shard, family_record(&family.id)), family.expires_at, &fields).await
 }
 
-async fn keep_access(database: &Database, place: &GrantPlace, token: &AccessToken) -> Result<(), StoreError> {
+async fn keep_access(
+    database: &Database,
+    place: &GrantPlace,
+    token: &AccessToken,
+) -> Result<(), StoreError> {
     let (scopes, what) = (token.scopes.to_string(), (place.shard, access_record(&token.hash)));
-    let fields = [("grant", place.id.as_str()), ("scopes", &scopes), ("resource", token.resource.as_str())];
-    database.insert(&what, token.expires_at, &fields.map(|(field, value)| (field, value.as_bytes()))).await
+    let fields =
+        [("grant", place.id.as_str()), ("scopes", &scopes), ("resource", token.resource.as_str())];
+    database
+        .insert(&what, token.expires_at, &fields.map(|(field, value)| (field, value.as_bytes())))
+        .await
 }
 
 async fn keep_refresh(
@@ -169,8 +213,12 @@ async fn keep_refresh(
 }
 
 async fn keep_pin(database: &Database, pin: &PinRecord) -> Result<(), StoreError> {
-    let approved_at = pin.approved_at.map_or_else(|| "-".to_owned(), |at| at.as_millis().to_string());
+    let approved_at =
+        pin.approved_at.map_or_else(|| "-".to_owned(), |at| at.as_millis().to_string());
     let call = database.on_pins(&script::IMPORT_PIN, &pin.server).arg(pin.server.as_str());
-    let call = call.arg(pins::field(&pin.fingerprint, &pin.tool)).arg(pin.seen_at.as_millis()).arg(approved_at);
+    let call = call
+        .arg(pins::field(&pin.fingerprint, &pin.tool))
+        .arg(pin.seen_at.as_millis())
+        .arg(approved_at);
     database.run::<u8>(&call.arg(pin.definition.as_str())).await.map(drop)
 }

@@ -1,5 +1,6 @@
-//! From a list to what it names: what should be there and is not was lost, for whatever deletes a record takes it out of its lists in the
-//! same step. The lists of grants by whose they are may name what is gone; they are read with that in mind.
+//! From a list to what it names: what should be there and is not was lost, for whatever deletes a
+//! record takes it out of its lists in the same step. The lists of grants by whose they are may
+//! name what is gone; they are read with that in mind.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,9 +20,9 @@ use super::{
     Seen, records,
 };
 
-const EVICTED: &str =
-    "Redis deleted it before its time: is maxmemory-policy noeviction? Restore a backup, or let people sign in again";
-const LISTED: &str = "restore a backup, or delete and register the client again: portunus clients remove ID";
+const EVICTED: &str = "Redis deleted it before its time: is maxmemory-policy noeviction? Restore a backup, or let people sign in again";
+const LISTED: &str =
+    "restore a backup, or delete and register the client again: portunus clients remove ID";
 const PINNED: &str = "forget the tool, which pins it anew: portunus tools forget SERVER TOOL";
 const PORTION: usize = 500;
 
@@ -35,18 +36,25 @@ const fn kind(name: &Expiring) -> RecordKind {
         Expiring::Task(_) => RecordKind::Task,
         Expiring::Login(..) => RecordKind::Login,
         Expiring::Access(_) => RecordKind::AccessToken,
-        Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) => RecordKind::RefreshToken,
+        Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) => {
+            RecordKind::RefreshToken
+        }
         Expiring::Grant(_) => RecordKind::Grant,
     }
 }
 
 /// What expires later than now is there.
-pub(super) async fn expiry(database: &Database, shard: Shard, now: Timestamp) -> Result<Seen, StoreError> {
+pub(super) async fn expiry(
+    database: &Database,
+    shard: Shard,
+    now: Timestamp,
+) -> Result<Seen, StoreError> {
     let list = database.keys.expiry(shard);
     let mut command = redis::cmd("ZRANGEBYSCORE");
     command.arg(&list).arg(format!("({}", now.as_millis())).arg("+inf");
     let [names] = database.connection.read(&list, [command]).await?;
-    let names: Vec<Expiring> = answer::<Vec<String>>(names)?.iter().filter_map(|name| Expiring::parse(name)).collect();
+    let names: Vec<Expiring> =
+        answer::<Vec<String>>(names)?.iter().filter_map(|name| Expiring::parse(name)).collect();
     let mut seen = Seen::default();
     for names in names.chunks(PORTION) {
         let keys: Vec<_> = names.iter().map(|name| database.keys.record(shard, name)).collect();
@@ -66,12 +74,18 @@ pub(super) async fn clients(database: &Database, key: &str, end: &str) -> Result
     if let Some(id) = end.strip_prefix("client:") {
         let used = database.connection.read(key, [hget(key, "last_used_at")]).await?;
         let [used] = used;
-        let (is_used, is_there) = (answer::<Option<i64>>(used)?.is_some(), database.is_there(key).await?);
+        let (is_used, is_there) =
+            (answer::<Option<i64>>(used)?.is_some(), database.is_there(key).await?);
         if is_there && !database.is_listed(&keys.clients(), id).await? {
             seen.wrong(RecordKind::Client, id, "not in the list of clients", LISTED);
         }
         if is_there && database.is_listed(&keys.unused_clients(), id).await? == is_used {
-            seen.wrong(RecordKind::Client, id, "in the list of unused clients though used, or the other way round", LISTED);
+            seen.wrong(
+                RecordKind::Client,
+                id,
+                "in the list of unused clients though used, or the other way round",
+                LISTED,
+            );
         }
     } else if end == "all" || end == "unused" {
         listed_clients(database, key, &mut seen).await?;
@@ -82,14 +96,19 @@ pub(super) async fn clients(database: &Database, key: &str, end: &str) -> Result
 }
 
 /// Portion by portion: there may be as many as there are people.
-async fn listed_clients(database: &Database, list: &str, seen: &mut Seen) -> Result<(), StoreError> {
+async fn listed_clients(
+    database: &Database,
+    list: &str,
+    seen: &mut Seen,
+) -> Result<(), StoreError> {
     let mut cursor = 0;
     loop {
         let mut command = redis::cmd("ZSCAN");
         command.arg(list).arg(cursor).arg("COUNT").arg(PORTION);
         let [found] = database.connection.read(list, [command]).await?;
         let (next, ids): (u64, Vec<(String, f64)>) = answer(found)?;
-        let keys: Vec<_> = ids.iter().map(|(id, _)| database.keys.client(&ClientId::from_text(id))).collect();
+        let keys: Vec<_> =
+            ids.iter().map(|(id, _)| database.keys.client(&ClientId::from_text(id))).collect();
         for ((id, _), is_there) in ids.iter().zip(database.are_there(list, &keys).await?) {
             if !is_there {
                 seen.wrong(RecordKind::Client, id, "listed, and not there", EVICTED);
@@ -106,17 +125,31 @@ async fn listed_clients(database: &Database, list: &str, seen: &mut Seen) -> Res
 pub(super) async fn pins(database: &Database, key: &str, end: &str) -> Result<Seen, StoreError> {
     let mut seen = Seen::default();
     let Some(server) = end.strip_prefix("pins:") else { return Ok(seen) };
-    let (definitions, servers) = (key.replacen("}:pins:", "}:definitions:", 1), database.keys.pinned_servers());
+    let (definitions, servers) =
+        (key.replacen("}:pins:", "}:definitions:", 1), database.keys.pinned_servers());
     let mut is_member = redis::cmd("SISMEMBER");
     is_member.arg(&servers).arg(server);
-    let [pins, definitions, listed] = database.connection.read(key, [hgetall(key), hgetall(&definitions), is_member]).await?;
-    let (pins, definitions): (HashMap<String, String>, HashMap<String, String>) = (answer(pins)?, answer(definitions)?);
+    let [pins, definitions, listed] =
+        database.connection.read(key, [hgetall(key), hgetall(&definitions), is_member]).await?;
+    let (pins, definitions): (HashMap<String, String>, HashMap<String, String>) =
+        (answer(pins)?, answer(definitions)?);
     if !pins.is_empty() && !answer::<bool>(listed)? {
-        seen.wrong(RecordKind::Pin, server, "of a server that is not in the list of servers", PINNED);
+        seen.wrong(
+            RecordKind::Pin,
+            server,
+            "of a server that is not in the list of servers",
+            PINNED,
+        );
     }
-    let (pins, definitions): (BTreeSet<_>, BTreeSet<_>) = (pins.into_keys().collect(), definitions.into_keys().collect());
+    let (pins, definitions): (BTreeSet<_>, BTreeSet<_>) =
+        (pins.into_keys().collect(), definitions.into_keys().collect());
     for field in pins.difference(&definitions) {
-        seen.wrong(RecordKind::Pin, &format!("{server} {field}"), "without what it stands for", PINNED);
+        seen.wrong(
+            RecordKind::Pin,
+            &format!("{server} {field}"),
+            "without what it stands for",
+            PINNED,
+        );
     }
     Ok(seen)
 }

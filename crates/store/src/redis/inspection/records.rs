@@ -1,5 +1,5 @@
-//! What has to be right about each record: it is listed with its end, it goes away some day, what it belongs to is there, and whoever has
-//! its hash or id finds it.
+//! What has to be right about each record: it is listed with its end, it goes away some day, what
+//! it belongs to is there, and whoever has its hash or id finds it.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,13 @@ fn text(fields: &Fields, name: &str) -> Option<String> {
     fields.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: &str, id: &str) -> Result<Seen, StoreError> {
+pub(super) async fn look_at(
+    database: &Database,
+    key: &str,
+    shard: Shard,
+    kind: &str,
+    id: &str,
+) -> Result<Seen, StoreError> {
     let (what, of, ciphertext) = match kind {
         "transaction" => (Expiring::Transaction(id.to_owned()), RecordKind::Transaction, ""),
         "leg" => (Expiring::ProviderRequest(id.to_owned()), RecordKind::ProviderRequest, "record"),
@@ -54,9 +60,13 @@ pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: 
         _ => return Ok(Seen::default()),
     };
     let list = database.keys.expiry(shard);
-    let found = database.connection.read(key, [hgetall(key), zscore(&list, &what.name()), pttl(key)]).await?;
+    let found = database
+        .connection
+        .read(key, [hgetall(key), zscore(&list, &what.name()), pttl(key)])
+        .await?;
     let [fields, listed, left] = found;
-    let (fields, listed, left): (Fields, Option<i64>, i64) = (answer(fields)?, answer(listed)?, answer(left)?);
+    let (fields, listed, left): (Fields, Option<i64>, i64) =
+        (answer(fields)?, answer(listed)?, answer(left)?);
     let mut seen = Seen { ciphertext: fields.get(ciphertext).cloned(), ..Seen::default() };
     if fields.is_empty() {
         return Ok(seen);
@@ -76,8 +86,12 @@ pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: 
         Expiring::Access(_) | Expiring::Refresh(_) | Expiring::Family(_) => {
             token(database, &mut seen, shard, &what, of, &fields).await?;
         }
-        Expiring::Grant(_) => grant(database, &mut seen, &GrantPlace::in_shard(id, shard), fields).await?,
-        Expiring::Login(hash, user) => login(database, &mut seen, hash, &UserId::from_text(user)).await?,
+        Expiring::Grant(_) => {
+            grant(database, &mut seen, &GrantPlace::in_shard(id, shard), fields).await?;
+        }
+        Expiring::Login(hash, user) => {
+            login(database, &mut seen, hash, &UserId::from_text(user)).await?;
+        }
         _ => {}
     }
     Ok(seen)
@@ -112,11 +126,19 @@ async fn token(
     Ok(())
 }
 
-async fn grant(database: &Database, seen: &mut Seen, place: &GrantPlace, mut fields: Fields) -> Result<(), StoreError> {
+async fn grant(
+    database: &Database,
+    seen: &mut Seen,
+    place: &GrantPlace,
+    mut fields: Fields,
+) -> Result<(), StoreError> {
     let (keys, id) = (&database.keys, place.id.as_str());
-    let values = GRANT_FIELDS.map(|field| fields.remove(field).map_or(Value::Nil, Value::BulkString));
+    let values =
+        GRANT_FIELDS.map(|field| fields.remove(field).map_or(Value::Nil, Value::BulkString));
     // One that cannot be read was told already.
-    let Ok(Some(FoundGrant { grant, epochs })) = read_grant(Value::Array(values.to_vec())) else { return Ok(()) };
+    let Ok(Some(FoundGrant { grant, epochs })) = read_grant(Value::Array(values.to_vec())) else {
+        return Ok(());
+    };
     if database.pointer(&keys.grant_pointer(&place.id)).await? != Some(place.to_string()) {
         seen.wrong(RecordKind::Grant, id, "no pointer leads to it", DAMAGED);
     }
@@ -156,11 +178,14 @@ async fn grant(database: &Database, seen: &mut Seen, place: &GrantPlace, mut fie
 /// Clients with other ids stand in the configuration or in a document.
 async fn client_is_there(database: &Database, grant: &Grant) -> Result<bool, StoreError> {
     let client: &ClientId = &grant.client;
-    Ok(!client.as_str().starts_with(GENERATED_CLIENT) || database.is_there(&database.keys.client(client)).await?)
+    Ok(!client.as_str().starts_with(GENERATED_CLIENT)
+        || database.is_there(&database.keys.client(client)).await?)
 }
 
 fn is_of_the_future(then: &Epochs, now: &Epochs) -> bool {
-    let number = |epoch: &str| epoch.split(':').next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default();
+    let number = |epoch: &str| {
+        epoch.split(':').next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default()
+    };
     then.parts().into_iter().zip(now.parts()).any(|(then, now)| number(then) > number(now))
 }
 
@@ -178,7 +203,12 @@ async fn lost_login(database: &Database, key: &str, id: &str) -> Result<Seen, St
     Ok(seen)
 }
 
-async fn login(database: &Database, seen: &mut Seen, hash: &str, user: &UserId) -> Result<(), StoreError> {
+async fn login(
+    database: &Database,
+    seen: &mut Seen,
+    hash: &str,
+    user: &UserId,
+) -> Result<(), StoreError> {
     if !database.is_listed(&database.keys.user_logins(user), hash).await? {
         seen.wrong(
             RecordKind::Login,
@@ -196,8 +226,10 @@ async fn login(database: &Database, seen: &mut Seen, hash: &str, user: &UserId) 
 pub(super) async fn epoch(database: &Database, key: &str, id: &str) -> Result<Seen, StoreError> {
     let mut seen = Seen::default();
     let kept = database.pointer(key).await?;
-    let is_epoch =
-        |text: &str| text.split_once(':').is_some_and(|(number, at)| number.parse::<u64>().is_ok() && at.parse::<i64>().is_ok());
+    let is_epoch = |text: &str| {
+        text.split_once(':')
+            .is_some_and(|(number, at)| number.parse::<u64>().is_ok() && at.parse::<i64>().is_ok())
+    };
     if kept.as_deref().is_some_and(|kept| !is_epoch(Epoch::read(Some(kept.to_owned())).as_str())) {
         seen.wrong(
             RecordKind::Grant,
@@ -235,7 +267,11 @@ impl Database {
     }
 
     /// Who is there of these, all in one slot.
-    pub(super) async fn are_there(&self, slot: &str, keys: &[String]) -> Result<Vec<bool>, StoreError> {
+    pub(super) async fn are_there(
+        &self,
+        slot: &str,
+        keys: &[String],
+    ) -> Result<Vec<bool>, StoreError> {
         let commands = keys.iter().map(|key| {
             let mut command = redis::cmd("EXISTS");
             command.arg(key);

@@ -1,5 +1,6 @@
-//! One consistent snapshot, row by row: a read transaction in the write-ahead log, which stops no writer. The log cannot be cut back while
-//! it is open, and grows by what is written meanwhile. (`VACUUM INTO` would be as consistent, and needs the room of a second database.)
+//! One consistent snapshot, row by row: a read transaction in the write-ahead log, which stops no
+//! writer. The log cannot be cut back while it is open, and grows by what is written meanwhile.
+//! (`VACUUM INTO` would be as consistent, and needs the room of a second database.)
 
 use portunus_core::{
     Timestamp,
@@ -7,7 +8,10 @@ use portunus_core::{
     pins::{Definition, ToolFingerprint},
     secret::TokenHash,
     signin::Login,
-    store::{GrantWithTokens, PinRecord, Record, RecordKind, StoreError, StoredRefresh, Unreadable, UsedRefresh},
+    store::{
+        GrantWithTokens, PinRecord, Record, RecordKind, StoreError, StoredRefresh, Unreadable,
+        UsedRefresh,
+    },
     token::RefreshToken,
 };
 use rusqlite::{Connection, Row, types::ValueRef};
@@ -37,8 +41,8 @@ pub(in super::super) enum Portion {
 
 /// Gives every record; ends early, and well, when nobody takes them any more.
 pub(super) fn run(database: &Database, out: &Sender<Portion>) -> Result<(), Failure> {
-    let mut db =
-        connection::connect_reader(&database.path).map_err(|error| Failure(StoreError::Unavailable(error.to_string())))?;
+    let mut db = connection::connect_reader(&database.path)
+        .map_err(|error| Failure(StoreError::Unavailable(error.to_string())))?;
     // The first of its statements fixes what all of them see.
     let snapshot = db.transaction()?;
     everything(&snapshot, &database.sealer, &mut |portion| out.blocking_send(portion).is_ok())
@@ -84,28 +88,54 @@ impl Export<'_> {
         self.each(RecordKind::User, "SELECT id, record FROM users", |row| {
             Ok(Record::User(from_json("users", &row.get::<_, String>(1)?)?))
         })?;
-        self.each(RecordKind::Login, "SELECT hash, record, expires_at, last_seen_at FROM logins", |row| login(row, sealer))?;
-        self.each(RecordKind::Consent, "SELECT user_id || ' ' || client_id, record FROM consents", |row| {
-            Ok(Record::Consent(from_json("consents", &row.get::<_, String>(1)?)?))
-        })?;
+        self.each(
+            RecordKind::Login,
+            "SELECT hash, record, expires_at, last_seen_at FROM logins",
+            |row| login(row, sealer),
+        )?;
+        self.each(
+            RecordKind::Consent,
+            "SELECT user_id || ' ' || client_id, record FROM consents",
+            |row| Ok(Record::Consent(from_json("consents", &row.get::<_, String>(1)?)?)),
+        )?;
         let db = self.db;
-        self.each(RecordKind::Grant, "SELECT id, record, revoked_at, tokens_until FROM grants", |row| grant(row, db, sealer))?;
-        self.each(RecordKind::Code, "SELECT hash, record, grant_id, expires_at FROM codes", |row| {
-            let redeemed = row.get::<_, Option<String>>(2)?.map(GrantId::from_text);
-            let kept_until = redeemed.is_some().then(|| time(row, 3)).transpose()?;
-            Ok(Record::Code { code: from_json("codes", &row.get::<_, String>(1)?)?, redeemed, kept_until })
-        })?;
+        self.each(
+            RecordKind::Grant,
+            "SELECT id, record, revoked_at, tokens_until FROM grants",
+            |row| grant(row, db, sealer),
+        )?;
+        self.each(
+            RecordKind::Code,
+            "SELECT hash, record, grant_id, expires_at FROM codes",
+            |row| {
+                let redeemed = row.get::<_, Option<String>>(2)?.map(GrantId::from_text);
+                let kept_until = redeemed.is_some().then(|| time(row, 3)).transpose()?;
+                Ok(Record::Code {
+                    code: from_json("codes", &row.get::<_, String>(1)?)?,
+                    redeemed,
+                    kept_until,
+                })
+            },
+        )?;
         self.each(RecordKind::Transaction, "SELECT id, record FROM transactions", |row| {
             Ok(Record::Transaction(from_json("transactions", &row.get::<_, String>(1)?)?))
         })?;
         self.each(RecordKind::ProviderRequest, "SELECT state, record FROM legs", |row| {
             let state = hash(row, 0)?;
-            Ok(Record::ProviderRequest(open_json(sealer, transactions::place(&state), &row.get::<_, Vec<u8>>(1)?)?))
+            Ok(Record::ProviderRequest(open_json(
+                sealer,
+                transactions::place(&state),
+                &row.get::<_, Vec<u8>>(1)?,
+            )?))
         })?;
         self.each(RecordKind::Assertion, "SELECT hash, expires_at FROM assertions", |row| {
             Ok(Record::Assertion { key: hash(row, 0)?, expires_at: time(row, 1)? })
         })?;
-        self.each(RecordKind::Session, "SELECT id, user_id, state, expires_at FROM sessions", |row| session(row, sealer))?;
+        self.each(
+            RecordKind::Session,
+            "SELECT id, user_id, state, expires_at FROM sessions",
+            |row| session(row, sealer),
+        )?;
         self.each(RecordKind::Task, "SELECT id, record, expires_at FROM tasks", |row| {
             let task = from_json("tasks", &row.get::<_, String>(1)?)?;
             Ok(Record::Task { id: hash(row, 0)?, task, expires_at: time(row, 2)? })
@@ -116,7 +146,12 @@ impl Export<'_> {
         self.send()
     }
 
-    fn each(&mut self, kind: RecordKind, sql: &str, read: impl Fn(&Row<'_>) -> Result<Record, Failure>) -> Result<(), Stop> {
+    fn each(
+        &mut self,
+        kind: RecordKind,
+        sql: &str,
+        read: impl Fn(&Row<'_>) -> Result<Record, Failure>,
+    ) -> Result<(), Stop> {
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -149,8 +184,10 @@ impl Export<'_> {
 pub(in super::super) fn shown(key: ValueRef<'_>) -> String {
     match key {
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::Blob(bytes) => <[u8; 32]>::try_from(bytes)
-            .map_or_else(|_| format!("a key of {} bytes", bytes.len()), |bytes| TokenHash::from_bytes(bytes).to_string()),
+        ValueRef::Blob(bytes) => <[u8; 32]>::try_from(bytes).map_or_else(
+            |_| format!("a key of {} bytes", bytes.len()),
+            |bytes| TokenHash::from_bytes(bytes).to_string(),
+        ),
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(_) | ValueRef::Null => "no key".to_owned(),
     }
@@ -166,7 +203,8 @@ fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, Failure> {
 
 fn login(row: &Row<'_>, sealer: &Sealer) -> Result<Record, Failure> {
     let id = hash(row, 0)?;
-    let (expires_at, last_seen_at) = (time(row, 2)?, row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis));
+    let (expires_at, last_seen_at) =
+        (time(row, 2)?, row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis));
     let login: Login = open_json(sealer, logins::place(&id), &row.get::<_, Vec<u8>>(1)?)?;
     Ok(Record::Login(Login { expires_at, last_seen_at, ..login }))
 }
@@ -174,13 +212,19 @@ fn login(row: &Row<'_>, sealer: &Sealer) -> Result<Record, Failure> {
 fn session(row: &Row<'_>, sealer: &Sealer) -> Result<Record, Failure> {
     let id = hash(row, 0)?;
     let state = sealer.open(sessions::place(&id), &row.get::<_, Vec<u8>>(2)?)?.to_vec();
-    Ok(Record::Session { id, user: UserId::from_text(row.get::<_, String>(1)?), state, expires_at: time(row, 3)? })
+    Ok(Record::Session {
+        id,
+        user: UserId::from_text(row.get::<_, String>(1)?),
+        state,
+        expires_at: time(row, 3)?,
+    })
 }
 
 fn pin(row: &Row<'_>) -> Result<Record, Failure> {
     let server: String = row.get(1)?;
     Ok(Record::Pin(PinRecord {
-        server: ServerName::parse(&server).map_err(|error| Failure::corrupt(format!("pins.server: {error}")))?,
+        server: ServerName::parse(&server)
+            .map_err(|error| Failure::corrupt(format!("pins.server: {error}")))?,
         tool: row.get(2)?,
         fingerprint: ToolFingerprint::from_bytes(row.get(3)?),
         seen_at: time(row, 4)?,
@@ -192,19 +236,35 @@ fn pin(row: &Row<'_>) -> Result<Record, Failure> {
 fn grant(row: &Row<'_>, db: &Connection, sealer: &Sealer) -> Result<Record, Failure> {
     let grant = read_grant(&row.get::<_, String>(1)?, row.get(2)?)?;
     let family = families::of_grant(db, &grant.id, sealer)?;
-    let mut with_tokens = GrantWithTokens { tokens_until: time(row, 3)?, grant, access: Vec::new(), family, refresh: Vec::new() };
+    let mut with_tokens = GrantWithTokens {
+        tokens_until: time(row, 3)?,
+        grant,
+        access: Vec::new(),
+        family,
+        refresh: Vec::new(),
+    };
     let GrantWithTokens { grant, access, refresh, .. } = &mut with_tokens;
-    let mut statement = db.prepare_cached("SELECT hash, expires_at, scopes, resource FROM access_tokens WHERE grant_id = ?1")?;
+    let mut statement = db.prepare_cached(
+        "SELECT hash, expires_at, scopes, resource FROM access_tokens WHERE grant_id = ?1",
+    )?;
     let mut rows = statement.query([grant.id.as_str()])?;
     while let Some(row) = rows.next()? {
-        let kept = AccessRow { expires_at: row.get(1)?, scopes: row.get(2)?, resource: row.get(3)? };
+        let kept =
+            AccessRow { expires_at: row.get(1)?, scopes: row.get(2)?, resource: row.get(3)? };
         access.push(read_access(hash(row, 0)?, grant, kept)?);
     }
-    let mut statement = db.prepare_cached("SELECT hash, expires_at, used_at FROM refresh_tokens WHERE grant_id = ?1")?;
+    let mut statement = db.prepare_cached(
+        "SELECT hash, expires_at, used_at FROM refresh_tokens WHERE grant_id = ?1",
+    )?;
     let mut rows = statement.query([grant.id.as_str()])?;
     while let Some(row) = rows.next()? {
-        let token = RefreshToken { hash: hash(row, 0)?, grant: grant.id.clone(), expires_at: time(row, 1)? };
-        let used = row.get::<_, Option<i64>>(2)?.map(|at| UsedRefresh { at: Timestamp::from_millis(at) });
+        let token = RefreshToken {
+            hash: hash(row, 0)?,
+            grant: grant.id.clone(),
+            expires_at: time(row, 1)?,
+        };
+        let used =
+            row.get::<_, Option<i64>>(2)?.map(|at| UsedRefresh { at: Timestamp::from_millis(at) });
         refresh.push(StoredRefresh { token, used });
     }
     Ok(Record::Grant(with_tokens))

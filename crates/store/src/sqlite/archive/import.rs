@@ -1,4 +1,5 @@
-//! Everything at once, or nothing: one transaction empties the tables and fills them. What is secret is sealed with the key of now.
+//! Everything at once, or nothing: one transaction empties the tables and fills them. What is
+//! secret is sealed with the key of now.
 
 use portunus_core::{
     Timestamp,
@@ -68,16 +69,24 @@ pub(super) fn run(database: &Database, mut orders: Receiver<Order>) -> Result<()
     Ok(step.rollback()?)
 }
 
-/// A Redis can hold what belongs to a user who is not there. It is dead there too; here it may not even stand.
+/// A Redis can hold what belongs to a user who is not there. It is dead there too; here it may not
+/// even stand.
 fn drop_what_is_nobodys(db: &Connection) -> Result<(), Failure> {
     for table in ["access_tokens", "refresh_tokens", "refresh_families"] {
         let sql = "grant_id IN (SELECT id FROM grants WHERE user_id NOT IN (SELECT id FROM users))";
         db.execute(&format!("DELETE FROM {table} WHERE {sql}"), [])?;
     }
     for (table, column) in NOBODYS {
-        let left_out = db.execute(&format!("DELETE FROM {table} WHERE {column} NOT IN (SELECT id FROM users)"), [])?;
+        let left_out = db.execute(
+            &format!("DELETE FROM {table} WHERE {column} NOT IN (SELECT id FROM users)"),
+            [],
+        )?;
         if left_out > 0 {
-            tracing::warn!(table, left_out, "records of users who are not there were left out: nobody could use them");
+            tracing::warn!(
+                table,
+                left_out,
+                "records of users who are not there were left out: nobody could use them"
+            );
         }
     }
     Ok(())
@@ -95,11 +104,19 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
         Record::Login(login) => keep_login(db, sealer, &login),
         Record::Transaction(transaction) => {
             let record = to_json(&transaction)?;
-            db.prepare_cached("INSERT OR REPLACE INTO transactions (id, expires_at, record) VALUES (?1, ?2, ?3)")?
-                .execute(params![transaction.id.as_str(), transaction.expires_at.as_millis(), record])?;
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO transactions (id, expires_at, record) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![
+                transaction.id.as_str(),
+                transaction.expires_at.as_millis(),
+                record
+            ])?;
             Ok(())
         }
-        Record::ProviderRequest(provider_request) => keep_provider_request(db, sealer, &provider_request),
+        Record::ProviderRequest(provider_request) => {
+            keep_provider_request(db, sealer, &provider_request)
+        }
         Record::Consent(consent) => {
             let record = to_json(&consent)?;
             let (client, resources) = (consent.client.as_str(), consent.resources.to_string());
@@ -117,12 +134,16 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
         }
         Record::Grant(grant) => keep_grant(db, sealer, &grant),
         Record::Assertion { key: hash, expires_at } => {
-            db.prepare_cached("INSERT OR REPLACE INTO assertions (hash, expires_at) VALUES (?1, ?2)")?
-                .execute(params![key(&hash), expires_at.as_millis()])?;
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO assertions (hash, expires_at) VALUES (?1, ?2)",
+            )?
+            .execute(params![key(&hash), expires_at.as_millis()])?;
             Ok(())
         }
         Record::Pin(pin) => keep_pin(db, &pin),
-        Record::Session { id, user, state, expires_at } => keep_session(db, sealer, &id, &user, &state, expires_at),
+        Record::Session { id, user, state, expires_at } => {
+            keep_session(db, sealer, &id, &user, &state, expires_at)
+        }
         Record::Task { id, task, expires_at } => tasks::keep(db, &id, &task, expires_at),
     }
 }
@@ -148,9 +169,16 @@ fn keep_login(db: &Connection, sealer: &Sealer, login: &Login) -> Result<(), Fai
     Ok(())
 }
 
-fn keep_provider_request(db: &Connection, sealer: &Sealer, provider_request: &ProviderRequest) -> Result<(), Failure> {
+fn keep_provider_request(
+    db: &Connection,
+    sealer: &Sealer,
+    provider_request: &ProviderRequest,
+) -> Result<(), Failure> {
     let record = seal_json(sealer, transactions::place(&provider_request.state), provider_request)?;
-    db.prepare_cached("INSERT OR REPLACE INTO legs (state, expires_at, record) VALUES (?1, ?2, ?3)")?.execute(params![
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO legs (state, expires_at, record) VALUES (?1, ?2, ?3)",
+    )?
+    .execute(params![
         key(&provider_request.state),
         provider_request.expires_at.as_millis(),
         record
@@ -167,8 +195,10 @@ fn keep_session(
     expires_at: Timestamp,
 ) -> Result<(), Failure> {
     let state = sealer.seal(sessions::place(id), state)?;
-    db.prepare_cached("INSERT OR REPLACE INTO sessions (id, user_id, expires_at, state) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![key(id), user.as_str(), expires_at.as_millis(), state])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO sessions (id, user_id, expires_at, state) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![key(id), user.as_str(), expires_at.as_millis(), state])?;
     Ok(())
 }
 

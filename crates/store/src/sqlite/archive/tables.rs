@@ -17,5 +17,6 @@ pub(super) const TABLES: [&str; 14] = [
     "sessions",
     "tasks",
 ];
-/// Nodes and homes go too when everything is replaced; what is in them is about gateways that are gone.
+/// Nodes and homes go too when everything is replaced; what is in them is about gateways that are
+/// gone.
 pub(super) const MORE_TABLES: [&str; 3] = ["pins", "nodes", "homes"];

@@ -1,4 +1,5 @@
-//! What goes wrong while running: a full disk, another process that writes, a crash, a job that fails or panics among others.
+//! What goes wrong while running: a full disk, another process that writes, a crash, a job that
+//! fails or panics among others.
 
 use std::fs;
 
@@ -36,14 +37,19 @@ async fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     };
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
     for id in &written {
-        assert!(stores.clients.find_client(&ClientId::from_text(id)).await.unwrap().is_some(), "{id} was acknowledged");
+        assert!(
+            stores.clients.find_client(&ClientId::from_text(id)).await.unwrap().is_some(),
+            "{id} was acknowledged"
+        );
     }
     assert_eq!(stores.logins.find_login(&login().id, NOW).await.unwrap(), Some((login(), user())));
 
     limit_pages(&database, 1 << 30).await;
     stores.clients.insert_client(&client(&format!("client {}", written.len()))).await.unwrap();
-    let verdict: String =
-        database.read(|db| Ok(db.pragma_query_value(None, "integrity_check", |row| row.get(0))?)).await.unwrap();
+    let verdict: String = database
+        .read(|db| Ok(db.pragma_query_value(None, "integrity_check", |row| row.get(0))?))
+        .await
+        .unwrap();
     assert_eq!(verdict, "ok");
 }
 
@@ -53,7 +59,10 @@ async fn a_ping_writes() {
     let stores = bundle(&database);
     let written = || async {
         let value = "SELECT value FROM meta WHERE key = 'ping'";
-        database.read(move |db| Ok(db.query_row(value, [], |row| row.get::<_, Vec<u8>>(0))?)).await.unwrap()
+        database
+            .read(move |db| Ok(db.query_row(value, [], |row| row.get::<_, Vec<u8>>(0))?))
+            .await
+            .unwrap()
     };
     stores.upkeep.ping().await.unwrap();
     let first = written().await;
@@ -80,14 +89,17 @@ async fn commits_wait_for_the_disk() {
     assert_eq!((mode.as_str(), synchronous), ("wal", 2), "2 is FULL");
 }
 
-/// What was acknowledged is in the files already: a copy of them, taken while the store is open, has it all.
+/// What was acknowledged is in the files already: a copy of them, taken while the store is open,
+/// has it all.
 #[tokio::test]
 async fn acknowledged_writes_survive_a_crash() {
     let (dir, path) = place();
     let stores = open(&path, sealer(&[SECRET])).unwrap();
     fill(&stores).await;
     let (_other, copy) = place();
-    for (from, to) in [("mcp.sqlite", copy.clone()), ("mcp.sqlite-wal", copy.with_extension("sqlite-wal"))] {
+    for (from, to) in
+        [("mcp.sqlite", copy.clone()), ("mcp.sqlite-wal", copy.with_extension("sqlite-wal"))]
+    {
         fs::copy(dir.path().join(from), to).unwrap();
     }
     assert_all_opens(&open(&copy, sealer(&[SECRET])).unwrap()).await;
@@ -108,7 +120,8 @@ async fn another_process_that_writes_is_waited_for() {
     assert!(stores.clients.find_client(&ClientId::from_text("client")).await.unwrap().is_some());
 }
 
-/// Jobs that queue up behind one another are committed together; each is still kept or undone on its own.
+/// Jobs that queue up behind one another are committed together; each is still kept or undone on
+/// its own.
 #[tokio::test]
 async fn a_failing_job_undoes_itself_alone() {
     let (_dir, database) = database();
@@ -125,7 +138,10 @@ async fn a_failing_job_undoes_itself_alone() {
             let database = Arc::clone(&database);
             tokio::spawn(async move {
                 let work = move |db: &Connection| {
-                    db.execute("INSERT INTO meta (key, value) VALUES (?1, x'00')", [format!("job {n}")])?;
+                    db.execute(
+                        "INSERT INTO meta (key, value) VALUES (?1, x'00')",
+                        [format!("job {n}")],
+                    )?;
                     assert!(n % 5 != 1, "job {n} panics");
                     if n % 5 == 2 { Err(Failure(StoreError::Conflict)) } else { Ok(()) }
                 };
@@ -139,12 +155,20 @@ async fn a_failing_job_undoes_itself_alone() {
     for job in jobs {
         let (n, outcome) = job.await.unwrap();
         match n % 5 {
-            1 => assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "job {n}: {outcome:?}"),
+            1 => {
+                assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "job {n}: {outcome:?}");
+            }
             2 => assert!(matches!(outcome, Err(StoreError::Conflict)), "job {n}: {outcome:?}"),
             _ => assert!(outcome.is_ok(), "job {n}: {outcome:?}"),
         }
         let kept: i64 = database
-            .read(move |db| Ok(db.query_row("SELECT count(*) FROM meta WHERE key = ?1", [format!("job {n}")], |row| row.get(0))?))
+            .read(move |db| {
+                Ok(db.query_row(
+                    "SELECT count(*) FROM meta WHERE key = ?1",
+                    [format!("job {n}")],
+                    |row| row.get(0),
+                )?)
+            })
             .await
             .unwrap();
         assert_eq!(kept, i64::from(outcome.is_ok()), "job {n}");
@@ -197,7 +221,9 @@ async fn a_store_whose_threads_are_gone_is_unavailable() {
     let (_dir, mut database) = database();
     Arc::get_mut(&mut database).unwrap().lose_threads();
     let stores = bundle(&database);
-    for outcome in [stores.upkeep.ping().await, stores.clients.count_unused_clients().await.map(|_| ())] {
+    for outcome in
+        [stores.upkeep.ping().await, stores.clients.count_unused_clients().await.map(|_| ())]
+    {
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     }
 }

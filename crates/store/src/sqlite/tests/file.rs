@@ -32,7 +32,12 @@ async fn only_its_owner_may_read_it() {
     let mut names = Vec::new();
     for file in fs::read_dir(dir.path()).unwrap() {
         let file = file.unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        assert_eq!(
+            file.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{:?}",
+            file.file_name()
+        );
         names.push(file.file_name().into_string().unwrap());
     }
     names.sort();
@@ -45,7 +50,10 @@ async fn another_secret_is_refused_at_start() {
     fill(&open(&path, sealer(&[SECRET])).unwrap()).await;
     let error = opening(&path, &["another"]);
     assert!(matches!(error, OpenError::WrongSecret { .. }), "{error}");
-    assert!(error.to_string().starts_with("AUTH_SECRET differs from the one that created the database"), "{error}");
+    assert!(
+        error.to_string().starts_with("AUTH_SECRET differs from the one that created the database"),
+        "{error}"
+    );
     assert_all_opens(&open(&path, sealer(&[SECRET])).unwrap()).await;
 }
 
@@ -91,9 +99,11 @@ async fn sealed_records_cannot_change_places() {
     let (_dir, path) = place();
     let stores = open(&path, sealer(&[SECRET])).unwrap();
     fill(&stores).await;
-    let other = ProviderRequest { state: TokenHash::of("secret of another state"), ..provider_request() };
+    let other =
+        ProviderRequest { state: TokenHash::of("secret of another state"), ..provider_request() };
     stores.transactions.insert_provider_request(&other).await.unwrap();
-    let sql = "UPDATE legs SET record = (SELECT record FROM legs WHERE state = ?1) WHERE state = ?2";
+    let sql =
+        "UPDATE legs SET record = (SELECT record FROM legs WHERE state = ?1) WHERE state = ?2";
     Connection::open(&path)
         .unwrap()
         .execute(sql, [other.state.as_bytes().as_slice(), provider_request().state.as_bytes()])
@@ -110,7 +120,10 @@ async fn unreadable_records_are_told_without_their_content() {
     let sql = r#"UPDATE clients SET record = '{"id": {"hunter2": 1}}'"#;
     Connection::open(&path).unwrap().execute(sql, []).unwrap();
     let error = stores.clients.find_client(&ClientId::from_text("client")).await.unwrap_err();
-    assert_eq!(error.to_string(), "a stored record cannot be read: clients.record: Data error at column 7");
+    assert_eq!(
+        error.to_string(),
+        "a stored record cannot be read: clients.record: Data error at column 7"
+    );
 }
 
 #[test]
@@ -118,7 +131,9 @@ fn the_schema_is_laid_once() {
     let (_dir, path) = place();
     let schema = || -> Vec<String> {
         let connection = Connection::open(&path).unwrap();
-        let mut statement = connection.prepare("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name").unwrap();
+        let mut statement = connection
+            .prepare("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name")
+            .unwrap();
         let rows = statement.query_map([], |row| row.get(0)).unwrap();
         rows.collect::<Result<_, _>>().unwrap()
     };
@@ -135,8 +150,17 @@ fn a_newer_schema_is_refused_and_left_as_it_was() {
     drop(open(&path, sealer(&[SECRET])).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = opening(&path, &[SECRET]);
-    assert!(matches!(error, OpenError::Newer { found: 99, known: crate::sqlite::migrations::KNOWN, .. }), "{error}");
-    let found: i64 = Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert!(
+        matches!(
+            error,
+            OpenError::Newer { found: 99, known: crate::sqlite::migrations::KNOWN, .. }
+        ),
+        "{error}"
+    );
+    let found: i64 = Connection::open(&path)
+        .unwrap()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
     assert_eq!(found, 99);
 }
 
@@ -165,7 +189,10 @@ fn places_where_no_database_can_be_are_named() {
     let (dir, path) = place();
     let missing = dir.path().join("missing");
     let error = opening(&missing.join("mcp.sqlite"), &[SECRET]);
-    assert!(matches!(&error, OpenError::MissingDirectory { dir, .. } if *dir == missing), "{error}");
+    assert!(
+        matches!(&error, OpenError::MissingDirectory { dir, .. } if *dir == missing),
+        "{error}"
+    );
     assert!(!missing.exists(), "no directory is made");
 
     let error = opening(dir.path(), &[SECRET]);
@@ -187,7 +214,8 @@ fn grants_of_the_first_schema_are_found_by_their_client() {
     let sql = "INSERT INTO grants (id, user_id, created_at, tokens_until, record) VALUES ('grant', 'alice', 0, 0, ?1)";
     connection.execute(sql, [serde_json::to_string(&grant()).unwrap()]).unwrap();
     crate::sqlite::migrations::apply(&mut connection, &path).unwrap();
-    let client: String = connection.query_row("SELECT client_id FROM grants", [], |row| row.get(0)).unwrap();
+    let client: String =
+        connection.query_row("SELECT client_id FROM grants", [], |row| row.get(0)).unwrap();
     assert_eq!(client, "client");
 }
 
@@ -201,6 +229,9 @@ async fn who_else_has_it_open_is_seen() {
     assert!(super::super::is_in_use(&path).unwrap(), "looking changes nothing");
     drop(stores);
     // Its threads end a moment later.
-    portunus_testkit::wait::eventually("the records are closed", async || !super::super::is_in_use(&path).unwrap()).await;
+    portunus_testkit::wait::eventually("the records are closed", async || {
+        !super::super::is_in_use(&path).unwrap()
+    })
+    .await;
     assert_all_opens(&open(&path, sealer(&[SECRET])).unwrap()).await;
 }

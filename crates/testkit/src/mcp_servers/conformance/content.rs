@@ -1,4 +1,5 @@
-//! The tools that just answer, with every kind of content there is. Which tools there are is in [`super::tools`].
+//! The tools that just answer, with every kind of content there is. Which tools there are is in
+//! [`super::tools`].
 
 use rmcp::{
     ErrorData,
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 use super::result::complete;
 
 /// A picture of one red pixel.
-pub(super) const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC";
+pub(super) const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC";
 /// One silent sample.
 const WAV: &str = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA==";
 

@@ -1,5 +1,6 @@
-//! Which revisions a server supports, and what makes a server of one era behave as if it had never heard of the other: rmcp knows
-//! both and would say so. Where this is put around a server is in [`super::serve`].
+//! Which revisions a server supports, and what makes a server of one era behave as if it had never
+//! heard of the other: rmcp knows both and would say so. Where this is put around a server is in
+//! [`super::serve`].
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -12,7 +13,10 @@ use axum::{
 use http::StatusCode;
 use rmcp::{
     ErrorData, RoleServer,
-    model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, GetMeta, ProtocolVersion, ServerJsonRpcMessage},
+    model::{
+        ClientJsonRpcMessage, ClientRequest, ErrorCode, GetMeta, ProtocolVersion,
+        ServerJsonRpcMessage,
+    },
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
@@ -31,7 +35,9 @@ pub enum Era {
 impl Era {
     pub(super) fn versions(self) -> Cow<'static, [ProtocolVersion]> {
         match self {
-            Self::Legacy => Cow::Borrowed(ProtocolVersion::known_up_to(&ProtocolVersion::V_2025_11_25)),
+            Self::Legacy => {
+                Cow::Borrowed(ProtocolVersion::known_up_to(&ProtocolVersion::V_2025_11_25))
+            }
             Self::Modern => Cow::Borrowed(&[ProtocolVersion::V_2026_07_28]),
             Self::Both => Cow::Borrowed(ProtocolVersion::KNOWN_VERSIONS),
         }
@@ -61,25 +67,35 @@ impl fmt::Display for Era {
     }
 }
 
-/// What a modern server says to `initialize`. It names what it supports: this may be all that a legacy client can show its user.
+/// What a modern server says to `initialize`. It names what it supports: this may be all that a
+/// legacy client can show its user.
 pub(super) fn no_handshake() -> ErrorData {
     let data = json!({"supported": Era::Modern.versions()});
-    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "There is no handshake; each request stands alone", Some(data))
+    ErrorData::new(
+        ErrorCode::METHOD_NOT_FOUND,
+        "There is no handshake; each request stands alone",
+        Some(data),
+    )
 }
 
-/// Over HTTP a legacy server knows a modern request by its version header, and refuses it with an error that says nothing of
-/// eras: the sign by which clients know a legacy server.
+/// Over HTTP a legacy server knows a modern request by its version header, and refuses it with an
+/// error that says nothing of eras: the sign by which clients know a legacy server.
 pub(super) async fn refuse_modern(request: Request, next: Next) -> Response {
-    let version = request.headers().get("mcp-protocol-version").and_then(|version| version.to_str().ok());
+    let version =
+        request.headers().get("mcp-protocol-version").and_then(|version| version.to_str().ok());
     if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str()) {
         let error = json!({"code": -32000, "message": "Bad Request: unsupported protocol version"});
-        return (StatusCode::BAD_REQUEST, Json(json!({"jsonrpc": "2.0", "id": null, "error": error}))).into_response();
+        return (
+            StatusCode::BAD_REQUEST,
+            Json(json!({"jsonrpc": "2.0", "id": null, "error": error})),
+        )
+            .into_response();
     }
     next.run(request).await
 }
 
-/// A stdio connection to a server of one era. Requests of the other era are refused here, and the connection stays open: rmcp
-/// would close it on a client that begins with the wrong one.
+/// A stdio connection to a server of one era. Requests of the other era are refused here, and the
+/// connection stays open: rmcp would close it on a client that begins with the wrong one.
 pub(super) struct OneEra<T> {
     era: Era,
     inner: T,
@@ -110,7 +126,10 @@ impl<T> OneEra<T> {
 impl<T: Transport<RoleServer>> Transport<RoleServer> for OneEra<T> {
     type Error = T::Error;
 
-    fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
         self.inner.send(message)
     }
 
@@ -121,7 +140,9 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for OneEra<T> {
             let ClientJsonRpcMessage::Request(request) = &mut message else { return Some(message) };
             let Some(error) = self.refusal(&mut request.request) else { return Some(message) };
             // In a task of its own, because the caller may drop `receive` before it is done.
-            tokio::spawn(self.inner.send(ServerJsonRpcMessage::error(error, Some(request.id.clone()))));
+            tokio::spawn(
+                self.inner.send(ServerJsonRpcMessage::error(error, Some(request.id.clone()))),
+            );
         }
     }
 

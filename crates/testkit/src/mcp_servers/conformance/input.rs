@@ -1,5 +1,6 @@
-//! How a modern client is asked: with a result that says what is wanted, upon which it calls again and brings it (SEP-2322). How
-//! a legacy one is asked is in [`super::asking`], and what they are asked in [`super::questions`].
+//! How a modern client is asked: with a result that says what is wanted, upon which it calls again
+//! and brings it (SEP-2322). How a legacy one is asked is in [`super::asking`], and what they are
+//! asked in [`super::questions`].
 
 use rmcp::{
     ErrorData, RoleServer,
@@ -15,8 +16,8 @@ use super::{
     request::declared_capabilities,
 };
 
-/// What seals the state that clients carry from round to round. The same in every process: nothing here is worth guarding, and
-/// a call may begin at one server and end at another.
+/// What seals the state that clients carry from round to round. The same in every process: nothing
+/// here is worth guarding, and a call may begin at one server and end at another.
 const KEY: &[u8] = b"a fixture has no secrets, but its states must not be altered";
 
 /// What the client brought with this call.
@@ -45,7 +46,8 @@ pub(super) fn step(
     context: &RequestContext<RoleServer>,
 ) -> Result<Step, ErrorData> {
     let declared = declared_capabilities(context);
-    let brought_by = |key: &str| brought.responses.as_ref().and_then(|responses| responses.get(key));
+    let brought_by =
+        |key: &str| brought.responses.as_ref().and_then(|responses| responses.get(key));
     let State { round: begun, mut answers } = match &brought.state {
         Some(state) if asking.sealed => open(asking.name, state)?,
         _ => State::default(),
@@ -63,13 +65,18 @@ pub(super) fn step(
             continue;
         }
         require(&declared, &unanswered)?;
-        let state = asking.sealed.then(|| seal(asking.name, &State { round, answers })).transpose()?;
-        return Ok(Step::Ask(InputRequiredResult::new(Some(model(Value::Object(unanswered))?), state)));
+        let state =
+            asking.sealed.then(|| seal(asking.name, &State { round, answers })).transpose()?;
+        return Ok(Step::Ask(InputRequiredResult::new(
+            Some(model(Value::Object(unanswered))?),
+            state,
+        )));
     }
     Ok(Step::Answer((asking.finish)(&answers)))
 }
 
-/// Refuses a client that did not declare what is needed, as -32021 with the capabilities that are missing.
+/// Refuses a client that did not declare what is needed, as -32021 with the capabilities that are
+/// missing.
 fn require(declared: &Declared, questions: &ByKey) -> Result<(), ErrorData> {
     let needs = questions.values().map(capability).filter(|needs| !declared.contains(needs));
     let missing: Map<String, Value> = needs.map(|needs| (needs.to_owned(), json!({}))).collect();
@@ -80,15 +87,20 @@ fn require(declared: &Declared, questions: &ByKey) -> Result<(), ErrorData> {
 }
 
 fn codec() -> Result<RequestStateCodec, ErrorData> {
-    RequestStateCodec::try_new(KEY).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+    RequestStateCodec::try_new(KEY)
+        .map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
 /// Bound to the tool, so that no other takes it.
 fn seal(tool: &str, state: &State) -> Result<String, ErrorData> {
     let options = SealOptions::new().associated_data(tool.as_bytes());
-    codec()?.seal_json_with(state, &options).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+    codec()?
+        .seal_json_with(state, &options)
+        .map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
 fn open(tool: &str, state: &str) -> Result<State, ErrorData> {
-    codec()?.open_json_with(state, tool.as_bytes()).map_err(|_| ErrorData::invalid_params("requestState is not ours", None))
+    codec()?
+        .open_json_with(state, tool.as_bytes())
+        .map_err(|_| ErrorData::invalid_params("requestState is not ours", None))
 }

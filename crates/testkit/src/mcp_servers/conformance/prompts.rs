@@ -61,9 +61,13 @@ pub(super) async fn read(
             let resource = json!({"type": "resource", "resource": resource});
             vec![resource, text_block("Please process the embedded resource above.")]
         }
-        "test_prompt_with_image" => vec![image_block(), text_block("Please analyze the image above.")],
+        "test_prompt_with_image" => {
+            vec![image_block(), text_block("Please analyze the image above.")]
+        }
         name if name == questions::PROMPT.name => return ask(request, &arguments, context).await,
-        "test_late_prompt" if shared.has_late_prompt.load(Ordering::SeqCst) => vec![text_block("Late, but here.")],
+        "test_late_prompt" if shared.has_late_prompt.load(Ordering::SeqCst) => {
+            vec![text_block("Late, but here.")]
+        }
         _ => return Err(ErrorData::invalid_params("Unknown prompt", None)),
     };
     messages(blocks)
@@ -88,7 +92,8 @@ async fn ask(
 
 /// A complete answer: each block is a message of the user's.
 fn messages(blocks: Vec<Value>) -> Result<GetPromptResponse, ErrorData> {
-    let messages: Vec<_> = blocks.into_iter().map(|block| json!({"role": "user", "content": block})).collect();
+    let messages: Vec<_> =
+        blocks.into_iter().map(|block| json!({"role": "user", "content": block})).collect();
     complete(json!({"messages": messages})).map(GetPromptResponse::Complete)
 }
 

@@ -1,6 +1,7 @@
-//! Tools, and one prompt, that need something from the client before they can answer: written once, as rounds of questions. A
-//! legacy client is asked with requests in the middle of the call, in [`super::asking`]; a modern one gets the questions as a
-//! result and calls again, in [`super::input`]. Tools that ask nothing are in [`super::content`].
+//! Tools, and one prompt, that need something from the client before they can answer: written once,
+//! as rounds of questions. A legacy client is asked with requests in the middle of the call, in
+//! [`super::asking`]; a modern one gets the questions as a result and calls again, in
+//! [`super::input`]. Tools that ask nothing are in [`super::content`].
 
 use std::collections::BTreeSet;
 
@@ -19,8 +20,8 @@ pub(super) struct Asking {
     pub(super) description: &'static str,
     /// The one argument, a text, if it has one.
     pub(super) argument: Option<&'static str>,
-    /// Keeps what was answered so far in a sealed state, which a modern client brings back. The others ask one question only, and
-    /// start over from what the call brings.
+    /// Keeps what was answered so far in a sealed state, which a modern client brings back. The
+    /// others ask one question only, and start over from what the call brings.
     pub(super) sealed: bool,
     pub(super) rounds: &'static [Round],
     /// The text of the answer, once everything is known.
@@ -33,13 +34,20 @@ pub(super) const ONE_FIELD: Asking = Asking {
     description: "",
     argument: None,
     sealed: false,
-    rounds: &[|_, _| one("user_name", form("What is your name?", &json!({"name": {"type": "string"}}), &["name"]))],
+    rounds: &[|_, _| {
+        one(
+            "user_name",
+            form("What is your name?", &json!({"name": {"type": "string"}}), &["name"]),
+        )
+    }],
     finish: |answers| format!("Hello, {}!", field(answers, "user_name", "name")),
 };
 
 const CONFIRMATION: Asking = Asking {
     sealed: true,
-    rounds: &[|_, _| one("confirm", form("Please confirm", &json!({"ok": {"type": "boolean"}}), &["ok"]))],
+    rounds: &[|_, _| {
+        one("confirm", form("Please confirm", &json!({"ok": {"type": "boolean"}}), &["ok"]))
+    }],
     finish: |answers| format!("state-ok, {}", described(answers, "confirm")),
     ..ONE_FIELD
 };
@@ -57,7 +65,9 @@ pub(super) const TOOLS: &[Asking] = &[
         name: "test_elicitation",
         description: "Asks the user who they are",
         argument: Some("message"),
-        rounds: &[|arguments, _| one("person", form(text(arguments, "message"), &person(), &["username", "email"]))],
+        rounds: &[|arguments, _| {
+            one("person", form(text(arguments, "message"), &person(), &["username", "email"]))
+        }],
         finish: |answers| format!("User response: {}", described(answers, "person")),
         ..ONE_FIELD
     },
@@ -92,8 +102,16 @@ pub(super) const TOOLS: &[Asking] = &[
         finish: |answers| format!("Visited: {}", described(answers, "visit")),
         ..ONE_FIELD
     },
-    Asking { name: "test_streaming_elicitation", description: "Asks for a name in the middle of a call", ..ONE_FIELD },
-    Asking { name: "test_input_required_result_elicitation", description: "Asks for a name", ..ONE_FIELD },
+    Asking {
+        name: "test_streaming_elicitation",
+        description: "Asks for a name in the middle of a call",
+        ..ONE_FIELD
+    },
+    Asking {
+        name: "test_input_required_result_elicitation",
+        description: "Asks for a name",
+        ..ONE_FIELD
+    },
     Asking {
         name: "test_input_required_result_sampling",
         description: "Asks the model a question",
@@ -129,7 +147,8 @@ pub(super) const TOOLS: &[Asking] = &[
             questions
         }],
         finish: |answers| {
-            let (greeting, name) = (sampled(answers, "greeting"), field(answers, "user_name", "name"));
+            let (greeting, name) =
+                (sampled(answers, "greeting"), field(answers, "user_name", "name"));
             format!("{greeting} for {name}, with roots {}", root_uris(answers, "client_roots"))
         },
         ..ONE_FIELD
@@ -139,10 +158,34 @@ pub(super) const TOOLS: &[Asking] = &[
         description: "Asks twice",
         sealed: true,
         rounds: &[
-            |_, _| one("step1", form("Step 1: What is your name?", &json!({"name": {"type": "string"}}), &["name"])),
-            |_, _| one("step2", form("Step 2: What is your favorite color?", &json!({"color": {"type": "string"}}), &["color"])),
+            |_, _| {
+                one(
+                    "step1",
+                    form(
+                        "Step 1: What is your name?",
+                        &json!({"name": {"type": "string"}}),
+                        &["name"],
+                    ),
+                )
+            },
+            |_, _| {
+                one(
+                    "step2",
+                    form(
+                        "Step 2: What is your favorite color?",
+                        &json!({"color": {"type": "string"}}),
+                        &["color"],
+                    ),
+                )
+            },
         ],
-        finish: |answers| format!("{} likes {}", field(answers, "step1", "name"), field(answers, "step2", "color")),
+        finish: |answers| {
+            format!(
+                "{} likes {}",
+                field(answers, "step1", "name"),
+                field(answers, "step2", "color")
+            )
+        },
         ..ONE_FIELD
     },
     Asking {
@@ -154,9 +197,18 @@ pub(super) const TOOLS: &[Asking] = &[
                 ("sampling", one("greeting", sampling("Generate a greeting", 50))),
                 ("roots", one("client_roots", roots())),
             ];
-            everything.into_iter().filter(|(needs, _)| declared.contains(needs)).flat_map(|(_, questions)| questions).collect()
+            everything
+                .into_iter()
+                .filter(|(needs, _)| declared.contains(needs))
+                .flat_map(|(_, questions)| questions)
+                .collect()
         }],
-        finish: |answers| format!("Answered: {}", answers.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        finish: |answers| {
+            format!(
+                "Answered: {}",
+                answers.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+            )
+        },
         ..ONE_FIELD
     },
 ];
@@ -165,7 +217,11 @@ pub(super) const PROMPT: Asking = Asking {
     name: "test_input_required_result_prompt",
     description: "A prompt that asks back",
     rounds: &[|_, _| {
-        let question = form("What context should the prompt use?", &json!({"context": {"type": "string"}}), &["context"]);
+        let question = form(
+            "What context should the prompt use?",
+            &json!({"context": {"type": "string"}}),
+            &["context"],
+        );
         one("user_context", question)
     }],
     finish: |answers| format!("Use this context: {}", field(answers, "user_context", "context")),
@@ -181,14 +237,18 @@ pub(super) fn capability(question: &Value) -> &'static str {
     }
 }
 
-/// Whether this can be an answer to the question: what a client brings is anything at all until looked at.
+/// Whether this can be an answer to the question: what a client brings is anything at all until
+/// looked at.
 pub(super) fn is_answer(question: &Value, answer: &Value) -> bool {
     match capability(question) {
         "elicitation" => match answer["action"].as_str() {
             Some("accept") => answer["content"].is_object() || question["params"]["mode"] == "url",
             other => matches!(other, Some("decline" | "cancel")),
         },
-        "sampling" => answer["role"].is_string() && (answer["content"].is_object() || answer["content"].is_array()),
+        "sampling" => {
+            answer["role"].is_string()
+                && (answer["content"].is_object() || answer["content"].is_array())
+        }
         _ => answer["roots"].is_array(),
     }
 }
@@ -237,7 +297,9 @@ fn choices() -> Value {
     let values = json!(["option1", "option2", "option3"]);
     let titled = |noun: &str| {
         let choices = ["value1", "value2", "value3"].into_iter().zip(["First", "Second", "Third"]);
-        choices.map(|(value, ordinal)| json!({"const": value, "title": format!("{ordinal} {noun}")})).collect::<Vec<_>>()
+        choices
+            .map(|(value, ordinal)| json!({"const": value, "title": format!("{ordinal} {noun}")}))
+            .collect::<Vec<_>>()
     };
     json!({
         "untitledSingle": {"type": "string", "enum": values},
@@ -272,5 +334,10 @@ fn sampled<'a>(answers: &'a ByKey, key: &str) -> &'a str {
 
 fn root_uris(answers: &ByKey, key: &str) -> String {
     let roots = answers[key]["roots"].as_array();
-    roots.into_iter().flatten().filter_map(|root| root["uri"].as_str()).collect::<Vec<_>>().join(", ")
+    roots
+        .into_iter()
+        .flatten()
+        .filter_map(|root| root["uri"].as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

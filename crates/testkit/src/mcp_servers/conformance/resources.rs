@@ -12,7 +12,12 @@ pub(super) fn list() -> Vec<Value> {
     let resource = |uri: &str, name: &str, description: &str, kind: &str| json!({"uri": uri, "name": name, "description": description, "mimeType": kind});
     vec![
         resource("test://static-text", "Static text", "A text that never changes", "text/plain"),
-        resource("test://static-binary", "Static picture", "A picture that never changes", "image/png"),
+        resource(
+            "test://static-binary",
+            "Static picture",
+            "A picture that never changes",
+            "image/png",
+        ),
         resource(WATCHED, "Watched", "Changes when `test_touch_resource` is called", "text/plain"),
     ]
 }
@@ -30,8 +35,12 @@ pub(super) fn read(uri: &str) -> Result<ReadResourceResponse, ErrorData> {
             json!({"uri": uri, "mimeType": "text/plain", "text": "This is the content of the static text resource."})
         }
         "test://static-binary" => json!({"uri": uri, "mimeType": "image/png", "blob": PNG}),
-        WATCHED => json!({"uri": uri, "mimeType": "text/plain", "text": "Watched resource content"}),
-        _ => templated(uri).ok_or_else(|| ErrorData::resource_not_found("Resource not found", Some(json!({"uri": uri}))))?,
+        WATCHED => {
+            json!({"uri": uri, "mimeType": "text/plain", "text": "Watched resource content"})
+        }
+        _ => templated(uri).ok_or_else(|| {
+            ErrorData::resource_not_found("Resource not found", Some(json!({"uri": uri})))
+        })?,
     };
     complete(json!({"contents": [contents]})).map(ReadResourceResponse::Complete)
 }

@@ -1,5 +1,5 @@
-//! Running a [`Conformance`] server: over HTTP in this process, or on standard input and output. The program around it is
-//! `conformance-server`.
+//! Running a [`Conformance`] server: over HTTP in this process, or on standard input and output.
+//! The program around it is `conformance-server`.
 
 use std::{io, net::SocketAddr, sync::Arc};
 

@@ -1,4 +1,5 @@
-//! One session with a server, and what all its sessions share. What the server answers is in [`super::handler`].
+//! One session with a server, and what all its sessions share. What the server answers is in
+//! [`super::handler`].
 #![expect(deprecated, reason = "legacy servers offer logging this way")]
 
 use std::sync::{
@@ -8,9 +9,12 @@ use std::sync::{
 
 use rmcp::{RoleServer, model::LoggingLevel, service::RequestContext};
 
-use super::{era::Era, request::is_modern, sessions::Sessions, subscribers::Subscribers, tasks::Tasks};
+use super::{
+    era::Era, request::is_modern, sessions::Sessions, subscribers::Subscribers, tasks::Tasks,
+};
 
-/// What all sessions and requests of one server have in common: a modern request has no session to remember anything in.
+/// What all sessions and requests of one server have in common: a modern request has no session to
+/// remember anything in.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) subscribers: Subscribers,
@@ -32,7 +36,8 @@ pub struct Conformance {
     pub(super) shared: Arc<Shared>,
     /// What [`Subscribers`] know this session by.
     pub(super) session: u64,
-    /// From which level on this session is told what is logged; everything unless it said otherwise.
+    /// From which level on this session is told what is logged; everything unless it said
+    /// otherwise.
     pub(super) log_level: Mutex<LoggingLevel>,
     /// How many listen streams were accepted here and not handed over yet.
     pub(super) opening: AtomicUsize,
@@ -50,7 +55,13 @@ impl Drop for Conformance {
 impl Conformance {
     pub(super) fn new(era: Era, shared: Arc<Shared>) -> Self {
         let session = shared.subscribers.next_session();
-        Self { era, shared, session, log_level: Mutex::new(LoggingLevel::Debug), opening: AtomicUsize::new(0) }
+        Self {
+            era,
+            shared,
+            session,
+            log_level: Mutex::new(LoggingLevel::Debug),
+            opening: AtomicUsize::new(0),
+        }
     }
 
     /// Whether something logged at `info` is for the client that made this request.

@@ -1,6 +1,6 @@
-//! The sessions of legacy clients over HTTP, as rmcp keeps them, plus what a tool needs to close its own response stream in the
-//! middle of a call (SEP-1699): rmcp can close one, by a number which it tells only the client. The tool is in
-//! [`super::telling`].
+//! The sessions of legacy clients over HTTP, as rmcp keeps them, plus what a tool needs to close
+//! its own response stream in the middle of a call (SEP-1699): rmcp can close one, by a number
+//! which it tells only the client. The tool is in [`super::telling`].
 
 use std::{collections::HashMap, time::Duration};
 
@@ -50,11 +50,16 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Closes the stream of this very call, and waits until the client is back for the rest: rmcp forgets what it sent once the
-    /// answer is out. Does nothing for a call that has no such stream.
+    /// Closes the stream of this very call, and waits until the client is back for the rest: rmcp
+    /// forgets what it sent once the answer is out. Does nothing for a call that has no such
+    /// stream.
     pub(super) async fn interrupt(&self, context: &RequestContext<RoleServer>) {
         let headers = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
-        let Some(session) = headers.and_then(|headers| headers.get("mcp-session-id")?.to_str().ok()) else { return };
+        let Some(session) =
+            headers.and_then(|headers| headers.get("mcp-session-id")?.to_str().ok())
+        else {
+            return;
+        };
         let call = (session.to_owned(), context.id.clone());
         let _ = tokio::time::timeout(PATIENCE, self.close_and_wait(&call)).await;
         self.streams.send_modify(|streams| {
@@ -64,11 +69,15 @@ impl Sessions {
 
     async fn close_and_wait(&self, call: &Call) -> Option<()> {
         let mut changes = self.streams.subscribe();
-        let known = changes.wait_for(|streams| streams.get(call).is_none_or(|stream| stream.number.is_some()));
+        let known = changes
+            .wait_for(|streams| streams.get(call).is_none_or(|stream| stream.number.is_some()));
         let number = known.await.ok()?.get(call)?.number?;
         let session = self.local.sessions.read().await.get(call.0.as_str()).cloned()?;
         session.close_sse_stream(number, Some(RETRY)).await.ok()?;
-        changes.wait_for(|streams| streams.get(call).is_some_and(|stream| stream.resumed)).await.ok()?;
+        changes
+            .wait_for(|streams| streams.get(call).is_some_and(|stream| stream.resumed))
+            .await
+            .ok()?;
         Some(())
     }
 }
@@ -95,7 +104,11 @@ impl SessionManager for Sessions {
         self.local.create_session().await
     }
 
-    async fn initialize_session(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Outcome<ServerJsonRpcMessage> {
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Outcome<ServerJsonRpcMessage> {
         self.local.initialize_session(id, message).await
     }
 
@@ -122,7 +135,11 @@ impl SessionManager for Sessions {
         let events = self.local.create_stream(id, message).await?;
         // The first event, which is empty, names the stream.
         Ok(events.inspect(move |event| {
-            let Some((call, number)) = call.as_ref().zip(event.event_id.as_deref().and_then(stream_number)) else { return };
+            let Some((call, number)) =
+                call.as_ref().zip(event.event_id.as_deref().and_then(stream_number))
+            else {
+                return;
+            };
             streams.send_modify(|streams| {
                 if let Some(stream) = streams.get_mut(call) {
                     stream.number = Some(number);

@@ -1,5 +1,5 @@
-//! Who wants to hear of changes: sessions of legacy clients with the resources they subscribed to, and listen streams of modern
-//! ones. Who causes a change is in [`super::tools`].
+//! Who wants to hear of changes: sessions of legacy clients with the resources they subscribed to,
+//! and listen streams of modern ones. Who causes a change is in [`super::tools`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,8 +29,9 @@ pub(super) enum Change {
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
     numbers: AtomicU64,
-    /// How many listen streams are being acknowledged. rmcp does that before it hands the stream over, and a client may cause a
-    /// change as soon as it has the acknowledgment: [`Self::tell`] waits for these streams to be there.
+    /// How many listen streams are being acknowledged. rmcp does that before it hands the stream
+    /// over, and a client may cause a change as soon as it has the acknowledgment: [`Self::tell`]
+    /// waits for these streams to be there.
     opening: watch::Sender<usize>,
     listeners: Mutex<Listeners>,
 }
@@ -58,12 +59,18 @@ impl Subscribers {
 
     /// From now on the session hears of changed lists.
     pub(super) fn add_session(&self, session: u64, peer: Peer<RoleServer>) {
-        self.listeners().sessions.entry(session).or_insert_with(|| Session { peer, uris: BTreeSet::new() });
+        self.listeners()
+            .sessions
+            .entry(session)
+            .or_insert_with(|| Session { peer, uris: BTreeSet::new() });
     }
 
     pub(super) fn subscribe(&self, session: u64, peer: Peer<RoleServer>, uri: String) {
         let mut listeners = self.listeners();
-        let entry = listeners.sessions.entry(session).or_insert_with(|| Session { peer, uris: BTreeSet::new() });
+        let entry = listeners
+            .sessions
+            .entry(session)
+            .or_insert_with(|| Session { peer, uris: BTreeSet::new() });
         entry.uris.insert(uri);
     }
 
@@ -94,11 +101,14 @@ impl Subscribers {
         self.listeners().streams.remove(&number);
     }
 
-    /// Tells every session and stream that asked for it, and forgets those that are gone. Returns how many were told.
+    /// Tells every session and stream that asked for it, and forgets those that are gone. Returns
+    /// how many were told.
     pub(super) async fn tell(&self, change: &Change) -> usize {
         let mut opening = self.opening.subscribe();
         // Past that time a stream has broken while it was opened.
-        let _ = tokio::time::timeout(Duration::from_secs(1), opening.wait_for(|opening| *opening == 0)).await;
+        let _ =
+            tokio::time::timeout(Duration::from_secs(1), opening.wait_for(|opening| *opening == 0))
+                .await;
         let mut told = 0;
         for (number, peer) in self.sessions_for(change) {
             match tell_session(&peer, change).await {
@@ -137,11 +147,16 @@ async fn tell_session(peer: &Peer<RoleServer>, change: &Change) -> Result<(), Se
     match change {
         Change::Tools => peer.notify_tool_list_changed().await,
         Change::Prompts => peer.notify_prompt_list_changed().await,
-        Change::Resource(uri) => peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri.clone())).await,
+        Change::Resource(uri) => {
+            peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri.clone())).await
+        }
     }
 }
 
-async fn tell_stream(sink: &SubscriptionSink, change: &Change) -> Result<(), SubscriptionSendError> {
+async fn tell_stream(
+    sink: &SubscriptionSink,
+    change: &Change,
+) -> Result<(), SubscriptionSendError> {
     match change {
         Change::Tools => sink.notify_tool_list_changed().await,
         Change::Prompts => sink.notify_prompt_list_changed().await,

@@ -1,12 +1,16 @@
-//! The tasks extension (SEP-2663): tools that become tasks for a client which can follow them. rmcp keeps the tasks; the legacy era
-//! has none, so only the tool that can do without is offered there. Tools that answer at once are in [`super::tools`].
+//! The tasks extension (SEP-2663): tools that become tasks for a client which can follow them. rmcp
+//! keeps the tasks; the legacy era has none, so only the tool that can do without is offered there.
+//! Tools that answer at once are in [`super::tools`].
 
 use std::{fmt, time::Duration};
 
 use futures::future::try_join;
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CreateTaskResult, JsonObject},
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
+        CreateTaskResult, JsonObject,
+    },
     service::RequestContext,
     task_manager::{TaskContext, TaskExit, TaskManager, TaskOptions},
 };
@@ -31,7 +35,8 @@ const COMPUTE: &str = "slow_compute";
 /// The tool that asks before there is a task.
 const ASKS_FIRST: &str = "test_tool_with_task";
 /// The tools that are tasks or nothing.
-const REQUIRED: [&str; 5] = ["failing_job", "protocol_error_job", "confirm_delete", "multi_input", ASKS_FIRST];
+const REQUIRED: [&str; 5] =
+    ["failing_job", "protocol_error_job", "confirm_delete", "multi_input", ASKS_FIRST];
 
 /// The tasks of one server.
 #[derive(Default)]
@@ -45,7 +50,11 @@ impl fmt::Debug for Tasks {
 
 impl Tasks {
     /// What keeps them; a legacy request knows of none.
-    pub(super) fn manager(&self, context: &RequestContext<RoleServer>, method: &'static str) -> Result<&TaskManager, ErrorData> {
+    pub(super) fn manager(
+        &self,
+        context: &RequestContext<RoleServer>,
+        method: &'static str,
+    ) -> Result<&TaskManager, ErrorData> {
         if is_modern(context) { Ok(&self.0) } else { Err(method_not_found(method)) }
     }
 }
@@ -57,7 +66,12 @@ pub(super) fn list(modern: bool) -> Vec<Value> {
         tools.extend([
             plain("failing_job", "Fails after a while, as a tool does"),
             plain("protocol_error_job", "Fails as a server does"),
-            tool("confirm_delete", "Asks before it deletes", &json!({"filename": {"type": "string"}}), &["filename"]),
+            tool(
+                "confirm_delete",
+                "Asks before it deletes",
+                &json!({"filename": {"type": "string"}}),
+                &["filename"],
+            ),
             plain("multi_input", "Asks two things at once"),
             plain(ASKS_FIRST, "Asks for a name, then becomes a task"),
         ]);
@@ -103,28 +117,40 @@ pub(super) async fn call(
 
 async fn without_task(name: &str, arguments: &JsonObject) -> Result<CallToolResponse, ErrorData> {
     if name != COMPUTE {
-        return Err(ErrorData::missing_required_client_capability(ClientCapabilities::builder().enable_tasks().build()));
+        return Err(ErrorData::missing_required_client_capability(
+            ClientCapabilities::builder().enable_tasks().build(),
+        ));
     }
     tokio::time::sleep(duration(arguments)).await;
     content::text(computed(arguments))
 }
 
 /// `said` is the answer that was known before there was a task.
-async fn run(name: &str, arguments: &JsonObject, said: Option<String>, task: &TaskContext) -> Result<CallToolResult, TaskExit> {
+async fn run(
+    name: &str,
+    arguments: &JsonObject,
+    said: Option<String>,
+    task: &TaskContext,
+) -> Result<CallToolResult, TaskExit> {
     let text = match name {
         "failing_job" => {
             tokio::time::sleep(Duration::from_secs(1)).await;
             return Ok(content::result("The job failed", true)?);
         }
-        "protocol_error_job" => return Err(ErrorData::internal_error("The job broke down", None).into()),
+        "protocol_error_job" => {
+            return Err(ErrorData::internal_error("The job broke down", None).into());
+        }
         "confirm_delete" => {
             let file = arguments.get("filename").and_then(Value::as_str).unwrap_or_default();
             let confirmed = confirmation(task, "confirm", &format!("Delete {file}?")).await?;
             format!("{} {file}", if confirmed { "Deleted" } else { "Kept" })
         }
         "multi_input" => {
-            let (first, second) =
-                try_join(confirmation(task, "first", "First?"), confirmation(task, "second", "Second?")).await?;
+            let (first, second) = try_join(
+                confirmation(task, "first", "First?"),
+                confirmation(task, "second", "Second?"),
+            )
+            .await?;
             format!("Answered: {first}, {second}")
         }
         ASKS_FIRST => {

@@ -1,4 +1,5 @@
-//! Tools that tell of themselves while they run, one that runs until it is cancelled, and one that breaks off its own stream.
+//! Tools that tell of themselves while they run, one that runs until it is cancelled, and one that
+//! breaks off its own stream.
 #![expect(deprecated, reason = "legacy servers log this way")]
 
 use std::{sync::atomic::Ordering, time::Duration};
@@ -32,7 +33,11 @@ pub(super) async fn with_logging(
 }
 
 /// Says something at level info, if it is wanted.
-async fn log(server: &Conformance, context: &RequestContext<RoleServer>, text: &str) -> Result<(), ErrorData> {
+async fn log(
+    server: &Conformance,
+    context: &RequestContext<RoleServer>,
+    text: &str,
+) -> Result<(), ErrorData> {
     if !server.logs_info_to(context) {
         return Ok(());
     }
@@ -40,7 +45,9 @@ async fn log(server: &Conformance, context: &RequestContext<RoleServer>, text: &
     context.peer.notify_logging_message(params).await.map_err(sending)
 }
 
-pub(super) async fn with_progress(context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+pub(super) async fn with_progress(
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
     for done in [0.0, 50.0, 100.0] {
         if done > 0.0 {
             tokio::time::sleep(PAUSE).await;
@@ -53,11 +60,19 @@ pub(super) async fn with_progress(context: &RequestContext<RoleServer>) -> Resul
 /// Out of 100; nothing if the client did not ask to be told.
 async fn progress(context: &RequestContext<RoleServer>, done: f64) -> Result<(), ErrorData> {
     let Some(token) = context.meta.get_progress_token() else { return Ok(()) };
-    context.peer.notify_progress(ProgressNotificationParam::new(token, done).with_total(100.0)).await.map_err(sending)
+    context
+        .peer
+        .notify_progress(ProgressNotificationParam::new(token, done).with_total(100.0))
+        .await
+        .map_err(sending)
 }
 
-/// Takes a minute, unless it is cancelled. Tells of its progress once, so that the client knows it has begun.
-pub(super) async fn slow(server: &Conformance, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+/// Takes a minute, unless it is cancelled. Tells of its progress once, so that the client knows it
+/// has begun.
+pub(super) async fn slow(
+    server: &Conformance,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
     progress(context, 1.0).await?;
     tokio::select! {
         () = context.ct.cancelled() => {
@@ -68,7 +83,8 @@ pub(super) async fn slow(server: &Conformance, context: &RequestContext<RoleServ
     }
 }
 
-/// Closes its response stream and answers when the client has taken it up again; where that cannot be, answers late.
+/// Closes its response stream and answers when the client has taken it up again; where that cannot
+/// be, answers late.
 pub(super) async fn interrupted(
     server: &Conformance,
     context: &RequestContext<RoleServer>,

@@ -1,4 +1,5 @@
-//! How a tool is written in a list. Which tools there are is in [`super::tools`] and [`super::tasks`].
+//! How a tool is written in a list. Which tools there are is in [`super::tools`] and
+//! [`super::tasks`].
 
 use serde_json::{Value, json};
 

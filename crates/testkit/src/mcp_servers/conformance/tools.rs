@@ -1,5 +1,6 @@
-//! Which tools there are, the same in both eras but for tasks, and what is behind each name. What they do is next door:
-//! [`super::content`], [`super::telling`], [`super::questions`] and [`super::tasks`].
+//! Which tools there are, the same in both eras but for tasks, and what is behind each name. What
+//! they do is next door: [`super::content`], [`super::telling`], [`super::questions`] and
+//! [`super::tasks`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,7 +31,8 @@ pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
     tools.extend(tasks::list(modern));
     tools.extend(questions::TOOLS.iter().map(|asking| {
         let arguments: Vec<_> = asking.argument.into_iter().collect();
-        let properties = arguments.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+        let properties =
+            arguments.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
         tool(asking.name, asking.description, &Value::Object(properties), &arguments)
     }));
     if shared.has_late_tool.load(Ordering::SeqCst) {
@@ -51,11 +53,19 @@ fn that_ask_nothing() -> Vec<Value> {
         plain("test_tool_with_logging", "Logs three times while it runs"),
         plain("test_logging_tool", "Logs as well, if a modern request says from which level on"),
         plain("test_tool_with_progress", "Tells of its progress three times while it runs"),
-        plain(INTERRUPTED, "Closes its stream in the middle of the call, where it has one that can be taken up again"),
+        plain(
+            INTERRUPTED,
+            "Closes its stream in the middle of the call, where it has one that can be taken up again",
+        ),
         tool("greet", "Greets; never a task", &json!({"name": text}), &["name"]),
         plain("test_slow", "Takes a minute, unless it is cancelled"),
         plain("test_cancelled_count", "Counts the calls of test_slow that were cancelled"),
-        tool("test_touch_resource", "Tells whoever subscribed to `uri` that it changed", &json!({"uri": text}), &[]),
+        tool(
+            "test_touch_resource",
+            "Tells whoever subscribed to `uri` that it changed",
+            &json!({"uri": text}),
+            &[],
+        ),
         plain("test_trigger_tool_change", "Adds a tool to the list, or takes it away again"),
         plain("test_trigger_prompt_change", "Adds a prompt to the list, or takes it away again"),
         tool(
@@ -119,21 +129,33 @@ pub(super) async fn call(
         "test_audio_content" => content::audio(),
         "test_embedded_resource" => content::embedded_resource(),
         "test_multiple_content_types" => content::mixed(),
-        "test_error_handling" => content::failure("This tool intentionally returns an error for testing"),
-        "test_tool_with_logging" | "test_logging_tool" => telling::with_logging(server, context).await,
+        "test_error_handling" => {
+            content::failure("This tool intentionally returns an error for testing")
+        }
+        "test_tool_with_logging" | "test_logging_tool" => {
+            telling::with_logging(server, context).await
+        }
         "test_tool_with_progress" => telling::with_progress(context).await,
         INTERRUPTED => telling::interrupted(server, context).await,
         "test_slow" => telling::slow(server, context).await,
-        "test_cancelled_count" => content::text(shared.cancelled.load(Ordering::SeqCst).to_string()),
+        "test_cancelled_count" => {
+            content::text(shared.cancelled.load(Ordering::SeqCst).to_string())
+        }
         "test_touch_resource" => {
             let uri = arguments.get("uri").and_then(Value::as_str).unwrap_or(WATCHED).to_owned();
             let told = shared.subscribers.tell(&Change::Resource(uri)).await;
             content::text(format!("Told {told}"))
         }
         "test_trigger_tool_change" => change(shared, &shared.has_late_tool, &Change::Tools).await,
-        "test_trigger_prompt_change" => change(shared, &shared.has_late_prompt, &Change::Prompts).await,
-        "test_header_tool" | "json_schema_2020_12_tool" => content::text(Value::Object(arguments).to_string()),
-        "test_late_tool" if shared.has_late_tool.load(Ordering::SeqCst) => content::text("Late, but here"),
+        "test_trigger_prompt_change" => {
+            change(shared, &shared.has_late_prompt, &Change::Prompts).await
+        }
+        "test_header_tool" | "json_schema_2020_12_tool" => {
+            content::text(Value::Object(arguments).to_string())
+        }
+        "test_late_tool" if shared.has_late_tool.load(Ordering::SeqCst) => {
+            content::text("Late, but here")
+        }
         "greet" => {
             let name = arguments.get("name").and_then(Value::as_str).unwrap_or_default();
             content::text(format!("Hello, {name}!"))
@@ -148,7 +170,11 @@ pub(super) async fn call(
     }
 }
 
-async fn change(shared: &Shared, there: &AtomicBool, change: &Change) -> Result<CallToolResponse, ErrorData> {
+async fn change(
+    shared: &Shared,
+    there: &AtomicBool,
+    change: &Change,
+) -> Result<CallToolResponse, ErrorData> {
     let was_there = there.fetch_xor(true, Ordering::SeqCst);
     let told = shared.subscribers.tell(change).await;
     content::text(format!("{}; told {told}", if was_there { "Taken away" } else { "Added" }))

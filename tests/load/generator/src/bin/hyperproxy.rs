@@ -1,7 +1,9 @@
-//! A minimal streaming reverse proxy on hyper: what any proxy costs at least. It passes on method, path, headers and body, and neither
-//! parses the body nor decides anything. What it is compared with is in `tests/load/targets.py`; next door are `loadgen` and `mcp-backend`.
+//! A minimal streaming reverse proxy on hyper: what any proxy costs at least. It passes on method,
+//! path, headers and body, and neither parses the body nor decides anything. What it is compared
+//! with is in `tests/load/targets.py`; next door are `loadgen` and `mcp-backend`.
 //!
-//! `hyperproxy [--port 3100] [--upstream 127.0.0.1:9000] [--threads 0]`, where 0 threads are a runtime on the current one.
+//! `hyperproxy [--port 3100] [--upstream 127.0.0.1:9000] [--threads 0]`, where 0 threads are a
+//! runtime on the current one.
 
 use std::time::Duration;
 
@@ -20,9 +22,14 @@ use tokio::{net::TcpListener, runtime};
 
 type Upstream = Client<HttpConnector, Incoming>;
 
-async fn forward(mut request: Request<Incoming>, client: Upstream, upstream: &'static str) -> Result<Response<Incoming>, Error> {
+async fn forward(
+    mut request: Request<Incoming>,
+    client: Upstream,
+    upstream: &'static str,
+) -> Result<Response<Incoming>, Error> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = format!("http://{upstream}{path}").parse::<Uri>().expect("a path that hyper parsed");
+    *request.uri_mut() =
+        format!("http://{upstream}{path}").parse::<Uri>().expect("a path that hyper parsed");
     request.headers_mut().remove(HOST);
     request.headers_mut().remove(CONNECTION);
     client.request(request).await
@@ -52,13 +59,20 @@ async fn serve(port: u16, upstream: &'static str) {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let value = |name: &str, default: &str| {
-        let found = arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
+        let found = arguments
+            .iter()
+            .position(|argument| argument == name)
+            .and_then(|at| arguments.get(at + 1));
         found.cloned().unwrap_or_else(|| default.to_owned())
     };
     let threads: usize = value("--threads", "0").parse().expect("--threads is a number");
     let port = value("--port", "3100").parse().expect("--port is a number");
     let upstream: &'static str = Box::leak(value("--upstream", "127.0.0.1:9000").into_boxed_str());
-    let mut builder = if threads > 0 { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
+    let mut builder = if threads > 0 {
+        runtime::Builder::new_multi_thread()
+    } else {
+        runtime::Builder::new_current_thread()
+    };
     if threads > 0 {
         builder.worker_threads(threads);
     }

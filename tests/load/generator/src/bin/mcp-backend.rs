@@ -1,7 +1,9 @@
-//! A trivial, fast MCP server of both eras, the one behind what is measured. It keeps no state: session ids are made and not looked at.
-//! `echo-server` of `crates/testkit` is the one that knows the legacy era alone; next door are `loadgen` and `hyperproxy`.
+//! A trivial, fast MCP server of both eras, the one behind what is measured. It keeps no state:
+//! session ids are made and not looked at. `echo-server` of `crates/testkit` is the one that knows
+//! the legacy era alone; next door are `loadgen` and `hyperproxy`.
 //!
-//! `mcp-backend [--port 9000]`: Streamable HTTP on 127.0.0.1, any path. Notifications are answered with 202, GET with 405, DELETE with 200.
+//! `mcp-backend [--port 9000]`: Streamable HTTP on 127.0.0.1, any path. Notifications are answered
+//! with 202, GET with 405, DELETE with 200.
 
 use std::{
     convert::Infallible,
@@ -10,13 +12,17 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn};
+use hyper::{
+    Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime};
 
 const TOOLS: usize = 10;
-/// Longer than any measurement: a list that is asked for again by the clock would be in the cost of a call.
+/// Longer than any measurement: a list that is asked for again by the clock would be in the cost of
+/// a call.
 const TTL_MS: u64 = 3_600_000;
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
 
@@ -59,11 +65,14 @@ fn lists() -> Lists {
 }
 
 fn answer(request: &Value, lists: &Lists) -> Answer {
-    let (Some(id), Some(method)) = (request.get("id").filter(|id| !id.is_null()), request.get("method").and_then(Value::as_str))
-    else {
+    let (Some(id), Some(method)) = (
+        request.get("id").filter(|id| !id.is_null()),
+        request.get("method").and_then(Value::as_str),
+    ) else {
         return Answer::Accepted;
     };
-    let is_modern = request.pointer("/params/_meta/io.modelcontextprotocol~1protocolVersion").is_some();
+    let is_modern =
+        request.pointer("/params/_meta/io.modelcontextprotocol~1protocolVersion").is_some();
     let info = json!({ "name": "mcp-backend", "version": "0.1.0" });
     let mut result = match method {
         "initialize" => {
@@ -80,10 +89,16 @@ fn answer(request: &Value, lists: &Lists) -> Answer {
         "ping" => json!({}),
         "tools/list" => {
             let list = if is_modern { &lists.modern } else { &lists.legacy };
-            return Answer::Message(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{list}}}"#), false);
+            return Answer::Message(
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{list}}}"#),
+                false,
+            );
         }
         "tools/call" => {
-            let message = request.pointer("/params/arguments/message").and_then(Value::as_str).unwrap_or_default();
+            let message = request
+                .pointer("/params/arguments/message")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             json!({ "content": [{ "type": "text", "text": format!("Echo: {message}") }], "isError": false })
         }
         "resources/list" => json!({ "resources": [] }),
@@ -97,7 +112,10 @@ fn answer(request: &Value, lists: &Lists) -> Answer {
     if is_modern {
         result["resultType"] = json!("complete");
     }
-    Answer::Message(json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string(), method == "initialize")
+    Answer::Message(
+        json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string(),
+        method == "initialize",
+    )
 }
 
 fn empty(status: StatusCode) -> Response<Full<Bytes>> {
@@ -106,19 +124,29 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-async fn serve(request: Request<Incoming>, lists: &'static Lists) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn serve(
+    request: Request<Incoming>,
+    lists: &'static Lists,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     match *request.method() {
         Method::POST => {}
         Method::DELETE => return Ok(empty(StatusCode::OK)),
         _ => return Ok(empty(StatusCode::METHOD_NOT_ALLOWED)),
     }
-    let Ok(body) = request.into_body().collect().await else { return Ok(empty(StatusCode::BAD_REQUEST)) };
-    let Ok(message) = serde_json::from_slice::<Value>(&body.to_bytes()) else { return Ok(empty(StatusCode::BAD_REQUEST)) };
-    let Answer::Message(text, begins_session) = answer(&message, lists) else { return Ok(empty(StatusCode::ACCEPTED)) };
+    let Ok(body) = request.into_body().collect().await else {
+        return Ok(empty(StatusCode::BAD_REQUEST));
+    };
+    let Ok(message) = serde_json::from_slice::<Value>(&body.to_bytes()) else {
+        return Ok(empty(StatusCode::BAD_REQUEST));
+    };
+    let Answer::Message(text, begins_session) = answer(&message, lists) else {
+        return Ok(empty(StatusCode::ACCEPTED));
+    };
     let mut response = Response::builder().header(header::CONTENT_TYPE, "application/json");
     if begins_session {
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
-        response = response.header("mcp-session-id", format!("5e551011-0000-4000-8000-{number:012x}"));
+        response =
+            response.header("mcp-session-id", format!("5e551011-0000-4000-8000-{number:012x}"));
     }
     Ok(response.body(Full::new(Bytes::from(text))).expect("headers are valid"))
 }
@@ -145,5 +173,9 @@ fn main() {
         _ => panic!("mcp-backend [--port 9000]"),
     };
     let lists: &'static Lists = Box::leak(Box::new(lists()));
-    runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(listen(port, lists));
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(listen(port, lists));
 }

@@ -61,11 +61,15 @@ fn step_of(
     login: Option<&Login>,
     remembered: Option<&Consent>,
 ) -> Step {
-    AuthorizationProgress { request, transaction, login, remembered, now: NOW }.next_step(client, &resources())
+    AuthorizationProgress { request, transaction, login, remembered, now: NOW }
+        .next_step(client, &resources())
 }
 
 fn wishing(prompt: Prompt, max_age: Option<u64>) -> AuthorizationRequest {
-    AuthorizationRequest { interaction: Interaction { prompt, max_age, login_hint: None }, ..request("dice") }
+    AuthorizationRequest {
+        interaction: Interaction { prompt, max_age, login_hint: None },
+        ..request("dice")
+    }
 }
 
 #[test]
@@ -74,7 +78,10 @@ fn t01_consent_comes_before_the_provider_and_before_any_code() {
     let consent = consent::remember(&request, &person("alice"), None, NOW);
     let other_client = Consent { client: ClientId::from_text("c2"), ..consent.clone() };
     let other_user = Consent { user: person("bob"), ..consent.clone() };
-    let other_resource = Consent { resources: Resource::from_stored("https://gw.example/mcp/uuid").into(), ..consent.clone() };
+    let other_resource = Consent {
+        resources: Resource::from_stored("https://gw.example/mcp/uuid").into(),
+        ..consent.clone()
+    };
     let elsewhere = Consent { scopes: ScopeSet::parse("uuid").unwrap(), ..consent.clone() };
     let narrower = Consent { scopes: ScopeSet::parse("dice:read").unwrap(), ..consent.clone() };
     let broader = Consent { scopes: ScopeSet::parse("mcp").unwrap(), ..consent.clone() };
@@ -121,16 +128,29 @@ fn consent_belongs_to_the_person_who_gave_it() {
 fn t28_a_client_that_changed_is_asked_about_again() {
     let request = request("mcp");
     let consent = consent::remember(&request, &person("alice"), None, NOW);
-    let changed = Client { redirect_uris: vec![RedirectUri::parse("https://evil.example/cb").unwrap()], ..client() };
-    let changed = AuthorizationRequest { fingerprint: consent::fingerprint(&changed), ..request.clone() };
+    let changed = Client {
+        redirect_uris: vec![RedirectUri::parse("https://evil.example/cb").unwrap()],
+        ..client()
+    };
+    let changed =
+        AuthorizationRequest { fingerprint: consent::fingerprint(&changed), ..request.clone() };
     let alice = login("alice");
-    assert_eq!(step(&request, &transaction(&request), Some(&alice), Some(&consent)), Step::IssueCode);
-    assert_eq!(step(&changed, &transaction(&changed), Some(&alice), Some(&consent)), Step::AskConsent);
+    assert_eq!(
+        step(&request, &transaction(&request), Some(&alice), Some(&consent)),
+        Step::IssueCode
+    );
+    assert_eq!(
+        step(&changed, &transaction(&changed), Some(&alice), Some(&consent)),
+        Step::AskConsent
+    );
     let from_before = serde_json::to_value(&consent).map(|mut value| {
         value.as_object_mut().unwrap().remove("fingerprint");
         serde_json::from_value::<Consent>(value).unwrap()
     });
-    assert_eq!(step(&request, &transaction(&request), Some(&alice), Some(&from_before.unwrap())), Step::AskConsent);
+    assert_eq!(
+        step(&request, &transaction(&request), Some(&alice), Some(&from_before.unwrap())),
+        Step::AskConsent
+    );
 }
 
 #[test]
@@ -159,7 +179,9 @@ fn prompts_and_ages() {
         (Prompt::default(), Some(99), true, false, allowed, Step::SignIn),
         (Prompt::default(), Some(0), true, false, returned, Step::IssueCode),
     ];
-    for (n, (prompt, max_age, is_signed_in, is_remembered, progress, expected)) in cases.into_iter().enumerate() {
+    for (n, (prompt, max_age, is_signed_in, is_remembered, progress, expected)) in
+        cases.into_iter().enumerate()
+    {
         let request = wishing(prompt, max_age);
         let consent = consent::remember(&request, &person("alice"), None, NOW);
         let mut transaction = transaction(&request);
@@ -169,7 +191,12 @@ fn prompts_and_ages() {
         if progress >= returned {
             transaction = transaction.signed_in(alice.id);
         }
-        let found = step(&request, &transaction, is_signed_in.then_some(&alice), is_remembered.then_some(&consent));
+        let found = step(
+            &request,
+            &transaction,
+            is_signed_in.then_some(&alice),
+            is_remembered.then_some(&consent),
+        );
         assert_eq!(found, expected, "case {n}");
     }
 }
@@ -177,7 +204,10 @@ fn prompts_and_ages() {
 #[test]
 fn t11_who_may_be_told_without_a_page() {
     let told = |uri: &str, client: &Client, consent: Option<&Consent>| {
-        let request = AuthorizationRequest { redirect_uri: RedirectUri::parse(uri).unwrap(), ..request("mcp") };
+        let request = AuthorizationRequest {
+            redirect_uri: RedirectUri::parse(uri).unwrap(),
+            ..request("mcp")
+        };
         let (transaction, alice) = (transaction(&request), login("alice"));
         let progress = AuthorizationProgress {
             request: &request,
@@ -189,7 +219,10 @@ fn t11_who_may_be_told_without_a_page() {
         progress.may_be_told(client)
     };
     let configured = Client { source: ClientSource::Configured, ..client() };
-    let consent = Consent { scopes: ScopeSet::default(), ..consent::remember(&request("mcp"), &person("alice"), None, NOW) };
+    let consent = Consent {
+        scopes: ScopeSet::default(),
+        ..consent::remember(&request("mcp"), &person("alice"), None, NOW)
+    };
     let changed = Consent { fingerprint: TokenHash::of("before"), ..consent.clone() };
     let others = Consent { user: person("bob"), ..consent.clone() };
     let web = "https://app.example/cb";
@@ -204,7 +237,11 @@ fn t11_who_may_be_told_without_a_page() {
 
 #[test]
 fn t58_at_an_address_of_this_computer_a_person_answers_each_time() {
-    let methods = [ClientAuthMethod::None, ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::PrivateKeyJwt];
+    let methods = [
+        ClientAuthMethod::None,
+        ClientAuthMethod::ClientSecretBasic,
+        ClientAuthMethod::PrivateKeyJwt,
+    ];
     let (open, secret, key) = (Step::AskToContinue, Step::IssueCode, Step::IssueCode);
     let cases = [
         ("https://app.example/cb", [Step::IssueCode; 3]),
@@ -218,13 +255,18 @@ fn t58_at_an_address_of_this_computer_a_person_answers_each_time() {
         ("com.example.app://app.example/cb", [open, secret, key]),
     ];
     let alice = login("alice");
-    for source in [ClientSource::Registered, ClientSource::MetadataDocument, ClientSource::Configured] {
+    for source in
+        [ClientSource::Registered, ClientSource::MetadataDocument, ClientSource::Configured]
+    {
         for (uri, expected) in &cases {
             for (method, expected) in methods.into_iter().zip(expected) {
                 // The client has an address on the web too: what counts is the one of this request.
-                let redirect_uris = ["https://app.example/cb", uri].map(|uri| RedirectUri::parse(uri).unwrap()).to_vec();
+                let redirect_uris = ["https://app.example/cb", uri]
+                    .map(|uri| RedirectUri::parse(uri).unwrap())
+                    .to_vec();
                 let keys = Some(ClientKeys::Remote("https://app.example/jwks".to_owned()));
-                let client = Client { source, auth_method: method, redirect_uris, keys, ..client() };
+                let client =
+                    Client { source, auth_method: method, redirect_uris, keys, ..client() };
                 let redirect_uri = RedirectUri::parse(uri).unwrap();
                 let fingerprint = consent::fingerprint(&client);
                 let request = AuthorizationRequest { redirect_uri, fingerprint, ..request("dice") };
@@ -234,8 +276,15 @@ fn t58_at_an_address_of_this_computer_a_person_answers_each_time() {
                     step_of(&client, request, transaction, Some(&alice), Some(&consent))
                 };
                 assert_eq!(step(&request, &fresh), *expected, "{case}");
-                assert_eq!(step(&request, &fresh.clone().consented(NOW, Some(person("alice")))), Step::IssueCode, "{case}");
-                let unseen = Interaction { prompt: Prompt { none: true, ..Prompt::default() }, ..Interaction::default() };
+                assert_eq!(
+                    step(&request, &fresh.clone().consented(NOW, Some(person("alice")))),
+                    Step::IssueCode,
+                    "{case}"
+                );
+                let unseen = Interaction {
+                    prompt: Prompt { none: true, ..Prompt::default() },
+                    ..Interaction::default()
+                };
                 let unseen = AuthorizationRequest { interaction: unseen, ..request.clone() };
                 let expected = match expected {
                     Step::AskToContinue => Step::Refuse(ErrorCode::InteractionRequired),
@@ -256,7 +305,10 @@ fn t58_the_short_question_is_for_what_was_allowed_and_nothing_more() {
     let changed = Consent { fingerprint: TokenHash::of("before"), ..consent.clone() };
     let others = Consent { user: person("bob"), ..consent.clone() };
     let ask = Prompt { consent: true, ..Prompt::default() };
-    let asking = AuthorizationRequest { interaction: Interaction { prompt: ask, ..Interaction::default() }, ..request.clone() };
+    let asking = AuthorizationRequest {
+        interaction: Interaction { prompt: ask, ..Interaction::default() },
+        ..request.clone()
+    };
     let alice = login("alice");
     let cases = [
         (&request, Some(&alice), Some(&consent), Step::AskToContinue),

@@ -42,10 +42,21 @@ fn fb14_a_client_proves_itself_by_its_secret_wherever_it_sends_it() {
     for (n, (client, basic, form, proven)) in cases.into_iter().enumerate() {
         let presented = credentials(basic, form).unwrap();
         assert_eq!(authenticate(Some(client.clone()), &presented).is_ok(), proven, "case {n}");
-        assert_eq!(authenticate(None, &presented).unwrap_err().code, ErrorCode::InvalidClient, "case {n}");
+        assert_eq!(
+            authenticate(None, &presented).unwrap_err().code,
+            ErrorCode::InvalidClient,
+            "case {n}"
+        );
     }
-    assert_eq!(credentials(basic("x"), &in_form).unwrap_err().code, ErrorCode::InvalidRequest, "both ways at once");
-    assert_eq!(credentials(basic("x"), &form("client_id=c2")).unwrap_err().code, ErrorCode::InvalidRequest);
+    assert_eq!(
+        credentials(basic("x"), &in_form).unwrap_err().code,
+        ErrorCode::InvalidRequest,
+        "both ways at once"
+    );
+    assert_eq!(
+        credentials(basic("x"), &form("client_id=c2")).unwrap_err().code,
+        ErrorCode::InvalidRequest
+    );
     assert_eq!(credentials(None, &empty).unwrap_err().code, ErrorCode::InvalidClient);
 }
 
@@ -57,7 +68,10 @@ fn an_assertion_proves_nothing_until_it_is_checked() {
     let kind = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     let signed = Client { auth_method: ClientAuthMethod::PrivateKeyJwt, ..client() };
     let presented = credentials(None, &form(&format!("{kind}&client_assertion={jwt}"))).unwrap();
-    assert_eq!(presented.client_id, "c1", "the client of an assertion is its subject (RFC 7521 section 4.2)");
+    assert_eq!(
+        presented.client_id, "c1",
+        "the client of an assertion is its subject (RFC 7521 section 4.2)"
+    );
     for registered in [&signed, &client(), &confidential(ClientAuthMethod::ClientSecretPost)] {
         assert!(authenticate(Some(registered.clone()), &presented).is_err());
     }
@@ -65,7 +79,10 @@ fn an_assertion_proves_nothing_until_it_is_checked() {
     assert!(authenticate(Some(signed.clone()), &bare).is_err());
     let secret = credentials(None, &form("client_id=c1&client_secret=hunter2")).unwrap();
     let odd = Client { secret: Some(TokenHash::of("hunter2")), ..signed };
-    assert!(authenticate(Some(odd.clone()), &secret).is_err(), "a secret is not what it registered");
+    assert!(
+        authenticate(Some(odd.clone()), &secret).is_err(),
+        "a secret is not what it registered"
+    );
 
     let basic = || Some(("c1".to_owned(), SecretText::new("x")));
     for (basic, text, expected) in [

@@ -25,7 +25,14 @@ fn service() -> Client {
 
 fn ask(client: &Client, text: &str) -> Result<ServiceGrant, OAuthError> {
     let entropy = SeededEntropy::new(3);
-    client_credentials(&proven(client), &form(text), &resources(), NOW, &Lifetimes::default(), &entropy)
+    client_credentials(
+        &proven(client),
+        &form(text),
+        &resources(),
+        NOW,
+        &Lifetimes::default(),
+        &entropy,
+    )
 }
 
 #[test]
@@ -35,7 +42,10 @@ fn t24_a_client_acts_for_itself_only_if_the_configuration_says_so() {
         Client { source: ClientSource::Registered, ..service() },
         Client { source: ClientSource::MetadataDocument, ..service() },
         Client { auth_method: ClientAuthMethod::None, ..service() },
-        Client { grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken], ..service() },
+        Client {
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            ..service()
+        },
     ];
     for (n, other) in others.iter().enumerate() {
         assert_eq!(ask(other, "").unwrap_err().code, ErrorCode::UnauthorizedClient, "case {n}");
@@ -67,12 +77,19 @@ fn fb81_t24_resource_and_scope_are_checked_as_for_a_person() {
         (&unlimited, "scope=nothing", Err(ErrorCode::InvalidScope)),
         (&unlimited, "resource=https://evil.example/mcp", Err(ErrorCode::InvalidTarget)),
         (&unlimited, "resource=https://gw.example/mcp/nobody", Err(ErrorCode::InvalidTarget)),
-        (&unlimited, "resource=https://gw.example/mcp&resource=https://gw.example/mcp/dice", Err(ErrorCode::InvalidTarget)),
+        (
+            &unlimited,
+            "resource=https://gw.example/mcp&resource=https://gw.example/mcp/dice",
+            Err(ErrorCode::InvalidTarget),
+        ),
     ];
     for (client, text, expected) in cases {
         let granted = ask(client, text).map_err(|problem| problem.code);
-        let granted = granted.map(|granted| (granted.access.resource.to_string(), granted.access.scopes.to_string()));
-        let expected = expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
+        let granted = granted.map(|granted| {
+            (granted.access.resource.to_string(), granted.access.scopes.to_string())
+        });
+        let expected =
+            expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
         assert_eq!(granted, expected, "{text}");
     }
 }

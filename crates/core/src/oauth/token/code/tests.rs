@@ -27,12 +27,15 @@ fn t15_t16_a_code_is_its_clients_alone() {
         (format!("resource=https://gw.example/mcp/dice{verifier}"), Some(ErrorCode::InvalidTarget)),
         (format!("resource=https://evil.example/mcp{verifier}"), Some(ErrorCode::InvalidTarget)),
         (
-            format!("resource=https://gw.example/mcp&resource=https://gw.example/mcp/dice{verifier}"),
+            format!(
+                "resource=https://gw.example/mcp&resource=https://gw.example/mcp/dice{verifier}"
+            ),
             Some(ErrorCode::InvalidTarget),
         ),
     ];
     for (text, expected) in cases {
-        let outcome = check_code(&proven(&client()), &form(&text), Some(found_code()), &resources());
+        let outcome =
+            check_code(&proven(&client()), &form(&text), Some(found_code()), &resources());
         assert_eq!(outcome.err().map(|error| error.code), expected, "{text}");
     }
     let thief = Client { id: ClientId::from_text("thief"), ..client() };
@@ -65,7 +68,8 @@ fn a_redeemed_code_becomes_a_grant_with_tokens() {
 fn for_two(scopes: &str) -> FoundCode {
     let mut found = found_code();
     let resources = resources();
-    let [dice, uuid] = ["dice", "uuid"].map(|name| resources.of_server(&ServerName::parse(name).unwrap()));
+    let [dice, uuid] =
+        ["dice", "uuid"].map(|name| resources.of_server(&ServerName::parse(name).unwrap()));
     found.code.resources = dice.into();
     found.code.resources.insert(uuid);
     found.code.scopes = ScopeSet::parse(scopes).unwrap();
@@ -97,7 +101,8 @@ fn t30_of_several_resources_a_token_is_for_one() {
             );
             (redemption.access.resource.to_string(), redemption.access.scopes.to_string())
         });
-        let expected = expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
+        let expected =
+            expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
         assert_eq!(token, expected, "{scopes} {text}");
     }
 }

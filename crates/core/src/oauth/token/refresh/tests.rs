@@ -16,7 +16,8 @@ use crate::{
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A request of the client of the samples, from its usual address, with the first token of the family.
+/// A request of the client of the samples, from its usual address, with the first token of the
+/// family.
 struct Try<'a> {
     client: Client,
     text: &'a str,
@@ -45,7 +46,11 @@ impl Try<'_> {
             address: self.address,
             dead: &self.dead,
         };
-        refresh(request, &resources(), &Issuing { now, lifetimes: &self.lifetimes, entropy: &entropy })
+        refresh(
+            request,
+            &resources(),
+            &Issuing { now, lifetimes: &self.lifetimes, entropy: &entropy },
+        )
     }
 }
 
@@ -93,15 +98,27 @@ fn t17_fb16_which_use_a_token_is() {
         (used(Duration::ZERO), &no_grace, same, far),
         (RefreshStatus::Used { generations, at: None }, &week, late, far),
         // Another gateway's clock is ahead.
-        (RefreshStatus::Used { generations, at: Some(NOW + 40 * second) }, &lifetimes, grace, grace),
+        (
+            RefreshStatus::Used { generations, at: Some(NOW + 40 * second) },
+            &lifetimes,
+            grace,
+            grace,
+        ),
     ];
     for (n, (status, lifetimes, from_same, from_other)) in cases.into_iter().enumerate() {
         assert_eq!(judge(status, true, NOW, lifetimes), Some(from_same), "{n}: {status:?}");
         assert_eq!(judge(status, false, NOW, lifetimes), Some(from_other), "{n}: {status:?}");
     }
     for same_address in [true, false] {
-        assert_eq!(judge(RefreshStatus::Current, same_address, NOW, &lifetimes), Some(Ok(Usage::First)));
-        assert_eq!(judge(RefreshStatus::Unknown, same_address, NOW, &week), None, "made up: it ends nothing");
+        assert_eq!(
+            judge(RefreshStatus::Current, same_address, NOW, &lifetimes),
+            Some(Ok(Usage::First))
+        );
+        assert_eq!(
+            judge(RefreshStatus::Unknown, same_address, NOW, &week),
+            None,
+            "made up: it ends nothing"
+        );
     }
 }
 
@@ -142,7 +159,10 @@ fn t17_a_used_token_gets_the_current_pair_and_nothing_is_rotated() {
     let current_pair = |now| Try { presented: current(&found), ..Try::of(found.clone()) }.at(now);
     let now = NOW + HOUR + Duration::from_secs(60);
     let exchange = Try::of(found.clone()).at(now).unwrap();
-    assert_eq!((exchange.usage, exchange.change.is_none()), (Usage::SameAddress { generations: 2 }, true));
+    assert_eq!(
+        (exchange.usage, exchange.change.is_none()),
+        (Usage::SameAddress { generations: 2 }, true)
+    );
     let answer = serde_json::to_value(&exchange.answer).unwrap();
     assert_eq!(answer["refresh_token"], found.family.as_ref().unwrap().token().expose());
     assert_eq!(answer["expires_in"], 3540, "what is left of it");
@@ -158,8 +178,14 @@ fn t17_a_used_token_gets_the_current_pair_and_nothing_is_rotated() {
         let change = renewed.change.unwrap();
         assert_ne!(renewed.access.hash, exchange.access.hash);
         assert_eq!(change.after.state.generation, 2);
-        assert_eq!((&change.after.expires_at, &change.before), (&found.expires_at(), &found.family));
-        assert_eq!(serde_json::to_value(&renewed.answer).unwrap()["refresh_token"], answer["refresh_token"]);
+        assert_eq!(
+            (&change.after.expires_at, &change.before),
+            (&found.expires_at(), &found.family)
+        );
+        assert_eq!(
+            serde_json::to_value(&renewed.answer).unwrap()["refresh_token"],
+            answer["refresh_token"]
+        );
         // And it is handed out again then.
         let next = FoundRefresh { family: Some(change.after), ..found.clone() };
         let again = Try::of(next).at(at).unwrap();
@@ -173,13 +199,21 @@ fn t17_a_used_token_gets_the_current_pair_and_nothing_is_rotated() {
         (of(elsewhere()), now, Reuse::Elsewhere { generations: 2 }),
         (of(None), now, Reuse::Elsewhere { generations: 2 }),
         (of(client_address()), NOW + DAY, Reuse::TooLate { generations: 2 }),
-        (Try { text: "resource=https://evil.example&scope=%22", ..of(elsewhere()) }, now, Reuse::Elsewhere { generations: 2 }),
+        (
+            Try { text: "resource=https://evil.example&scope=%22", ..of(elsewhere()) },
+            now,
+            Reuse::Elsewhere { generations: 2 },
+        ),
     ] {
         assert_eq!(request.at(at).unwrap_err(), RefreshRefused::Reuse(grant.clone(), reuse));
     }
     let thief = Client { id: ClientId::from_text("thief"), ..client() };
     let by_thief = Try { client: thief, ..of(elsewhere()) }.at(now).unwrap_err();
-    assert_eq!(code_of(by_thief), Some(ErrorCode::InvalidGrant), "another client's replay revokes nothing");
+    assert_eq!(
+        code_of(by_thief),
+        Some(ErrorCode::InvalidGrant),
+        "another client's replay revokes nothing"
+    );
 }
 
 #[test]
@@ -190,15 +224,28 @@ fn tokens_of_before_there_were_families_go_on() {
         earlier: Some(EarlierRefresh { expires_at: NOW + 30 * DAY, used_at }),
         ..found_refresh()
     };
-    let of = |found| Try { presented: PresentedRefresh::parse(secret.expose()).unwrap(), ..Try::of(found) };
+    let of = |found| Try {
+        presented: PresentedRefresh::parse(secret.expose()).unwrap(),
+        ..Try::of(found)
+    };
     let first = of(earlier(None)).at(NOW + HOUR).unwrap();
     let change = first.change.unwrap();
-    assert_eq!((first.usage, &change.before, change.after.state.generation), (Usage::First, &None, 1));
-    // Used a moment before the gateway was replaced: what it was exchanged for is not known any more, and makes no difference.
+    assert_eq!(
+        (first.usage, &change.before, change.after.state.generation),
+        (Usage::First, &None, 1)
+    );
+    // Used a moment before the gateway was replaced: what it was exchanged for is not known any
+    // more, and makes no difference.
     let raced = of(earlier(Some(NOW))).at(NOW + Duration::from_secs(29)).unwrap();
-    assert_eq!((raced.usage, raced.change.unwrap().before), (Usage::Grace { generations: 1 }, None));
+    assert_eq!(
+        (raced.usage, raced.change.unwrap().before),
+        (Usage::Grace { generations: 1 }, None)
+    );
     let reuse = of(earlier(Some(NOW))).at(NOW + HOUR).unwrap_err();
-    assert_eq!(reuse, RefreshRefused::Reuse(found_refresh().grant.id, Reuse::Elsewhere { generations: 1 }));
+    assert_eq!(
+        reuse,
+        RefreshRefused::Reuse(found_refresh().grant.id, Reuse::Elsewhere { generations: 1 })
+    );
     // Of a grant that has a family by now.
     let succeeded = FoundRefresh { family: Some(change.after), ..earlier(None) };
     let again = of(succeeded.clone()).at(NOW + 2 * HOUR - Duration::from_secs(300)).unwrap();
@@ -243,7 +290,11 @@ fn fb11_scopes_that_were_not_granted_are_left_out() {
         let text = format!("scope={encoded}");
         let exchange = Try { text: &text, ..Try::of(granted(scopes)) }.at(NOW).unwrap();
         assert_eq!(exchange.access.scopes.to_string(), expected, "{scopes:?} {asked:?}");
-        assert_eq!(serde_json::to_value(&exchange.answer).unwrap()["scope"], expected, "the client is told");
+        assert_eq!(
+            serde_json::to_value(&exchange.answer).unwrap()["scope"],
+            expected,
+            "the client is told"
+        );
     }
 }
 
@@ -266,7 +317,8 @@ fn no_token_outlives_its_grant() {
 #[test]
 fn t30_each_refresh_of_a_grant_for_several_resources_picks_one() {
     let resources = resources();
-    let [dice, uuid] = ["dice", "uuid"].map(|name| resources.of_server(&ServerName::parse(name).unwrap()));
+    let [dice, uuid] =
+        ["dice", "uuid"].map(|name| resources.of_server(&ServerName::parse(name).unwrap()));
     let mut for_two = found_refresh();
     for_two.grant.resources = dice.into();
     for_two.grant.resources.insert(uuid);
@@ -277,24 +329,37 @@ fn t30_each_refresh_of_a_grant_for_several_resources_picks_one() {
         ("resource=https://gw.example/mcp/uuid&scope=dice", Ok(("/mcp/uuid", "uuid"))),
         ("resource=https://gw.example/mcp/uuid&scope=dice+uuid", Ok(("/mcp/uuid", "uuid"))),
         ("resource=https://gw.example/mcp", Err(Some(ErrorCode::InvalidTarget))),
-        ("resource=https://gw.example/mcp/dice&resource=https://gw.example/mcp/uuid", Err(Some(ErrorCode::InvalidTarget))),
+        (
+            "resource=https://gw.example/mcp/dice&resource=https://gw.example/mcp/uuid",
+            Err(Some(ErrorCode::InvalidTarget)),
+        ),
         ("", Ok(("/mcp/dice", "dice"))),
     ];
     for (text, expected) in cases {
-        let access = Try { text, ..Try::of(for_two.clone()) }.at(NOW).map_err(code_of).map(|exchange| exchange.access);
+        let access = Try { text, ..Try::of(for_two.clone()) }
+            .at(NOW)
+            .map_err(code_of)
+            .map(|exchange| exchange.access);
         let access = access.map(|access| (access.resource.to_string(), access.scopes.to_string()));
-        let expected = expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
+        let expected =
+            expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
         assert_eq!(access, expected, "{text}");
     }
-    // Without a resource: what the last access token was for. And the pair has one access token for each.
+    // Without a resource: what the last access token was for. And the pair has one access token for
+    // each.
     let text = "resource=https://gw.example/mcp/uuid";
     let change = Try { text, ..Try::of(for_two.clone()) }.at(NOW).unwrap().change.unwrap();
     let found = FoundRefresh { family: Some(change.after), ..for_two };
     let silent = Try { presented: current(&found), ..Try::of(found.clone()) }.at(NOW).unwrap();
     assert_eq!(silent.access.resource.to_string(), "https://gw.example/mcp/uuid");
-    let other = Try { text: "resource=https://gw.example/mcp/dice", ..Try::of(found.clone()) }.at(NOW).unwrap();
+    let other = Try { text: "resource=https://gw.example/mcp/dice", ..Try::of(found.clone()) }
+        .at(NOW)
+        .unwrap();
     let change = other.change.unwrap();
-    assert_eq!((other.access.scopes.to_string().as_str(), change.after.state.generation), ("dice", 1));
+    assert_eq!(
+        (other.access.scopes.to_string().as_str(), change.after.state.generation),
+        ("dice", 1)
+    );
     let both = FoundRefresh { family: Some(change.after), ..found };
     for text in ["resource=https://gw.example/mcp/dice", "resource=https://gw.example/mcp/uuid"] {
         assert!(Try { text, ..Try::of(both.clone()) }.at(NOW).unwrap().change.is_none(), "{text}");

@@ -1,4 +1,5 @@
-//! Why an authorization request got no code, and what the person sees of it. The endpoint is [`super`].
+//! Why an authorization request got no code, and what the person sees of it. The endpoint is
+//! [`super`].
 
 use axum::response::Response;
 use http::StatusCode;
@@ -15,20 +16,22 @@ use crate::edge::{
 pub(super) enum AuthorizeError {
     /// The request cannot be trusted enough to be answered anywhere but here (threats 4, 11).
     Untrusted(String),
-    /// The application kept a registration that is not here any more, as after a new beginning with empty records: only it can forget that (FB18).
+    /// The application kept a registration that is not here any more, as after a new beginning with
+    /// empty records: only it can forget that (FB18).
     Unregistered,
     /// The client's metadata document is away.
     Unreachable {
         host: String,
     },
-    /// The request is the client's, and wrong; `back` tells the client, once the person has seen the page.
+    /// The request is the client's, and wrong; `back` tells the client, once the person has seen
+    /// the page.
     Invalid {
         client: Box<Client>,
         problem: OAuthError,
         back: Option<String>,
     },
-    /// A page would be needed, and the client wants none. The client is told at once if that makes no open redirector of us (threat 11); else the
-    /// person sees where they are.
+    /// A page would be needed, and the client wants none. The client is told at once if that makes
+    /// no open redirector of us (threat 11); else the person sees where they are.
     NeedsPage {
         client: Box<Client>,
         refusal: OAuthError,
@@ -67,8 +70,10 @@ impl AuthorizeError {
                 if let Some(back) = back.as_ref().filter(|_| may_be_told) {
                     return see_other(back);
                 }
-                let text =
-                    format!("{} wanted to be let in without asking you, and that cannot be done now.", client.display_name());
+                let text = format!(
+                    "{} wanted to be let in without asking you, and that cannot be done now.",
+                    client.display_name()
+                );
                 let page = PageError::new("You have not allowed this", text)
                     .hint("If you did not expect this, close the page: nothing has happened.");
                 (StatusCode::BAD_REQUEST, page.telling(back))
@@ -86,14 +91,22 @@ impl AuthorizeError {
             Self::Unreachable { host } => (StatusCode::SERVICE_UNAVAILABLE, unreachable(&host)),
             Self::Invalid { client, problem, back } => {
                 tracing::warn!(client_id = %client.id, %problem, "authorization request refused");
-                let text = format!("{} sent a request we do not accept: {}.", client.display_name(), problem.description);
-                (StatusCode::BAD_REQUEST, PageError::new("This request cannot be used", text).telling(back))
+                let text = format!(
+                    "{} sent a request we do not accept: {}.",
+                    client.display_name(),
+                    problem.description
+                );
+                (
+                    StatusCode::BAD_REQUEST,
+                    PageError::new("This request cannot be used", text).telling(back),
+                )
             }
             Self::Ended => {
                 let text = "It took too long, was finished already, or began in another browser.";
                 (
                     StatusCode::BAD_REQUEST,
-                    PageError::new("This sign-in has ended", text).hint("Start again from the application."),
+                    PageError::new("This sign-in has ended", text)
+                        .hint("Start again from the application."),
                 )
             }
             Self::Finished => {
@@ -119,7 +132,9 @@ fn unregistered() -> PageError {
 }
 
 fn unreachable(host: &str) -> PageError {
-    let text = format!("The application describes itself in a document at {host}, and this gateway cannot fetch it just now.");
+    let text = format!(
+        "The application describes itself in a document at {host}, and this gateway cannot fetch it just now."
+    );
     PageError::new("This application cannot be looked up", text).hint(
         "Start again from the application in a minute. If it goes on, tell your administrator: a gateway without a direct way to the \
          Internet needs clients.metadata_documents.proxy, or clients.metadata_documents.enabled: false, in its configuration.",

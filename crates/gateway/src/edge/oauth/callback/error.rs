@@ -1,9 +1,11 @@
-//! Why a sign-in did not come to its end at the callback, and what the person sees of it. The endpoint is [`super`].
+//! Why a sign-in did not come to its end at the callback, and what the person sees of it. The
+//! endpoint is [`super`].
 
 use axum::response::Response;
 use http::StatusCode;
 use portunus_core::{
-    admission::NotAdmitted, principal::User, resource::PublicUrl, signin::BrowserTransaction, store::StoreError,
+    admission::NotAdmitted, principal::User, resource::PublicUrl, signin::BrowserTransaction,
+    store::StoreError,
 };
 use portunus_identity::provider::IdentityError;
 
@@ -48,14 +50,20 @@ impl From<StoreError> for CallbackError {
 }
 
 impl CallbackError {
-    pub(super) fn answer(self, pages: &PageContext, id: &RequestId, public_url: &PublicUrl) -> Response {
+    pub(super) fn answer(
+        self,
+        pages: &PageContext,
+        id: &RequestId,
+        public_url: &PublicUrl,
+    ) -> Response {
         match self {
             Self::Foreign => {
                 tracing::warn!(
                     "callback refused: unknown, used or expired state, or another browser's, another provider's or at another callback"
                 );
                 let text = "It took too long, was finished already, or began in another browser.";
-                let page = PageError::new("This sign-in has ended", text).hint("Start again from the application.");
+                let page = PageError::new("This sign-in has ended", text)
+                    .hint("Start again from the application.");
                 pages.error(StatusCode::BAD_REQUEST, id, page)
             }
             Self::Finished => {
@@ -71,7 +79,9 @@ impl CallbackError {
             Self::NotAdmitted { label, user, transaction, why } => {
                 admission::not_admitted(pages, id, &label, &user, &transaction, public_url, &why)
             }
-            Self::NotChecked { user, transaction, why } => admission::not_checked(pages, id, &user, &transaction, &why),
+            Self::NotChecked { user, transaction, why } => {
+                admission::not_checked(pages, id, &user, &transaction, &why)
+            }
             Self::Store(error) => pages.store_down(id, &error),
         }
     }

@@ -1,5 +1,5 @@
-//! What a sign-in comes to whose account is not admitted (threat 53). The rules are `portunus_core::admission`; the sign-in itself is
-//! `edge::oauth::callback`'s.
+//! What a sign-in comes to whose account is not admitted (threat 53). The rules are
+//! `portunus_core::admission`; the sign-in itself is `edge::oauth::callback`'s.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -17,12 +17,14 @@ use crate::edge::{
     pages::{self, BackLink, Label, NotAdmittedPage},
 };
 
-/// The parameter of `/auth/signin` that asks the provider for another account than the one it knows.
+/// The parameter of `/auth/signin` that asks the provider for another account than the one it
+/// knows.
 pub const ACCOUNT: &str = "account";
 /// Its one value.
 pub const ANOTHER: &str = "another";
 
-/// The account is none of those that the rule of the provider with this label names. The transaction goes on: another account may finish it.
+/// The account is none of those that the rule of the provider with this label names. The
+/// transaction goes on: another account may finish it.
 pub fn not_admitted(
     page_context: &PageContext,
     id: &RequestId,
@@ -35,9 +37,16 @@ pub fn not_admitted(
     tracing::warn!(user = %user.id, provider = %user.provider, %why, "sign-in refused: the account is not admitted");
     let back = match &transaction.purpose {
         Purpose::Authorize(request) => {
-            let denied = OAuthError::new(ErrorCode::AccessDenied, "the person may not sign in at this gateway");
-            let href = authorize::error_redirect(&request.return_address(), &denied, public_url.as_str());
-            href.map(|href| BackLink { label: Label::from("Tell the application, and go back to it"), href: href.into() })
+            let denied = OAuthError::new(
+                ErrorCode::AccessDenied,
+                "the person may not sign in at this gateway",
+            );
+            let href =
+                authorize::error_redirect(&request.return_address(), &denied, public_url.as_str());
+            href.map(|href| BackLink {
+                label: Label::from("Tell the application, and go back to it"),
+                href: href.into(),
+            })
         }
         Purpose::SignIn { .. } => None,
     };
@@ -53,7 +62,8 @@ pub fn not_admitted(
     pages::respond(StatusCode::FORBIDDEN, &page)
 }
 
-/// The provider did not tell what the rule asks for, so the account may be admitted or not: the answer is no for now.
+/// The provider did not tell what the rule asks for, so the account may be admitted or not: the
+/// answer is no for now.
 pub fn not_checked(
     page_context: &PageContext,
     id: &RequestId,
@@ -65,8 +75,7 @@ pub fn not_checked(
         user = %user.id, provider = %user.provider, %why,
         "sign-in refused: the provider did not tell all that the rule asks for, so it could not be checked; see the scopes setting"
     );
-    let text =
-        "Whether your account may use this gateway could not be checked: your identity provider did not say enough about it.";
+    let text = "Whether your account may use this gateway could not be checked: your identity provider did not say enough about it.";
     let error = PageError::new("Your access could not be checked", text)
         .hint("Try again in a minute. If it happens again, ask the administrator of this gateway.")
         .leading("Try again", sign_in_again(transaction, false));

@@ -16,13 +16,16 @@ use crate::edge::{extensions::FailedAuthentication, throttle::limiter::TooMany};
 
 /// A JSON answer that no cache may keep (RFC 6749 section 5.1).
 pub fn no_store<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    let headers =
-        [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::PRAGMA, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
     (status, headers, Json(serde_json::to_value(body).unwrap_or_default())).into_response()
 }
 
-/// An error with its status: 401 for a client that did not prove itself, with a challenge if it tried HTTP Basic or a token; 403
-/// for what is switched off; 503 when it is our fault; else 400.
+/// An error with its status: 401 for a client that did not prove itself, with a challenge if it
+/// tried HTTP Basic or a token; 403 for what is switched off; 503 when it is our fault; else 400.
 pub fn error(error: &OAuthError, tried_basic: bool) -> Response {
     let status = match error.code {
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
@@ -42,15 +45,20 @@ pub fn error(error: &OAuthError, tried_basic: bool) -> Response {
         _ => None,
     };
     if let Some(challenge) = challenge {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     response
 }
 
-/// Too much was asked: 429 (RFC 6585 section 4). RFC 6749 has no code for it; this one says best what a client should do, which is to come
-/// back later.
+/// Too much was asked: 429 (RFC 6585 section 4). RFC 6749 has no code for it; this one says best
+/// what a client should do, which is to come back later.
 pub fn too_many(too_many: TooMany) -> Response {
-    let problem = OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many requests; wait as long as Retry-After says");
+    let problem = OAuthError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "too many requests; wait as long as Retry-After says",
+    );
     let mut response = error(&problem, false);
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     too_many.with_retry_after(response)
@@ -58,7 +66,8 @@ pub fn too_many(too_many: TooMany) -> Response {
 
 /// Client metadata came as something else than JSON: 415.
 pub fn not_json() -> Response {
-    let problem = OAuthError::new(ErrorCode::InvalidClientMetadata, "send the metadata as application/json");
+    let problem =
+        OAuthError::new(ErrorCode::InvalidClientMetadata, "send the metadata as application/json");
     let mut response = error(&problem, false);
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     response
@@ -105,8 +114,13 @@ pub fn failure(failure: &Failure, endpoint: &'static str, headers: &HeaderMap) -
 /// The store failed: 503, and nothing was accepted.
 pub fn store_down(cause: &StoreError) -> Response {
     tracing::error!(error = %cause, "the store failed");
-    let mut response =
-        error(&OAuthError::new(ErrorCode::TemporarilyUnavailable, "the store cannot be reached; try again"), false);
+    let mut response = error(
+        &OAuthError::new(
+            ErrorCode::TemporarilyUnavailable,
+            "the store cannot be reached; try again",
+        ),
+        false,
+    );
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }

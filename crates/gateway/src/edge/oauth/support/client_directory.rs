@@ -1,6 +1,8 @@
-//! The clients there are: those of the configuration, those that live in a metadata document, those that registered. Every endpoint
-//! finds its clients here. What a document must say is `portunus_core::oauth::document`, whose documents are welcome
-//! `portunus_core::oauth::registration_policy`; documents are fetched and kept by [`crate::net::guarded`].
+//! The clients there are: those of the configuration, those that live in a metadata document, those
+//! that registered. Every endpoint finds its clients here. What a document must say is
+//! `portunus_core::oauth::document`, whose documents are welcome
+//! `portunus_core::oauth::registration_policy`; documents are fetched and kept by
+//! [`crate::net::guarded`].
 
 use std::{
     collections::HashMap,
@@ -52,7 +54,8 @@ pub enum NoClient {
     /// The text is for the client's developer.
     #[error("{0}")]
     Refused(String),
-    /// Its document cannot be fetched just now. A copy that is too old is not used: what it says may have been taken back.
+    /// Its document cannot be fetched just now. A copy that is too old is not used: what it says
+    /// may have been taken back.
     #[error("the client metadata document cannot be fetched just now")]
     Unreachable { host: String },
 }
@@ -61,7 +64,9 @@ impl From<NoClient> for Failure {
     fn from(error: NoClient) -> Self {
         match error {
             NoClient::Store(error) => Self::Store(error),
-            NoClient::Refused(problem) => Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, problem)),
+            NoClient::Refused(problem) => {
+                Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, problem))
+            }
             NoClient::Unreachable { .. } => {
                 let problem = "the client metadata document cannot be fetched just now; try again";
                 Self::OAuth(OAuthError::new(ErrorCode::TemporarilyUnavailable, problem))
@@ -80,11 +85,20 @@ impl ClientDirectory {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let configured = configured.into_iter().map(|client| (client.id.clone(), client)).collect();
-        Self { inner: Arc::new(Inner { configured, registration_policy, fetcher, store, grants, clock }) }
+        Self {
+            inner: Arc::new(Inner {
+                configured,
+                registration_policy,
+                fetcher,
+                store,
+                grants,
+                clock,
+            }),
+        }
     }
 
-    /// The client with this id: of the configuration, else of the document at this URL, else of the store. No client that is stored
-    /// has an id like a URL (threat 29).
+    /// The client with this id: of the configuration, else of the document at this URL, else of the
+    /// store. No client that is stored has an id like a URL (threat 29).
     pub async fn find(&self, id: &ClientId, peer: IpAddr) -> Result<Option<Client>, NoClient> {
         if let Some(client) = self.inner.configured.get(id) {
             return Ok(Some(client.clone()));
@@ -98,14 +112,19 @@ impl ClientDirectory {
 
     async fn load_document(&self, id: &ClientId, peer: IpAddr) -> Result<Client, NoClient> {
         let Inner { registration_policy, fetcher, clock, .. } = &*self.inner;
-        let url = DocumentUrl::parse(id.as_str()).map_err(|bad| NoClient::Refused(bad.to_string()))?;
-        registration_policy.admit_document(&url).map_err(|problem| NoClient::Refused(problem.description))?;
-        let outside = OutsideUrl::parse(url.as_str()).map_err(|bad| NoClient::Refused(format!("the client_id {bad}")))?;
+        let url =
+            DocumentUrl::parse(id.as_str()).map_err(|bad| NoClient::Refused(bad.to_string()))?;
+        registration_policy
+            .admit_document(&url)
+            .map_err(|problem| NoClient::Refused(problem.description))?;
+        let outside = OutsideUrl::parse(url.as_str())
+            .map_err(|bad| NoClient::Refused(format!("the client_id {bad}")))?;
         // Whether it is in use is asked only when something has to be fetched.
         let body = if let Some(body) = fetcher.peek(&outside, Content::ClientDocument).await {
             body
         } else {
-            let asker = Asker { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
+            let asker =
+                Asker { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
             let loaded = fetcher.load(&outside, Content::ClientDocument, asker).await;
             self.note_reach(&url, &outside, &loaded);
             loaded.map_err(|error| {
@@ -116,27 +135,43 @@ impl ClientDirectory {
                 NoClient::Refused(problem.to_owned())
             })?
         };
-        let client = document::client_of(&url, &body, clock.now(), &registration_policy.redirect_schemes).map_err(|bad| {
-            tracing::warn!(client_id = %id, %bad, "a client metadata document was refused");
-            NoClient::Refused(match bad {
-                BadDocument::Json(_) => "the client metadata document is not the JSON object it must be".to_owned(),
-                BadDocument::Metadata(problem) => format!("the client metadata document: {}", problem.description),
-                other => other.to_string(),
-            })
-        })?;
+        let client =
+            document::client_of(&url, &body, clock.now(), &registration_policy.redirect_schemes)
+                .map_err(|bad| {
+                    tracing::warn!(client_id = %id, %bad, "a client metadata document was refused");
+                    NoClient::Refused(match bad {
+                        BadDocument::Json(_) => {
+                            "the client metadata document is not the JSON object it must be"
+                                .to_owned()
+                        }
+                        BadDocument::Metadata(problem) => {
+                            format!("the client metadata document: {}", problem.description)
+                        }
+                        other => other.to_string(),
+                    })
+                })?;
         registration_policy
             .admit(RegistrationMethod::MetadataDocument, &client)
             .map_err(|problem| NoClient::Refused(problem.description))?;
         Ok(client)
     }
 
-    /// Whether there is a way to documents is told by those of domains that the configuration names, and of well-known makers. A stranger's
-    /// URL tells nothing, nor does that of a client in use: its host may be gone.
-    fn note_reach(&self, url: &DocumentUrl, outside: &OutsideUrl, loaded: &Result<bytes::Bytes, FetchError>) {
+    /// Whether there is a way to documents is told by those of domains that the configuration
+    /// names, and of well-known makers. A stranger's URL tells nothing, nor does that of a client
+    /// in use: its host may be gone.
+    fn note_reach(
+        &self,
+        url: &DocumentUrl,
+        outside: &OutsideUrl,
+        loaded: &Result<bytes::Bytes, FetchError>,
+    ) {
         let Inner { registration_policy, fetcher, clock, .. } = &*self.inner;
         match loaded {
             Ok(_) => fetcher.reach.found(),
-            Err(error) if error.is_of_the_way() && (!registration_policy.domains.is_empty() || url.is_of_a_known_maker()) => {
+            Err(error)
+                if error.is_of_the_way()
+                    && (!registration_policy.domains.is_empty() || url.is_of_a_known_maker()) =>
+            {
                 if fetcher.reach.lost(outside, clock.now()) {
                     tracing::warn!(
                         url = %outside,
@@ -151,12 +186,15 @@ impl ClientDirectory {
         }
     }
 
-    /// Can documents be had, so that it is of use to advertise them? Where they could not the last time, that is tried again behind this answer.
+    /// Can documents be had, so that it is of use to advertise them? Where they could not the last
+    /// time, that is tried again behind this answer.
     pub fn has_reach(&self) -> bool {
         let Inner { fetcher, clock, .. } = &*self.inner;
         if let Some(url) = fetcher.reach.due(clock.now()) {
-            let (fetcher, asker) =
-                (Arc::clone(fetcher), Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true });
+            let (fetcher, asker) = (
+                Arc::clone(fetcher),
+                Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true },
+            );
             tokio::spawn(async move {
                 if fetcher.reload(&url, Content::ClientDocument, asker).await.is_ok() {
                     fetcher.reach.found();
@@ -190,6 +228,9 @@ impl ClientDirectory {
             return Ok(url.host().to_owned());
         }
         let found = self.inner.store.find_client(id).await?;
-        Ok(found.map_or_else(|| "A removed application".to_owned(), |client| client.display_name().to_owned()))
+        Ok(found.map_or_else(
+            || "A removed application".to_owned(),
+            |client| client.display_name().to_owned(),
+        ))
     }
 }

@@ -1,5 +1,6 @@
-//! Who is the client of a request to the token, revocation or introspection endpoint: its form is read and its proof checked here,
-//! for all three, so that none can forget it. The rule is `portunus_core::oauth::token::authenticate`.
+//! Who is the client of a request to the token, revocation or introspection endpoint: its form is
+//! read and its proof checked here, for all three, so that none can forget it. The rule is
+//! `portunus_core::oauth::token::authenticate`.
 
 use std::net::IpAddr;
 
@@ -28,7 +29,12 @@ pub struct ClientGate {
 
 impl ClientGate {
     /// The form of the request, and the client that sent it.
-    pub async fn admit(&self, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(Params, AuthenticatedClient), Failure> {
+    pub async fn admit(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(Params, AuthenticatedClient), Failure> {
         if !limits::is_form(headers) {
             let problem = "send the parameters as application/x-www-form-urlencoded";
             return Err(OAuthError::new(ErrorCode::InvalidRequest, problem).into());
@@ -51,6 +57,9 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, SecretText)>, OAuthError
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => basic_header(value.as_bytes()).map(Some),
-        (Some(_), Some(_)) => Err(OAuthError::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once")),
+        (Some(_), Some(_)) => Err(OAuthError::new(
+            ErrorCode::InvalidRequest,
+            "the Authorization header was sent more than once",
+        )),
     }
 }

@@ -1,5 +1,5 @@
-//! What the consent page shows for an authorization request. What is asked is decided in `portunus_core::oauth::consent`; the page
-//! itself is `pages::consent`.
+//! What the consent page shows for an authorization request. What is asked is decided in
+//! `portunus_core::oauth::consent`; the page itself is `pages::consent`.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -43,10 +43,14 @@ impl Asking<'_> {
     ) -> Response {
         let question = consent::question(self.request, self.client, self.remembered, resources);
         match (question.allowed_at, self.user) {
-            (Some(at), Some(user)) if has_allowed => {
-                page_context.respond(StatusCode::OK, &self.continue_page(question, at, user, page_context, browser))
-            }
-            _ => page_context.respond(StatusCode::OK, &self.consent_page(question, page_context, browser, providers)),
+            (Some(at), Some(user)) if has_allowed => page_context.respond(
+                StatusCode::OK,
+                &self.continue_page(question, at, user, page_context, browser),
+            ),
+            _ => page_context.respond(
+                StatusCode::OK,
+                &self.consent_page(question, page_context, browser, providers),
+            ),
         }
     }
 
@@ -64,7 +68,11 @@ impl Asking<'_> {
             client_id: UrlText::from(client.id.as_str()),
             client_uri: client.client_uri.as_deref().map(UrlText::from),
             origin: origin(client, page_context.clock.now()),
-            resources: request.resources.iter().map(|resource| UrlText::from(resource.as_str())).collect(),
+            resources: request
+                .resources
+                .iter()
+                .map(|resource| UrlText::from(resource.as_str()))
+                .collect(),
             servers: servers(&question.targets),
             scopes: lines(question.scopes),
             kept: lines(question.kept),
@@ -107,11 +115,19 @@ impl Asking<'_> {
 }
 
 fn servers(RequestedTargets { servers, services }: &RequestedTargets) -> Vec<Label> {
-    servers.iter().map(|name| Label::from(name.as_str())).chain(services.iter().map(Label::from)).collect()
+    servers
+        .iter()
+        .map(|name| Label::from(name.as_str()))
+        .chain(services.iter().map(Label::from))
+        .collect()
 }
 
 fn lines(scopes: Vec<ScopeWords>) -> Vec<ScopeLine> {
-    let line = |scope: ScopeWords| ScopeLine { name: Label::from(scope.scope), words: scope.words.into(), is_new: scope.is_new };
+    let line = |scope: ScopeWords| ScopeLine {
+        name: Label::from(scope.scope),
+        words: scope.words.into(),
+        is_new: scope.is_new,
+    };
     scopes.into_iter().map(line).collect()
 }
 
@@ -121,7 +137,9 @@ fn origin(client: &Client, now: Timestamp) -> Origin {
         ClientSource::Configured => Origin::Configured,
         ClientSource::MetadataDocument => {
             let url = Url::parse(client.id.as_str()).ok();
-            Origin::Document(UrlText::from(url.as_ref().and_then(Url::host_str).unwrap_or(client.id.as_str())))
+            Origin::Document(UrlText::from(
+                url.as_ref().and_then(Url::host_str).unwrap_or(client.id.as_str()),
+            ))
         }
     }
 }

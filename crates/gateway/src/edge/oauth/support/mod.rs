@@ -1,5 +1,6 @@
-//! What endpoints of `edge::oauth` share, and no endpoint itself: their clients ([`client_directory`], [`client_gate`], [`assertions`]), their
-//! answers ([`answers`]), and the steps of a sign-in that more than one of them takes ([`transactions`], [`provider_requests`],
+//! What endpoints of `edge::oauth` share, and no endpoint itself: their clients
+//! ([`client_directory`], [`client_gate`], [`assertions`]), their answers ([`answers`]), and the
+//! steps of a sign-in that more than one of them takes ([`transactions`], [`provider_requests`],
 //! [`consent_page`], [`admission`]).
 
 pub mod admission;

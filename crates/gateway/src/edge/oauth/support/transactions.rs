@@ -1,6 +1,7 @@
-//! Sign-ins and authorizations in flight, as the browser that began them reaches them: [`Transactions`]. Nothing else in the gateway goes to
-//! the store for one, and a [`BrowserTransaction`] is made only where the browser's cookie was compared (threats 8, 72). What comes
-//! next for one is decided by `portunus_core::oauth::authorize`.
+//! Sign-ins and authorizations in flight, as the browser that began them reaches them:
+//! [`Transactions`]. Nothing else in the gateway goes to the store for one, and a
+//! [`BrowserTransaction`] is made only where the browser's cookie was compared (threats 8, 72).
+//! What comes next for one is decided by `portunus_core::oauth::authorize`.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -39,13 +40,28 @@ pub struct ProviderAnswer<'a> {
 }
 
 impl Transactions {
-    /// A new one, of this browser. If its address has too many that were not finished, the oldest of them go.
-    pub async fn begin(&self, browser: &Browser, purpose: Purpose, peer: IpAddr) -> Result<BrowserTransaction, StoreError> {
+    /// A new one, of this browser. If its address has too many that were not finished, the oldest
+    /// of them go.
+    pub async fn begin(
+        &self,
+        browser: &Browser,
+        purpose: Purpose,
+        peer: IpAddr,
+    ) -> Result<BrowserTransaction, StoreError> {
         let address = AddressBlock::of(peer).tag();
-        let transaction = authorize::begin(purpose, browser.hash(), self.clock.now(), self.lifetime, &*self.entropy);
+        let transaction = authorize::begin(
+            purpose,
+            browser.hash(),
+            self.clock.now(),
+            self.lifetime,
+            &*self.entropy,
+        );
         let transaction = transaction.begun_from(address.clone());
         self.store.insert_transaction(&transaction).await?;
-        let dropped = self.store.trim_transactions(&address, u64::try_from(self.per_address).unwrap_or(u64::MAX)).await?;
+        let dropped = self
+            .store
+            .trim_transactions(&address, u64::try_from(self.per_address).unwrap_or(u64::MAX))
+            .await?;
         if dropped > 0 {
             tracing::warn!(%peer, dropped, "sign-ins of one address that nobody finished made room: limits.sign_ins_per_address");
         }
@@ -53,7 +69,11 @@ impl Transactions {
     }
 
     /// The transaction, if it is one of this browser's.
-    pub async fn find(&self, browser: &Browser, id: &TransactionId) -> Result<Option<BrowserTransaction>, StoreError> {
+    pub async fn find(
+        &self,
+        browser: &Browser,
+        id: &TransactionId,
+    ) -> Result<Option<BrowserTransaction>, StoreError> {
         let found = self.store.find_transaction(id, self.clock.now()).await?;
         Ok(found.and_then(|found| browser.own(found)))
     }
@@ -68,8 +88,13 @@ impl Transactions {
         Ok(self.store.take_transaction(&transaction.id, self.clock.now()).await?.is_some())
     }
 
-    /// Keeps a request to a provider, made for a transaction of this browser; `false` if it was sent to one too often, or is over.
-    pub async fn insert_request(&self, transaction: &BrowserTransaction, request: &ProviderRequest) -> Result<bool, StoreError> {
+    /// Keeps a request to a provider, made for a transaction of this browser; `false` if it was
+    /// sent to one too often, or is over.
+    pub async fn insert_request(
+        &self,
+        transaction: &BrowserTransaction,
+        request: &ProviderRequest,
+    ) -> Result<bool, StoreError> {
         let Some(departed) = transaction.departed() else {
             tracing::warn!("a sign-in was sent to a provider too often");
             return Ok(false);
@@ -85,9 +110,9 @@ impl Transactions {
         Ok(self.store.find_provider_request(state, self.clock.now()).await?.is_some())
     }
 
-    /// The request that the answer is to, taken out once, and its transaction. Everything is compared first, and `admits` asked: with
-    /// another browser's cookies, at another callback or from another provider nothing is taken out of the store (threats 54,
-    /// 72).
+    /// The request that the answer is to, taken out once, and its transaction. Everything is
+    /// compared first, and `admits` asked: with another browser's cookies, at another callback or
+    /// from another provider nothing is taken out of the store (threats 54, 72).
     pub async fn take_request(
         &self,
         browser: &Browser,
@@ -96,11 +121,21 @@ impl Transactions {
     ) -> Result<Option<(ProviderRequest, BrowserTransaction)>, StoreError> {
         let now = self.clock.now();
         let found = self.store.find_provider_request(answer.state, now).await?;
-        let Some(request) = found.filter(|found| found.is_answered_at(answer.callback, answer.cookie)) else { return Ok(None) };
-        let Some(transaction) = self.find(browser, &request.transaction).await? else { return Ok(None) };
+        let Some(request) =
+            found.filter(|found| found.is_answered_at(answer.callback, answer.cookie))
+        else {
+            return Ok(None);
+        };
+        let Some(transaction) = self.find(browser, &request.transaction).await? else {
+            return Ok(None);
+        };
         if !admits(&request) {
             return Ok(None);
         }
-        Ok(self.store.take_provider_request(answer.state, now).await?.map(|request| (request, transaction)))
+        Ok(self
+            .store
+            .take_provider_request(answer.state, now)
+            .await?
+            .map(|request| (request, transaction)))
     }
 }

@@ -27,12 +27,17 @@ impl GrantType for AuthorizationCode {
         Ok(Self { hash: TokenSecret::parse(TokenKind::Code, code).map(|secret| secret.hash()) })
     }
 
-    async fn check(&self, request: &TokenRequest<'_>, issuing: &Issuing<'_>) -> Result<CheckedCode, Failure> {
+    async fn check(
+        &self,
+        request: &TokenRequest<'_>,
+        issuing: &Issuing<'_>,
+    ) -> Result<CheckedCode, Failure> {
         let found = match &self.hash {
             Some(hash) => request.state.grants.find_code(hash, issuing.now).await?,
             None => None,
         };
-        let checked = token::check_code(request.client, request.form, found, &request.state.resources)?;
+        let checked =
+            token::check_code(request.client, request.form, found, &request.state.resources)?;
         match &checked.found.redeemed {
             Some(grant) => Err(replayed(request, grant).await),
             None => Ok(checked),
@@ -54,7 +59,13 @@ impl GrantType for AuthorizationCode {
         let redemption = token::redeem(request.client, &checked, Some(request.peer), issuing);
         let written = state
             .grants
-            .redeem_code(&checked.found.code.hash, &redemption.grant, &redemption.access, redemption.refresh.as_ref(), now)
+            .redeem_code(
+                &checked.found.code.hash,
+                &redemption.grant,
+                &redemption.access,
+                redemption.refresh.as_ref(),
+                now,
+            )
             .await?;
         match written {
             Redeemed::Fresh => {
@@ -64,12 +75,16 @@ impl GrantType for AuthorizationCode {
                 Ok(Issued::Answer(redemption.answer))
             }
             Redeemed::Already(grant) => Err(replayed(request, &grant).await),
-            Redeemed::Unknown => Err(OAuthError::new(ErrorCode::InvalidGrant, "the code is unknown or expired").into()),
+            Redeemed::Unknown => {
+                Err(OAuthError::new(ErrorCode::InvalidGrant, "the code is unknown or expired")
+                    .into())
+            }
         }
     }
 }
 
-/// A sound second use of a code: somebody else has it too, so everything made of it ends (threat 15).
+/// A sound second use of a code: somebody else has it too, so everything made of it ends (threat
+/// 15).
 async fn replayed(request: &TokenRequest<'_>, grant: &GrantId) -> Failure {
     if let Err(error) = request.state.grants.revoke_grant(grant, request.state.clock.now()).await {
         return error.into();

@@ -17,16 +17,28 @@ impl GrantType for ClientCredentials {
         Ok(Self)
     }
 
-    async fn check(&self, request: &TokenRequest<'_>, issuing: &Issuing<'_>) -> Result<ServiceGrant, Failure> {
+    async fn check(
+        &self,
+        request: &TokenRequest<'_>,
+        issuing: &Issuing<'_>,
+    ) -> Result<ServiceGrant, Failure> {
         let Issuing { now, lifetimes, entropy } = *issuing;
-        Ok(token::client_credentials(request.client, request.form, &request.state.resources, now, lifetimes, entropy)?)
+        Ok(token::client_credentials(
+            request.client,
+            request.form,
+            &request.state.resources,
+            now,
+            lifetimes,
+            entropy,
+        )?)
     }
 
     fn subject(made: &ServiceGrant) -> Subject<'_> {
         Subject::Client(&made.user)
     }
 
-    /// The client's own user is written first: its groups are those of the configuration from now on, for older tokens too.
+    /// The client's own user is written first: its groups are those of the configuration from now
+    /// on, for older tokens too.
     async fn issue(
         &mut self,
         request: &TokenRequest<'_>,

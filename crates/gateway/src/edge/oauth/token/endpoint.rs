@@ -45,7 +45,12 @@ async fn post(
     }
 }
 
-async fn answer(state: &TokenState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
+async fn answer(
+    state: &TokenState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<TokenResponse, Failure> {
     let (form, client) = state.gate.admit(peer, headers, body).await?;
     let request = TokenRequest { state, client: &client, form: &form, peer };
     match form.require("grant_type")? {
@@ -53,7 +58,8 @@ async fn answer(state: &TokenState, peer: IpAddr, headers: &HeaderMap, body: &[u
         "refresh_token" => run::<RefreshToken>(&request).await,
         "client_credentials" => run::<ClientCredentials>(&request).await,
         _ => {
-            let problem = "grant_type must be authorization_code, refresh_token or client_credentials";
+            let problem =
+                "grant_type must be authorization_code, refresh_token or client_credentials";
             Err(OAuthError::new(ErrorCode::UnsupportedGrantType, problem).into())
         }
     }

@@ -1,5 +1,6 @@
-//! The steps of a request for tokens, the same for every grant type: what is presented is checked, whose it is must be admitted, then tokens are
-//! issued. A grant type cannot leave a step out: [`GrantType::issue`] takes an [`Admitted`], which only [`run`] makes.
+//! The steps of a request for tokens, the same for every grant type: what is presented is checked,
+//! whose it is must be admitted, then tokens are issued. A grant type cannot leave a step out:
+//! [`GrantType::issue`] takes an [`Admitted`], which only [`run`] makes.
 
 use std::net::IpAddr;
 
@@ -18,8 +19,9 @@ use crate::edge::oauth::support::answers::Failure;
 
 /// How often a request is checked again because another request changed what it is about.
 ///
-/// Of requests with refresh tokens of one family at the same time one succeeds each time, and all that ask for the same then find what that one
-/// wrote: as many rounds are needed as there are different resources and scopes among them.
+/// Of requests with refresh tokens of one family at the same time one succeeds each time, and all
+/// that ask for the same then find what that one wrote: as many rounds are needed as there are
+/// different resources and scopes among them.
 const ATTEMPTS: usize = 32;
 
 /// A request whose client has proven itself.
@@ -44,7 +46,8 @@ pub(super) struct Admitted(());
 /// What issuing came to.
 pub(super) enum Issued {
     Answer(TokenResponse),
-    /// Another request changed what was checked, and nothing was written: it is to be checked again.
+    /// Another request changed what was checked, and nothing was written: it is to be checked
+    /// again.
     Outdated,
 }
 
@@ -56,8 +59,13 @@ pub(super) trait GrantType: Sized {
     /// What the form presents.
     fn read(form: &Params) -> Result<Self, Failure>;
 
-    /// Is it sound, and the client's? What is presented a second time ends its grant here (threats 15, 17).
-    async fn check(&self, request: &TokenRequest<'_>, issuing: &Issuing<'_>) -> Result<Self::Checked, Failure>;
+    /// Is it sound, and the client's? What is presented a second time ends its grant here (threats
+    /// 15, 17).
+    async fn check(
+        &self,
+        request: &TokenRequest<'_>,
+        issuing: &Issuing<'_>,
+    ) -> Result<Self::Checked, Failure>;
 
     /// Whose it is.
     fn subject(checked: &Self::Checked) -> Subject<'_>;
@@ -73,7 +81,9 @@ pub(super) trait GrantType: Sized {
 }
 
 /// Takes the steps, again if need be.
-pub(super) async fn run<G: GrantType>(request: &TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+pub(super) async fn run<G: GrantType>(
+    request: &TokenRequest<'_>,
+) -> Result<TokenResponse, Failure> {
     let mut grant_type = G::read(request.form)?;
     for _ in 0..ATTEMPTS {
         let issuing = request.state.issuing();
@@ -84,14 +94,17 @@ pub(super) async fn run<G: GrantType>(request: &TokenRequest<'_>) -> Result<Toke
             Issued::Outdated => {}
         }
     }
-    Err(StoreError::Unavailable("a family of refresh tokens changes all the time".to_owned()).into())
+    Err(StoreError::Unavailable("a family of refresh tokens changes all the time".to_owned())
+        .into())
 }
 
-/// Nothing new for a subject that the configuration does not admit any more. The grant stays: if it was the rule that was wrong, mending it is
-/// enough.
+/// Nothing new for a subject that the configuration does not admit any more. The grant stays: if it
+/// was the rule that was wrong, mending it is enough.
 async fn admit(state: &TokenState, subject: Subject<'_>) -> Result<Admitted, Failure> {
     let is_admitted = match subject {
-        Subject::Person(user) => state.logins.find_user(user).await?.is_some_and(|user| state.providers.admit(&user)),
+        Subject::Person(user) => {
+            state.logins.find_user(user).await?.is_some_and(|user| state.providers.admit(&user))
+        }
         Subject::Client(user) => state.providers.admit(user),
     };
     if is_admitted { Ok(Admitted(())) } else { Err(token::not_admitted().into()) }

@@ -1,4 +1,5 @@
-//! `refresh_token` (RFC 6749 section 6): a refresh token becomes an access token, and the next refresh token of its family.
+//! `refresh_token` (RFC 6749 section 6): a refresh token becomes an access token, and the next
+//! refresh token of its family.
 
 use portunus_core::{
     ids::{GrantId, UserId},
@@ -34,7 +35,11 @@ impl GrantType for RefreshToken {
         }
     }
 
-    async fn check(&self, request: &TokenRequest<'_>, issuing: &Issuing<'_>) -> Result<Checked, Failure> {
+    async fn check(
+        &self,
+        request: &TokenRequest<'_>,
+        issuing: &Issuing<'_>,
+    ) -> Result<Checked, Failure> {
         let found = request.state.grants.find_refresh(&self.presented.key(), issuing.now).await?;
         let refresh = RefreshRequest {
             client: request.client,
@@ -47,7 +52,9 @@ impl GrantType for RefreshToken {
         let exchange = match token::refresh(refresh, &request.state.resources, issuing) {
             Ok(exchange) => exchange,
             Err(RefreshRefused::Error(problem)) => return Err(problem.into()),
-            Err(RefreshRefused::Reuse(grant, reuse)) => return Err(reused(request, &grant, reuse).await),
+            Err(RefreshRefused::Reuse(grant, reuse)) => {
+                return Err(reused(request, &grant, reuse).await);
+            }
         };
         let Some(found) = found else { return Err(token::refresh_refused().into()) };
         Ok(Checked { exchange, user: found.grant.user })
@@ -94,8 +101,8 @@ fn log_usage(exchange: &Exchange) {
     }
 }
 
-/// A used refresh token came back from where it should not be, or long after it was exchanged: one of the two holders stole it, so the
-/// family ends (threat 17).
+/// A used refresh token came back from where it should not be, or long after it was exchanged: one
+/// of the two holders stole it, so the family ends (threat 17).
 async fn reused(request: &TokenRequest<'_>, grant: &GrantId, reuse: Reuse) -> Failure {
     if let Err(error) = request.state.grants.revoke_grant(grant, request.state.clock.now()).await {
         return error.into();

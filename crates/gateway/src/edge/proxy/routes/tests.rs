@@ -40,8 +40,11 @@ fn principal() -> Principal {
 /// What the backend saw.
 async fn echo(request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let headers: Vec<(String, String)> =
-        parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let headers: Vec<(String, String)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
     let body = body.collect().await.unwrap().to_bytes();
     let seen = json!({
         "method": parts.method.as_str(), "uri": parts.uri.to_string(), "headers": headers,
@@ -70,7 +73,8 @@ async fn serve(router: Router) -> Url {
 }
 
 fn routes_to(target: Url, limits: ProxyLimits) -> ProxyRoutes {
-    let pass_headers = ["X-Multi", "X-Acme-*"].map(|text| HeaderPattern::parse(text).unwrap()).to_vec();
+    let pass_headers =
+        ["X-Multi", "X-Acme-*"].map(|text| HeaderPattern::parse(text).unwrap()).to_vec();
     let route = ProxyRoute { pass_headers, ..ProxyRoute::new("/mcp/dice/", target) };
     let client = forwarding_client(NetSettings::upstream()).unwrap();
     ProxyRoutes::new(&[route], client, PublicUrl::parse("https://gw.example").unwrap(), limits)
@@ -82,7 +86,11 @@ async fn proxied(backend: Router) -> ProxyRoutes {
 
 async fn send(routes: &ProxyRoutes, request: Request) -> Response {
     let principal = principal();
-    let caller = Caller { peer: Ipv4Addr::new(203, 0, 113, 9).into(), principal: &principal, request_id: "req-1" };
+    let caller = Caller {
+        peer: Ipv4Addr::new(203, 0, 113, 9).into(),
+        principal: &principal,
+        request_id: "req-1",
+    };
     routes.forward("/mcp/dice/", request, caller).await
 }
 
@@ -98,7 +106,9 @@ fn values<'a>(seen: &'a Value, name: &str) -> Vec<&'a str> {
 #[tokio::test]
 async fn path_query_and_body_arrive_as_they_were_sent() {
     let routes = proxied(Router::new().fallback(echo)).await;
-    let request = Request::post("/mcp/dice/a%20b/mcp?x='1'&y=%2F..&z={2}|").body(Body::from("{\"a\": 1}")).unwrap();
+    let request = Request::post("/mcp/dice/a%20b/mcp?x='1'&y=%2F..&z={2}|")
+        .body(Body::from("{\"a\": 1}"))
+        .unwrap();
     let response = send(&routes, request).await;
     assert_eq!(response.status(), StatusCode::OK);
     let seen = json_of(response).await;
@@ -132,14 +142,19 @@ async fn fb50_an_empty_body_arrives_as_it_was_told() {
 async fn fb51_a_client_of_the_old_transport_calls_through_a_route() {
     let opening = async || {
         let said = "event: endpoint\ndata: /messages?session=7\n\n";
-        let chunks = stream::iter([Ok::<_, Infallible>(Bytes::from(said))]).chain(stream::pending());
+        let chunks =
+            stream::iter([Ok::<_, Infallible>(Bytes::from(said))]).chain(stream::pending());
         ([("content-type", "text/event-stream; charset=utf-8")], Body::from_stream(chunks))
     };
     let routes = proxied(Router::new().route("/sse", any(opening)).fallback(echo)).await;
     let response = send(&routes, Request::get("/mcp/dice/sse").body(Body::empty()).unwrap()).await;
     let mut events = response.into_body().into_data_stream();
     let first = events.next().await.unwrap().unwrap();
-    let address = std::str::from_utf8(&first).unwrap().lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let address = std::str::from_utf8(&first)
+        .unwrap()
+        .lines()
+        .find_map(|line| line.strip_prefix("data: "))
+        .unwrap();
     let posted = send(&routes, Request::post(address).body(Body::from("{}")).unwrap()).await;
     assert_eq!(json_of(posted).await["uri"], "/messages?session=7");
 }
@@ -190,7 +205,16 @@ async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
     for secret in ["secret", "root", "10.0.0.1", "evil", "gopher", "admin", "h2c"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
-    for absent in ["authorization", "cookie", "forwarded", "x-real-ip", "x_custom", "x-secret-hop", "te", "transfer-encoding"] {
+    for absent in [
+        "authorization",
+        "cookie",
+        "forwarded",
+        "x-real-ip",
+        "x_custom",
+        "x-secret-hop",
+        "te",
+        "transfer-encoding",
+    ] {
         assert_eq!(values(&seen, absent), [""; 0], "{absent}");
     }
     let alice = principal();
@@ -238,9 +262,14 @@ async fn answers_lose_what_would_speak_for_our_origin() {
 #[tokio::test]
 async fn t39_traversal_never_reaches_the_target() {
     let routes = proxied(Router::new().fallback(echo)).await;
-    for path in
-        ["/mcp/dice/../uuid", "/mcp/dice/%2e%2e/x", "/mcp/dice/a%2fb", "/mcp/dice/..;/x", "/mcp/dice/%252e", "/mcp/uuid/x"]
-    {
+    for path in [
+        "/mcp/dice/../uuid",
+        "/mcp/dice/%2e%2e/x",
+        "/mcp/dice/a%2fb",
+        "/mcp/dice/..;/x",
+        "/mcp/dice/%252e",
+        "/mcp/uuid/x",
+    ] {
         let response = send(&routes, Request::get(path).body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
     }
@@ -252,8 +281,11 @@ async fn events_flow_before_the_answer_is_over() {
     let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
     let handler = move || {
         let receiver = receiver.lock().unwrap().take().unwrap();
-        let rest = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|bytes| (bytes, receiver)));
-        let events = stream::iter([Bytes::from_static(b"data: 1\n\n")]).chain(rest).map(Ok::<_, Infallible>);
+        let rest = stream::unfold(receiver, async |mut receiver| {
+            receiver.recv().await.map(|bytes| (bytes, receiver))
+        });
+        let events =
+            stream::iter([Bytes::from_static(b"data: 1\n\n")]).chain(rest).map(Ok::<_, Infallible>);
         std::future::ready(([("content-type", "text/event-stream")], Body::from_stream(events)))
     };
     let routes = proxied(Router::new().route("/mcp", any(handler))).await;
@@ -279,7 +311,9 @@ async fn a_request_body_streams_and_a_leaving_client_ends_the_call() {
     let (heard, mut hearing) = mpsc::unbounded_channel();
     let routes = proxied(Router::new().route("/mcp", any(first_chunk)).with_state(heard)).await;
     let (sender, receiver) = mpsc::unbounded_channel::<Result<Bytes, Infallible>>();
-    let chunks = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|chunk| (chunk, receiver)));
+    let chunks = stream::unfold(receiver, async |mut receiver| {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
     let request = Request::post("/mcp/dice/mcp").body(Body::from_stream(chunks)).unwrap();
     let call = tokio::spawn(async move { send(&routes, request).await.status() });
     sender.send(Ok(Bytes::from_static(b"one"))).unwrap();
@@ -294,7 +328,10 @@ async fn too_large_bodies_are_413() {
     let routes = routes_to(target, ProxyLimits { request_body: 10, ..ProxyLimits::default() });
     let told = Request::post("/mcp/dice/mcp").body(Body::from("x".repeat(11))).unwrap();
     assert_eq!(send(&routes, told).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    let chunks = stream::iter([Ok::<_, Infallible>(Bytes::from("x".repeat(6))), Ok(Bytes::from("x".repeat(6)))]);
+    let chunks = stream::iter([
+        Ok::<_, Infallible>(Bytes::from("x".repeat(6))),
+        Ok(Bytes::from("x".repeat(6))),
+    ]);
     let untold = Request::post("/mcp/dice/mcp").body(Body::from_stream(chunks)).unwrap();
     assert_eq!(send(&routes, untold).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let fits = Request::post("/mcp/dice/mcp").body(Body::from("x".repeat(10))).unwrap();
@@ -303,19 +340,23 @@ async fn too_large_bodies_are_413() {
 
 #[tokio::test]
 async fn what_goes_wrong_has_a_status_of_its_own() {
-    let locked = any(async || (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")], "who are you"));
+    let locked =
+        any(async || (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")], "who are you"));
     let moved = any(async || (StatusCode::TEMPORARY_REDIRECT, [("location", "/mcp/")]));
     let routes = proxied(Router::new().route("/locked", locked).route("/moved", moved)).await;
 
-    let response = send(&routes, Request::get("/mcp/dice/locked").body(Body::empty()).unwrap()).await;
+    let response =
+        send(&routes, Request::get("/mcp/dice/locked").body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     assert!(!response.headers().contains_key("www-authenticate"));
     assert_eq!(json_of(response).await["request_id"], "req-1");
 
-    let response = send(&routes, Request::get("/mcp/dice/moved").body(Body::empty()).unwrap()).await;
+    let response =
+        send(&routes, Request::get("/mcp/dice/moved").body(Body::empty()).unwrap()).await;
     assert_eq!(response.headers()["location"], "/mcp/dice/mcp/");
 
-    let websocket = Request::get("/mcp/dice/x").header("upgrade", "WebSocket").body(Body::empty()).unwrap();
+    let websocket =
+        Request::get("/mcp/dice/x").header("upgrade", "WebSocket").body(Body::empty()).unwrap();
     assert_eq!(send(&routes, websocket).await.status(), StatusCode::NOT_IMPLEMENTED);
     let trace = Request::builder().method("TRACE").uri("/mcp/dice/x").body(Body::empty()).unwrap();
     assert_eq!(send(&routes, trace).await.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -326,7 +367,10 @@ async fn a_target_that_is_down_or_silent() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let target = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     // Bound and never accepted: connections stand, nobody answers.
-    let routes = routes_to(target.clone(), ProxyLimits { first_byte: Duration::from_millis(50), ..ProxyLimits::default() });
+    let routes = routes_to(
+        target.clone(),
+        ProxyLimits { first_byte: Duration::from_millis(50), ..ProxyLimits::default() },
+    );
     let response = send(&routes, Request::get("/mcp/dice/x").body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
     drop(listener);

@@ -19,7 +19,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A token of a grant of its own.
 pub(crate) fn found(name: &str) -> FoundAccess {
-    let (now, resource) = (Timestamp::from_secs(1_790_000_000), Resource::from_stored("https://gw.example/mcp".to_owned()));
+    let (now, resource) = (
+        Timestamp::from_secs(1_790_000_000),
+        Resource::from_stored("https://gw.example/mcp".to_owned()),
+    );
     let scopes = ScopeSet::parse("mcp").unwrap();
     let user = User {
         id: UserId::from_text("user"),
@@ -46,7 +49,13 @@ pub(crate) fn found(name: &str) -> FoundAccess {
         expires_at: None,
         revoked_at: None,
     };
-    let token = AccessToken { hash: TokenHash::of(name), grant: grant.id.clone(), resource, scopes, expires_at: now + HOUR };
+    let token = AccessToken {
+        hash: TokenHash::of(name),
+        grant: grant.id.clone(),
+        resource,
+        scopes,
+        expires_at: now + HOUR,
+    };
     FoundAccess { token, grant, user }
 }
 
@@ -145,7 +154,9 @@ async fn whoever_waits_for_it_hears_that_their_token_is_named() {
     }
     assert!(poll!(&mut waiting).is_ready());
     assert!(poll!(&mut other_waits).is_pending());
-    let mut late = Box::pin(cache.invalidation_log().until_named(cache.invalidation_log().number() - 11, &one));
+    let mut late = Box::pin(
+        cache.invalidation_log().until_named(cache.invalidation_log().number() - 11, &one),
+    );
     assert!(poll!(&mut late).is_ready(), "what came between the look-up and the wait counts");
     let mut later = Box::pin(cache.invalidation_log().until_named(since, &other));
     assert!(poll!(&mut later).is_ready(), "so does what is not remembered");

@@ -8,8 +8,14 @@ fn rate(count: u32) -> Rate {
 
 fn throttle(count: u32) -> Throttle {
     let limit = Some(rate(count));
-    let limits =
-        Limits { registration: limit, authorize: limit, token: limit, token_client: limit, failures: limit, ..Limits::default() };
+    let limits = Limits {
+        registration: limit,
+        authorize: limit,
+        token: limit,
+        token_client: limit,
+        failures: limit,
+        ..Limits::default()
+    };
     Throttle::new(&limits)
 }
 
@@ -74,7 +80,10 @@ fn t25_memory_has_a_bound() {
     limiter.tidy(&keyed, 49);
     assert!(limiter.check(key(0)).is_ok(), "counting began anew");
 
-    let quick = Limiter::new(Rate { count: NonZeroU32::new(1_000_000).unwrap(), per: Duration::from_secs(1) });
+    let quick = Limiter::new(Rate {
+        count: NonZeroU32::new(1_000_000).unwrap(),
+        per: Duration::from_secs(1),
+    });
     for n in 0..TIDY_EVERY * 20 {
         quick.check(key(n as u128)).unwrap();
     }
@@ -86,6 +95,9 @@ fn t25_memory_has_a_bound() {
 fn no_limit_is_no_limit() {
     let throttle = Throttle::new(&Limits::UNLIMITED);
     for _ in 0..1000 {
-        assert!(throttle.check(Gate::Token, address("::1")).is_ok() && throttle.check_client(address("::1"), "c").is_ok());
+        assert!(
+            throttle.check(Gate::Token, address("::1")).is_ok()
+                && throttle.check_client(address("::1"), "c").is_ok()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection to the target, made anew when it is closed: as little code as can be between a request and its answer. What is
-//! asked over it is in session.rs.
+//! One HTTP/1.1 connection to the target, made anew when it is closed: as little code as can be
+//! between a request and its answer. What is asked over it is in session.rs.
 
 use std::time::Duration;
 
@@ -42,7 +42,12 @@ struct Head {
 
 impl Connection {
     pub fn new(host: &str) -> Self {
-        Self { stream: None, host: host.to_owned(), buffer: Vec::with_capacity(1 << 16), connects: 0 }
+        Self {
+            stream: None,
+            host: host.to_owned(),
+            buffer: Vec::with_capacity(1 << 16),
+            connects: 0,
+        }
     }
 
     /// How often it was made anew.
@@ -65,7 +70,8 @@ impl Connection {
         let began = if self.write_and_hear(request).await.unwrap_or(0) > 0 {
             true
         } else {
-            // A connection that was kept open and that the other side has closed: tried once more on a new one.
+            // A connection that was kept open and that the other side has closed: tried once more
+            // on a new one.
             self.stream = None;
             self.write_and_hear(request).await? > 0
         };
@@ -75,7 +81,9 @@ impl Connection {
     /// Sends the request, and tells how many bytes of an answer came first.
     async fn write_and_hear(&mut self, request: &[u8]) -> Result<usize, String> {
         if self.stream.is_none() {
-            let stream = TcpStream::connect(&self.host).await.map_err(|error| format!("connect: {error}"))?;
+            let stream = TcpStream::connect(&self.host)
+                .await
+                .map_err(|error| format!("connect: {error}"))?;
             let _ = stream.set_nodelay(true);
             self.stream = Some(stream);
             self.connects += 1;
@@ -168,7 +176,9 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
 fn parse_head(buffer: &[u8]) -> Result<Option<Head>, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(length) = response.parse(buffer).map_err(|error| format!("http: {error}"))? else {
+    let httparse::Status::Complete(length) =
+        response.parse(buffer).map_err(|error| format!("http: {error}"))?
+    else {
         return Ok(None);
     };
     let status = response.code.unwrap_or(0);

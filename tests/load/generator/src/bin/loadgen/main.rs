@@ -1,16 +1,21 @@
-//! An MCP load generator: one thread, raw TCP, one MCP session on each connection, `tools/call` as fast as answers come. Each call
-//! carries a text of its own that must come back; anything else counts as an error.
+//! An MCP load generator: one thread, raw TCP, one MCP session on each connection, `tools/call` as
+//! fast as answers come. Each call carries a text of its own that must come back; anything else
+//! counts as an error.
 //!
 //! ```text
-//! loadgen --url http://127.0.0.1:9000/mcp [--mode call|count|once] [-c CONNECTIONS] [-d SECONDS] [--warmup SECONDS] [--calls NUMBER]
-//!         [--token BEARER] [--tool echo] [--stateless] [--timeout SECONDS] [--pid PID] [--backend-pid PID]
+//! loadgen --url http://127.0.0.1:9000/mcp [--mode call|count|once] [-c CONNECTIONS] [-d SECONDS]
+//!         [--warmup SECONDS] [--calls NUMBER] [--token BEARER] [--tool echo]
+//!         [--stateless] [--timeout SECONDS] [--pid PID] [--backend-pid PID]
 //! ```
 //!
-//! `call` measures and prints one line of JSON. `count` makes `--calls` calls, and exits with 0 if all were answered; `once` makes one.
-//! `--stateless` speaks the revision of 2026-07-28, otherwise it is that of 2025-06-18. CPU and memory are those of `--pid` and all its descendants.
-//! `foreign_cores` is what else kept the machine busy meanwhile, without the process `--backend-pid`.
+//! `call` measures and prints one line of JSON. `count` makes `--calls` calls, and exits with 0 if
+//! all were answered; `once` makes one. `--stateless` speaks the revision of 2026-07-28, otherwise
+//! it is that of 2025-06-18. CPU and memory are those of `--pid` and all its descendants.
+//! `foreign_cores` is what else kept the machine busy meanwhile, without the process
+//! `--backend-pid`.
 //!
-//! HTTP is in connection.rs, what is asked and what must be answered in session.rs, what the machine did in usage.rs.
+//! HTTP is in connection.rs, what is asked and what must be answered in session.rs, what the
+//! machine did in usage.rs.
 
 mod connection;
 mod session;
@@ -82,7 +87,9 @@ async fn work(target: Arc<Target>, worker: usize, run: Arc<Run>) -> Tally {
         let took = u32::try_from(began.elapsed().as_nanos() / 100).unwrap_or(u32::MAX);
         id += 1;
         match answered {
-            Ok(()) if measures && run.phase.load(Relaxed) == MEASURING => tally.latencies.push(took),
+            Ok(()) if measures && run.phase.load(Relaxed) == MEASURING => {
+                tally.latencies.push(took)
+            }
             Ok(()) => {}
             Err(error) => {
                 tally.errors += u64::from(measures);
@@ -105,7 +112,8 @@ struct Options {
     backend: Option<u32>,
 }
 
-/// So many calls in one session. All ids have the same length, and with them all messages: one call is like any other.
+/// So many calls in one session. All ids have the same length, and with them all messages: one call
+/// is like any other.
 async fn calls(target: Arc<Target>, worker: usize, calls: u64) -> Result<(), String> {
     let mut session = Session::open(target).await?;
     for id in FIRST_ID..FIRST_ID + calls {
@@ -120,8 +128,9 @@ async fn calls(target: Arc<Target>, worker: usize, calls: u64) -> Result<(), Str
 /// `number` calls in all, shared out to the connections.
 async fn count(target: Arc<Target>, connections: usize, number: usize) -> ExitCode {
     let share = |worker| number / connections + usize::from(worker < number % connections);
-    let workers: Vec<_> =
-        (0..connections).map(|worker| tokio::spawn(calls(Arc::clone(&target), worker, share(worker) as u64))).collect();
+    let workers: Vec<_> = (0..connections)
+        .map(|worker| tokio::spawn(calls(Arc::clone(&target), worker, share(worker) as u64)))
+        .collect();
     let mut code = ExitCode::SUCCESS;
     for worker in workers {
         if let Err(error) = worker.await.expect("a worker does not panic") {
@@ -132,7 +141,8 @@ async fn count(target: Arc<Target>, connections: usize, number: usize) -> ExitCo
     code
 }
 
-/// What was used up to now: by the gateway, by this program, by the server behind it, by everything, and what the hypervisor took.
+/// What was used up to now: by the gateway, by this program, by the server behind it, by
+/// everything, and what the hypervisor took.
 fn look(options: &Options) -> [f64; 5] {
     let cpu = |pid: Option<u32>| pid.map_or(0.0, |pid| usage(pid).cpu);
     let (busy, stolen) = machine();
@@ -184,8 +194,16 @@ async fn measure(options: Options) -> ExitCode {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let value = |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1)).cloned();
-    let number = |name: &str, default: f64| value(name).map_or(default, |text| text.parse().expect("a number"));
+    let value = |name: &str| {
+        arguments
+            .iter()
+            .position(|argument| argument == name)
+            .and_then(|at| arguments.get(at + 1))
+            .cloned()
+    };
+    let number = |name: &str, default: f64| {
+        value(name).map_or(default, |text| text.parse().expect("a number"))
+    };
     let pid = |name: &str| value(name).map(|text| text.parse().expect("the id of a process"));
     let target = Arc::new(Target::new(
         &value("--url").unwrap_or_else(|| "http://127.0.0.1:9000/mcp".to_owned()),
@@ -203,7 +221,8 @@ fn main() -> ExitCode {
         pid: pid("--pid"),
         backend: pid("--backend-pid"),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     match value("--mode").as_deref() {
         None | Some("call") => runtime.block_on(measure(options)),
         Some("count") => runtime.block_on(count(target, options.connections, options.calls)),

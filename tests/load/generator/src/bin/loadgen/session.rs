@@ -1,5 +1,5 @@
-//! One MCP session, and the calls in it: the messages, the heads around them, and what counts as an answer. How they travel is in
-//! connection.rs.
+//! One MCP session, and the calls in it: the messages, the heads around them, and what counts as an
+//! answer. How they travel is in connection.rs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,13 @@ pub struct Session {
 }
 
 impl Target {
-    pub fn new(url: &str, token: Option<String>, tool: String, is_modern: bool, patience: Duration) -> Self {
+    pub fn new(
+        url: &str,
+        token: Option<String>,
+        tool: String,
+        is_modern: bool,
+        patience: Duration,
+    ) -> Self {
         let rest = url.strip_prefix("http://").expect("--url begins with http://");
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         assert!(host.starts_with("127.0.0.1:"), "only 127.0.0.1 is measured, with a port");
@@ -97,8 +103,14 @@ impl Session {
             return Err(describe("initialize", &answer));
         }
         session.id = answer.session;
-        let answer = session.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, false, false).await?;
-        if matches!(answer.status, 200 | 202 | 204) { Ok(session) } else { Err(describe("initialized", &answer)) }
+        let answer = session
+            .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, false, false)
+            .await?;
+        if matches!(answer.status, 200 | 202 | 204) {
+            Ok(session)
+        } else {
+            Err(describe("initialized", &answer))
+        }
     }
 
     /// One call, with a text that no other call has.

@@ -1,5 +1,5 @@
-//! What processes and the machine have used, from /proc. Ticks are hundredths of a second and pages have 4 KiB, as everywhere on Linux
-//! but for the rarest kernels.
+//! What processes and the machine have used, from /proc. Ticks are hundredths of a second and pages
+//! have 4 KiB, as everywhere on Linux but for the rarest kernels.
 
 use std::{collections::HashMap, fs};
 
@@ -22,10 +22,15 @@ pub fn usage(root: u32) -> Usage {
         let Ok(text) = fs::read_to_string(entry.path().join("stat")) else { continue };
         // The name before it may have anything in it.
         let Some((_, fields)) = text.rsplit_once(") ") else { continue };
-        let numbers: Vec<u64> = fields.split(' ').map(|field| field.trim().parse().unwrap_or(0)).collect();
-        let [parent, times @ .., resident] = [1, 11, 12, 13, 14, 21].map(|n| numbers.get(n).copied().unwrap_or(0));
+        let numbers: Vec<u64> =
+            fields.split(' ').map(|field| field.trim().parse().unwrap_or(0)).collect();
+        let [parent, times @ .., resident] =
+            [1, 11, 12, 13, 14, 21].map(|n| numbers.get(n).copied().unwrap_or(0));
         children.entry(parent as u32).or_default().push(pid);
-        let usage = Usage { cpu: times.iter().sum::<u64>() as f64 / TICKS, resident_kib: resident * PAGE_KIB };
+        let usage = Usage {
+            cpu: times.iter().sum::<u64>() as f64 / TICKS,
+            resident_kib: resident * PAGE_KIB,
+        };
         processes.insert(pid, usage);
     }
     let mut sum = Usage::default();
@@ -44,8 +49,11 @@ pub fn usage(root: u32) -> Usage {
 pub fn machine() -> (f64, f64) {
     let text = fs::read_to_string("/proc/stat").expect("there is a /proc");
     let first = text.lines().next().unwrap_or_default();
-    let seconds: Vec<f64> =
-        first.split_whitespace().skip(1).map(|field| field.parse::<f64>().expect("a number of ticks") / TICKS).collect();
+    let seconds: Vec<f64> = first
+        .split_whitespace()
+        .skip(1)
+        .map(|field| field.parse::<f64>().expect("a number of ticks") / TICKS)
+        .collect();
     match seconds[..] {
         [user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen, ..] => {
             (user + nice + system + interrupts + soft_interrupts, stolen)

@@ -1,4 +1,5 @@
-//! The public keys of a client (RFC 7517), each with the algorithms it may be used for. Where they come from is [`super`]'s business.
+//! The public keys of a client (RFC 7517), each with the algorithms it may be used for. Where they
+//! come from is [`super`]'s business.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -24,16 +25,23 @@ pub(super) struct Key {
 }
 
 impl KeySet {
-    /// Reads a key set; `None` if it is none. Keys for other uses, and of kinds that we do not know, are left out (RFC 7517
-    /// section 5).
+    /// Reads a key set; `None` if it is none. Keys for other uses, and of kinds that we do not
+    /// know, are left out (RFC 7517 section 5).
     pub(super) fn read(set: &Value) -> Option<Self> {
         let keys = set.get("keys")?.as_array()?;
         Some(Self(keys.iter().take(MAX_KEYS).filter_map(Key::read).collect()))
     }
 
-    /// The keys that a signature by `alg` with this `kid` may have been made with. Without a `kid`, the first few that fit.
-    pub(super) fn candidates(&self, kid: Option<&str>, alg: Algorithm) -> impl Iterator<Item = &Key> {
-        let fits = move |key: &&Key| (kid.is_none() || key.kid.as_deref() == kid) && key.algorithms.contains(&alg);
+    /// The keys that a signature by `alg` with this `kid` may have been made with. Without a `kid`,
+    /// the first few that fit.
+    pub(super) fn candidates(
+        &self,
+        kid: Option<&str>,
+        alg: Algorithm,
+    ) -> impl Iterator<Item = &Key> {
+        let fits = move |key: &&Key| {
+            (kid.is_none() || key.kid.as_deref() == kid) && key.algorithms.contains(&alg)
+        };
         self.0.iter().filter(fits).take(MAX_TRIES)
     }
 }
@@ -44,8 +52,13 @@ impl Key {
             return None;
         }
         let jwk: Jwk = serde_json::from_value(raw.clone()).ok()?;
-        let is_for_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
-        let may_verify = jwk.common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        let is_for_signing =
+            matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
+        let may_verify = jwk
+            .common
+            .key_operations
+            .as_ref()
+            .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
         let mut algorithms = fitting(&jwk.algorithm);
         if let Some(only) = jwk.common.key_algorithm {
             algorithms.retain(|&alg| Algorithm::try_from(only).is_ok_and(|only| only == alg));
@@ -67,7 +80,9 @@ fn fitting(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
             EllipticCurve::P384 => vec![Algorithm::ES384],
             _ => Vec::new(),
         },
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => vec![Algorithm::EdDSA],
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            vec![Algorithm::EdDSA]
+        }
         _ => Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
-//! Signed assertions of clients (`private_key_jwt`): the client's keys are found, the signature is checked, and the assertion is
-//! used up. The only place that calls `jsonwebtoken`'s decoder here (threat 21). What the claims must say is
-//! `portunus_core::oauth::assertion`; who may use an assertion at all, `portunus_core::oauth::token::authenticate`.
+//! Signed assertions of clients (`private_key_jwt`): the client's keys are found, the signature is
+//! checked, and the assertion is used up. The only place that calls `jsonwebtoken`'s decoder here
+//! (threat 21). What the claims must say is `portunus_core::oauth::assertion`; who may use an
+//! assertion at all, `portunus_core::oauth::token::authenticate`.
 
 mod keys;
 #[cfg(test)]
@@ -30,8 +31,10 @@ use crate::net::{
     guarded::{Content, FetchError, GuardedFetcher},
 };
 
-/// All the algorithms that are ever accepted: `assertion::ALGORITHMS`, as the library calls them. Neither `none` nor a keyed hash.
-const ALLOWED: [Algorithm; 5] = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+/// All the algorithms that are ever accepted: `assertion::ALGORITHMS`, as the library calls them.
+/// Neither `none` nor a keyed hash.
+const ALLOWED: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 
 /// Checks assertions.
 #[derive(Clone)]
@@ -42,7 +45,8 @@ pub struct Assertions {
     audiences: Arc<[String]>,
 }
 
-/// What the header of an assertion says of its signature. Whatever else it says of keys is not looked at.
+/// What the header of an assertion says of its signature. Whatever else it says of keys is not
+/// looked at.
 struct Signed<'a> {
     jwt: &'a str,
     alg: Algorithm,
@@ -67,8 +71,14 @@ impl Assertions {
         Self { fetcher, used, clock, audiences: assertion::audiences(public_url).into() }
     }
 
-    /// Proves that `client` signed this assertion, for us, just now and for this one use. A client without keys proves nothing.
-    pub async fn verify(&self, client: &Client, asker: Asker, jwt: &SecretText) -> Result<VerifiedAssertion, Failure> {
+    /// Proves that `client` signed this assertion, for us, just now and for this one use. A client
+    /// without keys proves nothing.
+    pub async fn verify(
+        &self,
+        client: &Client,
+        asker: Asker,
+        jwt: &SecretText,
+    ) -> Result<VerifiedAssertion, Failure> {
         let signed = read_header(jwt.expose()).map_err(assertion::refuse)?;
         let claims = self.check_signature(client, asker, &signed).await?;
         let now = self.clock.now();
@@ -80,22 +90,34 @@ impl Assertions {
         Ok(sound.once(is_first_use)?)
     }
 
-    async fn check_signature(&self, client: &Client, asker: Asker, signed: &Signed<'_>) -> Result<Claims, Failure> {
+    async fn check_signature(
+        &self,
+        client: &Client,
+        asker: Asker,
+        signed: &Signed<'_>,
+    ) -> Result<Claims, Failure> {
         let outcome = match &client.keys {
             None => Err(Flaw::Refused("the client has no keys here")),
             Some(ClientKeys::Inline(set)) => check_with(&read_keys(set)?, signed),
             Some(ClientKeys::Remote(uri)) => {
-                let url = OutsideUrl::parse(uri).map_err(|bad| assertion::refuse(&format!("jwks_uri {bad}")))?;
+                let url = OutsideUrl::parse(uri)
+                    .map_err(|bad| assertion::refuse(&format!("jwks_uri {bad}")))?;
                 let keys = fetched(self.fetcher.load(&url, Content::KeySet, asker).await)?;
                 match check_with(&keys, signed) {
-                    // The client may have changed its keys since; the fetcher limits how often that is asked.
-                    Err(Flaw::NoKey) => check_with(&fetched(self.fetcher.reload(&url, Content::KeySet, asker).await)?, signed),
+                    // The client may have changed its keys since; the fetcher limits how often that
+                    // is asked.
+                    Err(Flaw::NoKey) => check_with(
+                        &fetched(self.fetcher.reload(&url, Content::KeySet, asker).await)?,
+                        signed,
+                    ),
                     outcome => outcome,
                 }
             }
         };
         outcome.map_err(|flaw| match flaw {
-            Flaw::NoKey => assertion::refuse("none of the client's keys fits its kid and alg").into(),
+            Flaw::NoKey => {
+                assertion::refuse("none of the client's keys fits its kid and alg").into()
+            }
             Flaw::Refused(problem) => assertion::refuse(problem).into(),
         })
     }
@@ -105,12 +127,15 @@ fn read_keys(set: &Value) -> Result<KeySet, OAuthError> {
     KeySet::read(set).ok_or_else(|| assertion::refuse("the client's keys are not a JWK Set"))
 }
 
-/// The key set of a client's `jwks_uri`. If it may work in a while, the client is told so, and not that it is unknown: it would forget
-/// its registration.
+/// The key set of a client's `jwks_uri`. If it may work in a while, the client is told so, and not
+/// that it is unknown: it would forget its registration.
 fn fetched(outcome: Result<bytes::Bytes, FetchError>) -> Result<KeySet, OAuthError> {
     let body = outcome.map_err(|error| {
         if error.is_passing() {
-            OAuthError::new(ErrorCode::TemporarilyUnavailable, "the client's keys cannot be fetched just now; try again")
+            OAuthError::new(
+                ErrorCode::TemporarilyUnavailable,
+                "the client's keys cannot be fetched just now; try again",
+            )
         } else {
             assertion::refuse("the document at the client's jwks_uri is none that we accept")
         }
@@ -123,13 +148,17 @@ fn read_header(jwt: &str) -> Result<Signed<'_>, &'static str> {
     if jwt.len() > assertion::MAX_LENGTH {
         return Err("it is too long");
     }
-    let header = decode_header(jwt).map_err(|_| "its header cannot be read, or names an algorithm that is not accepted")?;
+    let header = decode_header(jwt)
+        .map_err(|_| "its header cannot be read, or names an algorithm that is not accepted")?;
     if !ALLOWED.contains(&header.alg) {
         return Err("its algorithm is not accepted");
     }
     let fits = |typ: &str| {
         let typ = typ.to_ascii_lowercase();
-        matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "client-authentication+jwt")
+        matches!(
+            typ.strip_prefix("application/").unwrap_or(&typ),
+            "jwt" | "client-authentication+jwt"
+        )
     };
     if !header.typ.as_deref().is_none_or(fits) {
         return Err("its typ must be JWT or client-authentication+jwt");

@@ -1,10 +1,11 @@
-//! Signatures, keys and reuse (threats 20, 21). What the claims must say is tested in the core; that the endpoints ask for all of
-//! it, in `tests/strangers`.
+//! Signatures, keys and reuse (threats 20, 21). What the claims must say is tested in the core;
+//! that the endpoints ask for all of it, in `tests/strangers`.
 
 use std::time::Duration;
 
 use portunus_core::{
-    Timestamp, client::ClientAuthMethod, clock::FixedClock, ids::ClientId, oauth::ErrorCode, secret::TokenHash, store::StoreError,
+    Timestamp, client::ClientAuthMethod, clock::FixedClock, ids::ClientId, oauth::ErrorCode,
+    secret::TokenHash, store::StoreError,
 };
 use portunus_testkit::{
     hostile_hosts::{Behaviour, HostileHosts},
@@ -25,7 +26,12 @@ struct Used(Mutex<HashSet<TokenHash>>);
 
 #[async_trait::async_trait]
 impl AssertionStore for Used {
-    async fn use_once(&self, key: &TokenHash, _: Timestamp, _: Timestamp) -> Result<bool, StoreError> {
+    async fn use_once(
+        &self,
+        key: &TokenHash,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<bool, StoreError> {
         Ok(self.0.lock().await.insert(*key))
     }
 }
@@ -41,15 +47,18 @@ impl Bench {
         let hosts = Arc::new(HostileHosts::start().await);
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(NOW)));
         let as_clock = || Arc::clone(&clock) as Arc<dyn Clock>;
-        let fetcher = GuardedFetcher::new(Arc::new(HostileInternet(Arc::clone(&hosts))), as_clock()).unwrap();
+        let fetcher =
+            GuardedFetcher::new(Arc::new(HostileInternet(Arc::clone(&hosts))), as_clock()).unwrap();
         let url = PublicUrl::parse(ISSUER).unwrap();
-        let assertions = Assertions::new(Arc::new(fetcher), Arc::new(Used::default()), as_clock(), &url);
+        let assertions =
+            Assertions::new(Arc::new(fetcher), Arc::new(Used::default()), as_clock(), &url);
         Self { hosts, clock, assertions }
     }
 
     async fn verify(&self, keys: ClientKeys, jwt: &str) -> Result<(), OAuthError> {
         let blank = Client::new(ClientId::from_text("c1"), Timestamp::from_secs(NOW));
-        let client = Client { auth_method: ClientAuthMethod::PrivateKeyJwt, keys: Some(keys), ..blank };
+        let client =
+            Client { auth_method: ClientAuthMethod::PrivateKeyJwt, keys: Some(keys), ..blank };
         match self.assertions.verify(&client, ASKER, &SecretText::new(jwt)).await {
             Ok(verified) => {
                 assert_eq!(*verified.client(), client.id);
@@ -104,7 +113,10 @@ async fn t21_confused_assertions_are_refused() {
     let tampered = {
         let jwt = signer.sign(&json!({}), &sound());
         let other = signer.sign(&json!({}), &claims("c1", ISSUER, NOW + 1));
-        let (head, signature) = (other.rsplit_once('.').unwrap().0.to_owned(), jwt.rsplit_once('.').unwrap().1.to_owned());
+        let (head, signature) = (
+            other.rsplit_once('.').unwrap().0.to_owned(),
+            jwt.rsplit_once('.').unwrap().1.to_owned(),
+        );
         format!("{head}.{signature}")
     };
     let doubled = sound().to_string().replacen('{', r#"{"sub": "c2", "#, 1);
@@ -117,7 +129,10 @@ async fn t21_confused_assertions_are_refused() {
         ("none", signer.unsigned(&sound())),
         ("none, signed", signer.sign(&json!({"alg": "none"}), &sound())),
         ("HS256 with n", signer.forge_hs256(&sound(), public["n"].as_str().unwrap().as_bytes())),
-        ("HS256 with the key set", signer.forge_hs256(&sound(), signer.jwks().to_string().as_bytes())),
+        (
+            "HS256 with the key set",
+            signer.forge_hs256(&sound(), signer.jwks().to_string().as_bytes()),
+        ),
         ("another key", stranger.sign(&json!({}), &sound())),
         ("another kid", stranger.sign(&json!({"kid": "k2"}), &sound())),
         ("no kid, another key", stranger.sign(&json!({"kid": null}), &sound())),
@@ -128,8 +143,14 @@ async fn t21_confused_assertions_are_refused() {
         ("an unknown algorithm", signer.sign(&json!({"alg": "ES256K"}), &sound())),
         ("a key brought along", stranger.sign(&json!({"jwk": stranger.jwk()}), &sound())),
         ("a key brought along, right key", signer.sign(&json!({"jwk": signer.jwk()}), &sound())),
-        ("a key pointed to", stranger.sign(&json!({"jku": "https://keys.hosts.example/evil.json"}), &sound())),
-        ("a certificate pointed to", signer.sign(&json!({"x5u": "https://keys.hosts.example/evil.pem"}), &sound())),
+        (
+            "a key pointed to",
+            stranger.sign(&json!({"jku": "https://keys.hosts.example/evil.json"}), &sound()),
+        ),
+        (
+            "a certificate pointed to",
+            signer.sign(&json!({"x5u": "https://keys.hosts.example/evil.pem"}), &sound()),
+        ),
         ("typ of an access token", signer.sign(&json!({"typ": "at+jwt"}), &sound())),
         ("typ of a DPoP proof", signer.sign(&json!({"typ": "dpop+jwt"}), &sound())),
         ("critical", signer.sign(&json!({"crit": ["exp"]}), &sound())),
@@ -195,7 +216,11 @@ async fn t20_an_assertion_is_good_for_one_use() {
     assert!(bench.verify(inline(&signer), &forged).await.is_err());
     assert_eq!(bench.verify(inline(&signer), &jwt).await, Ok(()));
     let again = bench.verify(inline(&signer), &jwt).await.unwrap_err();
-    assert_eq!((again.code, again.description.contains("used before")), (ErrorCode::InvalidClient, true), "{again}");
+    assert_eq!(
+        (again.code, again.description.contains("used before")),
+        (ErrorCode::InvalidClient, true),
+        "{again}"
+    );
 }
 
 #[tokio::test]
@@ -203,7 +228,12 @@ async fn t20_a_forged_assertion_uses_nothing_up() {
     let bench = Bench::new().await;
     let signer = Signer::new("RS256", "k1");
     let claims = sound();
-    assert!(bench.verify(inline(&signer), &Signer::stranger("k1").sign(&json!({}), &claims)).await.is_err());
+    assert!(
+        bench
+            .verify(inline(&signer), &Signer::stranger("k1").sign(&json!({}), &claims))
+            .await
+            .is_err()
+    );
     assert_eq!(bench.verify(inline(&signer), &signer.sign(&json!({}), &claims)).await, Ok(()));
 }
 
@@ -216,8 +246,15 @@ async fn t21_an_unknown_kid_is_looked_for_once() {
 
     bench.clock.advance(Duration::from_secs(10));
     bench.hosts.serve(KEYS, Behaviour::honest(new.jwks()));
-    assert_eq!(bench.verify(remote(), &new.assertion("c1", ISSUER, NOW)).await, Ok(()), "the keys were rotated");
-    assert!(bench.verify(remote(), &old.assertion("c1", ISSUER, NOW)).await.is_err(), "the old one is gone");
+    assert_eq!(
+        bench.verify(remote(), &new.assertion("c1", ISSUER, NOW)).await,
+        Ok(()),
+        "the keys were rotated"
+    );
+    assert!(
+        bench.verify(remote(), &old.assertion("c1", ISSUER, NOW)).await.is_err(),
+        "the old one is gone"
+    );
     assert_eq!(bench.hosts.requests().len(), 2);
 
     for n in 0..50 {
@@ -228,7 +265,11 @@ async fn t21_an_unknown_kid_is_looked_for_once() {
     let wrong = Signer::stranger("new").assertion("c1", ISSUER, NOW);
     bench.clock.advance(Duration::from_secs(10));
     assert!(bench.verify(remote(), &wrong).await.is_err());
-    assert_eq!(bench.hosts.requests().len(), 2, "a wrong signature by a known key is no reason to ask");
+    assert_eq!(
+        bench.hosts.requests().len(),
+        2,
+        "a wrong signature by a known key is no reason to ask"
+    );
 }
 
 #[tokio::test]
@@ -237,10 +278,16 @@ async fn a_client_whose_keys_are_away_is_not_told_that_it_is_unknown() {
     let signer = Signer::new("ES256", "k1");
     let code = |outcome: Result<(), OAuthError>| outcome.unwrap_err().code;
     bench.hosts.serve(KEYS, Behaviour::HangsUp);
-    assert_eq!(code(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await), ErrorCode::TemporarilyUnavailable);
+    assert_eq!(
+        code(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await),
+        ErrorCode::TemporarilyUnavailable
+    );
     bench.clock.advance(Duration::from_secs(2));
     bench.hosts.serve(KEYS, Behaviour::redirect(302, "https://127.0.0.1/"));
-    assert_eq!(code(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await), ErrorCode::InvalidClient);
+    assert_eq!(
+        code(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await),
+        ErrorCode::InvalidClient
+    );
     bench.clock.advance(Duration::from_secs(2));
     bench.hosts.serve(KEYS, Behaviour::honest(signer.jwks()));
     assert_eq!(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await, Ok(()));
