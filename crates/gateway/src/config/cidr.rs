@@ -2,15 +2,13 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use ipnet::IpNet;
 use thiserror::Error;
 
 /// A range of IP addresses (RFC 4632, RFC 4291 section 2.3). An IPv4 address mapped into IPv6
 /// counts as its IPv4 self.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    network: IpAddr,
-    prefix: u8,
-}
+pub struct Cidr(IpNet);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadCidr {
@@ -18,31 +16,13 @@ pub enum BadCidr {
     NotAnAddress,
     #[error("a prefix length of at most {longest} after the slash")]
     Prefix { longest: u8 },
-    #[error("no bits set after the prefix: {network}/{prefix}")]
-    HostBits { network: IpAddr, prefix: u8 },
+    #[error("no bits set after the prefix: {0}")]
+    HostBits(IpNet),
 }
 
 impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.network, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                masked(network.to_bits().into(), self.prefix, 32)
-                    == masked(address.to_bits().into(), self.prefix, 32)
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                masked(network.to_bits(), self.prefix, 128)
-                    == masked(address.to_bits(), self.prefix, 128)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// The first `prefix` bits of an address of `width` bits; the rest zero.
-fn masked(bits: u128, prefix: u8, width: u8) -> u128 {
-    match u32::from(width - prefix) {
-        128.. => 0,
-        rest => (bits >> rest) << rest,
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -52,36 +32,22 @@ impl FromStr for Cidr {
     fn from_str(text: &str) -> Result<Self, BadCidr> {
         let (address, prefix) =
             text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let network: IpAddr = address.parse().map_err(|_| BadCidr::NotAnAddress)?;
-        let longest = if network.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            None => longest,
-            Some(digits) => digits
-                .parse()
-                .ok()
-                .filter(|prefix| *prefix <= longest)
-                .ok_or(BadCidr::Prefix { longest })?,
-        };
-        let cleared = match network {
-            IpAddr::V4(network) => {
-                let bits = masked(network.to_bits().into(), prefix, 32);
-                IpAddr::V4(std::net::Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()))
-            }
-            IpAddr::V6(network) => {
-                IpAddr::V6(std::net::Ipv6Addr::from_bits(masked(network.to_bits(), prefix, 128)))
-            }
-        };
-        if cleared == network {
-            Ok(Self { network, prefix })
+        let address: IpAddr = address.parse().map_err(|_| BadCidr::NotAnAddress)?;
+        let Some(prefix) = prefix else { return Ok(Self(address.into())) };
+        let longest = IpNet::from(address).max_prefix_len();
+        let prefix = prefix.parse().map_err(|_| BadCidr::Prefix { longest })?;
+        let range = IpNet::new(address, prefix).map_err(|_| BadCidr::Prefix { longest })?;
+        if range.addr() == range.network() {
+            Ok(Self(range))
         } else {
-            Err(BadCidr::HostBits { network: cleared, prefix })
+            Err(BadCidr::HostBits(range.trunc()))
         }
     }
 }
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network, self.prefix)
+        self.0.fmt(f)
     }
 }
 

@@ -20,7 +20,6 @@ pub mod limits;
 pub mod mcp;
 pub mod oauth;
 pub mod pages;
-pub(crate) mod percent;
 pub mod providers;
 pub mod proxy;
 pub mod reloadable_service;

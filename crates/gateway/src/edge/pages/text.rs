@@ -6,7 +6,10 @@ use std::fmt;
 
 pub use portunus_core::text::{Label, Sentence};
 
-use crate::edge::percent;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// What of ASCII is not visible; the rest of Unicode is encoded anyway.
+const INVISIBLE: &AsciiSet = &CONTROLS.add(b' ');
 
 /// An address, whole: what is not visible ASCII is percent-encoded, so that nothing in it can look
 /// like something else.
@@ -15,7 +18,7 @@ pub struct UrlText(String);
 
 impl UrlText {
     pub fn new(text: &str) -> Self {
-        Self(percent::encode(text, |byte| byte.is_ascii_graphic()))
+        Self(utf8_percent_encode(text, INVISIBLE).to_string())
     }
 
     pub fn as_str(&self) -> &str {

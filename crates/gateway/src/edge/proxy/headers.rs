@@ -3,6 +3,7 @@
 //! `portunus_core::request::headers`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use portunus_core::{
     request::{
         HeaderPattern,
@@ -12,7 +13,6 @@ use portunus_core::{
 };
 
 use super::caller::Caller;
-use crate::edge::percent;
 
 /// What a forwarded request says about itself.
 pub(super) struct Outgoing<'a> {
@@ -174,7 +174,10 @@ fn is_kept_from_clients(name: &HeaderName) -> bool {
             .any(|start| name.starts_with(start))
 }
 
+/// Of ASCII: what is not visible, what separates and what encodes.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
+
 /// Visible ASCII stays; the rest, and what separates or encodes (`,`, `%`), is percent-encoded.
 fn ascii(text: &str) -> String {
-    percent::encode(text, |byte| byte.is_ascii_graphic() && !matches!(byte, b',' | b'%'))
+    utf8_percent_encode(text, ENCODED).to_string()
 }
