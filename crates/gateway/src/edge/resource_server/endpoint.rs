@@ -92,8 +92,7 @@ pub async fn any(
             Err(response) => return *response,
         },
     };
-    // Boxed, as what comes before it: each layer round this endpoint copies its future once.
-    let mut response = Box::pin(state.mcp.serve(principal, scopes, view, request)).await;
+    let mut response = state.mcp.serve(principal, scopes, view, request).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
     watch::while_valid(&state.bearer, look_up, &resource, response)
 }
