@@ -28,6 +28,8 @@ use super::{envelope::Envelopes, live_nodes::LiveNodes};
 /// How long a node counts as alive after it said so, and how often it says so.
 const ALIVE_FOR: Duration = Duration::from_secs(3);
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// After a try that failed, which took its time already.
+const BEAT_AGAIN: Duration = Duration::from_millis(100);
 /// It stops serving before the others may take it for dead.
 const MARGIN: Duration = Duration::from_millis(500);
 /// How long a node stays a user's owner without being asked for.
@@ -246,6 +248,9 @@ async fn live(member: Weak<Member>) {
         let Some(member) = member.upgrade() else { return };
         let beaten = tokio::time::timeout(ALIVE_FOR, member.beat()).await;
         let is_well = matches!(beaten, Ok(Ok(())));
+        if !is_well {
+            tick.reset_after(BEAT_AGAIN);
+        }
         if is_well != was_well {
             match beaten {
                 Ok(Ok(())) => tracing::info!("this node reaches the store again"),

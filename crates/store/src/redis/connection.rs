@@ -27,7 +27,7 @@ use super::{
 
 /// How long replicas have to confirm a write: less, so that their number is told before patience
 /// ends.
-const REPLICA_PATIENCE_MILLIS: u32 = 1500;
+const REPLICA_PATIENCE_MILLIS: u32 = 1100;
 /// After a connection could not be made, calls fail at once for this long: a flood of them must not
 /// queue up for one try each.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -22,9 +22,12 @@ use super::{
 };
 
 /// After this long a caller is told that the store is unavailable. The write may have happened.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+///
+/// A gateway is to be ready two seconds after a fail-over (F1), and a call that began just before it
+/// waits for all of this.
+pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long a connection may take to be made: less, so that a call after a break has time left.
-pub(super) const CONNECT_PATIENCE: Duration = Duration::from_millis(1500);
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_millis(1100);
 /// How a connection is made.
 pub(super) enum Dial {
     Single(Client),
