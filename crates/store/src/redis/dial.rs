@@ -23,8 +23,8 @@ use super::{
 
 /// After this long a caller is told that the store is unavailable. The write may have happened.
 ///
-/// A gateway is to be ready two seconds after a fail-over (F1), and a call that began just before it
-/// waits for all of this.
+/// A gateway is to be ready two seconds after a fail-over (F1), and a call that began just before
+/// it waits for all of this.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long a connection may take to be made: less, so that a call after a break has time left.
 pub(super) const CONNECT_PATIENCE: Duration = Duration::from_millis(1100);
