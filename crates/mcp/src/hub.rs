@@ -96,7 +96,7 @@ impl Hub {
     }
 
     /// Ends the streams that would last for ever, so that connections can drain; calls under way go
-    /// on. The servers' connections are closed by whoever made them.
+    /// on. The servers' connections are closed by their maker.
     #[expect(clippy::unused_async, reason = "telling clients where to resume will have to wait")]
     pub async fn shutdown(&self) {
         self.endpoint.closing.cancel();

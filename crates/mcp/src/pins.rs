@@ -1,6 +1,6 @@
 //! The port through which the hub asks whether a server's tools are those that people trust (threat
 //! 45). What answers it, and where pins are kept, is the gateway's business; what follows from the
-//! answer is in [`crate::aggregate`]'s `quarantine`.
+//! answer is in [`crate::lists`]'s `quarantine`.
 
 use std::fmt;
 

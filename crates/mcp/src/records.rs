@@ -1,8 +1,8 @@
 //! The ports through which whose a task is, and legacy sessions outlive this process, clients' with
 //! the gateway and the gateway's with HTTP servers: what each of them needs to go on elsewhere. The
-//! crate knows of no store; whoever builds the hub brings one, or [`NoRecords`]. What is written of
+//! crate knows of no store; the builder of the hub brings one, or [`NoRecords`]. What is written of
 //! a client's is made in `session::kept`, when, in `hub::keeping`; a server's is
-//! `upstream::kept`'s.
+//! `upstream::stored`'s.
 
 use std::fmt;
 

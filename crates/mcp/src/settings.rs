@@ -40,7 +40,7 @@ pub struct HubSettings {
     /// Tasks of one user, and of all, whose server is remembered.
     pub max_tasks_per_user: usize,
     pub max_tasks: usize,
-    /// How long the greeting on `/mcp` waits for servers that nobody was connected to yet; once for
+    /// How long the greeting on `/mcp` waits for servers that were not met yet; once for
     /// each of them.
     pub greeting_deadline: Duration,
     /// How long a merged list waits for servers that have not listed anything yet.

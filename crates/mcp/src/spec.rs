@@ -20,7 +20,7 @@ pub struct ServerSpec {
     pub request_timeout: Duration,
     /// How long connecting and the handshake may take together.
     pub connect_timeout: Duration,
-    /// A connection that nobody used for this long is closed, its child ended.
+    /// A connection that was not used for this long is closed, its child ended.
     pub idle_timeout: Duration,
 }
 
@@ -70,13 +70,13 @@ impl ServerSpec {
             // That transport belongs to a legacy revision.
             (Transport::Sse { .. }, _) => Era::Legacy,
             (_, Some(era)) => era,
-            // One process for everybody, whatever they speak.
+            // One process for all users, whatever they speak.
             _ if self.is_shared_child() => Era::Modern,
             _ => client,
         }
     }
 
-    /// One child for everybody: among several nodes it runs on one of them.
+    /// One child for all users: among several nodes it runs on one of them.
     pub fn is_shared_child(&self) -> bool {
         self.isolation == Isolation::Shared && matches!(self.transport, Transport::Stdio { .. })
     }
@@ -96,7 +96,7 @@ impl EnvValue {
 /// Who shares one connection to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// Everybody.
+    /// All users.
     Shared,
     /// One for each user: the default.
     #[default]

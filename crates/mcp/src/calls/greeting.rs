@@ -1,5 +1,5 @@
 //! What the gateway says of itself on `/mcp`, in the handshake or when it is discovered. Servers
-//! that nobody was connected to yet are met first, for a while and once: of those that take longer
+//! that were not met yet are met first, for a while and once: of those that take longer
 //! it assumes everything, and a list of theirs may turn out empty.
 
 use std::{fmt::Write as _, sync::Arc};
@@ -18,7 +18,7 @@ use crate::{
 
 const MAX_INSTRUCTIONS: usize = 32 * 1024;
 
-/// Meets the servers that nobody was connected to yet, so that the first client after a start is
+/// Meets the servers that were not met yet, so that the first client after a start is
 /// told the same as the second.
 pub(crate) async fn meet(
     context: &Arc<CallContext>,
@@ -48,7 +48,7 @@ pub(crate) async fn meet(
             }
         })
         .collect();
-    // Of those that are late nobody waits again.
+    // Those that are late are not waited for again.
     let _ = tokio::time::timeout(
         context.settings.greeting_deadline,
         futures::future::join_all(meetings),

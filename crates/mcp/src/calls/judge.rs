@@ -21,7 +21,7 @@ use crate::{
     problem::Problem,
     registry::kind::Kind,
     session::{asker::Asker, operation::Operation},
-    wire::{Payload, Request, protocol::method},
+    wire::{Payload, Request, code, protocol::method},
 };
 
 /// May this caller have what the operation gives? Lists are made for the scopes that they were
@@ -67,9 +67,7 @@ async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), Problem> {
         method if tasks::is_about_tasks(method) => tasks::check(context, ask).await,
         _ => match target::find(context, ask).await {
             // On `/mcp` there is no such method for anybody: its answer gives nothing away.
-            Err(Problem::Refused { code: crate::wire::code::METHOD_NOT_FOUND, .. })
-                if ask.view == View::All =>
-            {
+            Err(Problem::Refused { code: code::METHOD_NOT_FOUND, .. }) if ask.view == View::All => {
                 Ok(())
             }
             found => found.map(drop),

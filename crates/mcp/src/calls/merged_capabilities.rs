@@ -1,4 +1,4 @@
-//! What all servers together can do, as `/mcp` declares it. Of a server that nobody was connected
+//! What all servers together can do, as `/mcp` declares it. Of a server that was not met
 //! to yet everything is assumed. What else the gateway says of itself is next door, in
 //! [`super::initialize`].
 

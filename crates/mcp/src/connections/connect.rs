@@ -103,7 +103,7 @@ impl Connections {
         }
     }
 
-    /// Tells every server that the session is connected to: nobody is connected for it, since a
+    /// Tells every server that the session is connected to: none is connected for it, since a
     /// server learns what is so when it is (FB78).
     pub(crate) async fn tell_all(
         &self,
@@ -133,7 +133,7 @@ impl Connections {
         (!peer.is_closed()).then_some(peer)
     }
 
-    /// Listens to a connection, unless somebody does already.
+    /// Listens to a connection that is not listened to already.
     fn watch(self: &Arc<Self>, peer: &Arc<dyn Peer>) {
         let key = peer.key().clone();
         {
@@ -250,7 +250,7 @@ impl Connections {
         let registry = self.registry.load();
         let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
         for peer in seen.filter_map(|entry| self.find_live(&entry.spec, session)) {
-            // Of these nobody has set one.
+            // Of these no session has set one.
             if peer.key().owner == Owner::Everybody || peer.info().era == Era::Modern {
                 continue;
             }

@@ -45,7 +45,7 @@ impl Delivery {
         }
         let message = wire::notification(method, params);
         let hearers = self.hearers(key, method);
-        // What comes here without a name is about no call: of a connection that is not everybody's
+        // What comes here without a name is about no call: of a connection that not all users share
         // it is told to those whose it is. Where it may be about a call that has just ended, it is
         // told only if all calls are of one session.
         let is_certain = hearers.len() <= 1
@@ -65,7 +65,7 @@ impl Delivery {
                 notification::RESOURCES_UPDATED => {
                     head.uri.as_deref().is_some_and(|uri| session.hears_of(&key.server, uri))
                 }
-                // Its id says which question it is about, and nobody can guess one.
+                // Its id says which question it is about, and no other client can guess one.
                 notification::ELICITATION_COMPLETE => is_own,
                 notification::TASKS => head
                     .task_id
@@ -82,7 +82,7 @@ impl Delivery {
                         &session.id,
                     )
                 }),
-                // On the merged endpoint nobody could tell which server spoke.
+                // On the merged endpoint a client could not tell which server spoke.
                 _ => is_own && session.view != View::All,
             };
             if hears && (method == notification::TASKS || wants(&session, method)) {

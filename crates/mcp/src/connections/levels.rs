@@ -14,9 +14,9 @@ use crate::{
 const ASIDE: Duration = Duration::from_secs(10);
 
 /// The level to set on a connection that these sessions share: the most talkative that one of them
-/// wants; `None` while nobody has set any. Beside one that has, a session that has none hears what
+/// wants; `None` while none is set. Beside one that has, a session that has none hears what
 /// the server says by itself, which may be all of it. What a shared connection says cannot be told
-/// apart by user, so nobody hears it and nobody sets its level (threat 37).
+/// apart by user, so no session hears it and none sets its level (threat 37).
 pub(crate) fn wanted_level(key: &ConnectionKey, sessions: &[Arc<Session>]) -> Option<Level> {
     if key.owner == Owner::Everybody {
         return None;
@@ -39,7 +39,7 @@ pub(crate) async fn tell_uri(peer: &Arc<dyn Peer>, method: &str, uri: &str) {
     aside(peer, method, wire::object(&[("uri", &wire::quote(uri))])).await;
 }
 
-/// A request whose answer matters to nobody but the log.
+/// A request whose answer matters to the log alone.
 async fn aside(peer: &Arc<dyn Peer>, method: &str, params: Payload) {
     let call = Call { timeout: Some(ASIDE), ..Call::default() };
     if let Err(error) = peer.request(method, Some(params), call).await {

@@ -68,7 +68,7 @@ pub(crate) fn session_missing() -> Answer {
     bad_request("the Mcp-Session-Id header is missing: begin with an initialize request")
 }
 
-/// The same for a session that never was, has ended, or is somebody else's.
+/// The same for a session that never was, has ended, or is another client's.
 pub(crate) fn session_unknown() -> Answer {
     error(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, "Session not found")
 }

@@ -72,7 +72,7 @@ pub(crate) async fn answer(
         Err(_) => return answers::too_many(Some(&request.id), "streams"),
     }
     session.stream_opened();
-    // From here on, whoever leaves early has left the stream.
+    // From here on, a client that leaves early has left the stream.
     let allow = Arc::clone(&caller.allow);
     let open = Open {
         endpoint: Arc::clone(endpoint),

@@ -26,7 +26,7 @@ impl Hub {
             session.ended.cancel();
         }
         self.endpoint.suspended.evict_user(user);
-        // First the connections that end: only those that are everybody's need to hear what the
+        // First the connections that end: only those that all users share need to hear what the
         // sessions no longer want.
         self.endpoint.calls.connections.close_user(user).await;
         for session in &sessions {

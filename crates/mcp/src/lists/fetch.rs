@@ -29,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(crate) struct Keeping {
     /// `ttlMs`: of its pages, the one that is good for the shortest time.
     pub(crate) fresh_for: Option<Duration>,
-    /// `cacheScope`: for nobody but who asked, when a page says so.
+    /// `cacheScope`: for the asking client alone, when a page says so.
     pub(crate) is_private: bool,
 }
 

@@ -73,7 +73,7 @@ impl Lists {
         let deadline = self.settings.list_deadline;
         let mut looked = false;
         loop {
-            // Found anew each time: it may have turned out to be somebody's own.
+            // Found anew each time: it may have turned out to be one client's own.
             let slot = entry.lists.slot(&connection, kind, asker);
             let mut finished = slot.list_cache.finished();
             let now = Instant::now();

@@ -1,5 +1,5 @@
-//! Where the lists of one server are kept: for everybody, of shared servers whose lists are
-//! nobody's in particular, else for one user and client. Pure state; fetching is
+//! Where the lists of one server are kept: for all users, of shared servers whose lists are
+//! no user's own, else for one user and client. Pure state; fetching is
 //! [`crate::lists`]'s. How long a list is good is [`super::list_cache`]'s business.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::{
     upstream::{ConnectionKey, Owner},
 };
 
-/// Lists that nobody wanted for this long are forgotten.
+/// Lists that were not wanted for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
 /// Which of a server's lists: it may show a client what fits what that client can do, and what each
@@ -44,7 +44,7 @@ impl Which {
 #[derive(Default)]
 struct ListCaches {
     kept: HashMap<(ListOwner, Which), Arc<ListCache>>,
-    /// Of a server that everybody shares: the lists that it showed to one person as that person's
+    /// Of a server that all users share: the lists that it showed to one person as that person's
     /// own (`cacheScope`).
     private: HashSet<Which>,
 }
@@ -124,7 +124,7 @@ impl Catalogue {
     }
 
     /// The server said whose list this is: where is it kept from now on? `slot` is where it was
-    /// asked for, on a connection that is everybody's.
+    /// asked for, on a connection that all users share.
     pub(crate) fn settle(
         &self,
         slot: &Slot,
@@ -160,7 +160,7 @@ impl Catalogue {
         }
     }
 
-    /// Forgets what nobody has wanted for long.
+    /// Forgets what has not been wanted for long.
     pub(crate) fn sweep(&self, now: Instant) {
         let mut list_caches = self.list_caches.write().unwrap_or_else(PoisonError::into_inner);
         let ListCaches { kept, private } = &mut *list_caches;

@@ -80,7 +80,7 @@ impl Entry {
         *locked(&self.profiles).of(met_in) = Some(info.clone());
     }
 
-    /// Did the server declare this to clients of this era? Of one that nobody was connected to yet,
+    /// Did the server declare this to clients of this era? Of one that were not met yet,
     /// everything is assumed.
     pub(crate) fn may_have(&self, client: Era, declared: impl Fn(&Payload) -> bool) -> bool {
         locked(&self.profiles)

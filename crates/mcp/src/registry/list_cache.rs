@@ -39,7 +39,7 @@ struct State {
     changed: bool,
     fetching_since: Option<Instant>,
     failure: Option<Failure>,
-    /// Somebody was answered without this list, or with an old one: if the fetch brings another,
+    /// A caller was answered without this list, or with an old one: if the fetch brings another,
     /// they are told.
     missed: bool,
     used_at: Instant,
@@ -51,7 +51,7 @@ struct Failure {
     error: UpstreamError,
 }
 
-/// What somebody wants the list for.
+/// What the list is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     /// To look something up: an old list will do, and is fetched anew behind the answer.
@@ -185,7 +185,7 @@ impl ListCache {
         tell
     }
 
-    /// The list is no longer kept here: whoever waits for it looks again, elsewhere.
+    /// The list is no longer kept here: callers that wait for it look again, elsewhere.
     pub(crate) fn clear(&self) {
         {
             let mut state = locked(&self.state);
@@ -210,7 +210,7 @@ impl ListCache {
         locked(&self.state).changed
     }
 
-    /// The list lacks what it could have, and whoever was answered with it should look again.
+    /// The list lacks what it could have, and callers that were answered with it should look again.
     pub(crate) fn mark_lacking(&self) {
         let mut state = locked(&self.state);
         (state.changed, state.missed) = (true, true);

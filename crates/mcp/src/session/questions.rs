@@ -76,7 +76,7 @@ impl Session {
         self.asks.find(response.id.as_ref()?)
     }
 
-    /// The client's answer. One that nobody waits for is passed over.
+    /// The client's answer. One that is not waited for is passed over.
     pub(crate) fn take_answer(&self, response: Response) {
         if let Some(question) = response.id.and_then(|id| self.asks.take(&id)) {
             // Its task may have ended in this moment.

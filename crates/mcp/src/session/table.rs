@@ -207,7 +207,7 @@ impl Sessions {
         }
     }
 
-    /// Takes out the sessions that nobody used for `idle`, and forgets users who have nothing.
+    /// Takes out the sessions that were not used for `idle`, and forgets users who have nothing.
     pub(crate) fn take_idle(&self, idle: Duration) -> Vec<Arc<Session>> {
         let now = self.now();
         let limit = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
@@ -227,7 +227,7 @@ impl Sessions {
                     }
                     keep
                 });
-                // Somebody holds the usage right now when its count is above one: a session may be
+                // A request holds the usage right now when its count is above one: a session may be
                 // on its way into it.
                 !sessions.is_empty() || Arc::strong_count(usage) > 1 || usage.has_permits_taken()
             });

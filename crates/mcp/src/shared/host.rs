@@ -1,6 +1,6 @@
-//! What the owner of shared servers does for other nodes: takes their orders, has its own
-//! connections do them, and says what comes of it. What a shared child asks belongs to nobody, here
-//! or at another node: its connection has answered already (threat 50).
+//! What the owner of shared servers does for other nodes: takes their requests, has its own
+//! connections do them, and says what comes of it. What a shared child asks belongs to no session,
+//! here or at another node: its connection has answered already (threat 50).
 
 use std::{
     collections::HashMap,
@@ -161,14 +161,14 @@ impl SharedServerHost {
         Some(pieces)
     }
 
-    /// Says what the server says to everybody, until its connection ends.
+    /// Says what the server says outside of calls, until its connection ends.
     async fn attach(self: &Arc<Self>, server: &ServerName, words: &mpsc::Sender<NodeEvent>) {
-        // The other node may have another configuration: nobody gets to share what is not
-        // everybody's here.
+        // The other node may have another configuration: what is not shared here is not shared
+        // with it.
         if self.upstreams.find_shared_child(server).is_none() {
             return drop(words.send(NodeEvent::Failed(UpstreamError::NotFound)).await);
         }
-        // Of a child that is everybody's it does not matter who asks for it.
+        // Of a child that all users share it does not matter who asks for it.
         let nobody = Holder {
             user: UserId::from_text("everybody"),
             client: ClientId::from_text("everybody"),
@@ -237,7 +237,7 @@ impl Attachment {
     }
 }
 
-/// `None`: it is for nobody.
+/// `None`: no other node is told.
 fn word_of(call_event: CallEvent) -> Option<NodeEvent> {
     match call_event {
         CallEvent::Progress(params) => Some(NodeEvent::Progress(params)),
@@ -257,7 +257,7 @@ fn say_once(word: NodeEvent) -> Pieces {
     stream::once(async move { Ok(frame(&word.write())) }).boxed()
 }
 
-/// What `work` says, with signs of life in between. Whoever drops the stream ends the work.
+/// What `work` says, with signs of life in between. Dropping the stream ends the work.
 fn say<F: Future<Output = ()> + Send + 'static>(
     work: impl FnOnce(mpsc::Sender<NodeEvent>) -> F,
 ) -> Pieces {

@@ -60,7 +60,7 @@ impl Local {
         }
     }
 
-    /// A node is gone: nobody there wants to hear of anything.
+    /// A node is gone: nothing there wants to hear of anything.
     pub(super) async fn release(&self, whose: u64) {
         let wanted: Vec<_> = {
             let subscribers = locked(&self.subscribers);

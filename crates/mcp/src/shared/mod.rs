@@ -1,4 +1,4 @@
-//! Children that everybody shares, among several nodes (docs/decisions/0036): each runs on one of
+//! Children that all users share, among several nodes (docs/decisions/0036): each runs on one of
 //! them, its owner. [`SharedServers`] stands before the pool and finds out where; a server
 //! elsewhere is a [`peer`] here. What the owner does for other nodes is [`host`]'s, over [`local`]
 //! connections; what they say to one another stands in [`messages`] and travels in [`frames`]. How

@@ -92,7 +92,7 @@ impl RelayedPeer {
         let (attachment, info) = match next(&mut frames).await {
             Some(NodeEvent::Attached(attachment, info)) => (attachment, info),
             Some(NodeEvent::Failed(error)) => return Err(error),
-            // Starting a server for nobody does no harm: it can be asked for again.
+            // Starting a server for no caller does no harm: it can be asked for again.
             _ => return Ok(Attached::Undelivered),
         };
         tracing::debug!(server = %key.server, node = %node.id, "a shared server runs at another node");
@@ -123,7 +123,7 @@ impl RelayedPeer {
         self.way.node.id == node.id
     }
 
-    /// Sends what the server is asked. If it did not arrive, whoever asks may ask on a new
+    /// Sends what the server is asked. If it did not arrive, the caller may ask on a new
     /// connection: at the next owner.
     async fn ask(&self, order: &NodeRequest) -> Result<Frames, UpstreamError> {
         if self.is_closed() {
@@ -160,8 +160,8 @@ impl RelayedPeer {
     }
 }
 
-/// Passes on what the server says to everybody, until the owner says no more or nobody has needed
-/// the server for `idle`.
+/// Passes on what the server says outside of calls, until the owner says no more or the server
+/// was not needed for `idle`.
 async fn listen(
     mut frames: Frames,
     events: broadcast::Sender<Event>,
@@ -174,7 +174,7 @@ async fn listen(
         tokio::select! {
             () = closed.cancelled() => break "the node that runs the server has changed",
             word = next(&mut frames) => match word {
-                // Nobody listening is fine.
+                // No listener is fine.
                 Some(NodeEvent::Event(method, params)) => drop(events.send(Event::Notification { method, params })),
                 _ => break "the server ended, or the node that runs it",
             },

@@ -119,7 +119,7 @@ pub(crate) fn without_elicitation_id(params: &Payload) -> Result<Payload, WireEr
     wire::without_members(params, &["elicitationId", "task"])
 }
 
-/// What the client found out, by key. Keys that nobody asked for are passed over, as the
+/// What the client found out, by key. Keys that were not asked for are passed over, as the
 /// specification says.
 pub(crate) fn answers(
     responses: &Payload,

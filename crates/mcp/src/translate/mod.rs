@@ -1,6 +1,6 @@
 //! Between the two eras, as pure functions: what a message must gain and lose on its way from a
 //! client of one era to a server of the other and back. Which of them is called when is decided in
-//! `hub::forward`; messages within one era pass as they are.
+//! `calls::forward`; messages within one era pass as they are.
 //!
 //! | what | modern client, legacy server | legacy client, modern server |
 //! |---|---|---|

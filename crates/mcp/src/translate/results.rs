@@ -38,7 +38,7 @@ pub(crate) fn to_modern(
     let has = |name: &str| members.iter().any(|(key, _)| key == name);
     let ttl = default_ttl(method).map(|ttl| ttl.to_string());
     let mut added: Vec<(&str, &str)> = Vec::new();
-    // Nobody could come back to a server of that era with an answer (FB86).
+    // No client could come back to a server of that era with an answer (FB86).
     let asks = members
         .iter()
         .any(|(key, value)| key == "resultType" && value.as_str() == "\"input_required\"");
@@ -80,7 +80,7 @@ pub(crate) fn to_legacy(method: &str, result: &Payload) -> Result<Payload, WireE
 }
 
 /// A list or a resource as it may be shown to this person alone: what one may see is decided for
-/// each (threat 32), so nobody in between may keep an answer for all, whatever the server thought
+/// each (threat 32), so no cache in between may keep an answer for all, whatever the server thought
 /// of it.
 pub(crate) fn made_private(result: &Payload) -> Result<Payload, WireError> {
     let scope = wire::members(result)?.into_iter().find(|(key, _)| key == "cacheScope");

@@ -58,7 +58,7 @@ pub trait Peer: Send + Sync {
 
     fn is_closed(&self) -> bool;
 
-    /// It was told what nobody who comes later may be told: it ends, and the next caller gets
+    /// It was told what no later caller may be told: it ends, and the next caller gets
     /// another. `false`: something is under way on it.
     async fn end_if_idle(&self) -> bool {
         false

@@ -135,6 +135,17 @@ async fn a_node_out_of_touch_knows_it_before_the_others_and_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_could_not_say_that_it_is_alive_says_so_soon() {
+    let (store, _, member) = member().await;
+    store.is_down.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!member.is_alive());
+    store.is_down.store(false, Ordering::SeqCst);
+    tokio::time::sleep(BEAT_AGAIN + Duration::from_millis(1)).await;
+    assert!(member.is_alive(), "a try that failed has taken its time already");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_store_is_asked_once_for_an_owner() {
     let (store, _, member) = member().await;
     assert_eq!([owner(&member).await, owner(&member).await], ["me", "me"]);

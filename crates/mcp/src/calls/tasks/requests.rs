@@ -133,7 +133,7 @@ pub(crate) async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), P
     }
 }
 
-/// The servers that can be asked this, as far as is known of them: one that nobody was connected to
+/// The servers that can be asked this, as far as is known of them: one that was not met
 /// yet may be such a one.
 fn asked(context: &CallContext, ask: &Ask, method: Method) -> Result<Vec<ServerName>, Problem> {
     let mut servers = context.registry.allowed(&*ask.allow);

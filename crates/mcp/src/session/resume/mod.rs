@@ -32,7 +32,7 @@ pub(crate) use event_id::{EventId, NamedEvent, Origin};
 
 mod event_id;
 
-/// How long a stream that has ended, or that nobody reads, can still be taken up.
+/// How long a stream that has ended, or is not read, can still be taken up.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(120);
 /// Bytes that one stream keeps.
 const MAX_STREAM_BYTES: usize = 1024 * 1024;
@@ -40,13 +40,13 @@ const MAX_STREAM_BYTES: usize = 1024 * 1024;
 const MAX_EVENTS: usize = 256;
 /// Bytes that the streams of one user keep.
 const MAX_USER_BYTES: usize = 8 * 1024 * 1024;
-/// Streams that one session keeps although they have ended, or nobody reads them.
+/// Streams that one session keeps although they have ended, or are not read.
 const MAX_KEPT: usize = 16;
 
 /// What is still to come of a call: whole JSON-RPC messages.
 pub(crate) type Feed = BoxStream<'static, Bytes>;
 
-/// One stream. Whoever reads it last has it: an earlier reader is told that it was taken over.
+/// One stream. The last reader has it: an earlier reader is told that it was taken over.
 pub(crate) struct Resumable {
     origin: Origin,
     number: u64,
@@ -79,7 +79,7 @@ struct Kept {
     about: Option<About>,
 }
 
-/// The right to read, until somebody else takes it.
+/// The right to read, until another connection takes it.
 #[derive(Clone)]
 pub(crate) struct Reader {
     generation: u64,
@@ -89,7 +89,7 @@ pub(crate) struct Reader {
 /// What comes after a certain event.
 pub(crate) enum Step {
     Message(EventId, Bytes),
-    /// The last one has been read, or somebody else reads now.
+    /// The last one has been read, or another connection reads now.
     End,
 }
 
@@ -159,7 +159,7 @@ impl Resumable {
     pub(crate) async fn drain(self: Arc<Self>, reader: Reader) {
         let mut after = locked(&self.state).last;
         loop {
-            // Nobody gets to see it: whoever comes back for what is kept is judged then.
+            // It is not shown: a client that comes back for what is kept is judged then.
             let step = std::future::poll_fn(|cx| self.poll_after(&reader, after, &AllowAll, cx));
             tokio::select! {
                 biased;
@@ -213,7 +213,7 @@ impl State {
     }
 
     /// Numbers a message and keeps it, the oldest ones making room. One too large to be kept is
-    /// lost to whoever comes back.
+    /// lost to a client that comes back.
     fn keep(&mut self, message: &Bytes, about: Option<About>) -> u64 {
         self.last += 1;
         while !self.kept.is_empty()
@@ -333,7 +333,7 @@ impl Resumables {
         (stream, reader)
     }
 
-    /// What the stream of this event answers: whoever comes back for it must be allowed that.
+    /// What the stream of this event answers: a client that comes back for it must be allowed that.
     pub(crate) fn operation(&self, event: &EventId) -> Option<Arc<Operation>> {
         let streams = locked(&self.streams);
         let stream = streams
@@ -352,7 +352,7 @@ impl Resumables {
         Some((Arc::clone(stream), stream.take_over(event.number)?))
     }
 
-    /// Forgets what nobody has come back for.
+    /// Forgets what no client has come back for.
     pub(crate) fn sweep(&self, now: Instant) {
         let is_wanted = |since: Instant| now.saturating_duration_since(since) < KEPT_FOR;
         locked(&self.streams).retain(|stream| stream.idle_since().is_none_or(is_wanted));

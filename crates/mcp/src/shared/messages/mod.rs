@@ -14,7 +14,7 @@ use crate::{
 /// What a node wants. All but the first name the attachment that they belong to.
 #[derive(Debug)]
 pub(super) enum NodeRequest {
-    /// To hear what the server says to everybody, from what it said of itself on.
+    /// To hear what the server says outside of calls, from what it said of itself on.
     Attach,
     Request(u64, Asked),
     Notify(u64, String, Option<Payload>),
@@ -26,7 +26,7 @@ pub(super) enum NodeRequest {
 pub(super) struct Asked {
     pub(super) method: String,
     pub(super) params: Option<Payload>,
-    /// Somebody listens to what the server says before its answer.
+    /// The caller listens to what the server says before its answer.
     pub(super) wants_events: bool,
     pub(super) timeout: Option<Duration>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) enum NodeEvent {
     Attached(u64, ServerInfo),
-    /// To everybody.
+    /// Outside of calls.
     Event(String, Option<Payload>),
     Progress(Payload),
     /// About the request.
