@@ -10,6 +10,7 @@ use std::{
 
 use portunus_core::ids::ServerName;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::{
     caller::{Caller, View},
@@ -144,11 +145,12 @@ impl SessionLifecycle {
                 .is_ok()
         {
             let (lifecycle, session) = (Arc::clone(self), Arc::clone(session));
-            tokio::spawn(async move {
+            let prolonging = async move {
                 if lifecycle.settings.records.touch(session.id.as_str()).await == Err(RecordsDown) {
                     tracing::warn!(session = ?session.id, "the record of a session could not be prolonged");
                 }
-            });
+            };
+            tokio::spawn(prolonging.in_current_span());
         }
     }
 
@@ -185,7 +187,7 @@ impl SessionLifecycle {
 
     pub(crate) fn end_in_background(self: &Arc<Self>, session: Arc<Session>) {
         let lifecycle = Arc::clone(self);
-        tokio::spawn(async move { lifecycle.end(&session).await });
+        tokio::spawn(async move { lifecycle.end(&session).await }.in_current_span());
     }
 
     /// After a new configuration: these servers may have other lists now, or be gone.

@@ -19,6 +19,7 @@ use portunus_core::{
     },
     token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
 };
+use tracing::Instrument as _;
 
 use crate::edge::resource_server::cache::TokenCache;
 
@@ -50,14 +51,14 @@ async fn see_through<T: Send + 'static>(
     is_of_concern: impl FnOnce(&TokenCache, &Result<T, StoreError>) -> bool + Send + 'static,
 ) -> Result<T, StoreError> {
     let cache = cache.clone();
-    let work = tokio::spawn(async move {
+    let work = async move {
         let outcome = in_store.await;
         if is_of_concern(&cache, &outcome) {
             cache.invalidation_log().hear(what);
         }
         outcome
-    });
-    work.await.unwrap_or_else(|_| {
+    };
+    tokio::spawn(work.in_current_span()).await.unwrap_or_else(|_| {
         Err(StoreError::Unavailable("a revocation panicked or was stopped".to_owned()))
     })
 }

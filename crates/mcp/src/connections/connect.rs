@@ -8,6 +8,7 @@ use std::{
 
 use portunus_core::ids::{ServerName, UserId};
 use tokio::sync::broadcast::error::RecvError;
+use tracing::Instrument as _;
 
 use super::{
     delivery::Delivery,
@@ -197,7 +198,7 @@ impl Connections {
         if level.is_none() && subscribed.is_empty() && followed.is_empty() {
             return;
         }
-        tokio::spawn(async move {
+        let telling = async move {
             if let Some(level) = level {
                 tell_level(&peer, level).await;
             }
@@ -207,10 +208,11 @@ impl Connections {
             }
             for task in followed {
                 if let Err(error) = peer.follow_task(&task, true).await {
-                    tracing::debug!(server = %peer.key().server, %error, "a server was not told of a task that somebody follows");
+                    tracing::debug!(server = %peer.key().server, %error, "a server was not told of a task that is followed");
                 }
             }
-        });
+        };
+        tokio::spawn(telling.in_current_span());
     }
 
     /// Passes on the level that the session has set.
@@ -285,11 +287,12 @@ impl Connections {
             .collect();
         for server in servers {
             let (connections, asker) = (Arc::clone(self), Asker::session(session));
-            tokio::spawn(async move {
+            let connecting = async move {
                 if let Err(error) = connections.connect(&server, &asker).await {
                     tracing::debug!(%server, %error, "subscriptions are not renewed yet");
                 }
-            });
+            };
+            tokio::spawn(connecting.in_current_span());
         }
     }
 
