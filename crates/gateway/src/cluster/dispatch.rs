@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::{
     forwarded::ForwardedRequest,
     membership::{Member, Owner},
-    relay::{Relay, Undelivered},
+    relay::relay,
     retry::{PATIENCE, PAUSE, lost, unavailable},
+    sender::{Sender, Undelivered},
 };
 
 /// The way of a request to its user's owner node.
@@ -23,21 +24,19 @@ pub enum Cluster {
 
 /// This node among the others.
 pub struct Others {
-    member: Arc<Member>,
-    relay: Relay,
+    sender: Sender,
 }
 
 impl Cluster {
     pub fn among(member: Arc<Member>, http: reqwest::Client) -> Self {
-        let relay = Relay::new(Arc::clone(&member), http);
-        Self::Among(Arc::new(Others { member, relay }))
+        Self::Among(Arc::new(Others { sender: Sender { member, http } }))
     }
 
     /// Can the others tell that this node is alive? `None` if there are none.
     pub fn is_alive(&self) -> Option<bool> {
         match self {
             Self::Alone => None,
-            Self::Among(others) => Some(others.member.is_alive()),
+            Self::Among(others) => Some(others.sender.member.is_alive()),
         }
     }
 
@@ -60,15 +59,15 @@ impl Others {
         forwarded: ForwardedRequest,
         here: impl Fn(ForwardedRequest) -> F,
     ) -> Response {
-        let user = &forwarded.principal.user;
+        let (user, member) = (&forwarded.principal.user, &self.sender.member);
         let until = Instant::now() + PATIENCE;
         loop {
-            let node = match self.member.owner(user).await {
+            let node = match member.owner(user).await {
                 Ok(Owner::ThisNode) => return here(forwarded).await,
                 Ok(Owner::Other(node)) => node,
                 Err(error) => return unavailable(&forwarded, &error),
             };
-            match self.relay.send(&node, &forwarded).await {
+            match relay(&self.sender, &node, &forwarded).await {
                 Ok(response) => return response,
                 Err(Undelivered::NotOwner | Undelivered::Unreached) => {
                     tokio::time::sleep(PAUSE).await;
@@ -76,7 +75,7 @@ impl Others {
                 // It may have been done.
                 Err(Undelivered::Broken) => return lost(&forwarded),
             }
-            self.member.ask_again(user);
+            member.ask_again(user);
             if Instant::now() > until {
                 tracing::warn!(%user, node = %node.id, url = node.url, "the node that serves this user does not answer");
                 return lost(&forwarded);

@@ -1,6 +1,7 @@
-//! What one node tells another about a request: who asks for what. Sealed with the nodes' common
-//! `AUTH_SECRET`, for one receiver, one set of headers, one body and a short time, and good once: a
-//! stranger on the nodes' network can neither make, change nor repeat one (threats 33, 69).
+//! What one node tells another about a request: a client's, or one to a server that all users share.
+//! Sealed with the nodes' common `AUTH_SECRET`, for one receiver, one set of headers, one body and a
+//! short time, and good once: a stranger on the nodes' network can neither make, change nor repeat
+//! one (threats 33, 69). [`super::sender`] sends it, [`super::listener`] takes it in.
 //!
 //! It is opened in two steps: the seal and the headers first, then the body, which is not read for
 //! a sender without the secret.
@@ -18,7 +19,7 @@ use portunus_core::{
 };
 use portunus_mcp::hub::View;
 use portunus_store::seal::{Place, Sealer};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -31,17 +32,27 @@ const FRESH: Duration = Duration::from_secs(60);
 const MOST_SEEN: u64 = 1_000_000;
 
 #[derive(Serialize, Deserialize)]
-struct Letter<T> {
+struct Letter {
     nonce: String,
     sent_at: Timestamp,
     body: String,
     #[serde(flatten)]
-    about: T,
+    about: About,
 }
 
-/// What is said of a forwarded request.
+/// What is said of a request.
 #[derive(Serialize, Deserialize)]
-struct AboutRequest {
+#[serde(untagged)]
+pub(super) enum About {
+    /// Of a forwarded one.
+    Forwarded(Box<AboutForwarded>),
+    /// Of one to a server that all users share.
+    SharedServer { shared_server: ServerName },
+}
+
+/// Who asks for what.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AboutForwarded {
     /// `None`: the list of tools.
     method: Option<String>,
     server: Option<ServerName>,
@@ -49,10 +60,22 @@ struct AboutRequest {
     headers: BoundHeaders,
 }
 
-/// What is said of an order to a shared server.
-#[derive(Serialize, Deserialize)]
-struct AboutOrder {
-    server: ServerName,
+impl About {
+    /// `headers` are those that go along.
+    pub(super) fn forwarded(forwarded: &ForwardedRequest, headers: &HeaderMap) -> Self {
+        Self::Forwarded(Box::new(AboutForwarded {
+            method: match &forwarded.what {
+                ForwardedKind::Mcp(method) => Some(method.as_str().to_owned()),
+                ForwardedKind::Tools => None,
+            },
+            server: match &forwarded.view {
+                View::All => None,
+                View::One(server) => Some(server.clone()),
+            },
+            principal: Principal::clone(&forwarded.principal),
+            headers: BoundHeaders::of(headers),
+        }))
+    }
 }
 
 /// Seals and opens envelopes.
@@ -64,25 +87,33 @@ pub(super) struct Envelopes {
 }
 
 /// What an envelope said, once its body is the one that it was sealed with.
-pub(super) struct Unread<T> {
+pub(super) struct Unread {
     /// The digest of the body.
     body: String,
-    said: T,
+    said: Opened,
 }
 
-impl<T> Unread<T> {
+impl Unread {
     /// What it said: good for deciding how much to read, and for nothing else.
-    pub(super) const fn said(&self) -> &T {
+    pub(super) const fn said(&self) -> &Opened {
         &self.said
     }
 
-    pub(super) fn with_body(self, body: &[u8]) -> Result<T, Rejected> {
+    pub(super) fn with_body(self, body: &[u8]) -> Result<Opened, Rejected> {
         if self.body == digest(body) { Ok(self.said) } else { Err(Rejected::Body) }
     }
 }
 
+/// What an envelope said.
+#[derive(Debug, PartialEq)]
+pub(super) enum Opened {
+    Forwarded(Box<OpenedRequest>),
+    SharedServer(ServerName),
+}
+
 /// What an envelope said of a forwarded request.
-pub(super) struct Opened {
+#[derive(Debug, PartialEq)]
+pub(super) struct OpenedRequest {
     pub(super) what: ForwardedKind,
     pub(super) principal: Principal,
     pub(super) view: View,
@@ -103,13 +134,9 @@ pub(super) enum Rejected {
     Body,
 }
 
-/// What is sealed for the one purpose opens for no other.
-fn request_to(node: &NodeId) -> Place<'_> {
+/// What is sealed for one node opens at no other.
+fn place_of(node: &NodeId) -> Place<'_> {
     Place { table: "cluster", column: "envelope", key: node.as_str().as_bytes() }
-}
-
-fn order_to(node: &NodeId) -> Place<'_> {
-    Place { table: "cluster", column: "order", key: node.as_str().as_bytes() }
 }
 
 fn digest(body: &[u8]) -> String {
@@ -127,81 +154,24 @@ impl Envelopes {
         Self { sealer, clock, entropy, seen }
     }
 
-    /// `headers` are those that go along with it. `None`: it cannot be sealed.
-    pub(super) fn seal(
-        &self,
-        to: &NodeId,
-        forwarded: &ForwardedRequest,
-        headers: &HeaderMap,
-    ) -> Option<String> {
-        let about = AboutRequest {
-            method: match &forwarded.what {
-                ForwardedKind::Mcp(method) => Some(method.as_str().to_owned()),
-                ForwardedKind::Tools => None,
-            },
-            server: match &forwarded.view {
-                View::All => None,
-                View::One(server) => Some(server.clone()),
-            },
-            principal: Principal::clone(&forwarded.principal),
-            headers: BoundHeaders::of(headers),
-        };
-        self.seal_letter(request_to(to), &forwarded.body, about)
+    /// `None`: it cannot be sealed.
+    pub(super) fn seal(&self, to: &NodeId, about: About, body: &[u8]) -> Option<String> {
+        let nonce = URL_SAFE_NO_PAD.encode(random_bytes(&*self.entropy));
+        let letter = Letter { nonce, sent_at: self.clock.now(), body: digest(body), about };
+        let sealed = self.sealer.seal(place_of(to), &serde_json::to_vec(&letter).ok()?).ok()?;
+        Some(URL_SAFE_NO_PAD.encode(sealed))
     }
 
+    /// What came for `me` with these headers. Opens each envelope once.
     pub(super) fn open(
         &self,
         me: &NodeId,
         text: &str,
         received: &HeaderMap,
-    ) -> Result<Unread<Opened>, Rejected> {
-        let Unread { body, said: about } =
-            self.open_letter::<AboutRequest>(request_to(me), text)?;
-        let what = match about.method {
-            None => ForwardedKind::Tools,
-            Some(method) => ForwardedKind::Mcp(
-                Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?,
-            ),
-        };
-        let view = about.server.map_or(View::All, View::One);
-        let headers = about.headers.take_from(received).ok_or(Rejected::Headers)?;
-        Ok(Unread { body, said: Opened { what, principal: about.principal, view, headers } })
-    }
-
-    /// `None`: it cannot be sealed.
-    pub(super) fn seal_order(
-        &self,
-        to: &NodeId,
-        server: &ServerName,
-        body: &[u8],
-    ) -> Option<String> {
-        self.seal_letter(order_to(to), body, AboutOrder { server: server.clone() })
-    }
-
-    pub(super) fn open_order(
-        &self,
-        me: &NodeId,
-        text: &str,
-    ) -> Result<Unread<ServerName>, Rejected> {
-        let Unread { body, said: AboutOrder { server } } = self.open_letter(order_to(me), text)?;
-        Ok(Unread { body, said: server })
-    }
-
-    fn seal_letter<T: Serialize>(&self, place: Place<'_>, body: &[u8], about: T) -> Option<String> {
-        let nonce = URL_SAFE_NO_PAD.encode(random_bytes(&*self.entropy));
-        let letter = Letter { nonce, sent_at: self.clock.now(), body: digest(body), about };
-        let sealed = self.sealer.seal(place, &serde_json::to_vec(&letter).ok()?).ok()?;
-        Some(URL_SAFE_NO_PAD.encode(sealed))
-    }
-
-    fn open_letter<T: DeserializeOwned>(
-        &self,
-        place: Place<'_>,
-        text: &str,
-    ) -> Result<Unread<T>, Rejected> {
+    ) -> Result<Unread, Rejected> {
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejected::Seal)?;
-        let plain = self.sealer.open(place, &sealed).map_err(|_| Rejected::Seal)?;
-        let letter: Letter<T> = serde_json::from_slice(&plain).map_err(|_| Rejected::Seal)?;
+        let plain = self.sealer.open(place_of(me), &sealed).map_err(|_| Rejected::Seal)?;
+        let letter: Letter = serde_json::from_slice(&plain).map_err(|_| Rejected::Seal)?;
         let now = self.clock.now();
         if now.since(letter.sent_at) > FRESH || letter.sent_at.since(now) > FRESH {
             return Err(Rejected::Stale);
@@ -210,8 +180,24 @@ impl Envelopes {
         if !self.seen.entry(letter.nonce).or_insert(()).is_fresh() {
             return Err(Rejected::Repeated);
         }
-        Ok(Unread { body: letter.body, said: letter.about })
+        Ok(Unread { body: letter.body, said: opened(letter.about, received)? })
     }
+}
+
+fn opened(about: About, received: &HeaderMap) -> Result<Opened, Rejected> {
+    let AboutForwarded { method, server, principal, headers } = match about {
+        About::SharedServer { shared_server } => return Ok(Opened::SharedServer(shared_server)),
+        About::Forwarded(about) => *about,
+    };
+    let what = match method {
+        None => ForwardedKind::Tools,
+        Some(method) => {
+            ForwardedKind::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?)
+        }
+    };
+    let view = server.map_or(View::All, View::One);
+    let headers = headers.take_from(received).ok_or(Rejected::Headers)?;
+    Ok(Opened::Forwarded(Box::new(OpenedRequest { what, principal, view, headers })))
 }
 
 #[cfg(test)]
@@ -269,8 +255,15 @@ mod tests {
         letter: &str,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Opened, Rejected> {
-        receiver.open(me, letter, headers)?.with_body(body)
+    ) -> Result<OpenedRequest, Rejected> {
+        match receiver.open(me, letter, headers)?.with_body(body)? {
+            Opened::Forwarded(opened) => Ok(*opened),
+            Opened::SharedServer(server) => panic!("a request to {server}"),
+        }
+    }
+
+    fn seal(sender: &Envelopes, to: &NodeId, of: &ForwardedRequest, along: &HeaderMap) -> String {
+        sender.seal(to, About::forwarded(of, along), &of.body).unwrap()
     }
 
     #[test]
@@ -280,7 +273,7 @@ mod tests {
         let (sender, receiver) =
             (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
         let (forwarded, none) = (forwarded("{}"), HeaderMap::new());
-        let letter = sender.seal(&me, &forwarded, &none).unwrap();
+        let letter = seal(&sender, &me, &forwarded, &none);
         assert_eq!(
             open(&receiver, &other, &letter, &none, b"{}").err(),
             Some(Rejected::Seal),
@@ -294,7 +287,7 @@ mod tests {
             Some(Rejected::Repeated),
             "a second time"
         );
-        let letter = sender.seal(&me, &forwarded, &none).unwrap();
+        let letter = seal(&sender, &me, &forwarded, &none);
         assert_eq!(
             open(&receiver, &me, &letter, &none, b"{ }").err(),
             Some(Rejected::Body),
@@ -307,21 +300,15 @@ mod tests {
         );
         let stranger = envelopes("another secret", 3, &clock);
         assert_eq!(
-            open(&receiver, &me, &stranger.seal(&me, &forwarded, &none).unwrap(), &none, b"{}")
-                .err(),
+            open(&receiver, &me, &seal(&stranger, &me, &forwarded, &none), &none, b"{}").err(),
             Some(Rejected::Seal)
         );
         for forged in ["", "AAAA", "not base64!"] {
             assert_eq!(open(&receiver, &me, forged, &none, b"{}").err(), Some(Rejected::Seal));
         }
-        let early = sender.seal(&me, &forwarded, &none).unwrap();
-        let tools = sender
-            .seal(
-                &me,
-                &ForwardedRequest { what: ForwardedKind::Tools, view: View::All, ..forwarded },
-                &none,
-            )
-            .unwrap();
+        let early = seal(&sender, &me, &forwarded, &none);
+        let tools = ForwardedRequest { what: ForwardedKind::Tools, view: View::All, ..forwarded };
+        let tools = seal(&sender, &me, &tools, &none);
         assert_eq!(
             open(&receiver, &me, &tools, &none, b"{}").ok().unwrap().what,
             ForwardedKind::Tools
@@ -331,28 +318,24 @@ mod tests {
     }
 
     #[test]
-    fn t33_an_order_is_no_errand() {
+    fn t33_a_request_to_a_shared_server_is_sealed_as_well() {
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
-        let me = NodeId::from_text("me");
+        let (me, other) = (NodeId::from_text("me"), NodeId::from_text("other"));
         let (sender, receiver) =
             (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
         let dice = ServerName::parse("dice").unwrap();
-        let seal_order = || sender.seal_order(&me, &dice, b"{}").unwrap();
-        let open_order = |text: &str, body: &[u8]| receiver.open_order(&me, text)?.with_body(body);
-        assert_eq!(
-            open(&receiver, &me, &seal_order(), &HeaderMap::new(), b"{}").err(),
-            Some(Rejected::Seal)
-        );
-        assert_eq!(
-            open_order(&sender.seal(&me, &forwarded("{}"), &HeaderMap::new()).unwrap(), b"{}")
-                .err(),
-            Some(Rejected::Seal),
-            "nor the reverse"
-        );
-        assert_eq!(open_order(&seal_order(), b"{ }").err(), Some(Rejected::Body));
-        let order = seal_order();
-        assert_eq!(open_order(&order, b"{}"), Ok(dice.clone()));
-        assert_eq!(open_order(&order, b"{}").err(), Some(Rejected::Repeated));
+        let seal = || {
+            let about = About::SharedServer { shared_server: dice.clone() };
+            sender.seal(&me, about, b"{}").unwrap()
+        };
+        let open = |me: &NodeId, text: &str, body: &[u8]| {
+            receiver.open(me, text, &HeaderMap::new())?.with_body(body)
+        };
+        assert_eq!(open(&other, &seal(), b"{}"), Err(Rejected::Seal));
+        assert_eq!(open(&me, &seal(), b"{ }"), Err(Rejected::Body));
+        let letter = seal();
+        assert_eq!(open(&me, &letter, b"{}"), Ok(Opened::SharedServer(dice.clone())));
+        assert_eq!(open(&me, &letter, b"{}"), Err(Rejected::Repeated));
     }
 
     #[test]
@@ -378,7 +361,7 @@ mod tests {
             (with(&[("mcp-session-id", "s2")]), Err(Rejected::Headers)),
             (with(&[]), Err(Rejected::Headers)),
         ] {
-            let letter = sender.seal(&me, &forwarded, &sent).unwrap();
+            let letter = seal(&sender, &me, &forwarded, &sent);
             let opened =
                 open(&receiver, &me, &letter, &received, b"{}").map(|opened| opened.headers);
             assert_eq!(opened, expected, "{received:?}");

@@ -1,5 +1,5 @@
-//! Takes forwarded requests in from other nodes, on an address of its own that clients have no
-//! business with.
+//! Takes requests in from other nodes, forwarded ones and those to shared servers, on an address of
+//! its own that clients have no business with.
 
 use std::{future::Future, io, net::IpAddr, sync::Arc};
 
@@ -10,18 +10,22 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
+use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use portunus_core::{address_block::AddressBlock, ids::UserId};
+use portunus_core::{
+    address_block::AddressBlock,
+    ids::{ServerName, UserId},
+};
 use portunus_mcp::shared::SharedServers;
 use tokio::net::TcpListener;
 use tracing::Instrument as _;
 
 use super::{
-    envelope::{Opened, Rejected},
+    envelope::{Opened, OpenedRequest, Rejected},
     forwarded::ForwardedRequest,
     membership::{Member, Owner},
-    relay::{ENVELOPE, PATH, REFUSED},
+    sender::{ENVELOPE, PATH, REFUSED},
     servers,
 };
 use crate::edge::{
@@ -35,16 +39,16 @@ use crate::edge::{
     spanned_body::in_span,
 };
 
-/// What an order has beside the parameters that a client sent.
+/// What a request to a shared server has beside the parameters that a client sent.
 const AROUND: usize = 256 * 1024;
 /// Connections of one address on which no node has proven itself yet (threat 62). Those of nodes do
 /// not count.
 const CONNECTIONS_PER_ADDRESS: usize = 4096;
-/// Bytes of orders from one node, whosever messages they carry: each person's are counted at the
-/// node that took them from outside (threat 56).
+/// Bytes of requests to shared servers from one node, whosever messages they carry: each person's
+/// are counted at the node that took them from outside (threat 56).
 const BYTES_PER_NODE: usize = 256 * 1024 * 1024;
 
-/// What forwarded requests and orders need.
+/// What requests of other nodes need.
 #[derive(Clone)]
 pub struct ListenerState {
     pub member: Arc<Member>,
@@ -65,10 +69,8 @@ pub async fn serve(
         trusted_proxies: Vec::new(),
     };
     let held = KeyedLimit::default();
-    let router = Router::new()
-        .route(PATH, routing::post(take))
-        .route(servers::PATH, routing::post(take_order));
-    let router = router.with_state(Listening { state, held });
+    let router =
+        Router::new().route(PATH, routing::post(take)).with_state(Listening { state, held });
     server::run(
         listener,
         Secure::default(),
@@ -94,25 +96,31 @@ fn is_a_node(request: &http::request::Parts) {
     }
 }
 
-async fn take(State(Listening { state, .. }): State<Listening>, request: Request) -> Response {
+/// The seal first, then the body within its bounds, then whether this node is the owner: whatever
+/// the request is about.
+async fn take(State(listening): State<Listening>, request: Request) -> Response {
+    let Listening { state, held } = &listening;
     let mcp = (state.mcp)();
     let (parts, body) = request.into_parts();
-    let unread = match state.member.envelopes.open(
-        &state.member.me.id,
-        envelope(&parts.headers),
-        &parts.headers,
-    ) {
+    let sealed = envelope(&parts.headers);
+    let unread = match state.member.envelopes.open(&state.member.me.id, sealed, &parts.headers) {
         Ok(unread) => unread,
         Err(rejected) => return not_ours(rejected),
     };
     is_a_node(&parts);
-    let body = match body::read_within(
-        body,
-        mcp.body_limit,
-        &mcp.shares.budget(&unread.said().principal.user),
-    )
-    .await
-    {
+    let body = match unread.said() {
+        Opened::Forwarded(opened) => {
+            let budget = mcp.shares.budget(&opened.principal.user);
+            body::read_within(body, mcp.body_limit, &budget).await
+        }
+        Opened::SharedServer(_) => {
+            let from = parts.extensions.get::<ConnectedFrom>();
+            let from = from.map_or(IpAddr::from([0, 0, 0, 0]), |from| from.0);
+            let budget = ByteBudget { held, whose: &AddressBlock::of(from), most: BYTES_PER_NODE };
+            body::read_within(body, mcp.body_limit + AROUND, &budget).await
+        }
+    };
+    let body = match body {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -120,52 +128,35 @@ async fn take(State(Listening { state, .. }): State<Listening>, request: Request
         Ok(opened) => opened,
         Err(rejected) => return not_ours(rejected),
     };
-    if !is_here(&state.member, &opened.principal.user).await {
+    let owned = match &opened {
+        Opened::Forwarded(opened) => opened.principal.user.clone(),
+        Opened::SharedServer(server) => servers::user_of(server),
+    };
+    if !is_here(&state.member, &owned).await {
         return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
-    let scopes = mcp.resources.catalogue().effective(&opened.principal.scopes);
-    let Opened { what, principal, view, headers } = opened;
+    match opened {
+        Opened::Forwarded(opened) => run(&mcp, *opened, body).await,
+        Opened::SharedServer(server) => ask_shared(state, &server, &body),
+    }
+}
+
+/// Runs a forwarded request as one of this node's own.
+async fn run(mcp: &LocalMcp, opened: OpenedRequest, body: Bytes) -> Response {
+    let OpenedRequest { what, principal, view, headers } = opened;
+    let scopes = mcp.resources.catalogue().effective(&principal.scopes);
     // The id is that of the node which took the request: one id, whichever node logs.
     let request_id =
         headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let span = tracing::info_span!("request", request_id);
-    let response = mcp.run(ForwardedRequest {
-        what,
-        principal: Arc::new(principal),
-        scopes,
-        view,
-        headers,
-        body,
-    });
+    let principal = Arc::new(principal);
+    let response = mcp.run(ForwardedRequest { what, principal, scopes, view, headers, body });
     in_span(response.instrument(span.clone()).await, span)
 }
 
-async fn take_order(
-    State(Listening { state, held }): State<Listening>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let unread =
-        match state.member.envelopes.open_order(&state.member.me.id, envelope(&parts.headers)) {
-            Ok(unread) => unread,
-            Err(rejected) => return not_ours(rejected),
-        };
-    is_a_node(&parts);
-    let from =
-        parts.extensions.get::<ConnectedFrom>().map_or(IpAddr::from([0, 0, 0, 0]), |from| from.0);
-    let budget = ByteBudget { held: &held, whose: &AddressBlock::of(from), most: BYTES_PER_NODE };
-    let body = match body::read_within(body, (state.mcp)().body_limit + AROUND, &budget).await {
-        Ok(body) => body,
-        Err(response) => return *response,
-    };
-    let server = match unread.with_body(&body) {
-        Ok(server) => server,
-        Err(rejected) => return not_ours(rejected),
-    };
-    if !is_here(&state.member, &servers::user_of(&server)).await {
-        return refuse(StatusCode::MISDIRECTED_REQUEST);
-    }
-    match state.shared.take(&server, &body, &state.member.leaving) {
+/// Has this node's shared server asked, and streams what comes of it.
+fn ask_shared(state: &ListenerState, server: &ServerName, request: &Bytes) -> Response {
+    match state.shared.take(server, request, &state.member.leaving) {
         Some(pieces) => Response::new(Body::from_stream(
             pieces.map(|piece| piece.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))),
         )),

@@ -6,21 +6,16 @@ use std::sync::Arc;
 
 use axum::{body::Body, response::Response};
 use futures::{FutureExt as _, StreamExt as _};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, header};
 use portunus_core::node::Node;
 
 use super::{
     broken,
+    envelope::About,
     forwarded::{ForwardedKind, ForwardedRequest},
-    membership::Member,
     retry::lost_error,
+    sender::{Outgoing, Sender, Undelivered},
 };
-
-/// Where a node takes forwarded requests in.
-pub(super) const PATH: &str = "/errand";
-pub(super) const ENVELOPE: HeaderName = HeaderName::from_static("portunus-envelope");
-/// On answers of the node itself, which no client is to see.
-pub(super) const REFUSED: HeaderName = HeaderName::from_static("portunus-refused");
 
 const ALONG: [HeaderName; 6] = [
     header::ACCEPT,
@@ -35,106 +30,59 @@ const ALONG: [HeaderName; 6] = [
 const OF_THE_CONNECTION: [HeaderName; 4] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::UPGRADE];
 
-pub(super) struct Relay {
-    member: Arc<Member>,
-    http: reqwest::Client,
+/// The answer of the user's owner node.
+pub(super) async fn relay(
+    sender: &Sender,
+    node: &Node,
+    forwarded: &ForwardedRequest,
+) -> Result<Response, Undelivered> {
+    let headers = along(&forwarded.headers);
+    let about = About::forwarded(forwarded, &headers);
+    let outgoing = Outgoing { about, headers, body: forwarded.body.clone() };
+    // The head comes with the first thing that the call says, whenever that is.
+    let sent = sender.send(node, outgoing, std::future::pending()).await;
+    // What changes nothing may be asked for twice.
+    let is_post = forwarded.what == ForwardedKind::Mcp(http::Method::POST);
+    let answer = sent.map_err(|undelivered| match undelivered {
+        Undelivered::Broken if !is_post => Undelivered::Unreached,
+        undelivered => undelivered,
+    })?;
+    Ok(response_of(sender, node, forwarded, answer))
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Undelivered {
-    /// That node does not own the user's sessions.
-    NotOwner,
-    /// Nothing has been done.
-    Unreached,
-    /// It is not known what has been done.
-    Broken,
-}
-
-impl Relay {
-    pub(super) const fn new(member: Arc<Member>, http: reqwest::Client) -> Self {
-        Self { member, http }
-    }
-
-    pub(super) async fn send(
-        &self,
-        node: &Node,
-        forwarded: &ForwardedRequest,
-    ) -> Result<Response, Undelivered> {
-        let headers = along(&forwarded.headers);
-        let envelope = self
-            .member
-            .envelopes
-            .seal(&node.id, forwarded, &headers)
-            .ok_or(Undelivered::Unreached)?;
-        let request = self
-            .http
-            .post(format!("{}{PATH}", node.url))
-            .headers(headers)
-            .header(ENVELOPE, envelope)
-            .body(forwarded.body.clone());
-        // What changes nothing may be asked for twice.
-        let is_post = forwarded.what == ForwardedKind::Mcp(http::Method::POST);
-        let answer = tokio::select! {
-            answer = request.send() => answer,
-            // It has the forwarded request and may hang for ever.
-            () = self.member.live_nodes.once_missing(&node.id) => {
-                tracing::debug!(node = %node.id, url = node.url, "the node that has a forwarded request is gone");
-                return Err(if is_post { Undelivered::Broken } else { Undelivered::Unreached });
-            }
-        };
-        let answer = answer.map_err(|error| {
-            tracing::debug!(node = %node.id, url = node.url, %error, "a request was not forwarded");
-            if error.is_connect() || !is_post {
-                Undelivered::Unreached
-            } else {
-                Undelivered::Broken
-            }
-        })?;
-        if answer.headers().contains_key(&REFUSED) {
-            if answer.status() == StatusCode::MISDIRECTED_REQUEST {
-                return Err(Undelivered::NotOwner);
-            }
-            tracing::error!(
-                node = %node.id, url = node.url, status = %answer.status(),
-                "another node does not accept what this one sends: have all nodes the same AUTH_SECRET, and the same time?"
-            );
-            return Err(Undelivered::Unreached);
-        }
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = answer.status();
-        let end_to_end =
-            answer.headers().iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
-        response
-            .headers_mut()
-            .extend(end_to_end.map(|(name, value)| (name.clone(), value.clone())));
-        let body = answer.bytes_stream();
-        // A stream without an end must not hold up a node that stops: its client takes it up again
-        // through another.
-        let leaving = self.member.leaving.clone().cancelled_owned();
-        let missing = self.member.live_nodes.once_missing(&node.id);
-        *response.body_mut() = if lasts_for_ever(forwarded) {
-            Body::from_stream(
-                body.take_until(futures::future::select(Box::pin(leaving), Box::pin(missing))),
-            )
-        } else if is_stream(&response) {
-            let is_gone = broken::is_gone(
-                Arc::clone(&self.member),
-                forwarded.principal.user.clone(),
-                node.clone(),
-            );
-            let last = format!("event: message\ndata: {}\n\n", lost_error(forwarded));
-            Body::from_stream(broken::told(
-                Box::pin(body),
-                is_gone.boxed(),
-                missing.boxed(),
-                last.into(),
-            ))
-        } else {
-            Body::from_stream(body)
-        };
-        Ok(response)
-    }
+fn response_of(
+    Sender { member, .. }: &Sender,
+    node: &Node,
+    forwarded: &ForwardedRequest,
+    answer: reqwest::Response,
+) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status();
+    let end_to_end = answer.headers().iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
+    response.headers_mut().extend(end_to_end.map(|(name, value)| (name.clone(), value.clone())));
+    let body = answer.bytes_stream();
+    // A stream without an end must not hold up a node that stops: its client takes it up again
+    // through another.
+    let leaving = member.leaving.clone().cancelled_owned();
+    let missing = member.live_nodes.once_missing(&node.id);
+    *response.body_mut() = if lasts_for_ever(forwarded) {
+        Body::from_stream(
+            body.take_until(futures::future::select(Box::pin(leaving), Box::pin(missing))),
+        )
+    } else if is_stream(&response) {
+        let is_gone =
+            broken::is_gone(Arc::clone(member), forwarded.principal.user.clone(), node.clone());
+        let last = format!("event: message\ndata: {}\n\n", lost_error(forwarded));
+        Body::from_stream(broken::told(
+            Box::pin(body),
+            is_gone.boxed(),
+            missing.boxed(),
+            last.into(),
+        ))
+    } else {
+        Body::from_stream(body)
+    };
+    response
 }
 
 /// What clients listen on: a GET, or `subscriptions/listen`.
