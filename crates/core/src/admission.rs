@@ -1,6 +1,6 @@
 //! Who may sign in at all (threat 53): the rule of one identity provider ([`Allow`]), judged over
-//! what that provider said of a person. Domains and addresses are compared in [`domain`]; which
-//! issuers give an account to anyone is in [`open`]. Reading a rule from the configuration, and
+//! what that provider said of a person. [`domain`] compares domains and addresses; [`open`] lists
+//! the issuers that give an account to the public. Reading a rule from the configuration, and
 //! asking it at sign-ins, is the gateway's part.
 
 mod domain;
@@ -45,7 +45,7 @@ pub enum DomainOf {
     /// The e-mail address, if the provider says that it verified it.
     #[default]
     VerifiedEmail,
-    /// Google's claim `hd`, and nothing else: anyone can open a Google account with an address of
+    /// Google's claim `hd`, and nothing else: a person can open a Google account with an address of
     /// another domain, which stays verified when the address has long changed hands.
     HostedDomain,
 }

@@ -48,7 +48,7 @@ const IPV4: [([u8; 4], u32, SpecialUse); 20] = [
     ([100, 64, 0, 0], 10, "shared by carriers"),
     ([127, 0, 0, 0], 8, "loopback"),
     // An ordinary address by the registries; in that cloud it is the host beneath the machine, and
-    // answers to no one else.
+    // answers that machine alone.
     ([168, 63, 129, 16], 32, "a cloud platform's own"),
     ([169, 254, 0, 0], 16, "link-local"),
     ([172, 16, 0, 0], 12, "private use"),

@@ -1,6 +1,6 @@
-//! Where anyone in the world can have an account: identity providers by their issuers, and domains
-//! of mailboxes. Neither list can be complete: a tenant of a company may let people sign up too,
-//! which its issuer does not show.
+//! Where the public can have an account: identity providers by their issuers, and domains of
+//! mailboxes. Neither list can be complete: a tenant of a company may let people sign up too, which
+//! its issuer does not show.
 
 use url::Url;
 
@@ -54,7 +54,7 @@ const SHARED_TENANTS: &[&str] = &[
     "msn.com",
 ];
 
-/// Domains at which anyone can have a mailbox.
+/// Domains at which the public can have a mailbox.
 const MAILBOXES: &[&str] = &[
     "gmail.com",
     "googlemail.com",
@@ -95,7 +95,7 @@ const MAILBOXES: &[&str] = &[
     "users.noreply.github.com",
 ];
 
-/// What people call the provider with this issuer, if it is one where anyone can have an account.
+/// What people call the provider with this issuer, if the public can have an account there.
 pub fn open_to_anyone(issuer: &str) -> Option<&'static str> {
     let url = Url::parse(issuer).ok()?;
     let host = url.host_str()?.trim_end_matches('.');
@@ -117,7 +117,7 @@ pub fn open_to_anyone(issuer: &str) -> Option<&'static str> {
     ISSUERS.iter().find(|(domain, _)| is_at(domain)).map(|(_, name)| *name)
 }
 
-/// Can anyone have a mailbox there? Then the domain names no company.
+/// Can the public have a mailbox there? Then the domain names no company.
 pub fn takes_addresses_of_anyone(domain: &Domain) -> bool {
     MAILBOXES.contains(&domain.as_str())
 }
