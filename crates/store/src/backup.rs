@@ -4,9 +4,9 @@
 //!
 //! Each line is a JSON object. The first says what the file is, in the clear. Each of the others
 //! holds records, and the last one what the whole comes to; both are sealed under `AUTH_SECRET`,
-//! bound to the first line and to their place. So the file tells nobody anything but its size, and
-//! a line that was changed, cut, moved or taken from another backup does not open. A file without
-//! its last line is not whole.
+//! bound to the first line and to their place. So the file tells no more than its first line and
+//! its size, and a line that was changed, cut, moved or taken from another backup does not open. A
+//! file without its last line is not whole.
 
 mod format;
 mod read;

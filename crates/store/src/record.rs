@@ -83,8 +83,8 @@ fn unreadable(table: &str, error: &serde_json::Error) -> StoreError {
     ))
 }
 
-/// Do tokens tell something else of the user than what was kept? Nobody has tokens who was not
-/// there.
+/// Do tokens tell something else of the user than what was kept? Not of a user of whom nothing was
+/// kept: there are no tokens yet.
 pub(crate) fn is_described_anew(kept: Option<&str>, user: &User) -> bool {
     kept.is_some_and(|kept| {
         !from_json::<User>("users", kept).is_ok_and(|kept| kept.is_described_like(user))

@@ -242,7 +242,7 @@ async fn a_write_waits_for_its_replicas() {
     writes_wait_for(&replica, &place).await;
 }
 
-/// A write needs this replica, and is told when it does not come; reads wait for nobody.
+/// A write needs this replica, and fails when it does not answer; reads wait for no replica.
 async fn writes_wait_for(replica: &Server, place: &Place) {
     let options = RedisOptions { replicas: 1, ..place.options() };
     let stores = open(options, sealer("a secret of the tests")).await.unwrap();

@@ -151,8 +151,8 @@ async fn sealed_records_cannot_change_places() {
     assert!(matches!(moved, Err(StoreError::Corrupt(_))), "{moved:?}");
 }
 
-/// Redis throws away what nobody purged: everything but what is kept until somebody decides
-/// otherwise has an end.
+/// Redis throws away what no purge did: everything has an end but what stays until it is deleted on
+/// purpose.
 #[tokio::test]
 async fn what_expires_has_an_end_in_redis_too() {
     let place = place();

@@ -16,13 +16,13 @@ use crate::seal::{Place, SealError};
 /// The format this build writes, and the latest it reads.
 pub const FORMAT: u32 = 2;
 
-/// No line is longer, so that whoever reads one needs no more memory than this.
+/// The longest line, which bounds the memory that a reader needs for one.
 pub(super) const LONGEST_LINE: usize = 64 * 1024 * 1024;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`FORMAT`] of whoever wrote it.
+    /// [`FORMAT`] of the program that wrote it.
     pub portunus_backup: u32,
     /// In milliseconds since 1970.
     pub made_at: Timestamp,

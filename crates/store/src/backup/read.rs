@@ -1,6 +1,6 @@
 //! Reads a backup, line by line. Nothing of a line is given before the line has opened, but only
-//! the last one says that the file is whole: whoever cannot undo what they do with the records
-//! reads to the end first.
+//! the last one says that the file is whole: a caller that cannot undo what it does with the
+//! records reads to the end first.
 
 use std::io::{BufRead, Read as _};
 

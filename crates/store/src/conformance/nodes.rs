@@ -14,7 +14,7 @@ use super::{
     records::{HOUR, user_id},
 };
 
-/// Over before anybody could look twice.
+/// Over before the test looks a second time.
 const SOON: Duration = Duration::from_millis(1);
 
 fn node(n: u32) -> Node {

@@ -1,7 +1,7 @@
 //! Everything there is, out of Redis and into it, while [`scan`](super::scan) names the keys that
 //! no list names. [`export`] goes through the shards, [`grants`] takes a grant and its tokens at
-//! one moment, [`import`] writes. That nobody opens what is half written, an unfinished import says
-//! in a key of its own, which [`super::key_check`] looks at.
+//! one moment, [`import`] writes. An unfinished import has a key of its own, by which
+//! [`super::key_check`] keeps a gateway from using what is half written.
 
 pub(super) mod export;
 mod grants;

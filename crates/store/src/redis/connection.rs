@@ -176,7 +176,7 @@ struct Link {
 #[derive(Default)]
 struct Current {
     wire: Option<Wire>,
-    /// Which connection this is: whoever saw an older one break must not drop this one.
+    /// Which connection this is: a request that saw an older one break must not drop this one.
     number: u64,
     /// How often one had broken when this one was begun.
     made_after: u64,

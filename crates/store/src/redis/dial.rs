@@ -81,7 +81,7 @@ impl Dial {
     }
 }
 
-/// How long one host may take to let in whoever listens.
+/// How long one host may take to let a subscriber in.
 const HOST_WITHIN: Duration = Duration::from_millis(400);
 
 /// A connection that only listens: to the server, to the master that the sentinels name, or to

@@ -1,8 +1,8 @@
-//! Epochs: how everything of a user, a client, a login or of everybody is revoked in one step,
-//! though it stands in many slots of a Cluster. Each of the four has an epoch that a revocation
-//! moves on; codes, grants and consents remember the epochs they were made in, and are dead in any
-//! other. Ending the dead grants one by one afterwards, so that they can be counted and listed, is
-//! [`super::grants_of`]'s.
+//! Epochs: how everything of a user, a client, a login or of the whole store is revoked in one
+//! step, though it stands in many slots of a Cluster. Each of the four has an epoch that a
+//! revocation moves on; codes, grants and consents remember the epochs they were made in, and are
+//! dead in any other. Ending the dead grants one by one afterwards, so that they can be counted and
+//! listed, is [`super::grants_of`]'s.
 
 use portunus_core::{
     Timestamp,
@@ -136,7 +136,7 @@ impl Database {
         Ok(Present { epochs, user: answer(record)? })
     }
 
-    /// The epochs that a consent depends on: those of everybody and of the client. A user's
+    /// The epochs that a consent depends on: those of the whole store and of the client. A user's
     /// consents go with the user's epoch.
     pub(super) async fn consent_epochs(&self, client: &ClientId) -> Result<String, StoreError> {
         let key = self.keys.client_epoch(client);

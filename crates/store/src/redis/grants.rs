@@ -129,7 +129,7 @@ impl GrantStore for RedisGrantStore {
                 .key(database.grant_key(&place))
                 .arg(now.as_millis());
             let revoked = database.run(&call).await?;
-            // Also if it was revoked before: whoever did that may not have come this far.
+            // Also if it was revoked before: the call that did so may not have come this far.
             database.post(&Invalidation::Grant(id)).await?;
             Ok(revoked)
         };

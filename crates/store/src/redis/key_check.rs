@@ -1,7 +1,7 @@
 //! Is this store ours to use: laid by a Portunus that this one understands, and sealed with this
-//! `AUTH_SECRET`? Told at start, before any login or refresh fails for reasons nobody can guess.
-//! When the secret was rotated, everything sealed is sealed anew, so that the earlier secret can be
-//! dropped at the next start.
+//! `AUTH_SECRET`? Told at start, before any login or refresh fails for a reason that its error does
+//! not show. When the secret was rotated, everything sealed is sealed anew, so that the earlier
+//! secret can be dropped at the next start.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{refresh::FamilyId, secret::TokenHash, store::StoreError};
@@ -201,7 +201,7 @@ async fn reseal(
                 Call::new(&script::RESEAL).key(key.to_owned()).arg(field).arg(ciphertext).arg(anew);
             database.run::<bool>(&call).await.map(drop)
         }
-        // Lost already; whoever looks it up is told so.
+        // Lost already; a look-up of it says so.
         Err(error) => {
             let (table, column) = (place.table, place.column);
             tracing::warn!(table, column, %error, "a sealed value cannot be opened and was left as it is");

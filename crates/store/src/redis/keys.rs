@@ -2,8 +2,8 @@
 //! Cluster, and nothing else does. One layout for a single server, Sentinel and Cluster alike.
 //!
 //! A tag is one of 256 shards, by the first byte of a hash, so that in each shard one list tells
-//! what expires when. A grant and its tokens are in the shard of the code the grant came from;
-//! whoever has only a token or a grant's id finds the shard by a pointer. A user's logins and
+//! what expires when. A grant and its tokens are in the shard of the code the grant came from; a
+//! look-up that has only a token or a grant's id finds the shard by a pointer. A user's logins and
 //! consents are in the user's shard. Clients share one slot, as do pinned tools.
 
 use std::fmt::Display;
@@ -239,7 +239,7 @@ impl Keys {
         self.among("clients", format_args!("epoch-of-client:{id}"))
     }
 
-    /// Of everybody: beside the clients', so that both are read together.
+    /// The epoch of the whole store: beside the clients', so that both are read together.
     pub(super) fn everyones_epoch(&self) -> String {
         self.among("clients", "epoch")
     }

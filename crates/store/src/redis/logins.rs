@@ -1,6 +1,6 @@
 //! People and their browsers' logins, in the shard of the user. A login holds an ID token, so its
-//! record is sealed. Whoever has only a login's hash finds the user by a pointer, which is written
-//! first and says nothing alone.
+//! record is sealed. A look-up that has only a login's hash finds the user by a pointer, which is
+//! written first and says nothing alone.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -191,7 +191,7 @@ impl LoginStore for RedisLoginStore {
 }
 
 impl Database {
-    /// Everybody there is, in no order, some perhaps more than once.
+    /// All users, in no order, some perhaps more than once.
     async fn each_user(&self, mut look: impl FnMut(User) + Send) -> Result<(), StoreError> {
         let mut scan = Scan::begin(self, "??}:user:*").await?;
         while let Some(keys) = scan.next(self).await? {

@@ -17,7 +17,8 @@ use super::{
     script::{self, Call},
 };
 
-/// How often a home may change hands while somebody looks; each time another node must have died.
+/// How often a user's owner node may change during one claim; each time another node must have
+/// died.
 const TRIES: usize = 20;
 
 pub(super) struct RedisNodeStore(pub(super) Arc<Database>);

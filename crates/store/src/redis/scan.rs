@@ -1,5 +1,5 @@
 //! Every key there is, portion by portion, for what is done to the store as a whole. What belongs
-//! to somebody is found by its own key and never so.
+//! to one user is found by its own key and never so.
 //!
 //! Redis promises that a key which is there from beginning to end is named at least once, as long
 //! as one and the same server answers. So each server's connection is looked at before and after:

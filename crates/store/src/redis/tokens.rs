@@ -59,8 +59,8 @@ pub(super) fn read_grant(fields: Value) -> Result<Option<FoundGrant>, StoreError
 }
 
 impl FoundGrant {
-    /// The grant as it is now: one whose epochs are over is revoked, though nobody has come by to
-    /// say so in its record.
+    /// The grant as it is now: one whose epochs are over is revoked, though its record does not say
+    /// so yet.
     pub(super) fn now(self, now: &Epochs) -> Grant {
         let revoked_at = self.grant.revoked_at.or_else(|| self.epochs.ended(now));
         Grant { revoked_at, ..self.grant }

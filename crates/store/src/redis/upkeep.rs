@@ -1,5 +1,5 @@
-//! Care of the store: is it well, and what can be thrown away. Redis deletes by itself what nobody
-//! threw away in time; see `scripts/prelude.lua`.
+//! Care of the store: is it well, and what can be thrown away. Redis deletes by itself what no
+//! purge threw away in time; see `scripts/prelude.lua`.
 
 use std::sync::Arc;
 

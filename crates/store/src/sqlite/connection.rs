@@ -20,7 +20,7 @@ const WAL_LIMIT: i64 = 16 * 1024 * 1024;
 pub enum Place {
     /// Nothing yet: a file can be made there.
     Empty,
-    /// A database of ours that nobody has open.
+    /// A database of ours that no connection has open.
     Free,
     InUse,
 }
@@ -102,8 +102,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Is another process using this database, or somebody else in this one? Whoever has it open holds
-/// a shared lock for as long, and one who asks for all of it is refused. Changes nothing.
+/// Does another process, or another connection of this one, have this database open? A connection
+/// holds a shared lock for as long, so that a request for the whole database is refused. Changes
+/// nothing.
 pub fn is_in_use(path: &Path) -> Result<bool, OpenError> {
     if !path.exists() {
         return Ok(false);

@@ -196,7 +196,7 @@ where
             (Some(Err(error)), _) => Err(error),
             (Some(Ok((value, posted))), Ok(())) => {
                 if let (Some(posted), Some(listeners)) = (posted, &self.listeners) {
-                    // Nobody has to listen.
+                    // A store that no gateway listens to works all the same.
                     let _alone = listeners.send(posted);
                 }
                 Ok(value)

@@ -1,6 +1,7 @@
 //! Is this the `AUTH_SECRET` the database was sealed with? One sealed row tells at start, before
-//! any login or refresh fails for reasons nobody can guess. When the secret was rotated, everything
-//! sealed is sealed anew, so that the earlier secret can be dropped at the next start.
+//! any login or refresh fails for a reason that its error does not show. When the secret was
+//! rotated, everything sealed is sealed anew, so that the earlier secret can be dropped at the next
+//! start.
 
 use std::path::Path;
 
@@ -80,7 +81,7 @@ fn renew(step: &Connection, sealer: &Sealer) -> Result<(), Trouble> {
     if let Some(ciphertext) = &kept {
         sealer.open(PLACE, ciphertext)?;
     }
-    // A current sentinel does not say that all else is: somebody may have gone on with the earlier
+    // A current sentinel does not say that all else is: a gateway may have gone on with the earlier
     // secret for a while.
     if sealer.has_earlier() || !kept.is_some_and(|ciphertext| sealer.is_current(&ciphertext)) {
         for (table, key, column) in SEALED {
@@ -123,7 +124,7 @@ fn reseal(
             Ok(plaintext) => {
                 update.execute(params![key, sealer.seal(place, &plaintext)?])?;
             }
-            // Lost already; whoever looks it up is told so.
+            // Lost already; a look-up of it says so.
             Err(error) => {
                 tracing::warn!(table, column, %error, "a sealed value cannot be opened and was left as it is");
             }

@@ -1,5 +1,5 @@
 //! What has to be right about each record: it is listed with its end, it goes away some day, what
-//! it belongs to is there, and whoever has its hash or id finds it.
+//! it belongs to is there, and a look-up by its hash or id finds it.
 
 use std::collections::HashMap;
 

@@ -39,7 +39,7 @@ pub(in super::super) enum Portion {
     LeftOut(Unreadable),
 }
 
-/// Gives every record; ends early, and well, when nobody takes them any more.
+/// Gives every record; ends early, and well, when the receiver is gone.
 pub(super) fn run(database: &Database, out: &Sender<Portion>) -> Result<(), Failure> {
     let mut db = connection::connect_reader(&database.path)
         .map_err(|error| Failure(StoreError::Unavailable(error.to_string())))?;
