@@ -24,7 +24,7 @@ pub(crate) struct Pace {
     pub(crate) stale: Duration,
     /// How long a failure is answered from memory, so that a provider in trouble is not hammered.
     pub(crate) backoff: Duration,
-    /// How long after a fetch that did not help nobody may ask for another one (F4).
+    /// How long no caller may fetch again after a fetch that did not help (F4).
     pub(crate) fruitless: Duration,
     /// How long a fetch may take when there is nothing to serve, and when there is an old copy.
     pub(crate) patience: Duration,
@@ -51,7 +51,7 @@ impl Default for Pace {
 pub(crate) struct Cache<T> {
     pace: Pace,
     held: RwLock<Option<Held<T>>>,
-    /// Whoever holds it may fetch.
+    /// The caller that holds it may fetch.
     turn: Mutex<Turn>,
 }
 

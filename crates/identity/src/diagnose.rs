@@ -1,5 +1,5 @@
 //! The doctor's part (`portunus check`): asks a provider everything that a sign-in would need of
-//! it, and says of each setting what was found and what to change. Nobody is signed in. The
+//! it, and says of each setting what was found and what to change. It signs no user in. The
 //! requests are made in [`crate::probe`].
 
 use std::time::{Duration, Instant};

@@ -96,7 +96,7 @@ fn transport(error: &reqwest::Error) -> Trouble {
     })
 }
 
-/// What a failed handshake means to whoever set up the provider (FB68, FB88).
+/// What a failed handshake means to the administrator who set up the provider (FB68, FB88).
 fn in_words(error: &str) -> Option<&'static str> {
     if error.contains("InvalidContentType")
         || error.contains("invalid content type")

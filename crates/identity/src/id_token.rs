@@ -204,7 +204,7 @@ fn verify_signature<C: DeserializeOwned>(
     Err(flaw)
 }
 
-/// What a part of the token says, which nobody has vouched for yet.
+/// What a part of the token says, not verified.
 fn unverified(token: &str, part: usize) -> Option<Map<String, Value>> {
     let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(part)?).ok()?;
     serde_json::from_slice(&bytes).ok()

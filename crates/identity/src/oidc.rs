@@ -101,8 +101,8 @@ impl OidcProvider {
         self.metadata.load(|patience| async move { discovery.fetch(patience).await }).await
     }
 
-    /// While the person is at the provider, so that nobody waits for keys afterwards. What is
-    /// fetched stays, whatever becomes of the sign-in.
+    /// Fetches the keys while the person is at the provider, so that the rest of the sign-in does
+    /// not wait for them. What is fetched stays, whatever becomes of the sign-in.
     fn fetch_keys_ahead(&self, metadata: &Metadata) {
         if self.keys.is_fresh() {
             return;
@@ -114,7 +114,7 @@ impl OidcProvider {
             self.error_report.clone(),
         );
         tokio::spawn(async move {
-            // Whoever needs them meets the error, too.
+            // A sign-in that needs them meets the error, too.
             let _ = keys.load(|patience| KeySet::fetch(&http, &uri, &error_report, patience)).await;
         });
     }
@@ -444,7 +444,7 @@ impl OidcProvider {
     }
 
     /// A claim that was configured and says nothing is likely a mistake there: an administrator is
-    /// told what came in its place (FB22, FB65). The doctor says it again, until somebody has
+    /// told what came in its place (FB22, FB65). The doctor says it again, until a person has
     /// signed in with groups.
     fn note_groups(&self, claims: &Claims<'_>, claim: &str) -> Option<String> {
         if self.settings.groups_claim.is_none() || !claims.groups(claim).0.is_empty() {
@@ -457,7 +457,7 @@ impl OidcProvider {
         Some(told)
     }
 
-    /// Microsoft leaves the claim out, and a pointer in its place, when somebody is in too many
+    /// Microsoft leaves the claim out, and a pointer in its place, when a person is in too many
     /// groups. To sign them in without any would be to judge them by rules that are not theirs.
     fn check_overage(
         &self,

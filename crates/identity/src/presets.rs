@@ -30,7 +30,7 @@ pub(crate) struct Facts {
     pub(crate) groups_claim: &'static str,
     /// May userinfo hold groups that the ID token does not?
     pub(crate) groups_in_userinfo: bool,
-    /// The `prompt` that makes somebody sign in afresh.
+    /// The `prompt` that makes a person sign in afresh.
     pub(crate) fresh_prompt: &'static str,
     /// Does an answer never say which issuer it is from (RFC 9207)? False also where only the
     /// provider's metadata can tell.
@@ -110,7 +110,7 @@ const GITHUB: Facts = Facts {
     ..GENERIC
 };
 
-/// The tenant that everybody's personal account is in.
+/// The tenant that all personal accounts are in.
 const MICROSOFT_CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// Is `found` the issuer that Microsoft has for a tenant which is configured by one of its domains
@@ -306,7 +306,7 @@ mod tests {
                 number,
                 true,
             ),
-            // Personal accounts are nobody's tenant (threat 53).
+            // Personal accounts are no company's tenant (threat 53).
             (
                 Preset::MicrosoftEntraId,
                 "https://login.microsoftonline.com/outlook.com/v2.0",

@@ -1,4 +1,4 @@
-//! Trial requests, which sign nobody in and tell what a real sign-in would meet: is our redirect
+//! Trial requests, which sign no user in and tell what a real sign-in would meet: is our redirect
 //! URI registered, is the client known, is its secret right? What is made of the answers for people
 //! lives in [`crate::diagnose`].
 
@@ -69,7 +69,7 @@ impl Trial {
     }
 }
 
-/// Not the secret of anybody.
+/// The secret of no client.
 pub(crate) const WRONG_SECRET: &str = "not-the-secret-to-see-whether-it-is-looked-at";
 /// How often a provider may send the browser on to another page of its own.
 const MOST_STEPS: usize = 3;
@@ -122,7 +122,7 @@ pub(crate) async fn authorize(
     Ok(read(&answer, redirect_uri))
 }
 
-/// Asks to sign out whoever is signed in at this program, which is nobody.
+/// Asks for a sign-out, with no user signed in at this program.
 pub(crate) async fn sign_out(
     http: &reqwest::Client,
     url: Url,
@@ -133,7 +133,7 @@ pub(crate) async fn sign_out(
     let (answer, is_back) =
         walk(http, url, return_to, "end_session_endpoint", error_report).await?;
     let words = said(&answer.body);
-    // Nobody is signed in here, so there is none to send.
+    // No user is signed in here, so there is no ID token to send.
     if is_refusal(&answer) && words.contains("id_token_hint") {
         return Ok(Verdict::Unknown(
             "it wants the ID token of somebody who is signed in".to_owned(),
@@ -199,7 +199,7 @@ fn read(answer: &Answer, redirect_uri: &str) -> Authorization {
     Authorization::Back { error, iss: find("iss") }
 }
 
-/// What a page says, for somebody who cannot see it.
+/// What a page says, for an administrator who cannot see it.
 fn stayed(answer: &Answer) -> String {
     if answer.status.is_redirection() {
         return format!("it leads on to another place ({})", answer.status);

@@ -109,10 +109,10 @@ pub struct SignedIn {
     pub id_token: Option<SecretText>,
 }
 
-/// The `error` of a [`IdentityError::Refused`] for somebody whose groups are too many for one
+/// The `error` of a [`IdentityError::Refused`] for a person whose groups are too many for one
 /// claim. Providers have no code of their own for it, so this one is ours.
 pub const TOO_MANY_GROUPS: &str = "too_many_groups";
-/// The same for somebody who took longer than the provider allows, and for an error of the
+/// The same for a person who took longer than the provider allows, and for an error of the
 /// provider's own that came with the person.
 pub const TOOK_TOO_LONG: &str = "authentication_expired";
 pub const PROVIDER_ERROR: &str = "provider_error";

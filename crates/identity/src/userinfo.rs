@@ -55,7 +55,7 @@ pub(crate) async fn load(
     })
 }
 
-/// The claims, if they are about the person whom the ID token names: an answer about anybody else
+/// The claims, if they are about the person whom the ID token names: an answer about another person
 /// is refused (section 5.3.2).
 pub(crate) fn about(
     subject: &str,

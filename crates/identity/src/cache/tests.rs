@@ -55,7 +55,7 @@ async fn load(
     cache.load(|_| published.fetch(Some(max_age))).await.map(|value| *value)
 }
 
-/// Looks for `at_least` with the eyes of somebody whose question came just now.
+/// Looks for `at_least` as a caller whose question came just now.
 async fn find(
     cache: &Cache<usize>,
     published: &Published,

@@ -12,7 +12,7 @@ use crate::{
     settings::ProviderSettings,
 };
 
-/// What a provider says that would have to ask somebody (OpenID Connect Core 1.0 section 3.1.2.6).
+/// What a provider says that would have to ask a person (OpenID Connect Core 1.0 section 3.1.2.6).
 const NOBODY_THERE: [&str; 4] =
     ["login_required", "interaction_required", "consent_required", "account_selection_required"];
 
@@ -30,8 +30,8 @@ impl OidcProvider {
         match probe::authorize(&self.http, url, redirect_uri, &self.error_report, self.facts)
             .await?
         {
-            // There are providers that leave it out of this answer alone, where nobody has signed
-            // in.
+            // There are providers that leave it out of this answer alone, where no person has
+            // signed in.
             Authorization::Back { iss: None, error: Some((error, _)) }
                 if metadata.sends_iss && NOBODY_THERE.contains(&&*error) =>
             {

@@ -1,4 +1,4 @@
-//! Answers that must not sign anybody in (threats 3, 10, 21, 42).
+//! Answers that must not sign a user in (threats 3, 10, 21, 42).
 
 use portunus_core::secret::SecretText;
 use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets};

@@ -11,7 +11,7 @@ use portunus_testkit::{
 
 use crate::browser::{SignInFixture, settings};
 
-/// Without these nobody signs in. Userinfo is not among them: see `field`.
+/// Without these no user signs in. Userinfo is not among them: see `field`.
 const ALL: [Endpoint; 3] = [Endpoint::Discovery, Endpoint::Keys, Endpoint::Token];
 
 /// A sign-in that uses every endpoint.

@@ -125,11 +125,11 @@ async fn fb21_signed_userinfo_is_verified() {
     };
     let alice = signing().await.sign_in().await.unwrap();
     assert_eq!(alice.groups, ["Everyone", "engineering", "admins"]);
-    // Of somebody else: that is no failure to be passed over.
+    // Userinfo about another person is no failure to be passed over.
     let fixture = signing().await;
     fixture.okta.lie_in_userinfo("00u1bob");
     assert!(matches!(fixture.sign_in().await.unwrap_err(), IdentityError::Unverified { .. }));
-    // What nobody signed says nothing.
+    // Userinfo that is not signed says nothing.
     let fixture = SignInFixture::custom(Options {
         custom_groups: GroupsClaim::Userinfo,
         ..Options::default()
@@ -304,7 +304,7 @@ async fn fb63_keys_are_fetched_before_they_are_needed_and_kept() {
     let fixture = SignInFixture::custom(Options::default()).await;
     fixture.okta.fail(Endpoint::Keys, Fault::Slow(Duration::from_millis(300)));
     fixture.authorization_url(&fixture.provider_request()).await.unwrap();
-    // Nobody came back from that sign-in.
+    // The browser did not come back from that sign-in.
     eventually("the keys are asked for", async || fixture.okta.count(Endpoint::Keys) == 1).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     fixture.okta.fail(Endpoint::Keys, Fault::Status(500));
@@ -480,7 +480,7 @@ async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_brows
     };
     fixture.okta.register_sign_out(OURS.signed_out);
     let findings = diagnose(settings, &http(), OURS).await;
-    // Okta tells of a sign-out to somebody who is signed in alone.
+    // Okta tells of a sign-out only to a user who is signed in.
     let (sign_out, others) = findings.split_last().unwrap();
     assert!(
         others.len() == 4 && others.iter().all(|finding| finding.state == State::Fine),

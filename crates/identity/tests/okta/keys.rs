@@ -1,4 +1,4 @@
-//! Keys that rotate, and floods of tokens signed with keys that nobody publishes (F4).
+//! Keys that rotate, and floods of tokens signed with keys that the provider does not publish (F4).
 
 use std::time::Instant;
 
