@@ -22,7 +22,7 @@ fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Children of this process, dead ones that nobody fetched included.
+/// Children of this process, dead ones that were not waited for included.
 fn children() -> Vec<String> {
     let own = std::process::id().to_string();
     let stats = fs::read_dir("/proc")

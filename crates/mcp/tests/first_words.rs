@@ -310,8 +310,8 @@ async fn fb39_a_child_that_ends_well_after_each_call_is_no_failure() {
     }
 }
 
-/// A server that has declared no changes is asked for them when somebody wants to hear of them, and
-/// what it refuses ends nothing.
+/// A server that has declared no changes is asked for them when a client wants to hear of them,
+/// and what it refuses ends nothing.
 #[tokio::test]
 async fn fb42_undeclared_lists_are_asked_for_when_they_are_wanted() {
     for agrees in [true, false] {

@@ -316,7 +316,7 @@ async fn t36_nobody_goes_on_with_what_is_not_theirs() {
     elsewhere.set_path("/other");
     let moved = process(spec(&elsewhere, Isolation::User), &list_cache);
     assert_eq!(count(&moved, &ada).await, 1);
-    // What everybody shares is each process's own.
+    // A connection that all users share is each process's own.
     let shared = [
         process(spec(&server.url, Isolation::Shared), &list_cache),
         process(spec(&server.url, Isolation::Shared), &list_cache),

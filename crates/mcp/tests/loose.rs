@@ -94,7 +94,7 @@ async fn fb33_answers_that_are_written_otherwise_are_matched_and_read() {
             "{media:?} {body}: {outcome:?}"
         );
     }
-    // What is an error stays one, and what is nobody's stays unmatched.
+    // What is an error stays one, and an answer to no request stays unmatched.
     for (body, expected) in [
         (r#"{"jsonrpc":"2.0","id":"$","result":null,"error":{"code":-1,"message":"no"}}"#, "error"),
         (r#"{"jsonrpc":"2.0","id":"x$","result":{}}"#, "none"),

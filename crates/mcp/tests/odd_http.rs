@@ -123,7 +123,7 @@ async fn a_stream_that_breaks_off_is_resumed() {
     );
 }
 
-/// What a server asks outside a call's own stream is lost while nobody listens.
+/// What a server asks outside a call's own stream is lost while no client listens.
 #[tokio::test]
 async fn t49_nothing_is_called_before_the_servers_own_stream_is_open() {
     let is_open = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! A child that everybody shares, among several nodes in this process: the way from one to another
+//! A child that all users share, among several nodes in this process: the way from one to another
 //! is a function call here.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
@@ -51,7 +51,7 @@ async fn one_child_serves_all_nodes() {
         assert_eq!(peer.info().raw, peers[0].info().raw);
         assert_eq!(peer.info().instructions.as_deref(), Some("Instructions of fixture"));
     }
-    // What everybody hears, everybody hears.
+    // What the server says to all of its clients, every node hears.
     let mut events: Vec<_> = peers.iter().map(|peer| peer.events()).collect();
     ask(&peers[1], "change_tools", json!({})).await;
     for heard in &mut events {
@@ -178,7 +178,7 @@ async fn subscriptions_end_with_the_last_node_that_wants_them() {
     tell(1, "resources/subscribe").await;
     tell(2, "resources/unsubscribe").await;
     assert_eq!(ends(&log), 0, "and now the second");
-    // Nobody there says so: the node is gone.
+    // The node is gone, and does not say that its subscription ends.
     drop(peers);
     *nodes.home.lock().unwrap() = Some(1);
     drop(nodes.peer(1).await);
@@ -198,7 +198,7 @@ async fn a_call_ends_with_an_owner_that_dies_and_the_next_one_starts_the_server(
         nodes.kill(0).await;
     });
     assert_eq!(answer, Err(UpstreamError::Lost));
-    // Whoever still has the old peer is sent for a new one, and nothing is done twice.
+    // A caller that still has the old peer is sent for a new one, and nothing is done twice.
     let late = other.request("tools/call", Some(tool("count", &json!({}))), Call::default()).await;
     assert_eq!(late, Err(UpstreamError::SessionExpired));
     assert!(other.is_closed());

@@ -146,7 +146,7 @@ async fn notifications_are_events() {
     let pool = pool(fixture());
     let connection = connect(&pool).await.unwrap();
     let mut events = connection.events();
-    // Everybody shares the connection: what is logged is about nobody.
+    // All users share the connection: what is logged is about none of them.
     call(&connection, "log", json!({"text": "a message"})).await;
     call(&connection, "change_tools", json!({})).await;
     let mut methods = Vec::new();

@@ -66,7 +66,7 @@ async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), Problem> {
         method::LOGGING_SET_LEVEL => Ok(()),
         method if tasks::is_about_tasks(method) => tasks::check(context, ask).await,
         _ => match target::find(context, ask).await {
-            // On `/mcp` there is no such method for anybody: its answer gives nothing away.
+            // On `/mcp` no caller has such a method: its answer gives nothing away.
             Err(Problem::Refused { code: code::METHOD_NOT_FOUND, .. }) if ask.view == View::All => {
                 Ok(())
             }

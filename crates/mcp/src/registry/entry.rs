@@ -15,8 +15,8 @@ use crate::{era::Era, spec::ServerSpec, sync::locked, upstream::ServerInfo, wire
 pub(crate) struct Entry {
     pub(crate) spec: Arc<ServerSpec>,
     pub(crate) lists: Catalogue,
-    /// What it said of itself the last time anybody was connected to it, on behalf of a client of
-    /// each era: of two halves each speaks for itself.
+    /// What it said of itself at the last connection to it, on behalf of a client of each era: of
+    /// two halves each speaks for itself.
     profiles: Mutex<Profiles>,
     /// Has a greeting waited for it, on behalf of clients of the legacy era, of the modern one?
     waited_for: [AtomicBool; 2],

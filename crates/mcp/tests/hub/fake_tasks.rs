@@ -15,7 +15,7 @@ use super::fake::{Script, echo, payload};
 pub(crate) struct Tasks(Mutex<Vec<String>>);
 
 impl Tasks {
-    /// A task in the words of the era, with bytes that nobody would write again.
+    /// A task in the words of the era, with bytes that no serializer would write again.
     pub(crate) fn make(&self, era: Era, params: &Payload) -> Outcome {
         let arguments: Value = serde_json::from_str(params.as_str()).unwrap();
         let id = arguments["arguments"]["id"].as_str().unwrap();

@@ -38,8 +38,8 @@ async fn fb84_a_level_goes_with_the_session_that_set_it() {
     until("who comes next begins anew", || server.heard("ended").len() == 1).await;
 }
 
-/// Whom nobody can have told of a level is not begun anew, and neither is a child that works on a
-/// task.
+/// A server that no session can have told of a level is not begun anew, and neither is a child that
+/// works on a task.
 #[tokio::test]
 async fn fb84_a_server_that_everybody_shares_stays_and_so_does_one_that_works_on_a_task() {
     let tasks = r#"{"tools":{},"logging":{},"tasks":{"requests":{"tools":{"call":{}}}}}"#;

@@ -32,7 +32,7 @@ pub(crate) struct Modern {
 }
 
 impl Modern {
-    /// Somebody on `/mcp` whose client follows tasks.
+    /// A user on `/mcp` whose client follows tasks.
     pub(crate) fn all(hub: &Arc<Hub>, user: &str) -> Self {
         let capabilities = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
         Self { hub: Arc::clone(hub), caller: caller(user, View::All), capabilities, next: 1.into() }

@@ -41,7 +41,7 @@ const ALL: usize = PEOPLE * CALLS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Stdio,
-    /// A child that everybody shares, which runs at another node.
+    /// A child that all users share, which runs at another node.
     OtherNode,
     Http,
     Sse,
@@ -257,7 +257,7 @@ async fn nothing_runs_twice(way: Way, era: &'static str, is_modern: bool, harm: 
         }
     }
     let most = written.values().max().copied().unwrap_or_default();
-    // It heals: nobody has to do anything.
+    // The server works again by itself.
     eventually("it works again", async || people[0].spend("again").await.contains("spent")).await;
     Figures::of("F14", "-", &what)
         .exactly("calls", answers.len(), ALL)

@@ -95,7 +95,7 @@ async fn t45_whoever_never_listed_it_cannot_call_it_either() {
     assert_refused(&Client::all(&hub, "bob").await, "dice_roll").await;
 }
 
-/// A request of revision 2026-07-28: there is no session, and nobody listed anything before.
+/// A request of revision 2026-07-28: there is no session, and no client listed anything before.
 async fn modern(hub: &Arc<Hub>, method: &str, tool: Option<&str>) -> Value {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",

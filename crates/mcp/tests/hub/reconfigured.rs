@@ -96,7 +96,7 @@ async fn a_server_that_is_configured_otherwise_is_listed_and_subscribed_to_anew(
     fakes
         .script("news")
         .set("tools/list", &[r#"{"name":"other","inputSchema":{"type":"object"}}"#]);
-    // As the pool does: whoever connects from now on gets another connection.
+    // As the pool does: a session that connects from now on gets another connection.
     fakes.breaks("news");
     hub.reconfigure(Names::Prefixed, specs);
     assert_eq!(changes(&mut stream).await, ALL);

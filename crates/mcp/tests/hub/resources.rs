@@ -105,8 +105,8 @@ async fn updates_reach_those_who_subscribed() {
     );
     assert!(streams.1.is_silent().await);
 
-    // The second subscription of the same connection; the server hears of the end only when nobody
-    // is left.
+    // The second subscription of the same connection; the server hears of the end only when no
+    // session is left.
     second.result("resources/subscribe", json!({ "uri": "file:///a" })).await;
     first.result("resources/unsubscribe", json!({ "uri": "file:///a" })).await;
     assert!(fakes.script("one").heard("resources/unsubscribe").is_empty());

@@ -34,7 +34,7 @@ async fn a_call_whose_connection_breaks_is_taken_up() {
     assert_eq!(events.next().await.unwrap(), progress(1));
     let last = events.last.clone().unwrap();
     drop(events);
-    // The rest comes while nobody is there.
+    // The rest comes while no client reads.
     fakes.script("dice").go_on.notify_one();
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     for _ in 0..2 {

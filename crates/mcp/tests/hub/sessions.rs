@@ -289,6 +289,6 @@ async fn fb78_that_the_roots_changed_is_told_to_every_server_of_the_session() {
             "{server}"
         );
     }
-    // Nobody is connected to for it.
+    // The third server is not connected to for it.
     assert_eq!(fakes.script("news").connects.load(std::sync::atomic::Ordering::SeqCst), listed);
 }

@@ -89,7 +89,7 @@ async fn the_session_that_made_a_task_hears_its_status() {
         (&json!("notifications/tasks/status"), &json!("a"))
     );
     assert!(streams.0.is_silent().await && streams.1.is_silent().await);
-    // Whoever asks about the task takes it over.
+    // A session that asks about the task takes it over.
     neighbour.result("tasks/get", json!({"taskId": "a"})).await;
     fakes.says("one", "notifications/tasks/status", Some(&state("a")));
     assert!(streams.1.next().await.unwrap().contains("tasks/status"));

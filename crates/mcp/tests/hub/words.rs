@@ -168,7 +168,7 @@ async fn fb85_a_refusal_that_is_no_json_rpc_is_told_in_its_words() {
     pool.shutdown(Duration::from_secs(5)).await;
 }
 
-/// Both orders, many times: which of two sockets is read first is nobody's to say.
+/// Both orders, many times: which of two sockets is read first is not determined.
 #[tokio::test]
 async fn fb85_progress_beside_an_answer_in_json_is_never_lost() {
     let (hub, pool) = start().await;

@@ -156,7 +156,7 @@ pub(crate) async fn call(connection: &Connection, name: &str, arguments: Value) 
         .to_owned()
 }
 
-/// Is there such a process, not counting dead ones that nobody has fetched?
+/// Is there such a process, not counting dead ones that were not waited for?
 pub(crate) fn is_running(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());

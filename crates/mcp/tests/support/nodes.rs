@@ -1,5 +1,5 @@
-//! Several nodes in one process, and a child that everybody shares: the way from one to another is
-//! a function call here.
+//! Several nodes in one process, and a child that all users share: the way from one to another is a
+//! function call here.
 
 use std::sync::{Arc, Mutex};
 

@@ -196,7 +196,7 @@ fn news_of_a_call_arrives_as_it_was_sent() {
 fn notifications_of_clients_arrive_as_they_were_sent() {
     made_up_cases(16, &stuff(), &async |world, params| {
         everywhere(world, async |client, _, peer, heard, is_merged| {
-            // On `/mcp` nobody is meant in particular, and across the eras there is nothing to
+            // On `/mcp` no server is meant in particular, and across the eras there is nothing to
             // tell.
             if is_merged || client.era != peer.era {
                 return;

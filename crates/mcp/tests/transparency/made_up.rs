@@ -75,7 +75,7 @@ fn scalar() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Any value. Keys may come twice: nobody reads these objects on the way.
+/// Any value. Keys may come twice: the gateway does not read these objects on the way.
 pub(crate) fn value() -> impl Strategy<Value = String> {
     scalar().prop_recursive(6, 24, 4, |inner| {
         prop_oneof![

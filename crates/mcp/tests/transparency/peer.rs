@@ -126,7 +126,7 @@ impl Peer {
         if script.waits {
             self.answered.notified().await;
         }
-        // Nobody is left to read it, if this fails.
+        // If this fails, no reader is left.
         let _ = out.send(envelope(&id, &script.answer));
     }
 
@@ -192,7 +192,7 @@ const NAMES: [&str; 18] = [
 /// Who every server of these tests is.
 pub(crate) const SERVER_INFO: &str = r#"{"name":"peer","version":"1.0"}"#;
 
-/// Members in an order of its own, one of which nobody knows.
+/// Members in an order of its own, one of which no reader knows.
 fn envelope(id: &str, answer: &str) -> String {
     format!(r#"{{ "x-else":[1.50, 1E400],{answer} ,"id": {id},"jsonrpc":"2.0"}}"#)
 }

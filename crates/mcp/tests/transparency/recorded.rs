@@ -75,7 +75,7 @@ async fn requests_and_their_answers() {
             let by_uri = params.find("uri").is_some() || what.ends_with("complete-resource");
             let is_across = client.era != peer.era;
             // A merged list is the gateway's own, as is what a modern server is told of
-            // subscriptions; URIs lead to whoever lists them.
+            // subscriptions; URIs lead to the server that lists them.
             let is_ours = is_merged && (method.ends_with("/list") || by_uri)
                 || is_across && method.ends_with("subscribe");
             if client.era != era(what)

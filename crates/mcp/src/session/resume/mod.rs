@@ -154,8 +154,8 @@ impl Resumable {
         }
     }
 
-    /// Reads on to the end without anybody listening: what comes is kept, and the call behind it is
-    /// not held up.
+    /// Reads on to the end without a listener: what comes is kept, and the call behind it is not
+    /// held up.
     pub(crate) async fn drain(self: Arc<Self>, reader: Reader) {
         let mut after = locked(&self.state).last;
         loop {
@@ -172,7 +172,7 @@ impl Resumable {
         }
     }
 
-    /// The connection is gone. Answers with who reads on, if anybody has to.
+    /// Notes that the connection is gone. Answers with the reader that goes on, if one has to.
     pub(crate) fn leave(&self, reader: &Reader) -> Option<Reader> {
         let mut state = locked(&self.state);
         if state.reader.generation != reader.generation || state.over {
