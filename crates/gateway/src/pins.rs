@@ -152,8 +152,8 @@ impl Kept {
         new.take(MOST_TOOLS.saturating_sub(self.pins.len())).cloned().collect()
     }
 
-    /// Changes that nobody was told of yet. Of each tool no more than are kept, or each look would
-    /// push out the last one's.
+    /// Changes that no gateway has told of yet. Of each tool no more than are kept, or each look
+    /// would push out the last one's.
     fn changed_ones(&self, seen: &[SeenTool]) -> Vec<SeenTool> {
         let mut counts: HashMap<&str, u32> = HashMap::new();
         let changed =

@@ -83,8 +83,8 @@ struct Selected {
 }
 
 impl Whose {
-    /// Everything that is meant; `None` if nobody in particular is. An error if there is no such
-    /// person, client or login.
+    /// Everything that is meant; `None` if no person, client or login is named. An error if there
+    /// is no such person, client or login.
     async fn select(&self, stores: &Stores) -> anyhow::Result<Option<Vec<Selected>>> {
         if let Some(login) = &self.login {
             let hash = TokenHash::parse(login)
@@ -111,7 +111,7 @@ async fn users(stores: &Stores, called: &str) -> anyhow::Result<Vec<Selected>> {
         .map(|user| Selected { of: GrantsOf::User(user.id.clone()), whose: described(user) })
         .collect();
     if selected.is_empty() {
-        // Somebody whose record is gone may have left grants.
+        // A person whose record is gone may have left grants.
         let of = GrantsOf::User(UserId::from_text(called));
         if stores.grants.list_grants(&of, 1).await?.is_empty() {
             bail!(

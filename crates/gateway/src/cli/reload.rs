@@ -18,8 +18,8 @@ use crate::{
     gateway::{ConnectedProvider, NewConfiguration},
 };
 
-/// How often the files are looked at. What differs must look the same twice before it is read:
-/// somebody may still be writing. Twice and the reading take less than a second.
+/// How often the files are looked at. What differs must look the same twice before it is read: an
+/// editor may still be writing. Twice and the reading take less than a second.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// Providers as they are connected: one whose settings stay keeps what it has found out about its
@@ -88,8 +88,8 @@ impl Following {
         }
     }
 
-    /// For a signal, which is obeyed at once; for anything else, only when nobody is writing any
-    /// more.
+    /// Waits for a cause to reload. A signal counts at once; anything else counts when the files
+    /// look the same twice.
     async fn wait(&mut self) -> Option<Cause> {
         let (mut last, mut is_new_elsewhere) = (self.watched_files.clone(), false);
         let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);

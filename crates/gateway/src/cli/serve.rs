@@ -32,7 +32,7 @@ pub async fn run(
     files: ConfigFiles,
     watched_files: WatchedFiles,
 ) -> anyhow::Result<()> {
-    // First of all: whoever can connect can also be told to stop, and waits for it to end well.
+    // Before the gateway listens: as soon as clients can connect, a signal ends it well.
     let (stop, hangups) = (stop_signals()?, hangups()?);
     let listener = listen(&config)?;
     let http = net::identity_client(&config.provider_ca.pem)?;
@@ -66,7 +66,7 @@ pub async fn run(
 
 /// Asks each provider once for its metadata and keys, behind everything else: what keeps people out
 /// is in the log before the first of them comes. What a provider would take for a failed sign-in
-/// (`check --online` tries it) is not done at every start. Nobody waits for it.
+/// (`check --online` tries it) is not done at every start. The start does not wait for it.
 async fn probe(providers: Vec<ProviderConfig>, http: reqwest::Client) {
     for provider in &providers {
         let findings = diagnose_gently(provider.settings.clone(), &http).await;
@@ -83,8 +83,8 @@ async fn probe(providers: Vec<ProviderConfig>, http: reqwest::Client) {
 }
 
 /// Connections that may wait to be accepted. The library's 128 overflow when a crowd comes at once,
-/// and whoever is turned away tries again a second later at the earliest; the system has a limit of
-/// its own (`net.core.somaxconn`).
+/// and a client that is turned away tries again a second later at the earliest; the system has a
+/// limit of its own (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
 /// A socket of this address, which does not listen yet.

@@ -11,7 +11,7 @@ use tokio::{
 /// How the gateway was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopSignal {
-    /// SIGTERM: somebody replaces or moves it, and balancers have to notice first.
+    /// SIGTERM: the gateway is replaced or moved, and balancers have to notice first.
     Terminate,
     /// SIGINT: a person at a terminal, who does not want to wait.
     Interrupt,
@@ -60,7 +60,7 @@ pub(crate) async fn linger(
             }
         }
         Some(StopSignal::Terminate) => tracing::info!("SIGTERM: stopping"),
-        // Whoever could have told it is gone.
+        // The task that tells of signals is gone.
         None => {}
     }
 }

@@ -1,6 +1,6 @@
 //! The people of the demo.
 
-/// Somebody to sign in as.
+/// A person to sign in as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Person {
     /// What the provider calls them (`sub`).
@@ -10,7 +10,7 @@ pub struct Person {
     pub groups: &'static [&'static str],
 }
 
-/// Everybody.
+/// All people of the demo.
 pub const PEOPLE: [Person; 2] = [
     Person {
         subject: "alice",

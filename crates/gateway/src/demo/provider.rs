@@ -1,5 +1,5 @@
-//! The demo's identity provider: shows [`super::people`] on a page of ours and believes whoever
-//! clicks. Everything else is as strict as a real one: single-use codes bound to redirect URI,
+//! The demo's identity provider: shows [`super::people`] on a page of ours and believes the person
+//! who clicks. Everything else is as strict as a real one: single-use codes bound to redirect URI,
 //! nonce and PKCE challenge. The page is `edge::pages`'.
 
 use std::{
@@ -39,7 +39,7 @@ use crate::edge::{
     pages::{self, DemoPeoplePage, DemoPerson, ErrorPage, Frame},
 };
 
-/// The issuer of everybody in the demo.
+/// The issuer of all people in the demo.
 pub const ISSUER: &str = "urn:portunus:demo";
 /// Where the page is.
 pub const PATH: &str = "/auth/demo";

@@ -202,7 +202,7 @@ impl PageContext {
     }
 }
 
-/// What an error page says: fixed texts, which may name somebody's application.
+/// What an error page says: fixed texts, which may name an application.
 pub struct PageError {
     title: Sentence,
     message: Sentence,

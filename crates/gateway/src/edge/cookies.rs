@@ -30,7 +30,8 @@ impl CookieJar {
         found.map(|(name, value)| (name[own.len()..].to_owned(), value.to_owned())).collect()
     }
 
-    /// The cookie's value. One that was sent twice is no cookie at all: somebody planted the other.
+    /// The cookie's value. One that was sent twice is no cookie at all: an attacker planted the
+    /// other.
     pub fn find(self, headers: &HeaderMap, name: &str) -> Option<String> {
         let full_name = self.full_name(name);
         let mut found = pairs(headers)

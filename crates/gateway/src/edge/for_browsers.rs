@@ -1,6 +1,6 @@
-//! Refusals that a person sees (FB09): somebody opens an address of applications in a browser, or
-//! one where nothing is. What is JSON for programs is a page for them, with the same status and the
-//! same headers, that says what this is and leads to the front page.
+//! Refusals that a person sees (FB09): a browser opens an address of applications, or one where
+//! nothing is. What is JSON for programs is a page for people, with the same status and the same
+//! headers, that says what this is and leads to the front page.
 
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, header};

@@ -120,7 +120,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Somebody who has just connected.
+/// A peer that has just connected.
 struct Visitor {
     address: SocketAddr,
     connection: Arc<Connection>,

@@ -231,7 +231,7 @@ impl Gateway {
     }
 
     /// Changes when another gateway on the store goes on with a new configuration, or may have done
-    /// so: whoever reads this one's files had better read them again.
+    /// so: the program then reads this one's files again.
     pub fn new_elsewhere(&self) -> watch::Receiver<u64> {
         self.elsewhere.subscribe()
     }

@@ -55,7 +55,7 @@ struct InvalidationListener {
     revision_log: Mutex<RevisionLog>,
     /// The revision_log has grown.
     grown: Notify,
-    /// Something was missed though somebody listened: that connection is not to be trusted.
+    /// Something was missed though the node listened: that connection is not to be trusted.
     is_deaf: Notify,
     is_listening: watch::Sender<bool>,
     configurations: watch::Sender<u64>,

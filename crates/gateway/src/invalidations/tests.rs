@@ -161,7 +161,7 @@ async fn t19_a_lost_message_is_noticed_within_a_second() {
     world.board.revoked_elsewhere(one()).await;
     world.passes(900).await;
     assert_eq!(world.knows().await, [false, false], "nobody knows what it was");
-    // Whoever missed something listens anew, and hears again.
+    // A node that missed something listens anew, and hears again.
     world.board.loses_messages.store(false, Ordering::SeqCst);
     world.passes(1000).await;
     assert_eq!(world.board.listened.load(Ordering::SeqCst), 2);

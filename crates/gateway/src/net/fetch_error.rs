@@ -38,7 +38,7 @@ impl FetchError {
         matches!(self, Self::Timeout | Self::Unresolved(_) | Self::Transport(_))
     }
 
-    /// May the same URL work in a while, without anybody changing what stands there?
+    /// May the same URL work in a while, without a change of what stands there?
     pub const fn is_passing(&self) -> bool {
         match self {
             Self::Busy

@@ -172,7 +172,7 @@ impl GuardedFetcher {
         self.fetch(url, content, asker, false).await
     }
 
-    /// What the URL holds by now, for somebody who did not find what they look for in what
+    /// What the URL holds by now, for a caller that did not find what it looks for in what
     /// [`Self::load`] gave. At most one fetch in ten seconds, however many ask (threat 21).
     pub async fn reload(
         &self,

@@ -1,6 +1,6 @@
 //! What of the configuration does not work on the machine that `check` runs on (FB55): programs
 //! that are not there, a database that cannot be kept, an address that cannot be listened on.
-//! Starts nothing, makes nothing, asks nobody. Next door: [`super::online`] asks others.
+//! Starts nothing, makes nothing, sends nothing. Next door: [`super::online`] asks others.
 
 use std::{
     env,

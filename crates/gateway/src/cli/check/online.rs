@@ -170,7 +170,7 @@ async fn names(config: &Config) -> Vec<Finding> {
 }
 
 /// Can clients' documents be fetched from here? `None`: there is no need to know. A gateway for
-/// this machine alone asks nobody on the Internet unless it has a proxy for that.
+/// this machine alone asks no host on the Internet unless it has a proxy for that.
 async fn documents(config: &Config) -> anyhow::Result<Option<Finding>> {
     let ClientsConfig { registration_policy, proxy, .. } = &config.clients;
     if !registration_policy.is_open(RegistrationMethod::MetadataDocument)

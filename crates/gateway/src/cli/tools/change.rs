@@ -1,6 +1,6 @@
-//! How a tool changed, for somebody who has to decide about it at a terminal: member by member, old
-//! above new. Nothing of it may steer the terminal or stay unseen, for hidden characters are a way
-//! to speak to a model behind a person's back.
+//! How a tool changed, for an administrator who has to decide about it at a terminal: member by
+//! member, old above new. Nothing of it may steer the terminal or stay unseen, for hidden
+//! characters are a way to speak to a model behind a person's back.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 

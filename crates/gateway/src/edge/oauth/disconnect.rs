@@ -92,7 +92,7 @@ async fn answer(
     Ok(see_other("/"))
 }
 
-/// Ends the person's own grants only; anybody else's is as good as unknown. The consent goes too,
+/// Ends the person's own grants only; another person's is as good as unknown. The consent goes too,
 /// so that the application has to ask again.
 async fn disconnect(
     state: &DisconnectState,

@@ -104,7 +104,7 @@ async fn admit(
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none());
     let token = value.and_then(|value| bearer_of(TokenKind::Registration, value.as_bytes()).ok());
-    // The store is asked only by somebody who has something that could be a token.
+    // Only a request with something that could be a token has the store asked.
     let client = match &token {
         Some(_) => state.clients.find_client(&ClientId::from_text(id)).await?,
         None => None,

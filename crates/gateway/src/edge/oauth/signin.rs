@@ -127,7 +127,7 @@ async fn begin(
     choose(state, browser, &transaction, params).await
 }
 
-/// A client's request has come to the point where somebody must sign in, or the person has chosen a
+/// A client's request has come to the point where a person must sign in, or the person has chosen a
 /// provider.
 async fn continue_transaction(
     state: &SignInState,

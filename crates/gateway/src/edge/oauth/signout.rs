@@ -1,6 +1,6 @@
 //! `/auth/signout`: ends the browser's login, here and at the provider when it offers that (OpenID
 //! Connect RP-Initiated Logout). `POST` signs out; `GET` is where providers send the browser
-//! afterwards, and never signs anybody out (threat 14).
+//! afterwards, and never signs a browser out (threat 14).
 
 use std::{sync::Arc, time::Duration};
 

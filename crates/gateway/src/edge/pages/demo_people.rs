@@ -8,7 +8,7 @@ use super::{
     text::{Label, UrlText},
 };
 
-/// Somebody to sign in as.
+/// A person to sign in as.
 #[derive(Clone, Debug)]
 pub struct DemoPerson {
     pub name: Label,

@@ -10,7 +10,7 @@ use super::text::Label;
 /// What surrounds every page.
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
-    /// Shows the banner: this is a demo, anyone on this machine can sign in.
+    /// Shows the banner: this is a demo, every person at this machine can sign in.
     pub demo: bool,
     /// The name of the person who is signed in with this browser.
     pub signed_in_as: Option<Label>,

@@ -53,7 +53,7 @@ pub enum Standing {
     Live(Arc<Entry>),
     /// The token has run out, and its client has not asked for another yet.
     RunOut,
-    /// Revoked, or of somebody who is not admitted any more.
+    /// Revoked, or of a person who is not admitted any more.
     Ended,
 }
 

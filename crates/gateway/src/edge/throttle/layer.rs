@@ -25,7 +25,7 @@ pub struct ThrottleState {
     pub page_context: Option<PageContext>,
 }
 
-/// The layer in front of endpoints that cost us something before anybody has proven anything.
+/// The layer in front of endpoints that cost us something before the client has proven anything.
 pub async fn by_address(
     State(state): State<ThrottleState>,
     request: Request,

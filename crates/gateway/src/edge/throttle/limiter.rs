@@ -1,7 +1,7 @@
 //! How many requests one address may make (threat 25): a limit for each [`Gate`], one for each
 //! client at an address, and one for failed authentications. Addresses of IPv6 count by their /64,
 //! which is what one subscriber has. Only who asks too much waits: no limit is shared by strangers,
-//! and whoever proves themselves is never held up by others' failures
+//! and a client that proves itself is never held up by others' failures
 //! (`docs/decisions/0022-limits-by-address.md`). How a request that is too much is answered is
 //! [`super::layer`]'s.
 

@@ -83,8 +83,7 @@ impl GrantType for AuthorizationCode {
     }
 }
 
-/// A sound second use of a code: somebody else has it too, so everything made of it ends (threat
-/// 15).
+/// A sound second use of a code: a second party has it, so everything made of it ends (threat 15).
 async fn replayed(request: &TokenRequest<'_>, grant: &GrantId) -> Failure {
     if let Err(error) = request.state.grants.revoke_grant(grant, request.state.clock.now()).await {
         return error.into();

@@ -366,7 +366,7 @@ async fn what_goes_wrong_has_a_status_of_its_own() {
 async fn a_target_that_is_down_or_silent() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let target = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    // Bound and never accepted: connections stand, nobody answers.
+    // Bound and never accepted: connections stand, no answer comes.
     let routes = routes_to(
         target.clone(),
         ProxyLimits { first_byte: Duration::from_millis(50), ..ProxyLimits::default() },
