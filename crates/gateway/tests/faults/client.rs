@@ -21,7 +21,7 @@ const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 const GRANTS: usize = 5;
 /// Of those that were ended, the last ones are tried again.
 const ENDED: usize = 20;
-/// Between two attempts when nobody is there.
+/// Between two attempts when no gateway serves the request.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Client {
@@ -100,7 +100,7 @@ impl Client {
         self.use_everything().await;
     }
 
-    /// Another browser, that nobody is signed in at, and another client.
+    /// Another browser, without a login, and another client.
     async fn begin_anew(&mut self) {
         self.browser = Agent::new();
         self.registered = None;
@@ -190,8 +190,8 @@ impl Client {
     async fn connect(&mut self) {
         let Some(client) = self.register().await else { return };
         let Some((authorization, code)) = self.authorize(&client).await else { return };
-        // Whoever hears nothing tries again, once: it is served now, or was before and has lost
-        // what came of it.
+        // A client that hears nothing tries again, once: it is served now, or was before and has
+        // lost what came of it.
         for _ in 0..2 {
             let outcome = self.redeem(&client, &authorization, &code).await;
             if let Outcome::Tokens { access, refresh } = outcome {
@@ -253,8 +253,8 @@ impl Client {
         self.refresh_one(n, at_once).await;
     }
 
-    /// Exchanges the refresh token of a grant, several times at once; whoever hears nothing tries
-    /// again.
+    /// Exchanges the refresh token of a grant, several times at once; a request without an answer
+    /// is sent again.
     async fn refresh_one(&mut self, n: usize, at_once: usize) {
         let (client, token) = (self.grants[n].client.clone(), self.grants[n].refresh.clone());
         let fields = [

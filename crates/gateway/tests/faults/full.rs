@@ -1,6 +1,6 @@
-//! F6: there is no room for what would be written. Whatever needs a write is answered with 503,
-//! whoever has a token goes on, nothing is corrupt, and all goes on by itself when there is room
-//! again.
+//! F6: there is no room for what would be written. Whatever needs a write is answered with 503, a
+//! client that has a token goes on, nothing is corrupt, and all goes on by itself when there is
+//! room again.
 //!
 //! A full disk is played by a limit to the size of files, which the kernel keeps (`RLIMIT_FSIZE`):
 //! it works everywhere and needs no rights. The program is told of it by the write that fails, as
@@ -23,7 +23,7 @@ use super::{
 /// Less than any of the files has by now.
 const NO_ROOM: u64 = 4096;
 
-/// Somebody who came before there was no room.
+/// A user who came before there was no room.
 struct Guest {
     browser: Agent,
     client: OAuthClient,
@@ -55,8 +55,8 @@ impl Guest {
         self.browser.send(Request::get(&surroundings.at(path))).await.status.as_u16()
     }
 
-    /// What needs a write is refused for now, and only that. The token was used by nobody yet, so
-    /// that it has to be looked up.
+    /// What needs a write is refused for now, and only that. The token was not used yet, so that it
+    /// has to be looked up.
     async fn meets_no_room(&self, surroundings: &Surroundings) {
         // What is under way may still find a place.
         let began = Instant::now();

@@ -47,7 +47,7 @@ impl Outcome {
         !matches!(self, Self::Refused(_)) && !self.is_unclear()
     }
 
-    /// Nobody but the gateway knows.
+    /// Only the gateway knows whether it happened.
     pub(crate) fn is_unclear(&self) -> bool {
         matches!(self, Self::Unavailable | Self::Unknown)
     }

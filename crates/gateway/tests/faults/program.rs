@@ -110,8 +110,8 @@ impl Surroundings {
         self.folder.path().join("records.sqlite")
     }
 
-    /// What SQLite says of the file and its journal, both copied, for nobody but the gateway may
-    /// repair them.
+    /// What SQLite says of the file and its journal, both copied, for only the gateway may repair
+    /// them.
     pub(crate) fn integrity(&self) -> String {
         let copy = tempfile::tempdir().unwrap();
         let name = |end: &str| format!("records.sqlite{end}");
@@ -231,7 +231,7 @@ pub(crate) async fn until_ready(address: SocketAddr) -> Duration {
     began.elapsed()
 }
 
-/// Says yes to whoever gets through.
+/// A service that says yes to each request that gets through.
 async fn start_upstream() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -170,10 +170,10 @@ async fn t70_a_code_replayed_long_after_its_lifetime_ends_the_grant_in_redis() {
     a_late_replay(Some(&Server::start(&[]))).await;
 }
 
-/// Twenty holders of one code, all with the right verifier: one of them stole it, and nobody can
-/// tell which. One is served, and the second to come revokes what the first got, just as it would
-/// an hour later. (A client that sends its one request twice in parallel loses its grant; clients
-/// that do so would lose it one after the other too.)
+/// Twenty holders of one code, all with the right verifier: one of them stole it, and the gateway
+/// cannot tell which. One is served, and the second to come revokes what the first got, just as it
+/// would an hour later. (A client that sends its one request twice in parallel loses its grant;
+/// clients that do so would lose it one after the other too.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn t15_of_twenty_at_once_one_is_served_and_the_next_revokes() {
     let fixture = GatewayFixture::start().await;

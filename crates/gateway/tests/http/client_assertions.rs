@@ -225,7 +225,7 @@ async fn t21_a_tampered_assertion_proves_nothing() {
             );
         }
     }
-    // A key proves nothing for whoever registered another way, and the other way round.
+    // A key proves nothing for a client that registered another way, and the other way round.
     let public_client = fixture.client("/mcp").await;
     let assertion = signer.assertion(&public_client.id, &fixture.url, now(&fixture));
     assert_eq!(

@@ -97,7 +97,7 @@ async fn a_document_that_changed_is_what_counts() {
     fixture.clock.advance(Duration::from_secs(300));
     begin(&fixture, &client).await.expect(400);
 
-    // The same goes for how it proves itself: whoever has the refresh token alone has nothing.
+    // The same goes for how it proves itself: a client with the refresh token alone has nothing.
     changed["token_endpoint_auth_method"] = json!("private_key_jwt");
     changed["jwks_uri"] = json!("https://app.hosts.example/jwks.json");
     hosts.serve(ID, Behaviour::Honest(changed, headers));

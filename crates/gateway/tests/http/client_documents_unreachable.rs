@@ -39,7 +39,7 @@ async fn is_advertised(fixture: &GatewayFixture) -> bool {
     metadata["client_id_metadata_document_supported"] == true
 }
 
-/// What somebody sees whose client comes with that document.
+/// What a person sees whose client comes with that document.
 async fn page(fixture: &GatewayFixture) -> portunus_testkit::agent::Page {
     let mut client = fixture.client("/mcp").await;
     ID.clone_into(&mut client.id);
@@ -71,7 +71,7 @@ async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
         "{line}"
     );
     assert!(!is_advertised(&fixture).await, "clients register instead");
-    // Once it works again, it is found out without anybody who tries.
+    // Once it works again, the gateway finds out without a client that tries.
     hosts.resolve("app.hosts.example", [&["93.184.216.34"]]);
     let document = json!({"client_id": ID, "client_name": "Keeper", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
     hosts.serve(ID, Behaviour::honest(document));

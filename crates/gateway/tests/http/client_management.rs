@@ -299,7 +299,7 @@ async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
         registered.push((client, browser));
     }
 
-    // A scheme that is allowed no more: nobody is sent there, though it was registered.
+    // A scheme that is allowed no more: no browser is sent there, though it was registered.
     let schemes = &mut fixture.config.clients.registration_policy.redirect_schemes;
     schemes.remove("acme-editor").unwrap();
     fixture.stop().await;

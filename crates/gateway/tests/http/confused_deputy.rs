@@ -1,4 +1,4 @@
-//! Somebody else's client, somebody else's sign-in: consent first, and every step bound to the
+//! An attacker's client, another person's sign-in: consent first, and every step bound to the
 //! browser that takes it.
 
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn t01_a_strangers_client_cannot_ride_the_sign_in_of_a_victim() {
         "one can say no"
     );
 
-    // Nobody is signed in here: the question still comes before the request at Okta.
+    // No user is signed in here: the question still comes before the request at Okta.
     let fresh = fixture.browser();
     attacker.begin(&fresh, &attacker.authorization()).await.page().expect(200);
     assert_eq!(fixture.okta.count(Endpoint::Authorize), asked, "nobody was sent to Okta");
@@ -165,7 +165,7 @@ async fn t03_a_login_that_was_planted_is_worth_nothing_after_the_sign_in() {
     fixture.close().await;
 }
 
-/// A login cookie of somebody's.
+/// The cookie of a login.
 async fn sample_login(fixture: &GatewayFixture) -> Cookie {
     let browser = fixture.browser();
     fixture.sign_in(&browser).await;

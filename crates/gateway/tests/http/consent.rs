@@ -99,7 +99,7 @@ async fn consent_that_one_person_gave_is_not_another_persons() {
     let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     fixture.sign_in(&browser).await;
     let page = client.begin(&browser, &client.authorization()).await.page();
-    // Somebody else signs in with the same browser while the page is open.
+    // Another person signs in with the same browser while the page is open.
     browser.open(&fixture.at("/")).await.page().form("/auth/signout").submit([]).await.page();
     fixture.okta.sign_in_as("bob");
     fixture.sign_in(&browser).await;

@@ -401,7 +401,7 @@ fn refused(answer: &Page) {
     );
 }
 
-/// A life of somebody who was not here before.
+/// A life of a person who was not here before.
 async fn live(fixture: &mut GatewayFixture, n: usize, steps: &[Step]) {
     let person = format!("life-{n}");
     fixture.okta.put_person(Person::new(&person, &["engineering"]));

@@ -45,7 +45,7 @@ impl Service {
     }
 }
 
-/// A gateway with the service at `/mcp/legacy/`, and somebody who may use it.
+/// A gateway with the service at `/mcp/legacy/`, and a user who may use it.
 async fn with_service() -> (GatewayFixture, Service, Agent, Tokens) {
     let service = Service::start().await;
     let proxies = vec![ProxyRoute::new("/mcp/legacy/", service.target.clone())];

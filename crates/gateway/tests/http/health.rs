@@ -62,7 +62,7 @@ async fn browser_clients_of_allowed_origins_may_ask_first() {
     assert_eq!(mcp.header("access-control-allow-origin"), "https://inspector.example");
     assert!(mcp.header("access-control-allow-headers").contains("mcp-session-id"), "{mcp:?}");
     agent.send(preflight("/mcp", "https://evil.example")).await.expect(403);
-    // Everybody may register and redeem: no cookie is read there.
+    // Pages of every origin may register and redeem: no cookie is read there.
     let token = agent.send(preflight("/auth/token", "https://evil.example")).await.expect(204);
     assert_eq!(token.header("access-control-allow-origin"), "*");
     assert_eq!(token.header("access-control-allow-credentials"), "");

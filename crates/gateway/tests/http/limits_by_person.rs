@@ -1,5 +1,5 @@
 //! Threat 47: what one person may have under way at once, and how large a message may be. Past the
-//! bound the answer is 429 or 413, nothing reaches a server, and nobody else notices.
+//! bound the answer is 429 or 413, nothing reaches a server, and no other person notices.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ async fn t11_none_shows_no_page_and_tells_only_clients_that_people_know() {
     let told = local.begin(&browser, &silent(&local)).await.returned();
     assert_eq!(told.find("error").as_deref(), Some("consent_required"));
 
-    // An address that anybody could have registered is not where we send people by ourselves.
+    // An address that any client could have registered is not where we send people by ourselves.
     for browser in [&nobody, &browser] {
         let page = web.begin(browser, &silent(&web)).await.page().expect(400);
         assert!(!page.has_form("/auth/consent"), "and no consent is asked: {page:?}");

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::fixture::GatewayFixture;
 
-/// The page that a sign-in of somebody new ends at.
+/// The page that a sign-in of a new person ends at.
 async fn page(fixture: &GatewayFixture) -> Page {
     let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     browser.stop_at(&client.redirect_uri);

@@ -1,5 +1,5 @@
 //! Floods from one address: registrations, authorizations, tokens, guesses. What one address did
-//! holds up nobody else.
+//! holds up no other.
 
 use std::{num::NonZeroU32, time::Duration};
 

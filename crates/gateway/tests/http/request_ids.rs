@@ -35,8 +35,8 @@ async fn a_servers_log_can_name_the_request() {
     fixture.close().await;
 }
 
-/// Also of what goes on behind the answer, on tasks of its own, and at another node: whoever
-/// searches for an id finds all of it.
+/// Also of what goes on behind the answer, on tasks of its own, and at another node: a search for
+/// an id finds all of it.
 #[tokio::test]
 async fn every_line_of_a_request_has_its_id() {
     let broken = stdio("broken", "/no/such/program", &[]);

@@ -133,8 +133,8 @@ async fn t36_a_request_state_is_good_for_its_own_request_alone() {
     assert!(goes_on(&send(&browser, &url, &tokens.access, "tools/call", retry.clone()).await));
     is_refused("the second time", &send(&browser, &url, &tokens.access, "tools/call", retry).await);
 
-    // The process that it waited in is gone: whose it was may send the request again, and nobody
-    // else is told so.
+    // The process that it waited in is gone: the user whose it was may send the request again, and
+    // no other user is told so.
     let retry = asked(&browser, &url, &tokens.access, "asking_where").await;
     fixture.stop().await;
     fixture.restart().await;

@@ -79,7 +79,7 @@ async fn t19_a_store_that_fails_is_no_success() {
     let fixture = GatewayFixture::start().await;
     let (client, _, tokens) = fixture.connect("/mcp").await;
     let other = Connection::open(fixture.database()).unwrap();
-    // Nobody else can write now.
+    // No other connection can write now.
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for token in [tokens.refresh(), tokens.access.as_str()] {
         let answer = client.send("revocation_endpoint", [("token", token)]).await.expect(503);

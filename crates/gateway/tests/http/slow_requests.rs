@@ -1,5 +1,5 @@
-//! Threat 46: whoever sends slowly is given up, in time by a clock that is moved, and holds nobody
-//! else up; whoever leaves abruptly ends nothing.
+//! Threat 46: a client that sends slowly is given up, in time by a clock that is moved, and holds
+//! up no other; a client that leaves abruptly ends nothing.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ const BODY: u64 = 30;
 /// Past that nothing is left open; in time that passes at once.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What somebody sends, and then no more; with the seconds after which they are given up, and how
-/// the answer begins, if there may be one.
+/// What a client sends, and then no more; with the seconds after which it is given up, and how the
+/// answer begins, if there may be one.
 struct Slow {
     what: &'static str,
     bytes: Vec<u8>,

@@ -78,7 +78,7 @@ async fn fb82_a_stream_lives_as_long_as_its_grant_has_a_good_token() {
     with_token.revoke(&fresh[2].access).await;
     with_token.ends().await;
     assert!(!kept.stream.is_finished());
-    // Nobody refreshes any more.
+    // The client refreshes no more.
     fixture.clock.advance(ALMOST_AN_HOUR + PAST_GRACE);
     kept.ends().await;
     fixture.close().await;

@@ -93,7 +93,7 @@ impl Clients {
     }
 }
 
-/// Runs a command as whoever runs the gateway would: with its settings, beside it.
+/// Runs a command as the gateway's administrator would: with its settings, beside it.
 fn type_in(fixture: &GatewayFixture, words: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
     command.args(words).current_dir(fixture.database().parent().unwrap()).env_clear().envs([

@@ -129,8 +129,8 @@ async fn f9_slow_sockets_hold_nobody_up() {
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
         "POST /auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant"
             .to_owned(),
-        // Somebody who is signed in, but not the one who is well-behaved: a person has so many
-        // places and no more.
+        // A user who is signed in, but not the one who is well-behaved: a person has so many places
+        // and no more.
         Caller::greeted(&gateway, 1).await.head("POST", "Content-Length: 100\r\n") + "{",
     ];
     let mut slow = Vec::with_capacity(total);

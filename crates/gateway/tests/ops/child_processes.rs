@@ -153,7 +153,7 @@ async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_no
         .report();
 }
 
-/// With one child for each session, whoever opens sessions starts processes.
+/// With one child for each session, a client that opens sessions starts processes.
 #[tokio::test]
 async fn t47_one_person_has_so_many_children_and_no_more() {
     let mut child =
@@ -170,7 +170,7 @@ async fn t47_one_person_has_so_many_children_and_no_more() {
     let mut busy = Vec::new();
     for _ in 0..2 {
         let client = McpClient::connect(&browser, &url, &tokens.access).await;
-        // Whoever waits to hear of a resource keeps its server at work.
+        // A session that waits to hear of a resource keeps its server at work.
         let subscribed = client.request("resources/subscribe", json!({"uri": "memo://one"})).await;
         assert!(subscribed["result"].is_object(), "{subscribed}");
         busy.push(client);
@@ -200,7 +200,7 @@ async fn t47_one_person_has_so_many_children_and_no_more() {
         "{answer}"
     );
 
-    // Nobody else is concerned.
+    // No other person is concerned.
     fixture.okta.sign_in_as("bob");
     let (_, browser, bobs) = fixture.connect("/mcp/child").await;
     McpClient::connect(&browser, &url, &bobs.access)

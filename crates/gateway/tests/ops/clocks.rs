@@ -68,7 +68,7 @@ async fn f7_a_gateway_that_is_ahead_deletes_nothing_that_others_need() {
         let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
         let authorization = client.authorization();
         let consent = client.begin(&browser, &authorization).await.page();
-        // Whoever looks from before it expired sees this until it is deleted.
+        // A look-up from before it expired finds this until it is deleted.
         let (hash, now) = (TokenHash::of("expired long ago"), fixture.clock.now());
         let session = SessionRecord { user: fixture.user("alice"), state: Vec::new() };
         fixture.stores().sessions.keep_session(&hash, &session, now - 2 * HOUR).await.unwrap();
@@ -107,7 +107,7 @@ impl Two {
         Self { _redis: redis, fixture, browser, here, there }
     }
 
-    /// The status of a request at the other node by somebody who is at home here.
+    /// The status of a request at the other node by a user whose owner node is this one.
     async fn forwarded(&self, token: &str) -> u16 {
         let mut mcp = McpClient::connect(&self.browser, &self.fixture.at("/mcp"), token).await;
         mcp.url = self.fixture.at_node(1, "/mcp");

@@ -1,5 +1,5 @@
-//! Files that somebody else could change (threat 67), at the program itself: it does not start with
-//! them, and does not follow them.
+//! Files that another account could change (threat 67), at the program itself: it does not start
+//! with them, and does not follow them.
 
 use std::{
     fs,
@@ -72,7 +72,7 @@ async fn t67_a_file_that_others_may_write_runs_nothing() {
     assert!(said.contains("can be changed by every user"), "it is still pointed out: {said}");
     assert!(!canary.exists());
 
-    // Once it is the administrator's alone, it is followed, and nobody has to touch it again.
+    // Once it is the administrator's alone, it is followed, and need not be touched again.
     fs::write(
         &mcp_json,
         json!({"mcpServers": {"other": {"url": program.server.url().as_str()}}}).to_string(),

@@ -25,7 +25,7 @@ async fn start(folder: &std::path::Path) -> (Child, String) {
     while let Some(line) = lines.next_line().await.unwrap() {
         if let Some(url) = line.trim().strip_prefix("Open") {
             let url = url.trim().to_owned();
-            // What is printed later must find somebody who reads it.
+            // What is printed later must find a reader.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             return (demo, url);
         }

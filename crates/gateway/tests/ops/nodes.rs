@@ -81,7 +81,7 @@ async fn what_is_refused_is_refused_everywhere_alike() {
 #[tokio::test]
 async fn a_node_that_stops_hands_its_users_over() {
     let (mut fixture, ..) = two_nodes().await;
-    // Somebody whose home is the second node.
+    // A user whose owner node is the second.
     fixture.okta.sign_in_as("bob");
     let bob = fixture.browser();
     let tokens = fixture.client("/mcp").await.connect(&bob).await;
@@ -153,7 +153,7 @@ async fn a_child_that_everybody_shares_runs_on_one_node() {
         child,
         "one child, whoever is at home where"
     );
-    // Its answers stream to whoever asked, and what it says to everybody is heard at both nodes.
+    // Its answers stream to the caller, and both nodes hear what it says to all users.
     let slow = json!({"name": "child_slow", "arguments": {"steps": 3, "step_ms": 10}, "_meta": {"progressToken": "mine"}});
     let answer = alice
         .post(&json!({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": slow}))

@@ -1,5 +1,5 @@
 //! Okta down, slow, changing its keys, or saying no (F3, F4): people get an explanation, clients
-//! are told, and whoever is signed in does not notice.
+//! are told, and a user who is signed in does not notice.
 
 use std::time::{Duration, Instant};
 
@@ -259,7 +259,7 @@ async fn an_id_token_that_does_not_verify_signs_nobody_in() {
             "{tamper:?}"
         );
     }
-    // That may be set so at the provider (FB67): whatever it is, nobody is signed in.
+    // That may be set so at the provider (FB67): whatever it is, no user is signed in.
     fixture.okta.tamper_next(Tamper::Hs256WithClientSecret);
     let (page, told) = fails(&fixture).await;
     assert_eq!((page.status.as_u16(), told.as_deref()), (502, Some("server_error")));

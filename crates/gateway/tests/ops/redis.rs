@@ -1,5 +1,5 @@
 //! Redis in place of SQLite: sign-in and calls are the same, a Redis that dies is said to be so
-//! (F2), and what it holds is nobody's secret.
+//! (F2), and what it holds gives no secret away.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ async fn b6_sign_in_and_calls_on_redis() {
     fixture.restart().await;
     let fresh = client.tokens(client.refresh(tokens.refresh()).await);
     McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &fresh.access).await;
-    // The browser is signed in still: nobody is sent to Okta.
+    // The browser is signed in still: it is not sent to Okta.
     fixture.client("/mcp").await.connect(&browser).await;
     assert_eq!(fixture.grants("alice").await, 2);
 

@@ -200,7 +200,7 @@ async fn files_that_change_are_followed_and_mistakes_in_them_are_not() {
     write(&program, &json!({"uuid": uuid, "second": uuid}));
     until(|| program.log().contains("the configuration is reloaded")).await;
     assert!(has(tools(&program, &browser, &token).await, "second_"));
-    // Half a file, as when somebody is still writing.
+    // Half a file, as when an editor is still writing.
     fs::write(program.folder.path().join("mcp.json"), "{\"mcpServers\": {\"uuid\": ").unwrap();
     until(|| program.log().contains("the configuration is not reloaded")).await;
     assert!(program.log().contains("mcp.json:1"), "the mistake is named: {}", program.log());

@@ -106,7 +106,7 @@ async fn t19_revoked_at_one_node_of_a_cluster_is_refused_by_another() {
 #[tokio::test]
 async fn t19_revoked_at_one_node_is_refused_by_another_though_no_message_comes_through() {
     let redis = Server::start(&[]);
-    // Nobody may publish or subscribe.
+    // No connection may publish or subscribe.
     let () = redis.ask(&["ACL", "SETUSER", "default", "resetchannels"]);
     let fixture = two_nodes_on(&redis.address()).await;
     revoked_at_one_is_refused_by_the_other(&fixture).await;

@@ -1,6 +1,6 @@
-//! The end of a gateway (F11): `/ready` says it first, whoever comes is served for a while, what is
-//! under way is finished, and nothing stays behind. Most of it at the program itself, with real
-//! signals.
+//! The end of a gateway (F11): `/ready` says it first, a client that comes is served for a while,
+//! what is under way is finished, and nothing stays behind. Most of it at the program itself, with
+//! real signals.
 
 use std::{
     path::Path,
@@ -55,7 +55,7 @@ async fn f11_sigterm_under_load_loses_nothing() {
         .bearer(&mcp.token)
         .header("accept", "text/event-stream");
     let stream = tokio::spawn(send(&browser, stream.header("mcp-session-id", &mcp.session)));
-    // It is under way all the time, and ends after nobody is let in any more.
+    // It is under way all the time, and ends after the last client was let in.
     let long = json!({"name": "uuid_slow", "arguments": {"steps": 50, "step_ms": 100}});
     let long = mcp
         .message(&json!({"jsonrpc": "2.0", "id": "long", "method": "tools/call", "params": long}));
@@ -86,7 +86,8 @@ async fn f11_sigterm_under_load_loses_nothing() {
     assert_eq!(answer.header("connection"), "close");
     let noticed = told.elapsed();
     let controls = [control(), control(), control()];
-    // Whoever comes now is served: those of the load, and somebody new from the first request on.
+    // A client that comes now is served: those of the load, and a new one from its first request
+    // on.
     let before = calls.load(Ordering::SeqCst);
     until(|| calls.load(Ordering::SeqCst) > before + 16).await;
     let (_, new) = program.connect().await;
@@ -181,7 +182,7 @@ async fn the_delay_ends_by_itself() {
     fixture.close().await;
 }
 
-/// Sends without waiting for whoever holds the agent.
+/// Sends on a copy of the agent, so that the future does not borrow it.
 fn send(agent: &Agent, request: Request) -> impl Future<Output = Page> + use<> {
     let agent = agent.clone();
     async move { agent.send(request).await }
@@ -211,7 +212,7 @@ async fn a_stop_ends_children_and_open_streams() {
     eventually("the call reaches the server", async || fixture.uuid.seen().len() > before).await;
     fixture.stop().await;
     assert!(!is_alive(&child), "the child ends with the gateway");
-    // It was killed, but nobody could wait for its end: it is not ours.
+    // It was killed, but the gateway could not wait for its end: it is no child of the gateway's.
     let patience = Instant::now() + Duration::from_secs(20);
     while is_alive(&offspring) {
         assert!(Instant::now() < patience, "what the child started ends with it (threat 44)");

@@ -1,5 +1,5 @@
-//! From SQLite to Redis and back, by way of a backup: whoever was signed in stays so, and what was
-//! used or revoked stays that way.
+//! From SQLite to Redis and back, by way of a backup: a user who was signed in stays so, and what
+//! was used or revoked stays that way.
 
 use std::{io::Cursor, sync::Arc};
 
@@ -69,7 +69,7 @@ async fn goes_on(
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 1})).await, "2");
     let fresh = client.tokens(client.refresh(tokens.refresh()).await);
     McpClient::connect(browser, &fixture.at("/mcp/uuid"), &fresh.access).await;
-    // The browser is signed in still: nobody is sent to Okta.
+    // The browser is signed in still: it is not sent to Okta.
     let trips = fixture.okta.count(Endpoint::Authorize);
     fixture.client("/mcp").await.connect(browser).await;
     assert_eq!(fixture.okta.count(Endpoint::Authorize), trips);

@@ -58,7 +58,7 @@ async fn a_certificate_is_exchanged_while_the_gateway_runs() {
     until(|| program.log().contains("the configuration is not reloaded")).await;
     assert!(program.log().contains("TLS_KEY_FILE"), "the mistake is named: {}", program.log());
     assert_eq!(ask(&trusting(SECOND[0])).await.unwrap().status(), StatusCode::OK);
-    // Whoever speaks without TLS is not answered.
+    // A client that speaks without TLS is not answered.
     let plain = program.at("/health").replace("https://", "http://");
     assert!(first.get(plain).send().await.is_err());
     assert!(program.health().await.contains(r#""status":"ok""#));

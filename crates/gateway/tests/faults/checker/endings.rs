@@ -105,8 +105,8 @@ impl Endings {
     }
 }
 
-/// Whoever redeems a code that was redeemed ends its grant: certainly if they are refused after
-/// somebody was served, perhaps if it is not clear who was first.
+/// A second redemption of a code ends its grant: certainly if it is refused after another was
+/// served, perhaps if it is not clear which was first.
 fn replays(redemptions: &[Record]) -> Vec<Ending> {
     let mut endings = Vec::new();
     for (n, replay) in redemptions.iter().enumerate() {

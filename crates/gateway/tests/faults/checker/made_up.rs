@@ -248,8 +248,8 @@ fn a_code_that_was_used_again_ends_its_grant() {
     again()
         .then(using("a1"), Outcome::Done)
         .fails_with(Violation::RevocationUndone { token: text("a1") });
-    // Of two at once, who is refused may have come before the other was served, and nobody knows
-    // whether anything was ended.
+    // Of two at once, the refused one may have come before the other was served, and whether
+    // anything was ended is unknown.
     for after in [Outcome::Done, invalid("token")] {
         let both = MadeUp::connected().then(redeem(), invalid("grant")).at_once_with_the_last();
         both.then(using("a1"), after).passes();

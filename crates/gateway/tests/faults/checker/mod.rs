@@ -1,12 +1,12 @@
 //! Is a history one that a gateway may have which loses nothing and does nothing twice? [`check`]
-//! says what speaks against it. An operation that nobody answered may have happened or not, at any
+//! says what speaks against it. An operation that was not answered may have happened or not, at any
 //! moment from its beginning on; everything else follows from what clients were told. Where there
 //! are several gateways, a revocation counts everywhere after a moment ([`Settled`]) and not at
 //! once. What may have ended a grant is gathered in [`endings`]; histories that were made up, one
 //! for each kind of violation, are in [`made_up`].
 //!
 //! All this holds within the grace window of refresh tokens: histories are made with the longest
-//! there is, and nobody presents a token that was used before it began.
+//! there is, and no client presents a token that was used before it began.
 
 mod endings;
 mod made_up;
@@ -38,12 +38,12 @@ pub(crate) enum Violation {
     Unexpected { operation: Operation, error: String },
 }
 
-/// How long an end may take to count wherever somebody asks.
+/// How long an end may take to count at every gateway.
 #[derive(Clone, Copy)]
 pub(crate) struct Settled {
     /// One that was acknowledged.
     pub(crate) acknowledged: Duration,
-    /// One that nobody acknowledged, but which somebody was refused for.
+    /// One that was not acknowledged, but which a client was refused for.
     pub(crate) noticed: Duration,
 }
 

@@ -136,12 +136,13 @@ async fn t49_a_question_reaches_the_application_whose_call_it_is_about() {
     }
 }
 
-/// What the server asks later about calls that are over reaches whose they were, or nobody.
+/// What the server asks later about calls that are over reaches the client whose they were, or
+/// none.
 async fn assert_late_questions_stay_apart(fixture: &IsolationFixture, apps: &[App]) {
     let kind = fixture.kind;
     for app in apps {
         let answer = app.call("late", "").await;
-        // Its own, or nobody's; a new connection has no past.
+        // Its own client answers, or none can be asked; a new connection has no past.
         let own = answer == app.name || answer.contains("nobody can be asked") || answer.is_empty();
         assert!(own, "{kind:?}, {}: {answer}", app.name);
     }
@@ -463,7 +464,7 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
         assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 1, "{listed}");
     });
     futures::future::join_all(many).await;
-    // What waits for input is retried by whoever may make the call.
+    // What waits for input is retried by a client that may make the call.
     let modern = App::modern("Ask", &fixture.gateway.at(&path), &asks);
     let params = json!({"name": "ask", "arguments": {"who": "Ask"}, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -497,8 +498,8 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     fixture.gateway.close().await;
 }
 
-/// A stream is judged by the token it is opened with, and so is whoever comes back to one that
-/// broke.
+/// A stream is judged by the token it is opened with, and so is a client that comes back to one
+/// that broke.
 #[tokio::test]
 async fn t71_a_stream_that_broke_is_taken_up_only_with_a_token_for_its_call() {
     let scopes = vec![rule("careless:ask", "ask"), rule("careless:say", "say")];

@@ -229,7 +229,7 @@ impl Server {
         })
     }
 
-    /// Who answered, or why nobody did.
+    /// Who answered, or why no client did.
     async fn ask(&self, connection: &Connection, who: &str) -> String {
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         let (sender, answer) = oneshot::channel();
