@@ -1,6 +1,6 @@
-// A gateway as a company runs it, for the matrix: a real OpenID provider, every fixture server on both transports in mcp.json, and
-// somebody signed in, with an access token for each server; and a smaller one, for `/mcp`. The scenarios that are run against them stand
-// in matrix.test.mjs and merged.test.mjs, and in ../nodes, where several gateways are the one.
+// A gateway as a company runs it, for the matrix: a real OpenID provider, every fixture server on both transports in mcp.json, and a user
+// who is signed in, with an access token for each server; and a smaller one, for `/mcp`. The scenarios that are run against them stand in
+// matrix.test.mjs and merged.test.mjs, and in ../nodes, where several gateways are the one.
 import { auth } from '@modelcontextprotocol/sdk/client/auth.js';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -17,7 +17,7 @@ export const PLACES = SERVERS.flatMap((server) =>
 );
 
 /**
- * Starts everything. `urlOf(place)` is where somebody without a token reaches a place, with the token of the first of `people`, or of the
+ * Starts everything. `urlOf(place)` is where a client without a token reaches a place, with the token of the first of `people`, or of the
  * one that is named. `launch` starts the gateway, as `startGateway` does; `before` is the token proxy's, and is told whose request it is.
  */
 export async function startMatrix(folder, { launch, people = ['alice'], before } = {}) {
