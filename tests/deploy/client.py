@@ -63,7 +63,7 @@ def is_ready(port):
 
 
 class provider:
-    """The identity provider, for as long as the block runs; not while somebody signs in, who brings it along."""
+    """The identity provider, for as long as the block runs; not while a client signs in, which brings it along."""
 
     def __init__(self, port):
         script = f"import {{ startProvider }} from '{LOAD}/provider.mjs'; await startProvider({port}, () => '{PERSON}');"
@@ -88,7 +88,7 @@ def answers(url):
 
 
 class Client:
-    """Somebody who has signed in, at one server of the gateway."""
+    """A user who has signed in, at one server of the gateway."""
 
     def __init__(self, port, provider_port, server):
         self.url = f"http://localhost:{port}/mcp/{server}"

@@ -40,7 +40,7 @@ async function nginx(folder, [first, second, third]) {
   fs.writeFileSync(path.join(folder, 'site.conf'), site);
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${folder}/${kind};`);
   const main = path.join(folder, 'nginx.conf');
-  // As root it would serve as somebody who cannot enter this folder.
+  // As root it would serve as a user who cannot enter this folder.
   const user = process.getuid() === 0 ? 'user root;\n' : '';
   fs.writeFileSync(
     main,

@@ -11,7 +11,7 @@ export async function gateway(name) {
     name,
     port: server.address().port,
     seen,
-    /** Nobody new is let in; streams that stand go on. */
+    /** No new connection is let in; streams that stand go on. */
     closeDoor: () => new Promise((resolve) => {
       server.close();
       server.closeIdleConnections();

@@ -1,5 +1,5 @@
 """The package of parrot.mjs, next door, as a registry would have it, and how npx starts it: unpacked into its cache, without asking
-anybody."""
+a registry."""
 
 import io
 import json

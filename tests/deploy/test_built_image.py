@@ -1,4 +1,4 @@
-"""deploy/docker/Dockerfile and Dockerfile.node, built and run: the gateway as process 1 of a container that may do nothing, somebody who
+"""deploy/docker/Dockerfile and Dockerfile.node, built and run: the gateway as process 1 of a container that may do nothing, a user who
 signs in and calls servers on stdio, the commands of deploy/README.md, stopping. Run by `./test deploy`; files alone are looked at in
 test_image.py. """
 

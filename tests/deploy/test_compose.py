@@ -29,7 +29,7 @@ class Compose(unittest.TestCase):
             self.assertGreater(seconds(service["stop_grace_period"]), longest_stop("5s"))
 
     def test_what_is_mounted_is_there(self):
-        # Secrets and certificates are whoever's it is.
+        # The operator brings secrets and certificates.
         brought = ("./certs",)
         for name, service in self.services.items():
             for volume in service.get("volumes", []):
