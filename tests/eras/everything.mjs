@@ -1,6 +1,6 @@
-// What every client must be able to do with server-everything, the reference server of the legacy era, which nobody here wrote. It offers
-// its asking tools to clients that can be asked and to no others, and asks for roots without anybody having called. The exercises for
-// our own servers are in exercises.mjs.
+// What every client must be able to do with server-everything, the reference server of the legacy era, which is not ours. It offers its
+// asking tools to clients that can be asked and to no others, and asks for roots without a call. The exercises for our own servers are in
+// exercises.mjs.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 

@@ -71,7 +71,7 @@ function answering(name) {
   };
 }
 
-/** With everybody connected; whatever comes of it, nobody is left behind to answer for others. */
+/** With all clients connected; whatever comes of it, none is left behind to answer for others. */
 async function together(place, act) {
   const clients = await company(place);
   try {
@@ -81,7 +81,7 @@ async function together(place, act) {
   }
 }
 
-/** As `Promise.all`, but nobody is still at it when the first failure is told of. */
+/** As `Promise.all`, but none is still under way when the first failure is told of. */
 async function all(promises) {
   const outcomes = await Promise.allSettled(promises);
   const failed = outcomes.find(({ status }) => status === 'rejected');

@@ -1,5 +1,5 @@
 // Signs a person in and hands out the bare access token, for clients that are given one. The clients' own OAuth flows are tested in
-// ../interop; here everybody gets in the same way.
+// ../interop; here every client gets in the same way.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 

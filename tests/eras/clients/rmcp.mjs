@@ -98,8 +98,8 @@ const SCRIPTS = {
   },
 };
 
-// A server that asks before this SDK's own GET stream is open asks nobody: face to face, which the gateway has no part in, what then hangs is done once
-// more. More than so many in a run are no accident.
+// A server that asks before this SDK's own GET stream is open reaches no client: face to face, which the gateway has no part in, what then
+// hangs is done once more. More than so many in a run are no accident.
 const HANGS = 9_000;
 const MOST_HANGS = 4;
 let hung = 0;

@@ -48,7 +48,7 @@ export async function connectSdkOne(where, { answer, capabilities = CAPABILITIES
     protocol: transport.protocolVersion,
     call: (name, args, options) => client.callTool({ name, arguments: args }, undefined, options),
     wantLogs: (level) => client.setLoggingLevel(level),
-    // In the legacy era nobody has to ask.
+    // In the legacy era a client need not ask.
     watchTools: async () => async () => {},
     async subscribe(uri) {
       await client.subscribeResource({ uri });
@@ -77,7 +77,7 @@ export async function connectClientTwo(where, { era, answer, capabilities = CAPA
     ...verbs(client, transport, seen),
     protocol: client.getNegotiatedProtocolVersion(),
     call: (name, args, options) => client.callTool({ name, arguments: args, ...(meta && { _meta: meta }) }, options),
-    // The modern era has no level of a session: whoever wants to hear something says so with each request.
+    // The modern era has no level of a session: a client that wants to hear something says so with each request.
     wantLogs: modern ? async (level) => void (meta = { [LOG_LEVEL]: level }) : (level) => client.setLoggingLevel(level),
     async watchTools() {
       if (!modern) return async () => {};

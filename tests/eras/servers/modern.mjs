@@ -18,7 +18,7 @@ const state = createRequestStateCodec({ key: randomBytes(32), bind: (context) =>
 const watchers = new Set();
 const grown = new Set();
 
-/** `tell` tells whoever listens in the modern era of what changed. */
+/** `tell` tells the clients that listen in the modern era of what changed. */
 function makeServer(era, tell) {
   const server = new McpServer(SERVER, {
     capabilities: { logging: {}, resources: { subscribe: true } },
