@@ -1,5 +1,5 @@
-// The main job with everybody real: clients that people use, a certified identity provider, and MCP servers on stdio and HTTP, around
-// the gateway as its users configure it. Run by `./test interop`.
+// The main job with real peers: clients that people use, a certified identity provider, and MCP servers on stdio and HTTP, around the
+// gateway as its users configure it. Run by `./test interop`.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

@@ -15,7 +15,7 @@ export const PEOPLE = {
  */
 export async function startProvider({ port, redirectUris, signedOutUris, pkce = true, before = async () => {} }) {
   const issuer = `http://localhost:${port}`;
-  // The company's own application: nobody is asked for consent at the provider, as native clients otherwise always are.
+  // The company's own application: people are not asked for consent at the provider, as native clients otherwise always are.
   const policy = interactionPolicy.base();
   policy.remove('consent');
   const client = { id: 'portunus-interop', secret: 'a-secret-known-to-this-test-only' };
@@ -57,7 +57,7 @@ export async function startProvider({ port, redirectUris, signedOutUris, pkce = 
   const callback = provider.callback();
   const server = http.createServer(async (request, response) => {
     await before(request);
-    // Whoever went away meanwhile is not answered.
+    // A browser that went away meanwhile is not answered.
     if (request.socket.destroyed) return;
     if (request.url.startsWith('/interaction/')) signIn(provider, request, response).catch((error) => response.destroy(error));
     else callback(request, response);

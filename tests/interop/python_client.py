@@ -109,7 +109,7 @@ async def main(url, mode):
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
         say({"id": first["id"], "result": {"protocol": client.protocol_version, "client": memory.client and plain(memory.client)}})
-        # bounded: by whoever tests with it, and says when to end.
+        # bounded: by the test, which says when to end.
         while True:
             message = await hear()
             if message["verb"] == "close":

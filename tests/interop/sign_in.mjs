@@ -10,7 +10,7 @@ export class Keychain {
     this.name = name;
     this.redirectUrl = redirectUrl;
     this.browser = new Browser({ login: person, password: 'not looked at', decision: 'allow' });
-    /** How many times somebody had to look at a browser. */
+    /** How many times a person had to look at a browser. */
     this.signIns = 0;
     this.refreshes = 0;
   }
