@@ -1,5 +1,5 @@
 """Licences, banned crates and duplicates of everything Cargo.lock brings in. Run by `./test licences`; reads its lists from deny.toml,
-so that whoever has cargo-deny gets the same answer from `cargo deny check`. The house plan is checked next door, in house.py.
+so that `cargo deny check` gives the same answer where cargo-deny is there. The house plan is checked next door, in house.py.
 
 Advisories are not checked here: their database is a download, and this script needs none. `cargo deny check advisories` does it.
 """
