@@ -1,11 +1,11 @@
-// The identity provider of the speed readings: just enough OpenID Connect for a sign-in, and it believes whoever comes. It is there while
+// The identity provider of the speed readings: just enough OpenID Connect for a sign-in, and it believes every browser. It is there while
 // sign_in.mjs signs people in and not while the gateway is measured. A real provider is in tests/interop.
 import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import http from 'node:http';
 
 export const CLIENT = { id: 'portunus-load', secret: 'a-secret-known-to-this-reading-only' };
 
-/** Listens on `port`, with a key of its own each time. `person` names who signs in next; everybody is in the group `engineering`. */
+/** Listens on `port`, with a key of its own each time. `person` names who signs in next; every person is in the group `engineering`. */
 export async function startProvider(port, person) {
   const issuer = `http://localhost:${port}`;
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
