@@ -1,6 +1,7 @@
 // A person with a browser in front of nginx and three nodes, and a real OpenID provider. First a node dies before each request that the
-// browser or the application makes: nobody notices. Then nodes die while requests are under way: who sees nginx's error page, or one that
-// says to start again, begins again, and everything is as it should be. Run by `./test nodes`; the pages themselves are tested in ../browser.
+// browser or the application makes: the person notices nothing. Then nodes die while requests are under way: who sees nginx's error page,
+// or one that says to start again, begins again, and everything is as it should be. Run by `./test nodes`; the pages themselves are tested
+// in ../browser.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -311,7 +312,7 @@ async function attend(login, answer) {
   return answer;
 }
 
-/** Does `work` while nobody dies. */
+/** Does `work` while no node dies. */
 async function unharmed(work) {
   const before = harm;
   harm = async () => {};

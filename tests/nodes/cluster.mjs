@@ -67,7 +67,7 @@ async function startNginx(folder, port, upstreams) {
   ]);
   fs.writeFileSync(path.join(folder, 'site.conf'), site);
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${folder}/nginx-${kind};`);
-  // As root it would serve as somebody who cannot enter this folder.
+  // As root it would serve as a user who cannot enter this folder.
   const user = process.getuid() === 0 ? 'user root;\n' : '';
   const config = path.join(folder, 'nginx.conf');
   fs.writeFileSync(

@@ -1,7 +1,7 @@
-// The conformance matrix, whole, through nginx and three nodes, of which one after the other is killed and started again all the time: every
-// scenario passes that passes through one gateway. The runner sends nothing twice. So a scenario that had a request under way when a node
-// died may be run again, at most twice, the second time with nobody dying; one that fails without that has failed: a death between two
-// requests costs a session nothing. Run by `./test nodes`; the same through one gateway is ../conformance/matrix.test.mjs.
+// The conformance matrix, whole, through nginx and three nodes, of which one after the other is killed and started again all the time:
+// every scenario passes that passes through one gateway. The runner sends nothing twice. So a scenario that had a request under way when a
+// node died may be run again, at most twice, the second time with no node dying; one that fails without that has failed: a death between
+// two requests costs a session nothing. Run by `./test nodes`; the same through one gateway is ../conformance/matrix.test.mjs.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -53,7 +53,7 @@ after(async () => {
   await setup?.stop();
 });
 
-/** Every node works, and everybody has a home that answers. */
+/** Every node works, and every person has an owner node that answers. */
 async function settled() {
   await setup.gateway.ready();
   const place = PLACES.find(({ era, transport }) => era === 'modern' && transport === 'http');
@@ -88,7 +88,7 @@ async function first({ revision, place }, url, results) {
   const began = Date.now();
   if (revision === '2026-07-28') await patiently(() => warmUp(url));
   const outcomes = await runScenarios({ url, revision, results });
-  // Whoever comes first meets a server that was started for it just now, or was to be.
+  // The scenario that comes first meets a server that was started for it just now, or was to be.
   const [earliest] = [...outcomes.values()].filter((outcome) => outcome.began).sort((one, other) => one.began - other.began);
   if (earliest) earliest.began = began;
   return outcomes;

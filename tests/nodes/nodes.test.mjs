@@ -1,6 +1,6 @@
 // Three nodes behind round robin: official clients of both eras go through their exercises at servers of both eras while a node is killed
-// and started again before each of them; sessions outlive the node they were on; a node that stops, and a Redis that restarts, cost
-// nobody anything that was acknowledged. Run by `./test nodes`; what is exercised is in ../eras.
+// and started again before each of them; sessions outlive the node they were on; a node that stops, and a Redis that restarts, cost no
+// client anything that was acknowledged. Run by `./test nodes`; what is exercised is in ../eras.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';

@@ -6,7 +6,7 @@ import { NEWS_MS } from './turns.mjs';
 
 /** Between the end of one kill's consequences and the next kill. */
 const REST_MS = [300, 2500];
-/** For a request to come, before which a node dies; nobody may be asking just now. */
+/** For a request to come, before which a node dies; there may be none just now. */
 const REQUEST_MS = 2000;
 /** Longer than any death, or any work in calm. */
 const WAIT_MS = 600_000;
@@ -21,7 +21,7 @@ export class Reaper {
   #striking = false;
   #stopped = false;
 
-  /** `settled` waits until everybody is served again; `homeOf` knows the node that has a session, or none. */
+  /** `settled` waits until all people are served again; `homeOf` knows the node that has a session, or none. */
   constructor({ settled, homeOf }) {
     this.#settled = settled;
     this.#homeOf = homeOf;
@@ -42,7 +42,7 @@ export class Reaper {
   }
 
   /**
-   * To be asked before somebody's request is sent: every other time a node dies just then, the one that has the request's session if it is
+   * To be asked before a person's request is sent: every other time a node dies just then, the one that has the request's session if it is
    * in one, and the request meets what is left. Answers with what is to be called when the request is over. Streams that only listen lose
    * nothing, and are not counted.
    */
@@ -58,7 +58,7 @@ export class Reaper {
     };
   };
 
-  /** Was somebody at work between these times while a node was gone, or not yet missed by the others? */
+  /** Was a node gone, or not yet missed by the others, at some moment between these times? */
   met(began, ended) {
     return this.kills.some(({ at, until }) => at <= ended && until >= began);
   }
@@ -69,7 +69,7 @@ export class Reaper {
     return this.kills.some(({ at, known, hit }) => at <= ended && known >= began && hit.has(person));
   }
 
-  /** Does `work` while nobody dies. */
+  /** Does `work` while no node dies. */
   async calm(work) {
     this.#calm += 1;
     try {

@@ -1,4 +1,4 @@
-// A server that is one child for everybody, behind three nodes: it runs on one of them, whoever asks at whichever, and on another after that
+// A server that is one child for all users, behind three nodes: it runs on one of them, whichever node is asked, and on another after that
 // one was killed. Users and their sessions are next door, in nodes.test.mjs.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

@@ -22,7 +22,7 @@ export class Turns {
     return this.#last;
   }
 
-  /** The same after a while, which nobody waits for. */
+  /** The same after a while; the caller does not wait for it. */
   soon(ms) {
     const death = pause(ms).then(() => this.next());
     this.#soon.add(death);
@@ -43,7 +43,7 @@ export class Turns {
     await node.kill();
     await pause(NEWS_MS);
     this.#back = node.launch();
-    // Told to whoever comes next.
+    // Told to the next caller that waits for it.
     this.#back.catch(() => {});
   }
 }
