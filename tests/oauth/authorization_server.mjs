@@ -11,10 +11,10 @@ import { startProvider } from '../interop/provider.mjs';
 import { EVERYTHING, freePort, scratch, startGateway } from '../interop/processes.mjs';
 
 export const HERE = path.dirname(fileURLToPath(import.meta.url));
-/** Where clients are sent back to; nobody listens there, the browser stops before it. */
+/** Where clients are sent back to; no server listens there, the browser stops before it. */
 export const CALLBACK = 'http://localhost:43118/callback';
 export const METADATA = '/.well-known/oauth-authorization-server';
-/** A code challenge (RFC 7636 appendix B), for requests whose code nobody redeems. */
+/** A code challenge (RFC 7636 appendix B), for requests whose code is never redeemed. */
 export const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM';
 
 /** A key pair as a client has it: the private key, its PEM, and the key set to register. */
@@ -119,8 +119,8 @@ export function allow(url, { decision = 'allow', until = CALLBACK } = {}) {
 }
 
 /**
- * What a client is told of a request that is refused before anybody signs in. Nobody is sent away by a link that anyone may have made:
- * there is a page, and a button on it that leads back. With `prompt=none` there is no page.
+ * What a client is told of a request that is refused before a person signs in. No browser is sent away by a link that an attacker may have
+ * made: there is a page, and a button on it that leads back. With `prompt=none` there is no page.
  */
 export async function refusal(url) {
   const answer = await fetch(url, { redirect: 'manual' });

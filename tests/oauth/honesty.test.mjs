@@ -24,7 +24,7 @@ const GRANTS = [
 ];
 const SIGNING = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'RS384', 'RS512', 'PS384', 'PS512', 'ES512'];
 const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-/** The members of the document. Whoever adds one adds a test of what it promises. */
+/** The members of the document. A new member needs a test of what it promises. */
 const MEMBERS = [
   'issuer',
   'authorization_endpoint',
@@ -140,7 +140,7 @@ describe('authentication methods', () => {
         // By its own method only, but for where a secret stands.
         for (const other of ['none', 'client_secret_basic', 'client_secret_post']) {
           const stolen = { ...client, client_secret: client.client_secret ?? 'none of its own' };
-          // A secret proves as much in the other place (FB14); without one nobody is let in who has one.
+          // A secret proves as much in the other place (FB14); without it no client is let in that has one.
           const isSecret = (one) => one.startsWith('client_secret_');
           if (other !== method) assert.equal(await letIn(endpoint, other, stolen), isSecret(method) && isSecret(other), `${name} with ${other}`);
         }

@@ -198,7 +198,7 @@ scenario('scope-step-up', async () => {
 });
 
 scenario('scope-retry-limit', async () => {
-  // What a challenge asks for is enough: nobody who follows it is sent round again.
+  // What a challenge asks for is enough: a client that follows it is not sent round again.
   const keys = new Person('scope-retry-limit');
   const run = await connect(keys);
   for (const name of ['one_echo', 'two_echo']) await run.client.callTool({ name, arguments: { message: 'hello' } });
