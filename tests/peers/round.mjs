@@ -21,7 +21,7 @@ export async function round({ client, server, dock, where, patienceFor, wanted, 
     connected = await dock.connect(client, where);
     const protocol = connected.protocol ?? REVISION[client.era];
     if (protocol !== REVISION[client.era]) throw new Error(`agreed on ${protocol}`);
-    // Who was pinned to a revision asked nobody: the first request shows whether the server speaks it.
+    // A client that was pinned to a revision asked no server: the first request shows whether the server speaks it.
     await connected.tools();
     return { protocol };
   });
@@ -43,7 +43,7 @@ export async function round({ client, server, dock, where, patienceFor, wanted, 
   return outcomes;
 }
 
-/** Waits for what somebody else does. */
+/** Waits for what another process does. */
 async function until(longest, what, condition) {
   for (const end = Date.now() + longest; Date.now() < end; ) {
     if (await condition()) return;
@@ -67,8 +67,8 @@ async function inTime(patience, act) {
 }
 
 /**
- * As JSON has it: what was not said and what was said to be nothing are the same. Who may keep a copy is left out: what a server would
- * have everybody keep is for the person who signed in.
+ * As JSON has it: what was not said and what was said to be nothing are the same. Who may keep a copy is left out: what a server would have
+ * all clients keep is for the person who signed in.
  */
 function plain(saw) {
   if (saw === undefined) return undefined;

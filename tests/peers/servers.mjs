@@ -41,7 +41,7 @@ export const SERVERS = [
   peer('go', 'json', ['--json']),
   peer('go', 'stateless', ['--stateless']),
   peer('java', 'stdio', []),
-  // Before it has something to tell, it does not answer whoever wants to listen.
+  // Before it has something to tell, it does not answer a client that wants to listen.
   { ...peer('java', 'http', []), silent: true },
   peer('java', 'stateless', ['--stateless']),
   peer('fastmcp', 'stdio', []),

@@ -17,7 +17,7 @@ export class Setup {
   }
 
   async start() {
-    // One after the other: a port is free only until somebody listens on it.
+    // One after the other: a port is free only until a process listens on it.
     for (const server of SERVERS.filter(({ transport }) => transport === 'http')) this.http.set(server.name, await this.#startHttp(server));
     const [providerPort, port] = [await freePort(), await freePort()];
     const base = `http://localhost:${port}`;

@@ -38,7 +38,7 @@ export class Table {
     return this.facts.find((fact) => fact.client.test(client) && fact.server.test(server) && fact.exercise.test(exercise));
   }
 
-  /** Facts that were not met by anybody are no longer true, or never were. */
+  /** Facts that no pair of client and server met are no longer true, or never were. */
   unused() {
     return this.facts.filter(({ used }) => used === 0).map(({ says }) => says);
   }

@@ -59,7 +59,7 @@ class Questions:
 
     def answer(self, number, result):
         answered = self.waiting.pop(number)
-        # Whoever asked may have been called off meanwhile.
+        # The call that asked may have been cancelled meanwhile.
         if not answered.done():
             answered.set_result(result)
 

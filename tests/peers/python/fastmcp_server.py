@@ -144,7 +144,7 @@ def cancelled() -> ToolResult:
 @server.tool
 def touch() -> ToolResult:
     """Changes the thing."""
-    # Tells nobody: this library keeps no subscriptions.
+    # Tells no client: this library keeps no subscriptions.
     story["touched"] += 1
     return ToolResult(content="touched")
 
