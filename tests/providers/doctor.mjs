@@ -7,7 +7,7 @@ import { freePort, gatewayBinary, plainEnvironment } from '../interop/processes.
 const FINDING = /^ {2}(fine |WRONG|\? {4}) (?:AUTH_[A-Z]+_)?([^:]+): (.*)$/;
 
 /**
- * Returns `{ code, output, findings }`: the output is that of asking, or all of it if nobody was asked. A finding is
+ * Returns `{ code, output, findings }`: the output is that of asking, or all of it if no provider was asked. A finding is
  * `{ state, setting, found }`, its state `fine`, `WRONG` or `?`.
  */
 export async function check(folder, env) {

@@ -16,7 +16,7 @@ function keychain(name, answers) {
   return keys;
 }
 
-/** Signs somebody in at the front page, in a fresh browser. `/tools` is where they go: a page that asks nothing more. */
+/** Signs a person in at the front page, in a fresh browser. `/tools` is where they go: a page that asks nothing more. */
 async function signIn({ base, provider }, answers) {
   await provider.ready?.();
   const browser = new Browser(answers);
@@ -35,7 +35,7 @@ async function insiderSignsIn(setup) {
   return { browser, front };
 }
 
-/** A client connects for somebody of the group, asks for a tool, and goes on without them when its access token ends. */
+/** A client connects for a person of the group, asks for a tool, and goes on without them when its access token ends. */
 export async function clientSignsIn({ base, provider }) {
   await provider.ready?.();
   const keys = keychain('a client', provider.people.insider.answers);
@@ -58,7 +58,7 @@ export async function groupsArrive(setup) {
   return 'passed';
 }
 
-/** Somebody who is in none of the groups that may sign in is told so, and by which account. */
+/** A person who is in none of the groups that may sign in is told so, and by which account. */
 export async function outsiderIsRefused(setup) {
   const { base, provider } = setup;
   const { outsider } = provider.people;
@@ -70,7 +70,7 @@ export async function outsiderIsRefused(setup) {
   return 'passed';
 }
 
-/** Somebody who says no at the provider is told what happened. Where the provider keeps them, the gateway hears nothing. None is let in. */
+/** A person who says no at the provider is told what happened. Where the provider keeps them, the gateway hears nothing. None is let in. */
 export async function noAtProvider(setup) {
   const { base, provider } = setup;
   const { page, browser, text } = await signIn(setup, provider.saysNo);
@@ -84,7 +84,7 @@ export async function noAtProvider(setup) {
   return 'passed';
 }
 
-/** Signing out here signs out there: whoever signs in next is asked who they are. */
+/** Signing out here signs out there: the next person to sign in is asked who they are. */
 export async function signsOut(setup) {
   const { base, provider } = setup;
   const { browser } = await insiderSignsIn(setup);
@@ -106,7 +106,7 @@ export async function signsOut(setup) {
   return 'passed';
 }
 
-/** Whoever has only the provider's cookies left is signed in again without a page of the provider: what a sign-out there is to end. */
+/** A browser with only the provider's cookies left is signed in again without a page of the provider: what a sign-out there is to end. */
 async function needsNoPassword({ base, provider }, browser) {
   await provider.ready?.();
   const again = new Browser({});
@@ -171,7 +171,7 @@ export async function doctorFindsWhatIsBroken(setup) {
   return `${setup.provider.broken.length} of ${setup.provider.broken.length}`;
 }
 
-/** What is right after all is proved so: somebody signs in with it. `notBy` is who has come by the provider's public address since. */
+/** What is right after all is proved so: a person signs in with it. `notBy` is who has come by the provider's public address since. */
 async function oneIsFound({ signsIn = false, notBy = [], ...broken }, setup) {
   const { folder, settings } = setup;
   if (!signsIn) return judged(broken, folder, settings);

@@ -26,7 +26,7 @@ export async function start({ folder, callback, signedOut }) {
   fs.writeFileSync(path.join(folder, 'conf/lmConf-1.json'), text);
   fs.writeFileSync(path.join(folder, 'portal.psgi'), 'use Lemonldap::NG::Portal::Main;\nLemonldap::NG::Portal::Main->run({});\n');
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, LLNG_DEFAULTCONFFILE: ini };
-  // Several at once, as behind FastCGI: one alone would wait for whoever connects and says nothing.
+  // Several at once, as behind FastCGI: one alone would wait for a client that connects and says nothing.
   const args = ['--workers', '3', '--disable-keepalive', '--listen', `127.0.0.1:${port}`, path.join(folder, 'portal.psgi')];
   const isThere = async () => (await fetch(`${issuer}.well-known/openid-configuration`)).ok;
   const serve = async () => {
@@ -161,7 +161,7 @@ function broken({ issuer, callback }) {
       untold: ['redirect URI',
       'sign-out redirect URI'],
     },
-    // It looks at the callback only once somebody has signed in.
+    // It looks at the callback only once a person has signed in.
     { what: 'a callback that is not registered', change: { REDIRECT_URI: callback.replace('/lemonldap', '') }, untold: ['redirect URI'] },
   ];
 }

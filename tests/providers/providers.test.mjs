@@ -32,7 +32,7 @@ const EXPECTED = {
   keycloak: { broken: '17 of 17' },
   // Its answers without a page lack `iss`, those to people have it.
   canaille: { check: '? redirect URI, ? sign-out redirect URI', broken: '8 of 8' },
-  // It looks at the callback when somebody has signed in, and not before.
+  // It looks at the callback when a person has signed in, and not before.
   lemonldap: { check: '? redirect URI', broken: '7 of 7' },
   // It has no sign-out, tells people itself that they said no, and asks the provider behind it before it looks at anything but the request.
   dex: { check: '? redirect URI', 'says no': 'the provider keeps them', 'sign-out': 'here alone', broken: '8 of 8' },
