@@ -1,5 +1,5 @@
 """The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
-what no file may contain, where links of documents lead, that attacks, rows of the field and their tests know each other, that docs/limits.md says what the code says, that loops of tests have an end (loops.py), and that no more files import from each other in circles (cycles.py). Run by `./test house`. Licences and banned crates are checked
+what no file may contain, where links of documents lead, that attacks, rows of the field and their tests know each other, that docs/limits.md says what the code says, that loops of tests have an end (loops.py), that comments name what acts (subjects.py), and that no more files import from each other in circles (cycles.py). Run by `./test house`. Licences and banned crates are checked
 next door, in licences.py.
 
 Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cycles
 import loops
+import subjects
 
 # Who may depend on whom. A dev-dependency on the testkit is free to all but the testkit's own dependency.
 ARROWS = {
@@ -330,6 +331,9 @@ if not cycles.self_test():
 loops.check(tracked, finding)
 if loops.self_test() is False:
     finding("tests/lint/loops.py", "does not find what it should")
+subjects.check(tracked, finding)
+if not subjects.self_test():
+    finding("tests/lint/subjects.py", "does not find what it should")
 check_limits()
 check_width()
 if findings:
