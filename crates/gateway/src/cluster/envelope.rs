@@ -1,7 +1,7 @@
-//! What one node tells another about a request: a client's, or one to a server that all users share.
-//! Sealed with the nodes' common `AUTH_SECRET`, for one receiver, one set of headers, one body and a
-//! short time, and good once: a stranger on the nodes' network can neither make, change nor repeat
-//! one (threats 33, 69). [`super::sender`] sends it, [`super::listener`] takes it in.
+//! What one node tells another about a request: a client's, or one to a server that all users
+//! share. Sealed with the nodes' common `AUTH_SECRET`, for one receiver, one set of headers, one
+//! body and a short time, and good once: a stranger on the nodes' network can neither make, change
+//! nor repeat one (threats 33, 69). [`super::sender`] sends it, [`super::listener`] takes it in.
 //!
 //! It is opened in two steps: the seal and the headers first, then the body, which is not read for
 //! a sender without the secret.

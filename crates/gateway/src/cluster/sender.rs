@@ -1,6 +1,6 @@
-//! Sends a request to another node, sealed in an [`envelope`](super::envelope), and says what became
-//! of it. What a forwarded request needs beside is in [`super::relay`], what a shared server needs in
-//! [`super::servers`]; [`super::listener`] is the other end.
+//! Sends a request to another node, sealed in an [`envelope`](super::envelope), and says what
+//! became of it. What a forwarded request needs beside is in [`super::relay`], what a shared server
+//! needs in [`super::servers`]; [`super::listener`] is the other end.
 
 use std::{future::Future, sync::Arc};
 

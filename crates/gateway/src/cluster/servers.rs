@@ -1,5 +1,5 @@
-//! Shared servers among the nodes: each has an owner node, as users have, and requests to it go there
-//! ([`portunus_mcp::shared`] says what stands in them).
+//! Shared servers among the nodes: each has an owner node, as users have, and requests to it go
+//! there ([`portunus_mcp::shared`] says what stands in them).
 
 use std::{sync::Arc, time::Duration};
 
