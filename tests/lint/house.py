@@ -49,9 +49,9 @@ FORBIDDEN = {
 }
 # Names that had another word before docs/GLOSSARY.md, in code alone: what is stored, and sent from node to node, keeps its names.
 OLD_NAMES = re.compile(
-    r"\b(?:Face|Mirrored|Roster|Shelf|Shelves|Desk|Trip|ProviderLeg|LegSecrets|Bulletins?|BulletinStore|Errand|Household|Trail|Blame|House|Front|Ground|Machinery|HomePage|NotHome"
+    r"\b(?:Face|Mirrored|Roster|Shelf|Shelves|Desk|Trip|ProviderLeg|LegSecrets|Bulletins?|BulletinStore|Errand|Household|Trail|Blame|House|Front|Ground|Machinery|HomePage|NotHome|Asker|Holder|Keeper|Speaker"
     r"|(?:Authorize|Callback|Consent|Disconnect|Door|Health|Home|Introspect|Layer|Manage|Mcp|Metadata|Register|Revoke|SignIn|SignOut|Throttle|Token|Tools)Room)\b"
-    r"|\bmod (?:face|mirror|roster|shelf|desk|news|bulletins?|oauth_legs|errand|household|roll|near|stray|trail|blame|trial|sentinel|zoo|animal|ways)\b"
+    r"|\bmod (?:face|mirror|roster|shelf|desk|news|bulletins?|oauth_legs|errand|household|roll|near|stray|trail|blame|trial|sentinel|zoo|animal|ways|askers?)\b"
 )
 MOST_TERMS = 40
 LOCK_FILES = {"Cargo.lock", "fuzz/Cargo.lock", "tests/load/generator/Cargo.lock"}

@@ -12,7 +12,7 @@ use portunus_mcp::{
 };
 use portunus_testkit::figures::Figures;
 use serde_json::json;
-use support::{client, connect, eventually, fixture, holder, name, quick, try_call};
+use support::{client, connect, connection_user, eventually, fixture, name, quick, try_call};
 
 const CYCLES: usize = 1_000;
 /// After so many, whatever is opened once is open.
@@ -59,7 +59,7 @@ async fn f5_no_zombie_and_no_open_file_stays() {
     };
     let specs = vec![fixture(), ServerSpec { name: name("other"), ..fixture() }];
     let pool = Upstreams::new(specs, client(), options);
-    let other = pool.connection(&name("other"), &holder("ada", "1")).await.unwrap();
+    let other = pool.connection(&name("other"), &connection_user("ada", "1")).await.unwrap();
     let (mut before, mut failed_elsewhere) = (0, 0);
     for cycle in 0..CYCLES {
         let connection = connection_of(&pool).await;

@@ -16,17 +16,17 @@ use portunus_mcp::{
     era::Era,
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, Connection, Event, Holder, UpstreamError, Upstreams},
+    upstream::{Call, Connection, ConnectionUser, Event, UpstreamError, Upstreams},
     wire::{Outcome, RequestId},
 };
 use support::{
-    holder, name, pool,
+    connection_user, name, pool,
     scripted::{HttpServer, answer},
     spec,
 };
 
-fn of_era(era: Era) -> Holder {
-    Holder { era, ..holder("ada", "1") }
+fn of_era(era: Era) -> ConnectionUser {
+    ConnectionUser { era, ..connection_user("ada", "1") }
 }
 
 async fn met(pool: &Upstreams, era: Era) -> Result<Arc<Connection>, UpstreamError> {
@@ -89,7 +89,7 @@ async fn fb30_a_child_that_cannot_bear_another_first_message_is_started_once_mor
             ["other", "initialize"],
             "{slow} {otherwise}: one more start, with the handshake first"
         );
-        let bob = Holder { era: Era::Modern, ..holder("bob", "1") };
+        let bob = ConnectionUser { era: Era::Modern, ..connection_user("bob", "1") };
         pool.connection(&name("fixture"), &bob).await.unwrap();
         assert_eq!(noted(&notes)[2..], ["initialize"], "{slow} {otherwise}: it is remembered");
     }
@@ -192,8 +192,9 @@ async fn fb41_a_server_of_one_era_serves_clients_of_both() {
         .await;
         for user in ["ada", "bob", "eve"] {
             for era in [Era::Legacy, Era::Modern] {
-                let holder = Holder { era, ..holder(user, "1") };
-                let connection = server.pool.connection(&name("fixture"), &holder).await.unwrap();
+                let connection_user = ConnectionUser { era, ..connection_user(user, "1") };
+                let connection =
+                    server.pool.connection(&name("fixture"), &connection_user).await.unwrap();
                 assert_eq!(connection.info().era, has);
             }
         }

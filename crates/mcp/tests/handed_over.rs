@@ -27,11 +27,11 @@ use portunus_mcp::{
     client_capabilities::ClientCapabilities,
     records::{RecordsDown, SessionRecords},
     spec::{Isolation, ServerSpec},
-    upstream::{Call, Connection, Event, Holder, Options, Upstreams},
+    upstream::{Call, Connection, ConnectionUser, Event, Options, Upstreams},
     wire::{self, Message, Outcome, Payload},
 };
 use serde_json::{Value, json};
-use support::{PATIENCE, eventually, holder, http, name, quick, request};
+use support::{PATIENCE, connection_user, eventually, http, name, quick, request};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -198,20 +198,20 @@ fn process(spec: ServerSpec, list_cache: &Arc<ListCache>) -> Upstreams {
     )
 }
 
-async fn connect_as(pool: &Upstreams, holder: &Holder) -> Arc<Connection> {
-    pool.connection(&name("fixture"), holder).await.unwrap()
+async fn connect_as(pool: &Upstreams, connection_user: &ConnectionUser) -> Arc<Connection> {
+    pool.connection(&name("fixture"), connection_user).await.unwrap()
 }
 
 /// How many calls the session has seen, with this one.
-async fn count(pool: &Upstreams, holder: &Holder) -> Value {
-    match request(pool, holder, "tools/call", None).await.unwrap() {
+async fn count(pool: &Upstreams, connection_user: &ConnectionUser) -> Value {
+    match request(pool, connection_user, "tools/call", None).await.unwrap() {
         Outcome::Result(result) => result.read::<Value>().unwrap()["calls"].clone(),
         Outcome::Error(error) => panic!("{error:?}"),
     }
 }
 
-async fn world() -> (Counting, Arc<ListCache>, Holder) {
-    (Counting::start().await, Arc::default(), holder("ada", "1"))
+async fn world() -> (Counting, Arc<ListCache>, ConnectionUser) {
+    (Counting::start().await, Arc::default(), connection_user("ada", "1"))
 }
 
 #[tokio::test]
@@ -305,9 +305,11 @@ async fn t36_nobody_goes_on_with_what_is_not_theirs() {
     assert_eq!(count(&first, &ada).await, 1);
     let second = process(spec(&server.url, Isolation::User), &list_cache);
     let abilities = Payload::from_json(r#"{"sampling":{}}"#).unwrap();
-    let capable =
-        Holder { client_capabilities: ClientCapabilities::of(Some(&abilities)), ..ada.clone() };
-    for (n, other) in [holder("bob", "1"), capable].iter().enumerate() {
+    let capable = ConnectionUser {
+        client_capabilities: ClientCapabilities::of(Some(&abilities)),
+        ..ada.clone()
+    };
+    for (n, other) in [connection_user("bob", "1"), capable].iter().enumerate() {
         assert_eq!(count(&second, other).await, 1, "{other:?}");
         assert_eq!(server.handshakes(), n + 2);
     }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use http::Method;
 use portunus_mcp::{
     era::Era,
-    upstream::{Call, CallEvent, Event, Holder, Options, UpstreamError},
+    upstream::{Call, CallEvent, ConnectionUser, Event, Options, UpstreamError},
     wire::Outcome,
 };
 use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions};
 use serde_json::json;
 use support::{
-    call, connect, eventually, holder, http, name, payload, pool, pool_with, quick, request, tool,
-    try_call,
+    call, connect, connection_user, eventually, http, name, payload, pool, pool_with, quick,
+    request, tool, try_call,
 };
 use tokio::sync::mpsc;
 
@@ -63,7 +63,7 @@ async fn t31_only_configured_headers_and_the_sessions_are_sent() {
     }
     assert_eq!(seen[1].headers["mcp-protocol-version"], "2025-11-25");
     // On behalf of a modern client it is asked in that era first.
-    let modern = Holder { era: Era::Modern, ..holder("bob", "1") };
+    let modern = ConnectionUser { era: Era::Modern, ..connection_user("bob", "1") };
     pool.connection(&name("fixture"), &modern).await.unwrap();
     let discovery = &server.seen()[seen.len()];
     assert_eq!(discovery.headers["mcp-protocol-version"], "2026-07-28");
@@ -85,7 +85,7 @@ async fn a_forgotten_session_is_begun_anew() {
     server.forget_sessions().await;
     let connection = connect(&pool).await.unwrap();
     server.forget_sessions().await;
-    let answer = request(&pool, &holder("ada", "1"), "tools/call", echo).await;
+    let answer = request(&pool, &connection_user("ada", "1"), "tools/call", echo).await;
     assert!(matches!(answer, Ok(Outcome::Result(_))), "{answer:?}");
     assert!(connection.is_closed());
 }
@@ -195,7 +195,7 @@ async fn a_server_that_is_away_comes_back() {
     let _again = FixtureServer::start_with(HttpOptions { port, ..HttpOptions::default() }).await;
     eventually("calls work again", || async {
         let echo = Some(tool("echo", &json!({"text": "x"})));
-        let answer = request(&pool, &holder("ada", "1"), "tools/call", echo).await;
+        let answer = request(&pool, &connection_user("ada", "1"), "tools/call", echo).await;
         matches!(answer, Ok(Outcome::Result(_)))
     })
     .await;

@@ -23,11 +23,11 @@ use axum::{
 use portunus_mcp::{
     era::Era,
     spec::Transport,
-    upstream::{Call, Holder, UpstreamError, Upstreams},
+    upstream::{Call, ConnectionUser, UpstreamError, Upstreams},
     wire::{self, Message, Outcome, RequestId},
 };
 use serde_json::json;
-use support::{connect, eventually, holder, http, name, pool, request, spec};
+use support::{connect, connection_user, eventually, http, name, pool, request, spec};
 use tokio::{net::TcpListener, sync::mpsc};
 use url::Url;
 
@@ -284,7 +284,7 @@ impl Sessions {
     }
 
     async fn ask(&self, method: &str) -> Result<Outcome, UpstreamError> {
-        request(&self.pool, &holder("ada", "1"), method, None).await
+        request(&self.pool, &connection_user("ada", "1"), method, None).await
     }
 
     /// The sessions that a method was called in.
@@ -587,7 +587,7 @@ async fn the_transport_of_2024_11_05() {
     let ended = connection.request("end", None, Call::default()).await;
     assert!(matches!(ended, Err(UpstreamError::Closed { .. })), "{ended:?}");
     eventually("it is reached again", || async {
-        pool.connection(&name("fixture"), &holder("ada", "1")).await.is_ok()
+        pool.connection(&name("fixture"), &connection_user("ada", "1")).await.is_ok()
     })
     .await;
 }
@@ -596,8 +596,8 @@ async fn the_transport_of_2024_11_05() {
 async fn fb37_a_url_that_takes_no_post_is_tried_with_the_old_transport() {
     for era in [Era::Legacy, Era::Modern] {
         let pool = pool(http(&serve(old_server("/messages?s=1")).await));
-        let holder = Holder { era, ..holder("ada", "1") };
-        let connection = pool.connection(&name("fixture"), &holder).await.unwrap();
+        let connection_user = ConnectionUser { era, ..connection_user("ada", "1") };
+        let connection = pool.connection(&name("fixture"), &connection_user).await.unwrap();
         let answer = connection.request("tools/list", None, Call::default()).await;
         assert!(matches!(answer, Ok(Outcome::Result(_))), "{answer:?}");
     }
@@ -708,9 +708,9 @@ async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once()
         let url = serve(Router::new().route("/mcp", any(handler))).await;
         let pool = pool(http(&url));
         let call = async |user: &str| {
-            let holder = Holder { era: Era::Modern, ..holder(user, "1") };
+            let connection_user = ConnectionUser { era: Era::Modern, ..connection_user(user, "1") };
             let params = support::payload(&json!({ "name": "café", "arguments": {} }));
-            request(&pool, &holder, "tools/call", Some(params)).await
+            request(&pool, &connection_user, "tools/call", Some(params)).await
         };
         for user in ["ada", "ada", "bob"] {
             let answer = call(user).await;
@@ -761,9 +761,9 @@ async fn naming(
 }
 
 async fn call_cafe(pool: &Upstreams) -> Result<Outcome, UpstreamError> {
-    let holder = Holder { era: Era::Modern, ..holder("ada", "1") };
+    let connection_user = ConnectionUser { era: Era::Modern, ..connection_user("ada", "1") };
     let params = support::payload(&json!({ "name": "café", "arguments": {} }));
-    request(pool, &holder, "tools/call", Some(params)).await
+    request(pool, &connection_user, "tools/call", Some(params)).await
 }
 
 /// What a tool says is an answer, whatever words are in it: it has run (FB74).

@@ -11,12 +11,13 @@ use portunus_mcp::{
 };
 use serde_json::json;
 use support::{
-    call, client, connect, eventually, fixture, holder, is_running, name, pool, pool_with, quick,
-    try_call,
+    call, client, connect, connection_user, eventually, fixture, is_running, name, pool, pool_with,
+    quick, try_call,
 };
 
 async fn pid_for(pool: &Upstreams, user: &str, session: &str) -> String {
-    let connection = pool.connection(&name("fixture"), &holder(user, session)).await.unwrap();
+    let connection =
+        pool.connection(&name("fixture"), &connection_user(user, session)).await.unwrap();
     call(&connection, "process", json!({})).await
 }
 
@@ -54,7 +55,7 @@ async fn a_caller_that_leaves_does_not_undo_the_start() {
 #[tokio::test]
 async fn unknown_servers_are_not_found() {
     let pool = pool(fixture());
-    let outcome = pool.connection(&name("other"), &holder("ada", "1")).await;
+    let outcome = pool.connection(&name("other"), &connection_user("ada", "1")).await;
     assert!(matches!(outcome, Err(UpstreamError::NotFound)));
 }
 
@@ -86,15 +87,15 @@ async fn when_full_the_longest_idle_makes_room() {
     fixture.isolation = Isolation::User;
     let pool = pool_with(fixture, Options { max_children: 2, ..quick() });
     let ada = pid_for(&pool, "ada", "1").await;
-    let bob = pool.connection(&name("fixture"), &holder("bob", "1")).await.unwrap();
+    let bob = pool.connection(&name("fixture"), &connection_user("bob", "1")).await.unwrap();
     let busy = try_call(&bob, "slow", json!({"steps": 1, "step_ms": 3000}));
     let (done, ()) = tokio::join!(busy, async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let eve = pool.connection(&name("fixture"), &holder("eve", "1")).await.unwrap();
+        let eve = pool.connection(&name("fixture"), &connection_user("eve", "1")).await.unwrap();
         assert!(!is_running(&ada));
         let _held = eve.hold();
         assert!(matches!(
-            pool.connection(&name("fixture"), &holder("ada", "1")).await,
+            pool.connection(&name("fixture"), &connection_user("ada", "1")).await,
             Err(UpstreamError::TooMany)
         ));
     });
@@ -108,7 +109,7 @@ async fn t47_one_person_cannot_take_all_the_children() {
     fixture.isolation = Isolation::Session;
     let pool = pool_with(fixture, Options { max_children: 4, max_children_per_user: 2, ..quick() });
     let connection = async |user: &str, session: &str| {
-        pool.connection(&name("fixture"), &holder(user, session)).await
+        pool.connection(&name("fixture"), &connection_user(user, session)).await
     };
     let (one, two) = (connection("ada", "1").await.unwrap(), connection("ada", "2").await.unwrap());
     let (hold_one, _hold_two) = (one.hold(), two.hold());
@@ -124,7 +125,7 @@ async fn t47_one_person_cannot_take_all_the_children() {
     drop(hold_one);
     let three = connection("ada", "3").await.unwrap();
     assert!(one.is_closed() && !two.is_closed(), "the idle one of her own made room");
-    pool.close_session(&holder("ada", "3")).await;
+    pool.close_session(&connection_user("ada", "3")).await;
     assert!(three.is_closed());
     eventually("its place is given back", || async { connection("ada", "4").await.is_ok() }).await;
     assert!(!two.is_closed() && !bob.is_closed());
@@ -136,7 +137,7 @@ async fn closing_a_session_ends_its_own_connections() {
     fixture.isolation = Isolation::Session;
     let pool = pool(fixture);
     let (one, two) = (pid_for(&pool, "ada", "1").await, pid_for(&pool, "ada", "2").await);
-    pool.close_session(&holder("ada", "1")).await;
+    pool.close_session(&connection_user("ada", "1")).await;
     assert!(!is_running(&one));
     assert!(is_running(&two));
     assert_eq!(pid_for(&pool, "ada", "2").await, two);
@@ -155,7 +156,8 @@ async fn dropping_the_pool_ends_the_children() {
 async fn a_new_configuration_leaves_what_it_does_not_change() {
     let (same, mut other) = (fixture(), ServerSpec { name: name("other"), ..fixture() });
     let pool = Arc::new(Upstreams::new(vec![same.clone(), other.clone()], client(), quick()));
-    let of = async |server: &str| pool.connection(&name(server), &holder("ada", "1")).await;
+    let of =
+        async |server: &str| pool.connection(&name(server), &connection_user("ada", "1")).await;
     let (kept, old) = (of("fixture").await.unwrap(), of("other").await.unwrap());
     let kept_pid = call(&kept, "process", json!({})).await;
     let old_pid = call(&old, "process", json!({})).await;
@@ -188,7 +190,9 @@ async fn a_start_under_way_is_not_kept_when_its_server_changes_meanwhile() {
     let pool = pool(fixture.clone());
     let starting = {
         let pool = Arc::clone(&pool);
-        tokio::spawn(async move { pool.connection(&name("fixture"), &holder("ada", "1")).await })
+        tokio::spawn(async move {
+            pool.connection(&name("fixture"), &connection_user("ada", "1")).await
+        })
     };
     tokio::task::yield_now().await;
     fixture.request_timeout += Duration::from_secs(1);
@@ -204,7 +208,8 @@ async fn a_new_configuration_takes_no_room_from_what_it_does_not_change() {
     let mut other = ServerSpec { name: name("other"), ..same.clone() };
     let options = Options { max_children_per_user: 2, ..quick() };
     let pool = Arc::new(Upstreams::new(vec![same.clone(), other.clone()], client(), options));
-    let of = async |server: &str| pool.connection(&name(server), &holder("ada", "1")).await;
+    let of =
+        async |server: &str| pool.connection(&name(server), &connection_user("ada", "1")).await;
     let (kept, old) = (of("fixture").await.unwrap(), of("other").await.unwrap());
     other.idle_timeout += Duration::from_secs(1);
     pool.reconfigure(vec![same, other]);

@@ -10,7 +10,7 @@ use std::{
 use portunus_core::secret::SecretText;
 use portunus_mcp::{
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
-    upstream::{Call, CallEvent, Event, Holder, Options, Person, UpstreamError},
+    upstream::{Call, CallEvent, ConnectionUser, Event, Options, Person, UpstreamError},
     wire::{self, Outcome, Payload},
 };
 use portunus_testkit::figures::{Figures, Limit};
@@ -345,7 +345,7 @@ async fn t43_what_a_variable_says_of_a_person_is_a_value() {
     let pool = pool(fixture);
     let of = |subject: &str, email: Option<&str>| {
         let person = Person { subject: subject.to_owned(), email: email.map(str::to_owned) };
-        Holder { person, ..support::holder(subject, "1") }
+        ConnectionUser { person, ..support::connection_user(subject, "1") }
     };
     let evil = "$(id);`id`|${user.email}\n${PATH}";
     for (subject, email) in [("ada", "ada@acme.example"), (evil, "${user.sub}@acme.example")] {

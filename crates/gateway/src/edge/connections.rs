@@ -25,12 +25,12 @@ use crate::config::{Cidr, Limits};
 
 /// Whose a connection is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Holder {
+enum LimitKey {
     Address(AddressBlock),
     Person(UserId),
 }
 
-/// How many there may be of each holder.
+/// How many there may be of each address and each person.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub per_address: usize,
@@ -40,7 +40,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// `descriptors` are all that the process may have: one holder gets a quarter of them at most.
+    /// `descriptors` are all that the process may have: an address or a person gets a
+    /// quarter of them at most.
     pub fn new(limits: &Limits, trusted_proxies: &[Cidr], descriptors: Option<usize>) -> Self {
         let share = descriptors.map_or(usize::MAX, |all| (all / 4).max(1));
         Self {
@@ -57,7 +58,7 @@ pub struct Connections(Arc<Inner>);
 
 struct Inner {
     rules: RwLock<Rules>,
-    held: Mutex<HashMap<Holder, HashMap<u64, Arc<State>>>>,
+    held: Mutex<HashMap<LimitKey, HashMap<u64, Arc<State>>>>,
     next: AtomicU64,
     began: Instant,
 }
@@ -80,7 +81,7 @@ pub struct Connection {
     id: u64,
     state: Arc<State>,
     /// `None`: it is not counted.
-    holder: Mutex<Option<Holder>>,
+    key: Mutex<Option<LimitKey>>,
 }
 
 /// A request under way on a connection, which is not idle as long as this lives.
@@ -115,22 +116,17 @@ impl Connections {
             end: Notify::new(),
         });
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let holder = (!is_exempt).then(|| Holder::Address(AddressBlock::of(address)));
-        if let Some(holder) = &holder
-            && !self.admit(holder.clone(), id, &state, most)
+        let key = (!is_exempt).then(|| LimitKey::Address(AddressBlock::of(address)));
+        if let Some(key) = &key
+            && !self.admit(key.clone(), id, &state, most)
         {
             return None;
         }
-        Some(Arc::new(Connection {
-            connections: self.clone(),
-            id,
-            state,
-            holder: Mutex::new(holder),
-        }))
+        Some(Arc::new(Connection { connections: self.clone(), id, state, key: Mutex::new(key) }))
     }
 
-    /// Closes the longest idle connection of the holder with most connections: for when descriptors
-    /// run out. `false` if none of them is idle.
+    /// Closes the longest idle connection of the address or person with most of them: for when
+    /// descriptors run out. `false` if none of them is idle.
     pub fn shed(&self) -> bool {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.values_mut().max_by_key(|connections| connections.len()).is_some_and(end_longest_idle)
@@ -145,9 +141,9 @@ impl Connections {
         self.len() == 0
     }
 
-    fn admit(&self, holder: Holder, id: u64, state: &Arc<State>, most: usize) -> bool {
+    fn admit(&self, key: LimitKey, id: u64, state: &Arc<State>, most: usize) -> bool {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let connections = held.entry(holder).or_default();
+        let connections = held.entry(key).or_default();
         if connections.len() >= most && !end_longest_idle(connections) {
             return false;
         }
@@ -155,12 +151,12 @@ impl Connections {
         true
     }
 
-    fn remove(&self, holder: &Holder, id: u64) {
+    fn remove(&self, key: &LimitKey, id: u64) {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connections) = held.get_mut(holder) {
+        if let Some(connections) = held.get_mut(key) {
             connections.remove(&id);
             if connections.is_empty() {
-                held.remove(holder);
+                held.remove(key);
             }
         }
     }
@@ -197,20 +193,20 @@ impl Connection {
     /// address's. If they have as many as they may, all of them in use, it goes on to count for the
     /// address.
     pub fn proven(&self, user: &UserId) {
-        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(address @ Holder::Address(_)) = holder.as_ref() else { return };
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(address @ LimitKey::Address(_)) = key.as_ref() else { return };
         let most = self.connections.0.rules.read().unwrap_or_else(PoisonError::into_inner).per_user;
-        let person = Holder::Person(user.clone());
+        let person = LimitKey::Person(user.clone());
         if self.connections.admit(person.clone(), self.id, &self.state, most) {
             self.connections.remove(address, self.id);
-            *holder = Some(person);
+            *key = Some(person);
         }
     }
 
     /// It is no stranger's: a node on the same store has proven itself. It counts no longer.
     pub fn trusted(&self) {
-        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(address) = holder.take() {
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = key.take() {
             self.connections.remove(&address, self.id);
         }
     }
@@ -257,9 +253,9 @@ impl Drop for Busy {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let holder = self.holder.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(holder) = holder {
-            self.connections.remove(&holder, self.id);
+        let key = self.key.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(key) = key {
+            self.connections.remove(&key, self.id);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The guarded fetcher: the one way to URLs that we did not configure, which are clients' metadata
 //! documents and key sets (threats 26, 27; `docs/decisions/0012-urls-of-strangers.md`). Which URLs
 //! and addresses will do are rules of `portunus_core::{outside_url, net_address}`; what is kept is
-//! next door in [`super::response_cache`], who may have how much fetched in [`super::askers`].
+//! next door in [`super::response_cache`], who may have how much fetched in
+//! [`super::fetch_budgets`].
 
 use std::{
     error::Error as _,
@@ -29,14 +30,14 @@ use url::Url;
 pub use super::fetch_error::FetchError;
 use super::{
     NetError,
-    askers::{Asker, Budgets, FetchLimit, FetchPermit},
+    fetch_budgets::{Budgets, FetchLimit, FetchOrigin, FetchPermit},
     fetch_error::DEADLINE,
     freshness,
     reach::Reach,
     response_cache::{ResponseCache, Slot, State},
 };
 
-/// How long a fetch may wait before it begins: for permits of its asker, and for another fetch of
+/// How long a fetch may wait before it begins: for permits of its address, and for another fetch of
 /// the same URL.
 const WAIT: Duration = Duration::from_secs(5);
 /// A name with more addresses than these is not looked at any further.
@@ -167,9 +168,9 @@ impl GuardedFetcher {
         &self,
         url: &OutsideUrl,
         content: Content,
-        asker: Asker,
+        origin: FetchOrigin,
     ) -> Result<Bytes, FetchError> {
-        self.fetch(url, content, asker, false).await
+        self.fetch(url, content, origin, false).await
     }
 
     /// What the URL holds by now, for a caller that did not find what it looks for in what
@@ -178,29 +179,29 @@ impl GuardedFetcher {
         &self,
         url: &OutsideUrl,
         content: Content,
-        asker: Asker,
+        origin: FetchOrigin,
     ) -> Result<Bytes, FetchError> {
-        self.fetch(url, content, asker, true).await
+        self.fetch(url, content, origin, true).await
     }
 
     async fn fetch(
         &self,
         url: &OutsideUrl,
         content: Content,
-        asker: Asker,
+        origin: FetchOrigin,
         anew: bool,
     ) -> Result<Bytes, FetchError> {
         let patience = Instant::now() + WAIT;
-        let slot = self.cache.slot(&key(url, content), asker.in_use).await;
+        let slot = self.cache.slot(&key(url, content), origin.in_use).await;
         if let Ok(state) = slot.try_lock()
             && let Some(known) = self.known(&state, content, anew)
         {
             return known;
         }
-        // Permits come first: an asker without one must not keep the URL from others while it waits
-        // (threat 55).
-        let permit = timeout_at(patience, self.fetches.take(asker)).await.ok().flatten();
-        let lookup = timeout_at(patience, self.lookups.take(asker)).await.ok().flatten();
+        // Permits come first: an address without one must not keep the URL from others while it
+        // waits (threat 55).
+        let permit = timeout_at(patience, self.fetches.take(origin)).await.ok().flatten();
+        let lookup = timeout_at(patience, self.lookups.take(origin)).await.ok().flatten();
         let locked = timeout_at(patience, slot.lock()).await;
         let (Some(_permit), Some(lookup), Ok(mut state)) = (permit, lookup, locked) else {
             return self.busy(&slot, content);
@@ -208,7 +209,7 @@ impl GuardedFetcher {
         if let Some(known) = self.known(&state, content, anew) {
             return known;
         }
-        if !self.budgets.admit(asker, url.host(), self.clock.now()) {
+        if !self.budgets.admit(origin, url.host(), self.clock.now()) {
             tracing::warn!(%url, "a stranger's URL is not fetched: too much was fetched for this address of late");
             return self.stale_or(FetchError::TooOften, &state, content);
         }

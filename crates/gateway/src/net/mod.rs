@@ -2,7 +2,7 @@
 //! `portunus-identity` talks to identity providers, `portunus-mcp` to MCP servers, `edge/proxy` to
 //! the targets of `proxies`. URLs that are not in our configuration are asked by [`guarded`] alone.
 
-pub mod askers;
+pub mod fetch_budgets;
 pub mod fetch_error;
 mod freshness;
 pub mod guarded;

@@ -1,6 +1,6 @@
 //! What the guarded fetcher keeps: answers while they are fresh and for a while after, failures for
 //! a moment. All of it bounded, for the URLs are chosen by strangers. How long an answer is fresh
-//! is decided in [`super::freshness`], who may ask how often in [`super::askers`].
+//! is decided in [`super::freshness`], who may ask how often in [`super::fetch_budgets`].
 
 use std::{sync::Arc, time::Duration};
 

@@ -73,7 +73,7 @@ async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
     assert!(!is_advertised(&fixture).await, "clients register instead");
     // Once it works again, the gateway finds out without a client that tries.
     hosts.resolve("app.hosts.example", [&["93.184.216.34"]]);
-    let document = json!({"client_id": ID, "client_name": "Keeper", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
+    let document = json!({"client_id": ID, "client_name": "Editor", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
     hosts.serve(ID, Behaviour::honest(document));
     assert!(!is_advertised(&fixture).await);
     fixture.clock.advance(Duration::from_secs(61));

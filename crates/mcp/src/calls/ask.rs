@@ -12,19 +12,19 @@ use crate::{
     caller::View,
     era::Era,
     problem::Problem,
-    session::{Session, asker::Asker, level::Level},
+    session::{Session, level::Level, requester::Requester},
     upstream::CallEvent,
     wire::{self, ParamsHead, Payload, WireError},
 };
 
 pub(crate) struct Ask {
-    pub(crate) asker: Asker,
+    pub(crate) requester: Requester,
     pub(crate) view: View,
     pub(crate) allow: Arc<dyn Allow>,
     /// The client's.
     pub(crate) era: Era,
     /// Who speaks, as a modern server is told: of a modern client, its own parameters say it.
-    pub(crate) speaker: Option<Arc<Session>>,
+    pub(crate) legacy_session: Option<Arc<Session>>,
     pub(crate) method: String,
     pub(crate) params: Option<Payload>,
     /// What the gateway reads of `params`, read once.
@@ -53,7 +53,7 @@ impl Head {
 impl Ask {
     /// The session of a legacy client: the methods that need one are those of its era.
     pub(crate) fn session(&self) -> Result<&Arc<Session>, Problem> {
-        self.speaker.as_ref().ok_or_else(|| Problem::method_not_found(&self.method))
+        self.legacy_session.as_ref().ok_or_else(|| Problem::method_not_found(&self.method))
     }
 
     pub(crate) fn head(&self) -> Result<&ParamsHead, Problem> {
@@ -66,11 +66,11 @@ impl Ask {
     /// The same client's, about something else.
     pub(crate) fn instead(&self, method: &str, params: Payload) -> Self {
         Self {
-            asker: self.asker.clone(),
+            requester: self.requester.clone(),
             view: self.view.clone(),
             allow: Arc::clone(&self.allow),
             era: self.era,
-            speaker: self.speaker.clone(),
+            legacy_session: self.legacy_session.clone(),
             method: method.to_owned(),
             params: Some(params),
             head: Head::default(),

@@ -14,13 +14,13 @@ use crate::{
 pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     let (result, server_info) = match &ask.view {
         View::All => {
-            greeting::meet(context, &*ask.allow, &ask.asker, ask.era).await;
+            greeting::meet(context, &*ask.allow, &ask.requester, ask.era).await;
             (greeting::discovery(context, &*ask.allow), implementation::payload())
         }
         View::One(server) => {
             let peer = context
                 .connections
-                .connect(server, &ask.asker)
+                .connect(server, &ask.requester)
                 .await
                 .map_err(|error| Problem::server(server, error))?;
             let info = peer.info();

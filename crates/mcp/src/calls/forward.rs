@@ -21,7 +21,7 @@ use crate::{
     translate::{
         self, errors,
         input::{self, InputRequest},
-        params::Speaker,
+        params::ClientMeta,
         results,
     },
     upstream::{Call, CallEvent, KnownParams, Owner, ServerAsk, UpstreamError, servers::Peer},
@@ -107,7 +107,7 @@ async fn connect(
 ) -> Result<Arc<dyn Peer>, UpstreamError> {
     let began = Instant::now();
     loop {
-        match context.connections.connect(server, &ask.asker).await {
+        match context.connections.connect(server, &ask.requester).await {
             Err(UpstreamError::Backoff { retry_in, .. })
                 if began.elapsed() + retry_in <= PATIENCE =>
             {
@@ -136,7 +136,7 @@ async fn own_connection(
     if lane.number() == 0 {
         return (first, Some(lane));
     }
-    match context.connections.connect(server, &ask.asker.on_lane(lane.number())).await {
+    match context.connections.connect(server, &ask.requester.on_lane(lane.number())).await {
         Ok(peer) => (peer, Some(lane)),
         // No room: the call works, but what the server asks meanwhile may be refused.
         Err(error) => {
@@ -160,8 +160,8 @@ fn must_be_alone(ask: &Ask, peer: &dyn Peer) -> bool {
     is_call
         && ask.era == Era::Modern
         && info.era == Era::Legacy
-        && peer.key().owner != Owner::Everybody
-        && (ask.asker.client_capabilities().can_be_asked() || ask.level.is_some())
+        && peer.key().owner != Owner::AllUsers
+        && (ask.requester.client_capabilities().can_be_asked() || ask.level.is_some())
         && capabilities::extension(&info.capabilities, extension::TASKS).is_none()
 }
 
@@ -180,7 +180,7 @@ impl Route<'_> {
         headers.extend(self.ask.request_id.clone().map(|id| (REQUEST_ID, id)));
         let call = Call {
             call_events: Some(self.ask.call_events.clone()),
-            speaker: self.ask.asker.speaker(),
+            origin: self.ask.requester.call_origin(),
             cancel: self.ask.cancel.clone(),
             timeout: None,
             headers,
@@ -263,7 +263,7 @@ impl Route<'_> {
     /// of the client.
     async fn to_modern(&self, params: Option<Payload>) -> Reply {
         let session = self.ask.session()?;
-        let speaker = Speaker {
+        let client = ClientMeta {
             client_info: session.client_info(),
             capabilities: session.client_capabilities.capabilities(),
             level: session.level().or_else(|| self.default_level()).map(Level::as_str),
@@ -271,7 +271,7 @@ impl Route<'_> {
         let mut more: Vec<(&str, Payload)> = Vec::new();
         for _ in 0..MAX_ROUNDS {
             let added: Vec<_> = more.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let sent = translate::params::to_modern(params.as_ref(), &speaker, &added)?;
+            let sent = translate::params::to_modern(params.as_ref(), &client, &added)?;
             let result = match self.send_with_header_params(Some(sent)).await? {
                 Outcome::Result(result) => result,
                 Outcome::Error(error) => {
@@ -306,7 +306,7 @@ impl Route<'_> {
         &self,
         requests: &[InputRequest],
     ) -> Result<Vec<(String, Payload)>, Problem> {
-        let client_capabilities = self.ask.asker.client_capabilities();
+        let client_capabilities = self.ask.requester.client_capabilities();
         for request in requests {
             if let Some(missing) =
                 client_capabilities.lacks(&request.method, request.params.as_ref())
@@ -373,7 +373,7 @@ impl Route<'_> {
     async fn header_params(&self, params: &Payload) -> Result<HeaderMap, Problem> {
         let Some(name) = self.tool else { return Ok(HeaderMap::new()) };
         let Ok(list) =
-            self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await
+            self.context.lists.of_server(self.server, Kind::Tools, &self.ask.requester).await
         else {
             return Ok(HeaderMap::new());
         };
@@ -390,7 +390,7 @@ impl Route<'_> {
     async fn check_header_params(&self, params: Option<&Payload>) -> Result<(), Problem> {
         let (Some(params), Some(name)) = (params, self.tool) else { return Ok(()) };
         let Ok(list) =
-            self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await
+            self.context.lists.of_server(self.server, Kind::Tools, &self.ask.requester).await
         else {
             return Ok(());
         };

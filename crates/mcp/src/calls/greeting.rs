@@ -12,7 +12,7 @@ use crate::{
     allow::Allow,
     era::{self, Era},
     implementation,
-    session::asker::Asker,
+    session::requester::Requester,
     wire::Payload,
 };
 
@@ -23,7 +23,7 @@ const MAX_INSTRUCTIONS: usize = 32 * 1024;
 pub(crate) async fn meet(
     context: &Arc<CallContext>,
     allow: &dyn Allow,
-    asker: &Asker,
+    requester: &Requester,
     client: Era,
 ) {
     let strangers = context.registry.allowed(allow).into_iter().filter(|server| {
@@ -32,11 +32,11 @@ pub(crate) async fn meet(
     });
     let meetings: Vec<_> = strangers
         .map(|server| {
-            let (own, asker, name) =
-                (Arc::clone(&context.connections), asker.clone(), server.clone());
+            let (own, requester, name) =
+                (Arc::clone(&context.connections), requester.clone(), server.clone());
             // A task of its own: it goes on for the next caller.
             let meeting = tokio::spawn(
-                async move { own.connect(&name, &asker).await.map(drop) }.in_current_span(),
+                async move { own.connect(&name, &requester).await.map(drop) }.in_current_span(),
             );
             async move {
                 // This caller could not: the next one may.

@@ -20,7 +20,7 @@ use crate::{
     permission::check_server,
     problem::Problem,
     registry::kind::Kind,
-    session::{asker::Asker, operation::Operation},
+    session::{operation::Operation, requester::Requester},
     wire::{Payload, Request, code, protocol::method},
 };
 
@@ -29,7 +29,7 @@ use crate::{
 pub(crate) async fn operation(
     context: &Arc<CallContext>,
     caller: &Caller,
-    asker: Asker,
+    requester: Requester,
     operation: &Operation,
 ) -> Result<(), Problem> {
     let is_list =
@@ -40,17 +40,17 @@ pub(crate) async fn operation(
         return if caller.principal.scopes == *operation.scopes() { Ok(()) } else { Err(beyond()) };
     }
     let params = operation.params().ok_or_else(beyond)?;
-    check(context, &probe(caller, asker, Era::Legacy, &operation.method, Some(params))).await
+    check(context, &probe(caller, requester, Era::Legacy, &operation.method, Some(params))).await
 }
 
 /// May this caller retry a request of a modern client that waits for input?
 pub(crate) async fn retry(
     context: &Arc<CallContext>,
     caller: &Caller,
-    asker: Asker,
+    requester: Requester,
     request: &Request,
 ) -> Result<(), Problem> {
-    check(context, &probe(caller, asker, Era::Modern, &request.method, request.params.clone()))
+    check(context, &probe(caller, requester, Era::Modern, &request.method, request.params.clone()))
         .await
 }
 
@@ -76,13 +76,19 @@ async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), Problem> {
 }
 
 /// The request as the caller would make it. It is not sent.
-fn probe(caller: &Caller, asker: Asker, era: Era, method: &str, params: Option<Payload>) -> Ask {
+fn probe(
+    caller: &Caller,
+    requester: Requester,
+    era: Era,
+    method: &str,
+    params: Option<Payload>,
+) -> Ask {
     Ask {
-        asker,
+        requester,
         view: caller.view.clone(),
         allow: Arc::clone(&caller.allow),
         era,
-        speaker: None,
+        legacy_session: None,
         method: method.to_owned(),
         params,
         head: Head::default(),

@@ -11,7 +11,7 @@ use crate::{
     connections::levels::wanted_level,
     era::Era,
     problem::{Problem, Reply, done},
-    session::{asker::key, level::Level},
+    session::{level::Level, requester::key},
     upstream::Owner,
     wire,
 };
@@ -45,12 +45,12 @@ async fn tell_one(
     let spec =
         context.registry.spec(server).ok_or_else(|| Problem::method_not_found(&ask.method))?;
     let key = key(&spec, ask.session()?);
-    if key.owner == Owner::Everybody {
+    if key.owner == Owner::AllUsers {
         return Ok(done());
     }
     let peer = context
         .connections
-        .connect(server, &ask.asker)
+        .connect(server, &ask.requester)
         .await
         .map_err(|error| Problem::server(server, error))?;
     if peer.info().era == Era::Modern {

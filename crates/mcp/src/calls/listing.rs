@@ -26,7 +26,8 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask, kind: Kind) -> 
         View::One(server) => of_one(context, server, ask, kind).await,
         View::All => {
             let cursor = ask.head()?.cursor.clone();
-            let wanted = Wanted { allow: &*ask.allow, asker: &ask.asker, era: ask.era, cursor };
+            let wanted =
+                Wanted { allow: &*ask.allow, requester: &ask.requester, era: ask.era, cursor };
             merge::list(&context.lists, wanted, kind).await
         }
     }
@@ -41,7 +42,7 @@ async fn of_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, kind
             let keep = |id: &str, raw: &wire::Payload| {
                 may_list(&*ask.allow, server, kind, id) && is_sound(id, raw)
             };
-            let sifted = guard::sift(&context.lists, server, kind, &ask.asker, result).await;
+            let sifted = guard::sift(&context.lists, server, kind, &ask.requester, result).await;
             let kept = sifted.and_then(|result| list::filtered(kind, &result, keep));
             let kept = kept.map_err(|error| {
                 tracing::warn!(%server, list = kind.method(), %error, "a list could not be read");

@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     let Target { server, name, params } = target::find(context, ask).await?;
     let tool = name.filter(|_| ask.method == method::TOOLS_CALL);
     if let Some(tool) = &tool {
-        guard::guard(&context.lists, &server, &ask.asker, tool).await?;
+        guard::guard(&context.lists, &server, &ask.requester, tool).await?;
     }
     match Subscription::of_method(&ask.method) {
         Some(subscription) => {

@@ -63,7 +63,7 @@ async fn by_prefix(
     for (server, name) in names::candidates(servers, full) {
         let list = context
             .lists
-            .of_server(server, kind, &ask.asker)
+            .of_server(server, kind, &ask.requester)
             .await
             .map_err(|error| Problem::server(server, error))?;
         if list.has(name) {
@@ -86,7 +86,7 @@ async fn by_plain_name(
     name: &str,
     servers: Vec<ServerName>,
 ) -> Result<Named, Problem> {
-    let lists = context.lists.of_servers(servers, kind, &ask.asker).await;
+    let lists = context.lists.of_servers(servers, kind, &ask.requester).await;
     let offers = |(server, list): &&(ServerName, Result<Arc<List>, UpstreamError>)| {
         list.as_ref().is_ok_and(|list| list.has(name)) && may_list(&*ask.allow, server, kind, name)
     };
@@ -119,7 +119,7 @@ async fn withheld(
     let servers = registry
         .names()
         .filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
-    first(&context.lists.of_servers(servers.cloned().collect(), kind, &ask.asker).await, has)
+    first(&context.lists.of_servers(servers.cloned().collect(), kind, &ask.requester).await, has)
 }
 
 /// Of a user interface, the first server whose tool names it; else the first server in order that
@@ -138,11 +138,13 @@ pub(crate) async fn by_uri(
     let allowed = |server: &ServerName| ask.allow.resource(server, uri).is_allowed();
     let mut servers = context.registry.allowed(&*ask.allow);
     servers.retain(allowed);
-    let resources = context.lists.of_servers(servers.clone(), Kind::Resources, &ask.asker).await;
+    let resources =
+        context.lists.of_servers(servers.clone(), Kind::Resources, &ask.requester).await;
     if let Some(server) = first(&resources, |list| list.has(uri)) {
         return Ok(server);
     }
-    let templates = context.lists.of_servers(servers.clone(), Kind::Templates, &ask.asker).await;
+    let templates =
+        context.lists.of_servers(servers.clone(), Kind::Templates, &ask.requester).await;
     let has_template =
         |list: &List, how| list.items().iter().any(|item| template::matches(&item.id, uri, how));
     for how in [Matching::Strict, Matching::Loose] {
@@ -186,7 +188,7 @@ async fn by_interface(
 ) -> Result<Option<ServerName>, Problem> {
     let lists = context
         .lists
-        .of_servers(context.registry.allowed(&*ask.allow), Kind::Tools, &ask.asker)
+        .of_servers(context.registry.allowed(&*ask.allow), Kind::Tools, &ask.requester)
         .await;
     let names_it = |server: &ServerName, list: &List| {
         let mut tools = list.items().iter().filter(|tool| tool.interface.as_deref() == Some(uri));
@@ -217,7 +219,7 @@ pub(crate) async fn by_template(
 ) -> Result<ServerName, Problem> {
     let mut servers = context.registry.allowed(&*ask.allow);
     servers.retain(|server| ask.allow.resource(server, uri).is_allowed());
-    let templates = context.lists.of_servers(servers, Kind::Templates, &ask.asker).await;
+    let templates = context.lists.of_servers(servers, Kind::Templates, &ask.requester).await;
     match first(&templates, |list| list.has(uri)) {
         Some(server) => Ok(server),
         None => match withheld(context, ask, Kind::Templates, uri, |list| list.has(uri)).await {

@@ -19,8 +19,8 @@ use crate::{
     registry::ServerRegistry,
     session::{
         Session,
-        asker::{Asker, key},
         level::Level,
+        requester::{Requester, key},
         table::Sessions,
         task_table::TaskTable,
         task_watches::{TaskWatches, Watched},
@@ -63,10 +63,10 @@ impl Connections {
     pub(crate) async fn connect(
         self: &Arc<Self>,
         server: &ServerName,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Result<Arc<dyn Peer>, UpstreamError> {
-        let peer = self.servers.connection(server, asker.holder()).await?;
-        match asker.of_session() {
+        let peer = self.servers.connection(server, requester.connection_user()).await?;
+        match requester.of_session() {
             Some(session) if session.meets(server, &peer) => {
                 self.watch(&peer);
                 self.join_levels(session, &peer).await;
@@ -79,7 +79,7 @@ impl Connections {
 
     /// Ends what belongs to this session alone.
     pub(crate) async fn close_session(&self, session: &Arc<Session>) {
-        self.servers.close_session(Asker::session(session).holder()).await;
+        self.servers.close_session(Requester::session(session).connection_user()).await;
     }
 
     /// Ends what belongs to this user alone.
@@ -91,11 +91,11 @@ impl Connections {
     pub(crate) async fn pass_on(
         self: &Arc<Self>,
         server: &ServerName,
-        asker: &Asker,
+        requester: &Requester,
         method: &str,
         params: Option<Payload>,
     ) {
-        let sent = match self.connect(server, asker).await {
+        let sent = match self.connect(server, requester).await {
             Ok(peer) => peer.notify(method, params).await,
             Err(error) => Err(error),
         };
@@ -253,7 +253,7 @@ impl Connections {
         let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
         for peer in seen.filter_map(|entry| self.find_live(&entry.spec, session)) {
             // Of these no session has set one.
-            if peer.key().owner == Owner::Everybody || peer.info().era == Era::Modern {
+            if peer.key().owner == Owner::AllUsers || peer.info().era == Era::Modern {
                 continue;
             }
             let mut others = self.delivery.concerned(peer.key());
@@ -286,9 +286,9 @@ impl Connections {
             .filter(is_wanted)
             .collect();
         for server in servers {
-            let (connections, asker) = (Arc::clone(self), Asker::session(session));
+            let (connections, requester) = (Arc::clone(self), Requester::session(session));
             let connecting = async move {
-                if let Err(error) = connections.connect(&server, &asker).await {
+                if let Err(error) = connections.connect(&server, &requester).await {
                     tracing::debug!(%server, %error, "subscriptions are not renewed yet");
                 }
             };

@@ -11,8 +11,8 @@ use crate::{
     registry::{ServerRegistry, catalogue::ListOwner, kind::Kind},
     session::{
         Kind as SessionKind, Session,
-        asker::{Asker, key},
         outbox::About,
+        requester::{Requester, key},
         table::Sessions,
         task_table::TaskTable,
         task_watches::TaskWatches,
@@ -50,7 +50,7 @@ impl Delivery {
         // told only if all calls are of one session.
         let is_certain = hearers.len() <= 1
             || !self.registry.spec(&key.server).is_some_and(|spec| spec.speaks_late());
-        let is_own = key.owner != Owner::Everybody && is_certain;
+        let is_own = key.owner != Owner::AllUsers && is_certain;
         if !is_own && method == notification::MESSAGE {
             tracing::debug!(server = %key.server, "a log message that names no call is told to no client");
         }
@@ -115,10 +115,10 @@ impl Delivery {
     pub(crate) fn announce_late_list(
         &self,
         server: &ServerName,
-        asker: &Asker,
+        requester: &Requester,
         kind: Kind,
         owner: &ListOwner,
-        asker_has_it: bool,
+        requester_has_it: bool,
     ) {
         let sessions = match owner {
             ListOwner::Everybody => self.sessions.of_everybody(),
@@ -128,7 +128,7 @@ impl Delivery {
         for session in
             sessions.iter().filter(|session| session.view == View::All && session.sees(server))
         {
-            if !(asker_has_it && asker.is(session)) {
+            if !(requester_has_it && requester.is(session)) {
                 tell_changed(session, kind, &message, Some(&About::server(server)));
             }
         }
@@ -137,13 +137,13 @@ impl Delivery {
     /// The sessions that share a connection and look at its server.
     pub(crate) fn concerned(&self, key: &ConnectionKey) -> Vec<Arc<Session>> {
         let mut sessions = match &key.owner {
-            Owner::Everybody => self.sessions.of_everybody(),
+            Owner::AllUsers => self.sessions.of_everybody(),
             Owner::Client(user, _) | Owner::Session(user, ..) => self.sessions.of_user(user),
         };
         let spec = self.registry.spec(&key.server);
         let uses_it = |session: &Arc<Session>| {
             spec.as_ref().is_some_and(|spec| {
-                ConnectionKey::of(spec, Asker::session(session).holder()) == *key
+                ConnectionKey::of(spec, Requester::session(session).connection_user()) == *key
             })
         };
         sessions.retain(|session| session.sees(&key.server) && uses_it(session));

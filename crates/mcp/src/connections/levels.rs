@@ -18,7 +18,7 @@ const ASIDE: Duration = Duration::from_secs(10);
 /// the server says by itself, which may be all of it. What a shared connection says cannot be told
 /// apart by user, so no session hears it and none sets its level (threat 37).
 pub(crate) fn wanted_level(key: &ConnectionKey, sessions: &[Arc<Session>]) -> Option<Level> {
-    if key.owner == Owner::Everybody {
+    if key.owner == Owner::AllUsers {
         return None;
     }
     let handshakes = || sessions.iter().filter(|session| session.can_be_asked());

@@ -15,7 +15,7 @@ use crate::{
     era::{self, Era},
     lifecycle::SessionLifecycle,
     problem::{Problem, Reply},
-    session::{Kind, Session, SessionId, asker::Asker},
+    session::{Kind, Session, SessionId, requester::Requester},
     translate,
     upstream::UpstreamError,
     wire::{self, Outcome, Payload, Request, WireError, protocol::header_name},
@@ -93,8 +93,13 @@ async fn greet(
 ) -> Reply {
     let result = match &session.view {
         View::All => {
-            greeting::meet(&endpoint.calls, &*caller.allow, &Asker::session(session), Era::Legacy)
-                .await;
+            greeting::meet(
+                &endpoint.calls,
+                &*caller.allow,
+                &Requester::session(session),
+                Era::Legacy,
+            )
+            .await;
             greeting::result(&endpoint.calls, &*caller.allow, revision)
         }
         View::One(server) => introduce_server(endpoint, server, session, revision).await?,
@@ -112,7 +117,7 @@ async fn introduce_server(
     let peer = endpoint
         .calls
         .connections
-        .connect(server, &Asker::session(session))
+        .connect(server, &Requester::session(session))
         .await
         .map_err(|error| Problem::server(server, error))?;
     Ok(translate::greeting::to_initialize(peer.info(), revision)?)

@@ -26,7 +26,7 @@ use crate::{
     era::{self, Era},
     lifecycle::changes_session,
     problem::{Problem, Reply},
-    session::{Session, asker::Asker, operation::Operation, table::CallPermit},
+    session::{Session, operation::Operation, requester::Requester, table::CallPermit},
     wire::{
         self, Message, Notification, ParamsHead, Request, Response, WireError, code,
         protocol::{method, notification},
@@ -67,7 +67,7 @@ async fn take_answer(
 ) -> Answer {
     let judged = match session.question(&response) {
         Some((_, Some(operation))) => {
-            judge::operation(&endpoint.calls, caller, Asker::session(session), &operation).await
+            judge::operation(&endpoint.calls, caller, Requester::session(session), &operation).await
         }
         Some((server, None)) => judge::answer(caller, &server),
         None => Ok(()),
@@ -122,11 +122,11 @@ async fn answer(
     let (under_way, work) = UnderWay::begin(None);
     let operation = Operation::of(caller, &request.method, head.as_ref().map(Option::as_ref));
     let ask = Ask {
-        asker: Asker::session(&session),
+        requester: Requester::session(&session),
         view: session.view.clone(),
         allow: Arc::clone(&caller.allow),
         era: Era::Legacy,
-        speaker: Some(Arc::clone(&session)),
+        legacy_session: Some(Arc::clone(&session)),
         method: request.method,
         params: request.params,
         head: head.ok().flatten().map(Head::of).unwrap_or_default(),
@@ -220,7 +220,7 @@ async fn notice(
                 endpoint
                     .calls
                     .connections
-                    .pass_on(server, &Asker::session(session), &method, params)
+                    .pass_on(server, &Requester::session(session), &method, params)
                     .await;
             } else if method == notification::ROOTS_LIST_CHANGED {
                 endpoint.calls.connections.tell_all(session, &method, params.as_ref()).await;

@@ -17,7 +17,7 @@ use crate::{
     problem::Problem,
     session::{
         Session,
-        asker::Asker,
+        requester::Requester,
         resume::{NamedEvent, Origin},
     },
 };
@@ -50,7 +50,8 @@ pub(crate) async fn listen(
     if let Some(operation) = last.as_ref().and_then(|event| session.resumables.operation(&event.id))
     {
         let judged =
-            judge::operation(&endpoint.calls, caller, Asker::session(&session), &operation).await;
+            judge::operation(&endpoint.calls, caller, Requester::session(&session), &operation)
+                .await;
         judged.map_err(|problem| match problem {
             Problem::NotGranted(refused) => Box::new(encode::refusal(None, refused)),
             _ => Box::new(answers::stream_unknown()),

@@ -34,7 +34,7 @@ use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
     problem::{Problem, Reply},
-    session::asker::Asker,
+    session::requester::Requester,
     sync::locked,
     translate::input,
     wire::{
@@ -124,7 +124,7 @@ async fn suspended_call(
     judge::retry(
         &endpoint.calls,
         caller,
-        Asker::alone(caller, client_capabilities.clone()),
+        Requester::alone(caller, client_capabilities.clone()),
         request,
     )
     .await?;
@@ -148,11 +148,11 @@ async fn begin(
     let cancel = CancellationToken::new();
     let (under_way, work) = UnderWay::begin(Some(cancel.clone().drop_guard()));
     let ask = Ask {
-        asker: Asker::alone(caller, client_capabilities.clone()),
+        requester: Requester::alone(caller, client_capabilities.clone()),
         view: caller.view.clone(),
         allow: Arc::clone(&caller.allow),
         era: Era::Modern,
-        speaker: None,
+        legacy_session: None,
         method: request.method.clone(),
         params: request.params.clone(),
         head,
@@ -193,7 +193,12 @@ async fn notice(
         endpoint
             .calls
             .connections
-            .pass_on(server, &Asker::alone(caller, ClientCapabilities::default()), &method, params)
+            .pass_on(
+                server,
+                &Requester::alone(caller, ClientCapabilities::default()),
+                &method,
+                params,
+            )
             .await;
     }
 }

@@ -26,7 +26,9 @@ use crate::{
     permission::check,
     problem::Problem,
     registry::kind::Kind as List,
-    session::{Hold, Kind, Session, SessionId, asker::Asker, filter::Filter, table::Permit},
+    session::{
+        Hold, Kind, Session, SessionId, filter::Filter, requester::Requester, table::Permit,
+    },
     wire::{
         self, Payload, Request, RequestId, WireError, capabilities, meta,
         protocol::{filter, member, method, notification},
@@ -114,8 +116,8 @@ async fn promise(
     client_capabilities: &ClientCapabilities,
 ) -> Result<(Filter, Option<Hold>), Problem> {
     let View::One(server) = &caller.view else { return Ok((filter, None)) };
-    let asker = Asker::alone(caller, client_capabilities.clone());
-    let peer = endpoint.calls.connections.connect(server, &asker).await;
+    let requester = Requester::alone(caller, client_capabilities.clone());
+    let peer = endpoint.calls.connections.connect(server, &requester).await;
     let peer = peer.map_err(|error| Problem::server(server, error))?;
     let promised = offered(filter, &peer.info().capabilities);
     peer.follow_lists(&filter.beyond(promised)).await;
@@ -172,11 +174,11 @@ impl Open {
     fn ask(&self, method: &str, params: Payload) -> Ask {
         let (call_events, _) = mpsc::channel(1);
         Ask {
-            asker: Asker::session(&self.session),
+            requester: Requester::session(&self.session),
             view: self.session.view.clone(),
             allow: Arc::clone(&self.allow),
             era: Era::Modern,
-            speaker: Some(Arc::clone(&self.session)),
+            legacy_session: Some(Arc::clone(&self.session)),
             method: method.to_owned(),
             params: Some(params),
             head: Head::default(),

@@ -13,7 +13,7 @@ use crate::{
         kind::Kind,
         list::{self, Item, List},
     },
-    session::asker::Asker,
+    session::requester::Requester,
     settings::HubSettings,
     upstream::{Call, UpstreamError},
     wire::{self, Outcome, Payload, capabilities, code},
@@ -52,11 +52,11 @@ pub(crate) async fn list(
     settings: &HubSettings,
     server: &ServerName,
     kind: Kind,
-    asker: &Asker,
+    requester: &Requester,
 ) -> Result<(List, Keeping), UpstreamError> {
     for _ in 0..2 {
         let mut keeping = Keeping::default();
-        match pages(connections, settings, server, kind, asker, &mut keeping).await {
+        match pages(connections, settings, server, kind, requester, &mut keeping).await {
             // Begun anew, once: the server had forgotten the session.
             Err(UpstreamError::SessionExpired) => {}
             outcome => return outcome.map(|list| (list, keeping)),
@@ -71,10 +71,10 @@ async fn pages(
     settings: &HubSettings,
     server: &ServerName,
     kind: Kind,
-    asker: &Asker,
+    requester: &Requester,
     keeping: &mut Keeping,
 ) -> Result<List, UpstreamError> {
-    let peer = connections.connect(server, asker).await?;
+    let peer = connections.connect(server, requester).await?;
     if !capabilities::has(&peer.info().capabilities, kind.capability()) {
         return Ok(List::default());
     }

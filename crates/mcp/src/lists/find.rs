@@ -19,7 +19,7 @@ use crate::{
         list::List,
         list_cache::{Look, Need},
     },
-    session::asker::Asker,
+    session::requester::Requester,
     settings::HubSettings,
     upstream::{ConnectionKey, Owner, UpstreamError},
 };
@@ -45,9 +45,9 @@ impl Lists {
         self: &Arc<Self>,
         server: &ServerName,
         kind: Kind,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Result<Arc<List>, UpstreamError> {
-        self.look_up(Need::Find, server, kind, asker).await.map(|shown| shown.list)
+        self.look_up(Need::Find, server, kind, requester).await.map(|shown| shown.list)
     }
 
     /// The same, to be shown: as new as the server wants it.
@@ -55,9 +55,9 @@ impl Lists {
         self: &Arc<Self>,
         server: &ServerName,
         kind: Kind,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Result<Shown, UpstreamError> {
-        self.look_up(Need::Show(Instant::now()), server, kind, asker).await
+        self.look_up(Need::Show(Instant::now()), server, kind, requester).await
     }
 
     async fn look_up(
@@ -65,16 +65,16 @@ impl Lists {
         need: Need,
         server: &ServerName,
         kind: Kind,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Result<Shown, UpstreamError> {
         let entry = self.connections.registry.find(server).ok_or(UpstreamError::NotFound)?;
-        let connection = ConnectionKey::of(&entry.spec, asker.holder());
+        let connection = ConnectionKey::of(&entry.spec, requester.connection_user());
         let began = Instant::now();
         let deadline = self.settings.list_deadline;
         let mut looked = false;
         loop {
             // Found anew each time: it may have turned out to be one client's own.
-            let slot = entry.lists.slot(&connection, kind, asker);
+            let slot = entry.lists.slot(&connection, kind, requester);
             let mut finished = slot.list_cache.finished();
             let now = Instant::now();
             match slot.list_cache.look(now, need, self.settings.catalogue_ttl, deadline) {
@@ -87,7 +87,7 @@ impl Lists {
                         continue;
                     }
                     if refresh {
-                        self.start_fetch(&entry, slot, &connection, asker, Duration::ZERO);
+                        self.start_fetch(&entry, slot, &connection, requester, Duration::ZERO);
                     }
                     return Ok(Shown { list, good_for });
                 }
@@ -96,7 +96,7 @@ impl Lists {
                     let until = (now + patience).min(began + deadline);
                     let waited_at = Arc::clone(&slot.list_cache);
                     if start {
-                        self.start_fetch(&entry, slot, &connection, asker, patience);
+                        self.start_fetch(&entry, slot, &connection, requester, patience);
                     }
                     if tokio::time::timeout_at(until, finished.changed()).await.is_err() {
                         let old = waited_at.give_up().ok_or(UpstreamError::Timeout)?;
@@ -107,24 +107,24 @@ impl Lists {
         }
     }
 
-    /// Fetches in a task of its own: who waits may go, others may be waiting too. The asker waits
-    /// for `patience`.
+    /// Fetches in a task of its own: who waits may go, others may be waiting too. The requester
+    /// waits for `patience`.
     fn start_fetch(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         slot: Slot,
         connection: &ConnectionKey,
-        asker: &Asker,
+        requester: &Requester,
         patience: Duration,
     ) {
-        let (lists, entry, connection, asker) =
-            (Arc::clone(self), Arc::clone(entry), connection.clone(), asker.clone());
+        let (lists, entry, connection, requester) =
+            (Arc::clone(self), Arc::clone(entry), connection.clone(), requester.clone());
         let fetching = async move {
             let began = Instant::now();
             slot.list_cache.set_out();
             let (server, kind) = (&slot.server, slot.kind());
             let fetched =
-                fetch::list(&lists.connections, &lists.settings, server, kind, &asker).await;
+                fetch::list(&lists.connections, &lists.settings, server, kind, &requester).await;
             let (fetched, keeping) = match fetched {
                 Ok((list, keeping)) => (Ok(list), Some(keeping)),
                 Err(error) => (Err(error), None),
@@ -135,8 +135,8 @@ impl Lists {
                 tracing::warn!(%server, list = kind.method(), %error, reason, "a server is left out of lists");
             }
             let settled =
-                keeping.filter(|_| connection.owner == Owner::Everybody).and_then(|keeping| {
-                    entry.lists.settle(&slot, keeping.is_private, &connection, &asker)
+                keeping.filter(|_| connection.owner == Owner::AllUsers).and_then(|keeping| {
+                    entry.lists.settle(&slot, keeping.is_private, &connection, &requester)
                 });
             let kept = settled.as_ref().unwrap_or(&slot);
             if kept.list_cache.finish(
@@ -147,7 +147,7 @@ impl Lists {
                 let is_told = began.elapsed() < patience;
                 lists.connections.delivery.announce_late_list(
                     server,
-                    &asker,
+                    &requester,
                     kind,
                     &kept.owner,
                     is_told,
@@ -168,10 +168,10 @@ impl Lists {
         self: &Arc<Self>,
         servers: Vec<ServerName>,
         kind: Kind,
-        asker: &Asker,
+        requester: &Requester,
     ) -> ServerLists {
         let lists = futures::future::join_all(
-            servers.iter().map(|server| self.of_server(server, kind, asker)),
+            servers.iter().map(|server| self.of_server(server, kind, requester)),
         )
         .await;
         servers.into_iter().zip(lists).collect()
@@ -183,9 +183,9 @@ impl Lists {
         self: &Arc<Self>,
         servers: Vec<ServerName>,
         kind: Kind,
-        asker: &Asker,
+        requester: &Requester,
     ) -> (ServerLists, Option<Duration>) {
-        let shown = servers.iter().map(|server| self.of_server_to_show(server, kind, asker));
+        let shown = servers.iter().map(|server| self.of_server_to_show(server, kind, requester));
         let shown = futures::future::join_all(shown).await;
         let good_for = |shown: &Result<Shown, _>| {
             shown.as_ref().map_or(Some(Duration::ZERO), |shown| shown.good_for)

@@ -9,7 +9,7 @@ use super::{find::Lists, quarantine::is_held};
 use crate::{
     problem::Problem,
     registry::{kind::Kind, list},
-    session::asker::Asker,
+    session::requester::Requester,
     upstream::{ConnectionKey, UpstreamError},
     wire::{self, Payload, WireError},
 };
@@ -23,7 +23,7 @@ pub(crate) async fn sift(
     lists: &Lists,
     server: &ServerName,
     kind: Kind,
-    asker: &Asker,
+    requester: &Requester,
     result: Payload,
 ) -> Result<Payload, WireError> {
     let listed = wire::members(&result)?.into_iter().find(|(key, _)| key == kind.member());
@@ -41,7 +41,10 @@ pub(crate) async fn sift(
     // What is kept of the list is older than what was just seen, and calls are refused by what is
     // kept.
     if let Some(spec) = lists.connections.registry.spec(server) {
-        lists.connections.registry.mark_changed(&ConnectionKey::of(&spec, asker.holder()), kind);
+        lists
+            .connections
+            .registry
+            .mark_changed(&ConnectionKey::of(&spec, requester.connection_user()), kind);
     }
     wire::replace_member(&result, &[kind.member()], &list::array(passed))
 }
@@ -52,16 +55,16 @@ pub(crate) async fn sift(
 pub(crate) async fn guard(
     lists: &Arc<Lists>,
     server: &ServerName,
-    asker: &Asker,
+    requester: &Requester,
     name: &str,
 ) -> Result<(), Problem> {
     if !lists.settings.pins.holds(server) {
         return Ok(());
     }
-    let seen = match lists.of_server(server, Kind::Tools, asker).await {
+    let seen = match lists.of_server(server, Kind::Tools, requester).await {
         // Perhaps it only starts slowly, for which calls have more patience than lists.
-        Err(UpstreamError::Timeout) => match lists.connections.connect(server, asker).await {
-            Ok(_) => lists.of_server(server, Kind::Tools, asker).await,
+        Err(UpstreamError::Timeout) => match lists.connections.connect(server, requester).await {
+            Ok(_) => lists.of_server(server, Kind::Tools, requester).await,
             Err(error) => Err(error),
         },
         seen => seen,

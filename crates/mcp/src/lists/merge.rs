@@ -23,7 +23,7 @@ use crate::{
         kind::Kind,
         list::{self, Item, List},
     },
-    session::asker::Asker,
+    session::requester::Requester,
     settings::Names,
     translate::results,
     wire::{self, Outcome},
@@ -32,7 +32,7 @@ use crate::{
 /// What a list is asked for with.
 pub(crate) struct Wanted<'a> {
     pub(crate) allow: &'a dyn Allow,
-    pub(crate) asker: &'a Asker,
+    pub(crate) requester: &'a Requester,
     /// The client's.
     pub(crate) era: Era,
     pub(crate) cursor: Option<String>,
@@ -50,11 +50,12 @@ pub struct ServerTool {
 
 /// `tools/list` and its kin.
 pub(crate) async fn list(lists: &Arc<Lists>, wanted: Wanted<'_>, kind: Kind) -> Reply {
-    let Wanted { allow, asker, era, cursor } = wanted;
+    let Wanted { allow, requester, era, cursor } = wanted;
     let cursor =
         cursor.map(|text| Cursor::parse(kind, &text).ok_or_else(bad_cursor)).transpose()?;
     let registry = &lists.connections.registry;
-    let (listed, good_for) = lists.of_servers_to_show(registry.allowed(allow), kind, asker).await;
+    let (listed, good_for) =
+        lists.of_servers_to_show(registry.allowed(allow), kind, requester).await;
     let merged = Merged::new(kind, registry.load().names, &listed, allow);
     let start = match &cursor {
         Some(cursor) => (merged.position(&cursor.server).ok_or_else(bad_cursor)?, cursor.index),
@@ -102,7 +103,7 @@ pub(crate) async fn tools(lists: &Arc<Lists>, caller: &Caller) -> Vec<ServerTool
         View::One(server) => (vec![server.clone()], Names::Plain),
     };
     let (listed, _) =
-        lists.of_servers_to_show(servers, Kind::Tools, &Asker::at_browser(caller)).await;
+        lists.of_servers_to_show(servers, Kind::Tools, &Requester::at_browser(caller)).await;
     let merged = Merged::new(Kind::Tools, names, &listed, allow);
     let entries = merged.entries((0, 0)).map(|entry| ServerTool {
         server: entry.server.clone(),

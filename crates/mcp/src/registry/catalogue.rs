@@ -15,7 +15,7 @@ use super::{kind::Kind, list::List, list_cache::ListCache};
 use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
-    session::asker::Asker,
+    session::requester::Requester,
     upstream::{ConnectionKey, Owner},
 };
 
@@ -66,7 +66,7 @@ pub(crate) enum ListOwner {
 impl ListOwner {
     fn of_owner(owner: &Owner) -> Self {
         match owner {
-            Owner::Everybody => Self::Everybody,
+            Owner::AllUsers => Self::Everybody,
             Owner::Client(user, client) | Owner::Session(user, client, _) => {
                 Self::Client(user.clone(), client.clone())
             }
@@ -90,10 +90,10 @@ impl Slot {
 }
 
 impl ListCaches {
-    fn owner(&self, connection: &ConnectionKey, which: &Which, asker: &Asker) -> ListOwner {
+    fn owner(&self, connection: &ConnectionKey, which: &Which, requester: &Requester) -> ListOwner {
         match ListOwner::of_owner(&connection.owner) {
             ListOwner::Everybody if self.private.contains(which) => {
-                ListOwner::Client(asker.user().clone(), asker.client().clone())
+                ListOwner::Client(requester.user().clone(), requester.client().clone())
             }
             owner => owner,
         }
@@ -101,12 +101,17 @@ impl ListCaches {
 }
 
 impl Catalogue {
-    /// Where the asker finds the list of this connection's server.
-    pub(crate) fn slot(&self, connection: &ConnectionKey, kind: Kind, asker: &Asker) -> Slot {
+    /// Where the requester finds the list of this connection's server.
+    pub(crate) fn slot(
+        &self,
+        connection: &ConnectionKey,
+        kind: Kind,
+        requester: &Requester,
+    ) -> Slot {
         let which = Which::of(connection, kind);
         let (key, kept) = {
             let list_caches = self.list_caches.read().unwrap_or_else(PoisonError::into_inner);
-            let key = (list_caches.owner(connection, &which, asker), which);
+            let key = (list_caches.owner(connection, &which, requester), which);
             let kept = list_caches.kept.get(&key).cloned();
             (key, kept)
         };
@@ -130,7 +135,7 @@ impl Catalogue {
         slot: &Slot,
         is_private: bool,
         connection: &ConnectionKey,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Option<Slot> {
         let mark = slot.which.clone();
         let mut list_caches = self.list_caches.write().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +146,7 @@ impl Catalogue {
         };
         drop(list_caches);
         if is_new || (is_private && slot.owner == ListOwner::Everybody) {
-            return Some(self.slot(connection, slot.which.kind, asker));
+            return Some(self.slot(connection, slot.which.kind, requester));
         }
         None
     }

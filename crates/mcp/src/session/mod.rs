@@ -6,7 +6,6 @@
 //! is known of a client for longer than one request: [`capability_sets`], [`task_table`],
 //! [`task_watches`].
 
-pub(crate) mod asker;
 pub(crate) mod asks;
 pub(crate) mod capability_sets;
 pub(crate) mod filter;
@@ -15,6 +14,7 @@ pub(crate) mod level;
 pub(crate) mod operation;
 pub(crate) mod outbox;
 mod questions;
+pub(crate) mod requester;
 pub(crate) mod resume;
 mod state;
 mod stored;

@@ -194,7 +194,7 @@ impl Session {
 
     /// The name under which connections of this session alone are kept. A modern client has no
     /// session.
-    pub(crate) fn holder_name(&self) -> Option<String> {
+    pub(crate) fn name_for_connections(&self) -> Option<String> {
         self.can_be_asked().then(|| self.id.as_str().to_owned())
     }
 

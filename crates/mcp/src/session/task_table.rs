@@ -15,11 +15,11 @@ use crate::{records::TaskOwner, sync::locked};
 /// Longer ids are not remembered: their servers are asked each time.
 const LONGEST_ID: usize = 1024;
 /// So many servers of one user may have made the same id; two are too many already.
-const MOST_MAKERS: usize = 4;
+const MOST_ORIGINS: usize = 4;
 
 /// Where a task comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Maker {
+pub(crate) struct TaskOrigin {
     pub(crate) server: ServerName,
     /// As the server calls it. Not known of a task whose making was not seen.
     pub(crate) tool: Option<String>,
@@ -51,11 +51,11 @@ struct OfUser {
 type Key = (ClientId, Box<str>);
 
 /// What had to go: of which client, its id, the servers.
-pub(crate) type Forgotten = Vec<(ClientId, Box<str>, Vec<Maker>)>;
+pub(crate) type Forgotten = Vec<(ClientId, Box<str>, Vec<TaskOrigin>)>;
 
 struct Entry {
     turn: u64,
-    makers: Vec<Maker>,
+    origins: Vec<TaskOrigin>,
 }
 
 impl TaskTable {
@@ -63,9 +63,10 @@ impl TaskTable {
         Self { most_per_user, most, state: Mutex::default() }
     }
 
-    /// The maker gave this owner a task. What is known of its tool stays known. Returns what the
-    /// same user has too many of; an entry of another user that makes room is only forgotten here.
-    pub(crate) fn note(&self, owner: &TaskOwner, id: &str, maker: Maker) -> Forgotten {
+    /// The server of `origin` gave this owner a task. What is known of its tool stays known.
+    /// Returns what the same user has too many of; an entry of another user that makes room is only
+    /// forgotten here.
+    pub(crate) fn note(&self, owner: &TaskOwner, id: &str, origin: TaskOrigin) -> Forgotten {
         if id.len() > LONGEST_ID || self.most_per_user == 0 || self.most == 0 {
             return Vec::new();
         }
@@ -74,17 +75,17 @@ impl TaskTable {
         let (turn, key) = (state.turn, (owner.client.clone(), Box::<str>::from(id)));
         let of_user = state.users.entry(owner.user.clone()).or_default();
         let entry =
-            of_user.tasks.entry(key.clone()).or_insert_with(|| Entry { turn, makers: Vec::new() });
+            of_user.tasks.entry(key.clone()).or_insert_with(|| Entry { turn, origins: Vec::new() });
         if entry.turn != turn {
             of_user.order.remove(&entry.turn);
             state.order.remove(&entry.turn);
             entry.turn = turn;
         }
-        if let Some(known) = entry.makers.iter_mut().find(|known| known.server == maker.server) {
-            known.tool = maker.tool.or(known.tool.take());
-            known.session = maker.session.or(known.session.take());
-        } else if entry.makers.len() < MOST_MAKERS {
-            entry.makers.push(maker);
+        if let Some(known) = entry.origins.iter_mut().find(|known| known.server == origin.server) {
+            known.tool = origin.tool.or(known.tool.take());
+            known.session = origin.session.or(known.session.take());
+        } else if entry.origins.len() < MOST_ORIGINS {
+            entry.origins.push(origin);
         }
         of_user.order.insert(turn, key);
         state.order.insert(turn, owner.user.clone());
@@ -104,7 +105,12 @@ impl TaskTable {
     }
 
     /// The server's task of this id, if it is this owner's.
-    pub(crate) fn find(&self, owner: &TaskOwner, id: &str, server: &ServerName) -> Option<Maker> {
+    pub(crate) fn find(
+        &self,
+        owner: &TaskOwner,
+        id: &str,
+        server: &ServerName,
+    ) -> Option<TaskOrigin> {
         self.find_of(&owner.user, &owner.client, id, server)
     }
 
@@ -114,10 +120,10 @@ impl TaskTable {
         client: &ClientId,
         id: &str,
         server: &ServerName,
-    ) -> Option<Maker> {
+    ) -> Option<TaskOrigin> {
         let state = locked(&self.state);
         let entry = state.users.get(user)?.tasks.get(&(client.clone(), Box::from(id)))?;
-        entry.makers.iter().find(|maker| maker.server == *server).cloned()
+        entry.origins.iter().find(|origin| origin.server == *server).cloned()
     }
 
     /// Is any task of this owner known that the server made?
@@ -125,7 +131,7 @@ impl TaskTable {
         let state = locked(&self.state);
         let Some(of_user) = state.users.get(user) else { return false };
         let mut of_client = of_user.tasks.iter().filter(|((of, _), _)| of == client);
-        of_client.any(|(_, entry)| entry.makers.iter().any(|maker| maker.server == *server))
+        of_client.any(|(_, entry)| entry.origins.iter().any(|origin| origin.server == *server))
     }
 
     /// Did this session of the owner deal with the task last?
@@ -138,12 +144,16 @@ impl TaskTable {
         session: &SessionId,
     ) -> bool {
         self.find_of(user, client, id, server)
-            .is_some_and(|maker| maker.session.as_ref() == Some(session))
+            .is_some_and(|origin| origin.session.as_ref() == Some(session))
     }
 }
 
 impl State {
-    fn forget(&mut self, user: &UserId, turn: u64) -> Option<(ClientId, Box<str>, Vec<Maker>)> {
+    fn forget(
+        &mut self,
+        user: &UserId,
+        turn: u64,
+    ) -> Option<(ClientId, Box<str>, Vec<TaskOrigin>)> {
         self.order.remove(&turn);
         let of_user = self.users.get_mut(user)?;
         let key = of_user.order.remove(&turn)?;
@@ -151,7 +161,7 @@ impl State {
         if of_user.tasks.is_empty() {
             self.users.remove(user);
         }
-        entry.map(|entry| (key.0, key.1, entry.makers))
+        entry.map(|entry| (key.0, key.1, entry.origins))
     }
 }
 
@@ -163,8 +173,8 @@ mod tests {
         TaskOwner { user: UserId::from_text(user), client: ClientId::from_text(client) }
     }
 
-    fn maker(server: &str, tool: Option<&str>) -> Maker {
-        Maker { server: name(server), tool: tool.map(str::to_owned), session: None }
+    fn origin(server: &str, tool: Option<&str>) -> TaskOrigin {
+        TaskOrigin { server: name(server), tool: tool.map(str::to_owned), session: None }
     }
 
     fn name(server: &str) -> ServerName {
@@ -174,10 +184,10 @@ mod tests {
     #[test]
     fn t51_a_task_is_its_users_and_its_clients_alone() {
         let table = TaskTable::new(10, 10);
-        table.note(&of("alice", "editor"), "t", maker("dice", Some("roll")));
+        table.note(&of("alice", "editor"), "t", origin("dice", Some("roll")));
         assert_eq!(
             table.find(&of("alice", "editor"), "t", &name("dice")),
-            Some(maker("dice", Some("roll")))
+            Some(origin("dice", Some("roll")))
         );
         for (owner, id, server) in [
             (of("alice", "agent"), "t", "dice"),
@@ -192,27 +202,27 @@ mod tests {
     #[test]
     fn what_is_known_stays_known() {
         let (table, alice) = (TaskTable::new(10, 10), of("alice", "editor"));
-        table.note(&alice, "t", maker("dice", Some("roll")));
-        table.note(&alice, "t", maker("dice", None));
-        assert_eq!(table.find(&alice, "t", &name("dice")), Some(maker("dice", Some("roll"))));
-        table.note(&alice, "t", maker("uuid", None));
+        table.note(&alice, "t", origin("dice", Some("roll")));
+        table.note(&alice, "t", origin("dice", None));
+        assert_eq!(table.find(&alice, "t", &name("dice")), Some(origin("dice", Some("roll"))));
+        table.note(&alice, "t", origin("uuid", None));
         assert!(
             table.find(&alice, "t", &name("uuid")).is_some(),
             "two servers may have made the same id"
         );
         for n in 0..10 {
-            table.note(&alice, "t", maker(&format!("s{n}"), None));
+            table.note(&alice, "t", origin(&format!("s{n}"), None));
         }
         let found =
             (0..10).filter(|n| table.find(&alice, "t", &name(&format!("s{n}"))).is_some()).count();
-        assert_eq!(found + 2, MOST_MAKERS);
+        assert_eq!(found + 2, MOST_ORIGINS);
     }
 
     #[test]
     fn the_oldest_goes_first() {
         let table = TaskTable::new(2, 3);
         let note = |user: &str, client: &str, id: &str| {
-            table.note(&of(user, client), id, maker("dice", None))
+            table.note(&of(user, client), id, origin("dice", None))
         };
         let has = |user: &str, client: &str, id: &str| {
             table.find(&of(user, client), id, &name("dice")).is_some()
@@ -223,7 +233,7 @@ mod tests {
         let forgotten = note("alice", "a", "3");
         assert_eq!(
             forgotten,
-            [(ClientId::from_text("b"), "2".into(), vec![maker("dice", None)])],
+            [(ClientId::from_text("b"), "2".into(), vec![origin("dice", None)])],
             "used the longest ago"
         );
         assert!(has("alice", "a", "1") && !has("alice", "b", "2") && has("alice", "a", "3"));

@@ -27,7 +27,8 @@ use crate::{
     era::Era,
     sync::locked,
     upstream::{
-        Call, CallEvent, Event, Holder, Person, UpstreamError, Upstreams, servers::Peer as _,
+        Call, CallEvent, ConnectionUser, Event, Person, UpstreamError, Upstreams,
+        servers::Peer as _,
     },
     wire::protocol::notification,
 };
@@ -81,9 +82,9 @@ impl SharedServerHost {
     pub(super) async fn local(
         &self,
         server: &ServerName,
-        holder: &Holder,
+        connection_user: &ConnectionUser,
     ) -> Result<Arc<Local>, UpstreamError> {
-        let connection = self.upstreams.connection(server, holder).await?;
+        let connection = self.upstreams.connection(server, connection_user).await?;
         let mut locals = locked(&self.locals);
         match locals.get(server) {
             Some(local) if Arc::ptr_eq(&local.connection, &connection) => Ok(Arc::clone(local)),
@@ -169,7 +170,7 @@ impl SharedServerHost {
             return drop(words.send(NodeEvent::Failed(UpstreamError::NotFound)).await);
         }
         // Of a child that all users share it does not matter who asks for it.
-        let nobody = Holder {
+        let nobody = ConnectionUser {
             user: UserId::from_text("everybody"),
             client: ClientId::from_text("everybody"),
             session: None,

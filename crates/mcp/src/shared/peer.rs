@@ -80,7 +80,7 @@ impl RelayedPeer {
         let server = spec.name.clone();
         let key = ConnectionKey {
             server: server.clone(),
-            owner: Owner::Everybody,
+            owner: Owner::AllUsers,
             client_capabilities: ClientCapabilities::default(),
             lane: 0,
             era: Era::Modern,

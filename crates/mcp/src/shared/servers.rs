@@ -25,7 +25,7 @@ use crate::{
     spec::ServerSpec,
     sync::locked,
     upstream::{
-        Holder, UpstreamError, Upstreams,
+        ConnectionUser, UpstreamError, Upstreams,
         servers::{Peer, Servers},
     },
 };
@@ -97,13 +97,13 @@ impl SharedServers {
         &self,
         spec: &ServerSpec,
         owners: &Arc<dyn Owners>,
-        holder: &Holder,
+        connection_user: &ConnectionUser,
     ) -> Result<Arc<dyn Peer>, UpstreamError> {
         let server = &spec.name;
         let until = Instant::now() + PATIENCE;
         loop {
             match self.found(spec, owners).await? {
-                Found::Here => return Ok(self.host.local(server, holder).await?),
+                Found::Here => return Ok(self.host.local(server, connection_user).await?),
                 Found::There(peer) => return Ok(peer),
                 Found::Silent(node) if Instant::now() > until => {
                     tracing::warn!(%server, node = %node.id, url = node.url, "the node that runs this server does not answer");
@@ -161,18 +161,18 @@ impl Servers for SharedServers {
     async fn connection(
         &self,
         server: &ServerName,
-        holder: &Holder,
+        connection_user: &ConnectionUser,
     ) -> Result<Arc<dyn Peer>, UpstreamError> {
         if let Some(owners) = self.owners.get()
             && let Some(spec) = self.upstreams.find_shared_child(server)
         {
-            return self.peer(&spec, owners, holder).await;
+            return self.peer(&spec, owners, connection_user).await;
         }
-        Servers::connection(&*self.upstreams, server, holder).await
+        Servers::connection(&*self.upstreams, server, connection_user).await
     }
 
-    async fn close_session(&self, holder: &Holder) {
-        self.upstreams.close_session(holder).await;
+    async fn close_session(&self, connection_user: &ConnectionUser) {
+        self.upstreams.close_session(connection_user).await;
     }
 
     async fn close_user(&self, user: &UserId) {

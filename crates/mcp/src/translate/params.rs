@@ -7,7 +7,7 @@ use crate::{
 
 /// Of a legacy client, what a modern request has to say of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Speaker {
+pub(crate) struct ClientMeta {
     /// From the handshake.
     pub(crate) client_info: Payload,
     pub(crate) capabilities: Payload,
@@ -28,15 +28,15 @@ pub(crate) fn to_legacy(params: Option<&Payload>) -> Result<Option<Payload>, Wir
 /// To a modern server: with what the handshake said. `more` is added at the top.
 pub(crate) fn to_modern(
     params: Option<&Payload>,
-    speaker: &Speaker,
+    client: &ClientMeta,
     more: &[(&str, &str)],
 ) -> Result<Payload, WireError> {
-    let level = speaker.level.map(wire::quote);
+    let level = client.level.map(wire::quote);
     let version = wire::quote(era::MODERN);
     let mut members = vec![
         (meta::PROTOCOL_VERSION, &*version),
-        (meta::CLIENT_INFO, speaker.client_info.as_str()),
-        (meta::CLIENT_CAPABILITIES, speaker.capabilities.as_str()),
+        (meta::CLIENT_INFO, client.client_info.as_str()),
+        (meta::CLIENT_CAPABILITIES, client.capabilities.as_str()),
     ];
     members.extend(level.as_deref().map(|level| (meta::LOG_LEVEL, level)));
     wire::with_members(&wire::with_meta(params, &members)?, more)

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{input::InputRequest, params::Speaker, *};
+use super::{input::InputRequest, params::ClientMeta, *};
 use crate::{
     era::Era,
     upstream::ServerInfo,
@@ -17,8 +17,8 @@ fn payload(text: &str) -> Payload {
     Payload::from_json(text).unwrap()
 }
 
-fn speaker() -> Speaker {
-    Speaker {
+fn client() -> ClientMeta {
+    ClientMeta {
         client_info: payload(r#"{"name":"c","version":"1"}"#),
         capabilities: payload(r#"{"roots":{}}"#),
         level: Some("info"),
@@ -34,17 +34,14 @@ fn parameters_lose_and_gain_what_the_eras_differ_in() {
     );
     let legacy = r#"{"name":"t","arguments":{"n":1.50},"_meta":{"progressToken":"p"}}"#;
     assert_eq!(params::to_legacy(Some(&payload(&modern))).unwrap().unwrap().as_str(), legacy);
-    assert_eq!(
-        params::to_modern(Some(&payload(legacy)), &speaker(), &[]).unwrap().as_str(),
-        modern
-    );
+    assert_eq!(params::to_modern(Some(&payload(legacy)), &client(), &[]).unwrap().as_str(), modern);
     let alone = format!(r#"{{"uri":"a:b","_meta":{{{META}}}}}"#);
     assert_eq!(
         params::to_legacy(Some(&payload(&alone))).unwrap().unwrap().as_str(),
         r#"{"uri":"a:b"}"#
     );
     assert_eq!(
-        params::to_modern(None, &speaker(), &[("x", "1")]).unwrap().as_str(),
+        params::to_modern(None, &client(), &[("x", "1")]).unwrap().as_str(),
         format!(r#"{{"_meta":{{{META}}},"x":1}}"#)
     );
     let retry = r#"{"name":"t","inputResponses":{},"requestState":"s"}"#;
@@ -232,7 +229,7 @@ proptest! {
     #[test]
     fn parameters_come_back(arguments in any_json(), other in any_json()) {
         let params = Payload::from_value(&json!({"name": "t", "arguments": arguments, "_meta": {"other": other}}));
-        let there = params::to_modern(Some(&params), &speaker(), &[("requestState", "\"s\"")]).unwrap();
+        let there = params::to_modern(Some(&params), &client(), &[("requestState", "\"s\"")]).unwrap();
         prop_assert_eq!(params::to_legacy(Some(&there)).unwrap().unwrap(), params);
     }
 

@@ -12,7 +12,7 @@ use super::{
     error::UpstreamError,
     inbox::{Awaited, Inbox},
     link::{Link, Outgoing},
-    owner::Speaker,
+    owner::CallOrigin,
 };
 use crate::wire::{
     self, Outcome, Payload, RequestId,
@@ -31,7 +31,7 @@ pub struct Call {
     /// the server about this call are refused.
     pub call_events: Option<mpsc::Sender<CallEvent>>,
     /// Whose call it is.
-    pub speaker: Speaker,
+    pub origin: CallOrigin,
     /// Cancels the call, at the server too. Dropping the future of the call does the same.
     pub cancel: CancellationToken,
     /// The longest wait since the request or since the last progress; by default the server's
@@ -68,7 +68,7 @@ pub(super) async fn ask(
         None => params.as_ref().map(wire::progress_token).transpose()?.flatten(),
     };
     let Awaited { id, mut answer, clock } =
-        inbox.register(call.call_events, call.speaker, token.clone())?;
+        inbox.register(call.call_events, call.origin, token.clone())?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {

@@ -1,5 +1,5 @@
 //! One live connection to a server, of either era. One call on it is next door, in [`super::call`];
-//! the transport, in [`super::link`]; which holder gets which connection, in [`super::pool`]; what
+//! the transport, in [`super::link`]; which client gets which connection, in [`super::pool`]; what
 //! modern requests carry, in [`super::modern`].
 
 use std::{

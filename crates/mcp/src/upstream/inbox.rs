@@ -24,7 +24,7 @@ use super::{
     call_event::CallEvent,
     error::UpstreamError,
     id_finder::IdFinder,
-    owner::{ConnectionKey, Owner, Speaker},
+    owner::{CallOrigin, ConnectionKey, Owner},
     server_log::ServerLog,
 };
 use crate::{
@@ -147,7 +147,7 @@ impl Inbox {
     pub(super) fn register(
         &self,
         call_events: Option<mpsc::Sender<CallEvent>>,
-        speaker: Speaker,
+        origin: CallOrigin,
         token: Option<RequestId>,
     ) -> Result<Awaited, UpstreamError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl Inbox {
         if calls.pending.len() >= MAX_PENDING {
             return Err(UpstreamError::Busy);
         }
-        let attribution = Attribution::of(speaker, id, call_events.is_some());
+        let attribution = Attribution::of(origin, id, call_events.is_some());
         calls.insert(
             id,
             Pending { answer, call_events, clock: Arc::clone(&clock), attribution, token },
@@ -342,7 +342,7 @@ impl Inbox {
             Some(Some(call)) => match &call.call_events {
                 Some(call_events) => Recipient::Call(call_events.clone()),
                 // The gateway's own.
-                None if self.key.owner == Owner::Everybody => Recipient::Log,
+                None if self.key.owner == Owner::AllUsers => Recipient::Log,
                 None => Recipient::Connection,
             },
             Some(None) if is_one_sessions => Recipient::Connection,
@@ -366,7 +366,7 @@ impl Inbox {
     /// The respondent to a request that came on the stream of `call`, or on no call's.
     fn find_respondent(&self, call: Option<u64>) -> Respondent {
         let calls = self.calls();
-        let is_shared = self.key.owner == Owner::Everybody;
+        let is_shared = self.key.owner == Owner::AllUsers;
         let call = match call.map(|id| calls.pending.get(&id)) {
             Some(Some(call)) if call.call_events.is_some() => call,
             Some(found) => {

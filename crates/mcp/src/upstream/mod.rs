@@ -38,7 +38,7 @@ pub use self::{
     error::UpstreamError,
     http::HttpClient,
     inbox::Event,
-    owner::{ConnectionKey, Holder, Owner, Person, Speaker},
+    owner::{CallOrigin, ConnectionKey, ConnectionUser, Owner, Person},
     pool::{Options, Upstreams},
     rpc_error::RpcError,
     server_info::ServerInfo,

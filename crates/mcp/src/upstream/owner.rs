@@ -17,7 +17,7 @@ use crate::{
 
 /// The person, client and session that want a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Holder {
+pub struct ConnectionUser {
     pub user: UserId,
     /// The application: the OAuth client.
     pub client: ClientId,
@@ -91,37 +91,39 @@ pub struct ConnectionKey {
 }
 
 impl ConnectionKey {
-    /// The key of the connection that `holder` shares or owns.
+    /// The key of the connection that `connection_user` shares or owns.
     ///
     /// Most messages of a server do not name the call that they are about, so a connection belongs
     /// to one person and one client (threat 49). If that client can be asked anything, it belongs
     /// to one of its sessions: a question that names no call is for that session. A connection that
     /// all users share, on a transport where no message names its call, declares no client
     /// capabilities.
-    pub fn of(spec: &ServerSpec, holder: &Holder) -> Self {
-        let is_apart =
-            spec.isolation == Isolation::Session || holder.client_capabilities.can_be_asked();
-        let owner = match (spec.isolation, &holder.session) {
-            (Isolation::Shared, _) => Owner::Everybody,
-            (_, Some(session)) if is_apart => {
-                Owner::Session(holder.user.clone(), holder.client.clone(), session.clone())
-            }
-            _ => Owner::Client(holder.user.clone(), holder.client.clone()),
+    pub fn of(spec: &ServerSpec, connection_user: &ConnectionUser) -> Self {
+        let is_apart = spec.isolation == Isolation::Session
+            || connection_user.client_capabilities.can_be_asked();
+        let owner = match (spec.isolation, &connection_user.session) {
+            (Isolation::Shared, _) => Owner::AllUsers,
+            (_, Some(session)) if is_apart => Owner::Session(
+                connection_user.user.clone(),
+                connection_user.client.clone(),
+                session.clone(),
+            ),
+            _ => Owner::Client(connection_user.user.clone(), connection_user.client.clone()),
         };
-        let is_shared = owner == Owner::Everybody;
+        let is_shared = owner == Owner::AllUsers;
         let is_unnamed = is_shared && !matches!(spec.transport, Transport::Http { .. });
         let client_capabilities = if is_unnamed {
             ClientCapabilities::default()
         } else {
-            holder.client_capabilities.clone()
+            connection_user.client_capabilities.clone()
         };
-        let lane = if is_shared { 0 } else { holder.lane };
+        let lane = if is_shared { 0 } else { connection_user.lane };
         Self {
             server: spec.name.clone(),
             owner,
             client_capabilities,
             lane,
-            era: spec.era_for(holder.era),
+            era: spec.era_for(connection_user.era),
         }
     }
 }
@@ -129,7 +131,7 @@ impl ConnectionKey {
 /// Whom a connection belongs to: all users together, or one person with one client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
-    Everybody,
+    AllUsers,
     Client(UserId, ClientId),
     /// One session of the client.
     Session(UserId, ClientId, String),
@@ -139,21 +141,21 @@ impl Owner {
     /// The person; `None` for a connection that all users share.
     pub fn user(&self) -> Option<&UserId> {
         match self {
-            Self::Everybody => None,
+            Self::AllUsers => None,
             Self::Client(user, _) | Self::Session(user, ..) => Some(user),
         }
     }
 }
 
-/// On whose behalf a call is made. A message that names no call goes to the only speaker that it
+/// On whose behalf a call is made. A message that names no call goes to the only origin that it
 /// can be about, or to none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Speaker {
+pub enum CallOrigin {
     /// The gateway itself, not a client.
     #[default]
     Gateway,
     /// A session of a legacy client.
     Session(Arc<str>),
-    /// One request of a modern client. Each request is a speaker of its own.
+    /// One request of a modern client. Each request is an origin of its own.
     Request,
 }

@@ -7,21 +7,23 @@ use async_trait::async_trait;
 use portunus_core::ids::{ServerName, UserId};
 use tokio::sync::broadcast;
 
-use super::{Call, Connection, ConnectionKey, Event, Holder, ServerInfo, UpstreamError, Upstreams};
+use super::{
+    Call, Connection, ConnectionKey, ConnectionUser, Event, ServerInfo, UpstreamError, Upstreams,
+};
 use crate::wire::{Outcome, Payload};
 
 /// Where connections come from.
 #[async_trait]
 pub trait Servers: Send + Sync {
-    /// The live connection that `holder` shares or owns, started if need be.
+    /// The live connection that `connection_user` shares or owns, started if need be.
     async fn connection(
         &self,
         server: &ServerName,
-        holder: &Holder,
+        connection_user: &ConnectionUser,
     ) -> Result<Arc<dyn Peer>, UpstreamError>;
 
     /// The session is over: connections of its own are closed.
-    async fn close_session(&self, holder: &Holder);
+    async fn close_session(&self, connection_user: &ConnectionUser);
 
     /// The user is gone from here: connections that are the user's alone are closed.
     async fn close_user(&self, user: &UserId);
@@ -73,13 +75,15 @@ impl Servers for Upstreams {
     async fn connection(
         &self,
         server: &ServerName,
-        holder: &Holder,
+        connection_user: &ConnectionUser,
     ) -> Result<Arc<dyn Peer>, UpstreamError> {
-        Self::connection(self, server, holder).await.map(|connection| connection as Arc<dyn Peer>)
+        Self::connection(self, server, connection_user)
+            .await
+            .map(|connection| connection as Arc<dyn Peer>)
     }
 
-    async fn close_session(&self, holder: &Holder) {
-        Self::close_session(self, holder).await;
+    async fn close_session(&self, connection_user: &ConnectionUser) {
+        Self::close_session(self, connection_user).await;
     }
 
     async fn close_user(&self, user: &UserId) {

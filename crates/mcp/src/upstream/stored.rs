@@ -64,7 +64,7 @@ impl Record {
         let (user, client, session) = match &key.owner {
             // It is unknown which of a client's lanes another process needs first.
             Owner::Client(..) | Owner::Session(..) if key.lane > 0 => return None,
-            Owner::Everybody => return None,
+            Owner::AllUsers => return None,
             Owner::Client(user, client) => (user, client, None),
             Owner::Session(user, client, session) => (user, client, Some(session)),
         };

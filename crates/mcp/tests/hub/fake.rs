@@ -18,7 +18,9 @@ use portunus_mcp::{
     hub::{Peer, Servers},
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, CallEvent, ConnectionKey, Event, Holder, Owner, ServerInfo, UpstreamError},
+    upstream::{
+        Call, CallEvent, ConnectionKey, ConnectionUser, Event, Owner, ServerInfo, UpstreamError,
+    },
     wire::{Outcome, Payload},
 };
 use tokio::sync::{Notify, broadcast};
@@ -142,7 +144,7 @@ impl Script {
 pub(crate) struct Fakes {
     pub(crate) scripts: Vec<Arc<Script>>,
     peers: Mutex<HashMap<ConnectionKey, Arc<FakePeer>>>,
-    pub(crate) closed_sessions: Mutex<Vec<Holder>>,
+    pub(crate) closed_sessions: Mutex<Vec<ConnectionUser>>,
 }
 
 impl Fakes {
@@ -202,15 +204,17 @@ impl Servers for Fakes {
     async fn connection(
         &self,
         server: &ServerName,
-        holder: &Holder,
+        connection_user: &ConnectionUser,
     ) -> Result<Arc<dyn Peer>, UpstreamError> {
         let script = Arc::clone(self.script(server.as_str()));
         if script.down.load(Ordering::SeqCst) {
             return Err(UpstreamError::Spawn { detail: "secret detail".to_owned() });
         }
         let specs = self.specs();
-        let key =
-            ConnectionKey::of(specs.iter().find(|spec| spec.name == *server).unwrap(), holder);
+        let key = ConnectionKey::of(
+            specs.iter().find(|spec| spec.name == *server).unwrap(),
+            connection_user,
+        );
         if let Some(peer) = self.peers.lock().unwrap().get(&key) {
             return Ok(Arc::clone(peer) as Arc<dyn Peer>);
         }
@@ -230,14 +234,14 @@ impl Servers for Fakes {
         });
     }
 
-    async fn close_session(&self, holder: &Holder) {
-        self.closed_sessions.lock().unwrap().push(holder.clone());
+    async fn close_session(&self, connection_user: &ConnectionUser) {
+        self.closed_sessions.lock().unwrap().push(connection_user.clone());
         self.peers.lock().unwrap().retain(|key, _| {
             key.owner
                 != Owner::Session(
-                    holder.user.clone(),
-                    holder.client.clone(),
-                    holder.session.clone().unwrap(),
+                    connection_user.user.clone(),
+                    connection_user.client.clone(),
+                    connection_user.session.clone().unwrap(),
                 )
         });
     }

@@ -285,13 +285,13 @@ impl Servers for At {
     async fn connection(
         &self,
         server: &portunus_core::ids::ServerName,
-        holder: &portunus_mcp::upstream::Holder,
+        connection_user: &portunus_mcp::upstream::ConnectionUser,
     ) -> Result<Arc<dyn portunus_mcp::hub::Peer>, portunus_mcp::upstream::UpstreamError> {
-        self.servers().connection(server, holder).await
+        self.servers().connection(server, connection_user).await
     }
 
-    async fn close_session(&self, holder: &portunus_mcp::upstream::Holder) {
-        self.servers().close_session(holder).await;
+    async fn close_session(&self, connection_user: &portunus_mcp::upstream::ConnectionUser) {
+        self.servers().close_session(connection_user).await;
     }
 
     async fn close_user(&self, user: &portunus_core::ids::UserId) {

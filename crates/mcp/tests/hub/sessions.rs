@@ -143,7 +143,7 @@ async fn delete_ends_the_session_its_streams_and_its_children() {
     waiting.await.unwrap();
     let closed = fakes.closed_sessions.lock().unwrap().clone();
     assert_eq!(
-        closed.iter().map(|holder| holder.session.as_deref()).collect::<Vec<_>>(),
+        closed.iter().map(|connection_user| connection_user.session.as_deref()).collect::<Vec<_>>(),
         [Some(client.session.as_str())]
     );
     assert_eq!(status(&client, client.caller.clone()).await.0, StatusCode::NOT_FOUND);

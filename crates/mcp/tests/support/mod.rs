@@ -24,7 +24,9 @@ use portunus_mcp::{
     era::Era,
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, Connection, Holder, HttpClient, Options, Person, UpstreamError, Upstreams},
+    upstream::{
+        Call, Connection, ConnectionUser, HttpClient, Options, Person, UpstreamError, Upstreams,
+    },
     wire::{Outcome, Payload},
 };
 use portunus_testkit::mcp_servers::fixture_binary;
@@ -93,8 +95,8 @@ pub(crate) fn pool_with(spec: ServerSpec, options: Options) -> Arc<Upstreams> {
     Arc::new(Upstreams::new(vec![spec], client(), options))
 }
 
-pub(crate) fn holder(user: &str, session: &str) -> Holder {
-    Holder {
+pub(crate) fn connection_user(user: &str, session: &str) -> ConnectionUser {
+    ConnectionUser {
         user: UserId::of("https://issuer.example", user),
         client: ClientId::from_text("ptn_client_test"),
         session: Some(session.to_owned()),
@@ -106,19 +108,19 @@ pub(crate) fn holder(user: &str, session: &str) -> Holder {
 }
 
 pub(crate) async fn connect(pool: &Upstreams) -> Result<Arc<Connection>, UpstreamError> {
-    pool.connection(&name("fixture"), &holder("ada", "1")).await
+    pool.connection(&name("fixture"), &connection_user("ada", "1")).await
 }
 
-/// Makes a request on the holder's connection; once more on a new one if the server has forgotten
+/// Makes a request on the client's connection; once more on a new one if the server has forgotten
 /// the session, as the hub does.
 pub(crate) async fn request(
     pool: &Upstreams,
-    holder: &Holder,
+    connection_user: &ConnectionUser,
     method: &str,
     params: Option<Payload>,
 ) -> Result<Outcome, UpstreamError> {
     let ask = async || {
-        pool.connection(&name("fixture"), holder)
+        pool.connection(&name("fixture"), connection_user)
             .await?
             .request(method, params.clone(), Call::default())
             .await

@@ -18,7 +18,7 @@ use portunus_mcp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{client, holder, name, quick};
+use super::{client, connection_user, name, quick};
 
 /// The nodes, and which of them has the one server there is.
 pub(crate) struct Nodes {
@@ -60,7 +60,7 @@ impl Nodes {
     }
 
     pub(crate) async fn peer(&self, n: usize) -> Result<Arc<dyn Peer>, UpstreamError> {
-        self.servers[n].connection(&name("fixture"), &holder("ada", "1")).await
+        self.servers[n].connection(&name("fixture"), &connection_user("ada", "1")).await
     }
 
     pub(crate) async fn kill(&self, n: usize) {

@@ -25,7 +25,7 @@ use crate::{
     gateway::open_records,
     net::{
         self,
-        askers::Asker,
+        fetch_budgets::FetchOrigin,
         guarded::{Content, FetchError, GuardedFetcher, Internet},
     },
     os::OsEntropy,
@@ -188,10 +188,11 @@ async fn documents(config: &Config) -> anyhow::Result<Option<Finding>> {
         .unwrap_or(SOME_MAKER);
     let url = OutsideUrl::parse(&format!("https://{host}/"))
         .map_err(|bad| anyhow::anyhow!("{host}: {bad}"))?;
-    let asker = Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true };
+    let origin =
+        FetchOrigin { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true };
     // Whatever stands there: an answer is a way.
     let way = fetcher
-        .load(&url, Content::ClientDocument, asker)
+        .load(&url, Content::ClientDocument, origin)
         .await
         .err()
         .filter(FetchError::is_of_the_way);

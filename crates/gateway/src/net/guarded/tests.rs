@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::*;
 
-/// An asker.
-pub(crate) const ASKER: Asker =
-    Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 1)), in_use: false };
+/// An address, for clients in use or not.
+pub(crate) const ASKER: FetchOrigin =
+    FetchOrigin { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 1)), in_use: false };
 
 /// Hostile hosts in place of the Internet.
 pub(crate) struct HostileInternet(pub(crate) Arc<HostileHosts>);
@@ -285,10 +285,11 @@ async fn t55_what_one_asker_uses_up_no_other_lacks() {
         let _ = visit.load(&format!("https://app.hosts.example/{n}.json")).await;
     }
     assert_eq!(visit.load(HONEST).await, Err(FetchError::TooOften), "the one who flooded waits");
-    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    let other =
+        FetchOrigin { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(
         visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok(),
-        "the same host, another asker"
+        "the same host, another origin"
     );
     assert!(visit.load(HONEST).await.is_ok(), "what is known needs no fetch");
 }
@@ -307,15 +308,16 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
     }
     // Until the flood has all the permits that it gets.
     eventually("the flood has its permits", async || {
-        visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS
+        visit.hosts.requests().len() >= super::super::fetch_budgets::AT_ONCE_PER_ADDRESS
     })
     .await;
     visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
-    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    let other =
+        FetchOrigin { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
     let used = "https://used.hosts.example/c";
     visit.hosts.serve(used, Behaviour::honest(json!({})));
-    let in_use = Asker { in_use: true, ..ASKER };
+    let in_use = FetchOrigin { in_use: true, ..ASKER };
     assert!(
         visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(),
         "its own permit, whoever asks"
@@ -380,20 +382,21 @@ async fn t55_names_that_hang_keep_nobody_elses_look_ups() {
     let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
     let fetcher =
         Arc::new(GuardedFetcher::new(Arc::clone(&names) as Arc<dyn Outside>, clock).unwrap());
-    let load = |text: String, asker| {
+    let load = |text: String, origin| {
         let fetcher = Arc::clone(&fetcher);
-        async move { fetcher.load(&url(&text), Content::ClientDocument, asker).await }
+        async move { fetcher.load(&url(&text), Content::ClientDocument, origin).await }
     };
     let hanging: Vec<_> =
         (0..12).map(|n| tokio::spawn(load(format!("https://slow-{n}.example/c"), ASKER))).collect();
     let waiting = || names.waiting.load(std::sync::atomic::Ordering::SeqCst);
     eventually("the flood has its look-ups", async || {
-        waiting() >= super::super::askers::AT_ONCE_PER_ADDRESS
+        waiting() >= super::super::fetch_budgets::AT_ONCE_PER_ADDRESS
     })
     .await;
-    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
-    for asker in [other, Asker { in_use: true, ..ASKER }] {
-        let quick = load(format!("https://quick-{}.example/c", asker.in_use), asker).await;
+    let other =
+        FetchOrigin { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    for origin in [other, FetchOrigin { in_use: true, ..ASKER }] {
+        let quick = load(format!("https://quick-{}.example/c", origin.in_use), origin).await;
         assert!(
             matches!(quick, Err(FetchError::SpecialAddress { .. })),
             "it was looked up: {quick:?}"
@@ -410,7 +413,7 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
     let visit = Visit::begin().await;
     visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let mut flood = Vec::new();
-    for n in 0..super::super::askers::AT_ONCE_PER_ADDRESS {
+    for n in 0..super::super::fetch_budgets::AT_ONCE_PER_ADDRESS {
         let text = format!("https://sleep-{n}.hosts.example/c");
         visit.hosts.serve(&text, Behaviour::NoAnswer);
         let fetcher = Arc::clone(&visit.fetcher);
@@ -419,7 +422,7 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
         }));
     }
     eventually("the flood has its permits", async || {
-        visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS
+        visit.hosts.requests().len() >= super::super::fetch_budgets::AT_ONCE_PER_ADDRESS
     })
     .await;
     for _ in 0..10 {
@@ -429,7 +432,8 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
         }));
     }
     tokio::task::yield_now().await;
-    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    let other =
+        FetchOrigin { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
     for one in flood {
         one.abort();

@@ -105,7 +105,7 @@ async fn page_of(
     let question = async {
         let peer = context
             .connections
-            .connect(server, &ask.asker)
+            .connect(server, &ask.requester)
             .await
             .map_err(|error| Problem::server(server, error))?;
         if !dialect::Method::List.is_served_by(&peer.info().capabilities, ask.era) {

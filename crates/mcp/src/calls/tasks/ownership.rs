@@ -11,17 +11,17 @@ use crate::{
     calls::{ask::Ask, context::CallContext},
     problem::{Problem, Reply},
     records::{OwnedTask, RecordsDown, TaskOwner},
-    session::task_table::Maker,
+    session::task_table::TaskOrigin,
     spec::{Isolation, Transport},
     wire::{self, Outcome, Payload, code, protocol::method},
 };
 
 fn owner(ask: &Ask) -> TaskOwner {
-    TaskOwner { user: ask.asker.user().clone(), client: ask.asker.client().clone() }
+    TaskOwner { user: ask.requester.user().clone(), client: ask.requester.client().clone() }
 }
 
 /// Do other people, or other clients, speak with the same process? Then it cannot tell whose task
-/// is asked for: one that is not recorded as the asker's is not there. A remote server hears
+/// is asked for: one that is not recorded as the requester's is not there. A remote server hears
 /// nothing but the gateway's own credential.
 pub(super) fn is_common(context: &CallContext, server: &ServerName) -> bool {
     context.registry.spec(server).is_none_or(|spec| {
@@ -42,40 +42,40 @@ fn unknown(_: RecordsDown) -> Problem {
     }
 }
 
-/// The server's task of this id, if it is the asker's own.
+/// The server's task of this id, if it is the requester's own.
 pub(super) async fn owned(
     context: &Arc<CallContext>,
     ask: &Ask,
     server: &ServerName,
     id: &str,
-) -> Result<Option<Maker>, Problem> {
+) -> Result<Option<TaskOrigin>, Problem> {
     let owner = owner(ask);
-    if let Some(maker) = context.tasks.find(&owner, id, server) {
-        return Ok(Some(maker));
+    if let Some(origin) = context.tasks.find(&owner, id, server) {
+        return Ok(Some(origin));
     }
     let mut found =
         context.settings.task_records.find_tasks(&owner, server, &[id]).await.map_err(unknown)?;
     Ok(found.pop().map(|task| {
-        let maker = Maker { server: task.server, tool: task.tool, session: None };
-        context.tasks.note(&owner, id, maker.clone());
-        maker
+        let origin = TaskOrigin { server: task.server, tool: task.tool, session: None };
+        context.tasks.note(&owner, id, origin.clone());
+        origin
     }))
 }
 
-/// The asker's own tasks of this id, at any of these servers.
+/// The requester's own tasks of this id, at any of these servers.
 pub(super) async fn own_of(
     context: &Arc<CallContext>,
     ask: &Ask,
     servers: &[ServerName],
     id: &str,
-) -> Result<Vec<Maker>, Problem> {
+) -> Result<Vec<TaskOrigin>, Problem> {
     let found =
         futures::future::try_join_all(servers.iter().map(|server| owned(context, ask, server, id)))
             .await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Those of the listed tasks that are the asker's own.
+/// Those of the listed tasks that are the requester's own.
 pub(super) async fn own_among(
     context: &Arc<CallContext>,
     ask: &Ask,
@@ -120,7 +120,7 @@ pub(crate) async fn note_made(
     remember(context, ask, task).await;
 }
 
-/// The asker deals with a task that is the asker's own, and hears of it from now on.
+/// The requester deals with a task that is the requester's own, and hears of it from now on.
 pub(super) async fn note_followed(
     context: &Arc<CallContext>,
     ask: &Ask,
@@ -129,10 +129,10 @@ pub(super) async fn note_followed(
 ) {
     let owner = owner(ask);
     if context.tasks.find(&owner, id, server).is_some() {
-        let session = ask.speaker.as_ref().map(|session| session.id.clone());
-        context.tasks.note(&owner, id, Maker { server: server.clone(), tool: None, session });
+        let session = ask.legacy_session.as_ref().map(|session| session.id.clone());
+        context.tasks.note(&owner, id, TaskOrigin { server: server.clone(), tool: None, session });
     } else {
-        // A child that is the asker's alone made it unseen.
+        // A child that is the requester's alone made it unseen.
         remember(context, ask, OwnedTask { server: server.clone(), id: id.to_owned(), tool: None })
             .await;
     }
@@ -140,16 +140,16 @@ pub(super) async fn note_followed(
 
 async fn remember(context: &Arc<CallContext>, ask: &Ask, task: OwnedTask) {
     let (owner, server) = (owner(ask), &task.server);
-    let session = ask.speaker.as_ref().map(|session| session.id.clone());
-    let maker = Maker { server: server.clone(), tool: task.tool.clone(), session };
-    let forgotten = context.tasks.note(&owner, &task.id, maker);
+    let session = ask.legacy_session.as_ref().map(|session| session.id.clone());
+    let origin = TaskOrigin { server: server.clone(), tool: task.tool.clone(), session };
+    let forgotten = context.tasks.note(&owner, &task.id, origin);
     let records = &context.settings.task_records;
     if records.keep_task(&owner, &task).await == Err(RecordsDown) {
         tracing::warn!(%server, "whose a task is could not be written down: it is known to this process alone");
     }
-    for (client, id, makers) in forgotten {
+    for (client, id, origins) in forgotten {
         let owner = TaskOwner { user: owner.user.clone(), client };
-        for Maker { server, .. } in makers {
+        for TaskOrigin { server, .. } in origins {
             if records.forget_task(&owner, &server, &id).await == Err(RecordsDown) {
                 tracing::warn!(%server, "the record of an old task could not be deleted");
             }

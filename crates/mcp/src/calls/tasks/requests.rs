@@ -19,7 +19,7 @@ use crate::{
     era::Era,
     permission::check_method,
     problem::{Problem, Reply},
-    session::task_table::Maker,
+    session::task_table::TaskOrigin,
     upstream::UpstreamError,
     wire::{
         self, Outcome, Payload, capabilities,
@@ -70,7 +70,7 @@ async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask)
             return Err(Problem::method_not_found(&ask.method));
         }
         if Method::of(&ask.method, ask.era).is_some()
-            && !dialect::is_declared_by(ask.asker.client_capabilities())
+            && !dialect::is_declared_by(ask.requester.client_capabilities())
         {
             return Err(undeclared());
         }
@@ -105,10 +105,10 @@ async fn own_at(
     id: &str,
 ) -> Result<(), Problem> {
     match owned(context, ask, server, id).await? {
-        Some(maker) => permitted(ask, &maker),
+        Some(origin) => permitted(ask, &origin),
         None if is_common(context, server) => Err(not_found()),
         // The child is the client's alone, so whatever tasks it has are.
-        None => permitted(ask, &Maker { server: server.clone(), tool: None, session: None }),
+        None => permitted(ask, &TaskOrigin { server: server.clone(), tool: None, session: None }),
     }
 }
 
@@ -145,7 +145,7 @@ fn asked(context: &CallContext, ask: &Ask, method: Method) -> Result<Vec<ServerN
     if servers.is_empty() {
         return Err(Problem::method_not_found(&ask.method));
     }
-    if !dialect::is_declared_by(ask.asker.client_capabilities()) {
+    if !dialect::is_declared_by(ask.requester.client_capabilities()) {
         // Every server of the extension would refuse.
         let has_core_tasks = |server: &ServerName| {
             context
@@ -181,23 +181,23 @@ async fn find(
     id: &str,
     servers: Vec<ServerName>,
 ) -> Result<Found, Problem> {
-    let mut makers = own_of(context, ask, &servers, id).await?;
-    makers.retain(|maker| verdict(ask, maker) != Verdict::Hidden);
-    match makers.as_slice() {
+    let mut origins = own_of(context, ask, &servers, id).await?;
+    origins.retain(|origin| verdict(ask, origin) != Verdict::Hidden);
+    match origins.as_slice() {
         [] => ask_around(context, ask, id, servers).await,
-        [maker] => {
-            permitted(ask, maker).map(|()| Found { server: maker.server.clone(), state: None })
+        [origin] => {
+            permitted(ask, origin).map(|()| Found { server: origin.server.clone(), state: None })
         }
-        several => Err(ambiguous(several.iter().map(|maker| &maker.server))),
+        several => Err(ambiguous(several.iter().map(|origin| &origin.server))),
     }
 }
 
-fn permitted(ask: &Ask, maker: &Maker) -> Result<(), Problem> {
-    match verdict(ask, maker) {
+fn permitted(ask: &Ask, origin: &TaskOrigin) -> Result<(), Problem> {
+    match verdict(ask, origin) {
         Verdict::Allowed => Ok(()),
         Verdict::NotGranted => {
-            let what = maker.tool.clone().map_or(Wanted::Server, Wanted::Tool);
-            Err(Problem::not_granted(&maker.server, what))
+            let what = origin.tool.clone().map_or(Wanted::Server, Wanted::Tool);
+            Err(Problem::not_granted(&origin.server, what))
         }
         Verdict::Hidden => Err(not_found()),
     }
@@ -205,10 +205,10 @@ fn permitted(ask: &Ask, maker: &Maker) -> Result<(), Problem> {
 
 /// Who may call the tool may follow what became of the call. Where the tool is not known, a task is
 /// a thing of the whole server's.
-fn verdict(ask: &Ask, maker: &Maker) -> Verdict {
-    match (ask.allow.server(&maker.server), &maker.tool) {
-        (Verdict::Allowed, Some(tool)) => ask.allow.tool(&maker.server, tool),
-        (Verdict::Allowed, None) => ask.allow.method(&maker.server, &ask.method),
+fn verdict(ask: &Ask, origin: &TaskOrigin) -> Verdict {
+    match (ask.allow.server(&origin.server), &origin.tool) {
+        (Verdict::Allowed, Some(tool)) => ask.allow.tool(&origin.server, tool),
+        (Verdict::Allowed, None) => ask.allow.method(&origin.server, &ask.method),
         (other, _) => other,
     }
 }
@@ -265,7 +265,7 @@ async fn state_of(
     let question = async {
         let peer = context
             .connections
-            .connect(server, &ask.asker)
+            .connect(server, &ask.requester)
             .await
             .map_err(|error| Problem::server(server, error))?;
         if !Method::Get.is_served_by(&peer.info().capabilities, ask.era) {

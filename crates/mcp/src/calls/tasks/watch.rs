@@ -64,7 +64,7 @@ pub(crate) async fn watch(
 ) -> Result<(), Problem> {
     let server = server_of(context, ask, task).await?;
     let failed = |error| Problem::server(&server, error);
-    let peer = context.connections.connect(&server, &ask.asker).await.map_err(failed)?;
+    let peer = context.connections.connect(&server, &ask.requester).await.map_err(failed)?;
     let watches = &context.connections.delivery.task_watches;
     // Before the server is asked: what it says at once is for this session already.
     watches.add(

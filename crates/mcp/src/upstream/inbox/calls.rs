@@ -16,7 +16,7 @@ use crate::{
     upstream::{
         call_event::CallEvent,
         error::UpstreamError,
-        owner::{Owner, Speaker},
+        owner::{CallOrigin, Owner},
     },
     wire::{Outcome, RequestId},
 };
@@ -66,11 +66,11 @@ pub(super) enum Attribution {
 }
 
 impl Attribution {
-    pub(super) fn of(speaker: Speaker, id: u64, is_heard: bool) -> Option<Self> {
-        match speaker {
-            Speaker::Session(session) => Some(Self::Session(session)),
-            Speaker::Request => Some(Self::Request(id)),
-            Speaker::Gateway => is_heard.then_some(Self::Request(id)),
+    pub(super) fn of(origin: CallOrigin, id: u64, is_heard: bool) -> Option<Self> {
+        match origin {
+            CallOrigin::Session(session) => Some(Self::Session(session)),
+            CallOrigin::Request => Some(Self::Request(id)),
+            CallOrigin::Gateway => is_heard.then_some(Self::Request(id)),
         }
     }
 }
@@ -108,7 +108,7 @@ impl Calls {
     pub(super) fn subject(&self, owner: &Owner) -> Subject<'_> {
         let is_one_sessions = matches!(owner, Owner::Session(..));
         let is_late = self.speaks_late && self.has_several_sessions;
-        if *owner == Owner::Everybody || ((self.lost_track || is_late) && !is_one_sessions) {
+        if *owner == Owner::AllUsers || ((self.lost_track || is_late) && !is_one_sessions) {
             return Subject::Uncertain;
         }
         let given_up = self

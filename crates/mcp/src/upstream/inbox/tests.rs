@@ -55,16 +55,16 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
     let mut messages = Vec::new();
     let mut awaited = Vec::new();
     for step in steps {
-        let mut call = |speaker, is_heard: bool| {
+        let mut call = |origin, is_heard: bool| {
             let (call_events, hears) = mpsc::channel(4);
-            let call = inbox.register(is_heard.then_some(call_events), speaker, None).unwrap();
+            let call = inbox.register(is_heard.then_some(call_events), origin, None).unwrap();
             messages.push((call.id, hears));
             awaited.push(call);
         };
         match *step {
-            Step::Of(session) => call(Speaker::Session(session.into()), true),
-            Step::Modern => call(Speaker::Request, true),
-            Step::Own => call(Speaker::Gateway, false),
+            Step::Of(session) => call(CallOrigin::Session(session.into()), true),
+            Step::Modern => call(CallOrigin::Request, true),
+            Step::Own => call(CallOrigin::Gateway, false),
             Step::Answered(id) => {
                 inbox.deliver(
                     &Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)),
@@ -111,7 +111,7 @@ fn t50_nothing_on_a_shared_connection_is_attributed_by_a_guess() {
         &[Of("a"), GivenUp(1), Of("b")],
         &[Own, Of("a")],
     ] {
-        assert_eq!(play(Owner::Everybody, steps, None), (Who::Nobody, Who::Nobody), "{steps:?}");
+        assert_eq!(play(Owner::AllUsers, steps, None), (Who::Nobody, Who::Nobody), "{steps:?}");
     }
     for (steps, on, who) in [
         (&[Of("a"), Of("b")][..], 2, Who::Call(2)),
@@ -120,7 +120,7 @@ fn t50_nothing_on_a_shared_connection_is_attributed_by_a_guess() {
         (&[Own], 1, Who::Nobody),
     ] {
         assert_eq!(
-            play(Owner::Everybody, steps, Some(on)),
+            play(Owner::AllUsers, steps, Some(on)),
             (who, who),
             "on the stream of {on}: {steps:?}"
         );
@@ -207,7 +207,7 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
         let (inbox, _asked) = Inbox::new(key, speaks_late);
         let (before, open) = sessions.split_at(sessions.len() - 1);
         for session in before {
-            let call = inbox.register(None, Speaker::Session((*session).into()), None).unwrap();
+            let call = inbox.register(None, CallOrigin::Session((*session).into()), None).unwrap();
             inbox.deliver(
                 &Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id)),
                 None,
@@ -215,7 +215,7 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
         }
         let (call_events, _heard) = mpsc::channel(4);
         let _open =
-            inbox.register(Some(call_events), Speaker::Session(open[0].into()), None).unwrap();
+            inbox.register(Some(call_events), CallOrigin::Session(open[0].into()), None).unwrap();
         let hearer = inbox.recipient(None, "notifications/message");
         assert_eq!(matches!(hearer, Recipient::Call(_)), is_told, "{speaks_late} {sessions:?}");
     }
@@ -226,13 +226,13 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
 #[test]
 fn a_session_ends_with_no_call_in_flight_or_goes_on() {
     let inbox = inbox(client());
-    let mut call = inbox.register(None, Speaker::Session("a".into()), None).unwrap();
+    let mut call = inbox.register(None, CallOrigin::Session("a".into()), None).unwrap();
     assert!(!inbox.expire_if_idle());
     assert!(inbox.reason().is_none());
     assert!(call.answer.try_recv().is_err(), "the call goes on");
     inbox.forget(call.id);
     assert!(inbox.expire_if_idle());
-    let late = inbox.register(None, Speaker::Session("a".into()), None);
+    let late = inbox.register(None, CallOrigin::Session("a".into()), None);
     assert!(
         matches!(late, Err(UpstreamError::SessionExpired)),
         "and may be made on a new connection"

@@ -20,7 +20,7 @@ use crate::{
         connection::Connection,
         error::UpstreamError,
         http::HttpClient,
-        owner::{ConnectionKey, Holder, Owner},
+        owner::{ConnectionKey, ConnectionUser, Owner},
     },
 };
 
@@ -65,19 +65,19 @@ impl Upstreams {
         let _ = self.pool.connect_options.launcher.set(launcher);
     }
 
-    /// The live connection that `holder` shares or owns, started if there is none. During a backoff
-    /// this is an error at once.
+    /// The live connection that `connection_user` shares or owns, started if there is none. During
+    /// a backoff this is an error at once.
     pub async fn connection(
         &self,
         server: &ServerName,
-        holder: &Holder,
+        connection_user: &ConnectionUser,
     ) -> Result<Arc<Connection>, UpstreamError> {
         loop {
             if self.pool.stopping.is_cancelled() {
                 return Err(UpstreamError::closed("the gateway is stopping"));
             }
             let spec = self.pool.spec(server).ok_or(UpstreamError::NotFound)?;
-            let key = ConnectionKey::of(&spec, holder);
+            let key = ConnectionKey::of(&spec, connection_user);
             let slot = self.pool.slot(&key);
             let mut state = Arc::clone(&slot).lock_owned().await;
             // The server was configured anew meanwhile: `reconfigure` looks for slots of the old
@@ -92,8 +92,13 @@ impl Upstreams {
                 Next::Start => {
                     // On a task of its own, so that a caller that goes away does not cancel a start
                     // that others wait for.
-                    let start =
-                        Arc::clone(&self.pool).start(spec, key, slot, state, holder.person.clone());
+                    let start = Arc::clone(&self.pool).start(
+                        spec,
+                        key,
+                        slot,
+                        state,
+                        connection_user.person.clone(),
+                    );
                     let started = self.pool.tasks.spawn(start).await;
                     return started.unwrap_or_else(|_| {
                         Err(UpstreamError::closed("the start was broken off"))
@@ -104,9 +109,10 @@ impl Upstreams {
     }
 
     /// Closes the connections of a session that is over.
-    pub async fn close_session(&self, holder: &Holder) {
-        let Some(session) = holder.session.clone() else { return };
-        let owner = Owner::Session(holder.user.clone(), holder.client.clone(), session);
+    pub async fn close_session(&self, connection_user: &ConnectionUser) {
+        let Some(session) = connection_user.session.clone() else { return };
+        let owner =
+            Owner::Session(connection_user.user.clone(), connection_user.client.clone(), session);
         self.take_out(
             |key| key.owner == owner,
             async |connection| connection.close("the session ended").await,
@@ -126,7 +132,7 @@ impl Upstreams {
 
     /// Closes the connection that all users share, because the server runs at another node now.
     pub async fn close_shared(&self, server: &ServerName) {
-        let is_meant = |key: &ConnectionKey| key.owner == Owner::Everybody && key.server == *server;
+        let is_meant = |key: &ConnectionKey| key.owner == Owner::AllUsers && key.server == *server;
         self.take_out(is_meant, async |connection| connection.give_up().await).await;
     }
 

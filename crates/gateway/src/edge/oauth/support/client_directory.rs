@@ -27,7 +27,7 @@ use thiserror::Error;
 
 use super::answers::Failure;
 use crate::net::{
-    askers::Asker,
+    fetch_budgets::FetchOrigin,
     guarded::{Content, FetchError, GuardedFetcher},
 };
 
@@ -123,9 +123,9 @@ impl ClientDirectory {
         let body = if let Some(body) = fetcher.peek(&outside, Content::ClientDocument).await {
             body
         } else {
-            let asker =
-                Asker { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
-            let loaded = fetcher.load(&outside, Content::ClientDocument, asker).await;
+            let origin =
+                FetchOrigin { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
+            let loaded = fetcher.load(&outside, Content::ClientDocument, origin).await;
             self.note_reach(&url, &outside, &loaded);
             loaded.map_err(|error| {
                 if error.is_passing() {
@@ -191,12 +191,12 @@ impl ClientDirectory {
     pub fn has_reach(&self) -> bool {
         let Inner { fetcher, clock, .. } = &*self.inner;
         if let Some(url) = fetcher.reach.due(clock.now()) {
-            let (fetcher, asker) = (
+            let (fetcher, origin) = (
                 Arc::clone(fetcher),
-                Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true },
+                FetchOrigin { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true },
             );
             tokio::spawn(async move {
-                if fetcher.reload(&url, Content::ClientDocument, asker).await.is_ok() {
+                if fetcher.reload(&url, Content::ClientDocument, origin).await.is_ok() {
                     fetcher.reach.found();
                 }
             });
@@ -205,13 +205,13 @@ impl ClientDirectory {
     }
 
     /// On whose behalf the client's keys are fetched, for an assertion that came from this address.
-    pub async fn asker(&self, client: &Client, peer: IpAddr) -> Result<Asker, StoreError> {
+    pub async fn origin(&self, client: &Client, peer: IpAddr) -> Result<FetchOrigin, StoreError> {
         let in_use = match client.source {
             ClientSource::Configured => true,
             ClientSource::Registered => client.last_used_at.is_some(),
             ClientSource::MetadataDocument => self.is_in_use(&client.id).await?,
         };
-        Ok(Asker { address: AddressBlock::of(peer), in_use })
+        Ok(FetchOrigin { address: AddressBlock::of(peer), in_use })
     }
 
     /// Does the client have a live grant?

@@ -44,8 +44,8 @@ impl ClientGate {
         self.throttle.check_client(peer, &presented.client_id)?;
         let client = self.directory.find(&ClientId::from_text(&presented.client_id), peer).await?;
         if let (Proof::UncheckedAssertion(jwt), Some(client)) = (&presented.proof, &client) {
-            let asker = self.directory.asker(client, peer).await?;
-            presented.proof = Proof::Assertion(self.assertions.verify(client, asker, jwt).await?);
+            let origin = self.directory.origin(client, peer).await?;
+            presented.proof = Proof::Assertion(self.assertions.verify(client, origin, jwt).await?);
         }
         Ok((form, token::authenticate(client, &presented)?))
     }

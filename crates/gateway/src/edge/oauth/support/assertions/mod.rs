@@ -27,7 +27,7 @@ use serde_json::Value;
 use self::keys::KeySet;
 use super::answers::Failure;
 use crate::net::{
-    askers::Asker,
+    fetch_budgets::FetchOrigin,
     guarded::{Content, FetchError, GuardedFetcher},
 };
 
@@ -76,11 +76,11 @@ impl Assertions {
     pub async fn verify(
         &self,
         client: &Client,
-        asker: Asker,
+        origin: FetchOrigin,
         jwt: &SecretText,
     ) -> Result<VerifiedAssertion, Failure> {
         let signed = read_header(jwt.expose()).map_err(assertion::refuse)?;
-        let claims = self.check_signature(client, asker, &signed).await?;
+        let claims = self.check_signature(client, origin, &signed).await?;
         let now = self.clock.now();
         let sound = assertion::check(&claims, &client.id, &self.audiences, now)?;
         let is_first_use = self.used.use_once(sound.key(), sound.forget_at(), now).await?;
@@ -93,7 +93,7 @@ impl Assertions {
     async fn check_signature(
         &self,
         client: &Client,
-        asker: Asker,
+        origin: FetchOrigin,
         signed: &Signed<'_>,
     ) -> Result<Claims, Failure> {
         let outcome = match &client.keys {
@@ -102,12 +102,12 @@ impl Assertions {
             Some(ClientKeys::Remote(uri)) => {
                 let url = OutsideUrl::parse(uri)
                     .map_err(|bad| assertion::refuse(&format!("jwks_uri {bad}")))?;
-                let keys = fetched(self.fetcher.load(&url, Content::KeySet, asker).await)?;
+                let keys = fetched(self.fetcher.load(&url, Content::KeySet, origin).await)?;
                 match check_with(&keys, signed) {
                     // The client may have changed its keys since; the fetcher limits how often that
                     // is asked.
                     Err(Flaw::NoKey) => check_with(
-                        &fetched(self.fetcher.reload(&url, Content::KeySet, asker).await)?,
+                        &fetched(self.fetcher.reload(&url, Content::KeySet, origin).await)?,
                         signed,
                     ),
                     outcome => outcome,

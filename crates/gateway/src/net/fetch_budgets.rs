@@ -1,7 +1,7 @@
-//! Budgets of the guarded fetcher (threat 55). An asker is counted by address: so many fetches in a
-//! minute, fewer of one host, and so many at once. What one address uses up, no other lacks.
-//! Documents of clients with grants are no asker's: they have a limit of their own, and only their
-//! URL's own pace.
+//! Budgets of the guarded fetcher (threat 55), counted by the address that a fetch is for: so many
+//! in a minute, fewer of one host, and so many at once. What one address uses up, no other lacks.
+//! Documents of clients with grants count for no address: they have a limit of their own, and only
+//! their URL's own pace.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +16,7 @@ use crate::edge::keyed_limit::{KeyedLimit, Permit};
 
 /// On whose behalf something is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asker {
+pub struct FetchOrigin {
     pub address: AddressBlock,
     /// Is it of a client that people have allowed something, or that the configuration names?
     pub in_use: bool,
@@ -32,7 +32,7 @@ pub const MAX_COUNTS: u64 = 16_384;
 pub const AT_ONCE_PER_ADDRESS: usize = 4;
 pub const AT_ONCE: usize = 256;
 pub const AT_ONCE_IN_USE: usize = 32;
-/// How often an asker that has to wait looks again.
+/// How often a fetch that has to wait looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// Fetches since the beginning of a window.
@@ -51,12 +51,12 @@ impl Budgets {
         Self { counts: Cache::new(MAX_COUNTS) }
     }
 
-    /// May this host be asked once more for this asker? Counts.
-    pub(super) fn admit(&self, asker: Asker, host: &str, now: Timestamp) -> bool {
+    /// May this host be asked once more for this address? Counts.
+    pub(super) fn admit(&self, origin: FetchOrigin, host: &str, now: Timestamp) -> bool {
         // The host first: what is refused for it takes nothing from others.
-        asker.in_use
-            || (self.count((asker.address, Some(host.to_owned())), FETCHES_PER_HOST, now)
-                && self.count((asker.address, None), FETCHES_PER_ADDRESS, now))
+        origin.in_use
+            || (self.count((origin.address, Some(host.to_owned())), FETCHES_PER_HOST, now)
+                && self.count((origin.address, None), FETCHES_PER_ADDRESS, now))
     }
 
     fn count(&self, key: (AddressBlock, Option<String>), most: u32, now: Timestamp) -> bool {
@@ -96,13 +96,13 @@ impl FetchLimit {
 
     /// Waits for a permit: the caller has a deadline. `None` never comes, for the semaphores are
     /// never closed.
-    pub(super) async fn take(&self, asker: Asker) -> Option<FetchPermit> {
-        if asker.in_use {
+    pub(super) async fn take(&self, origin: FetchOrigin) -> Option<FetchPermit> {
+        if origin.in_use {
             let of_all = Arc::clone(&self.in_use).acquire_owned().await.ok()?;
             return Some(FetchPermit { _of_all: of_all, _of_address: None });
         }
         let of_address = loop {
-            match self.by_address.acquire(&asker.address, 1, AT_ONCE_PER_ADDRESS) {
+            match self.by_address.acquire(&origin.address, 1, AT_ONCE_PER_ADDRESS) {
                 Some(permit) => break permit,
                 None => tokio::time::sleep(LOOK_EVERY).await,
             }
@@ -120,8 +120,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn asker(n: u8) -> Asker {
-        Asker { address: AddressBlock::of(IpAddr::from([192, 0, 2, n])), in_use: false }
+    fn origin(n: u8) -> FetchOrigin {
+        FetchOrigin { address: AddressBlock::of(IpAddr::from([192, 0, 2, n])), in_use: false }
     }
 
     #[test]
@@ -129,37 +129,37 @@ mod tests {
         let budgets = Budgets::new();
         let later = |secs| NOW + Duration::from_secs(secs);
         for n in 0..FETCHES_PER_HOST {
-            assert!(budgets.admit(asker(1), "app.example", NOW), "{n}");
+            assert!(budgets.admit(origin(1), "app.example", NOW), "{n}");
         }
-        assert!(!budgets.admit(asker(1), "app.example", later(59)), "too often for this asker");
-        assert!(budgets.admit(asker(2), "app.example", NOW), "another asker, the same host");
-        assert!(budgets.admit(asker(1), "other.example", NOW), "another host");
-        assert!(budgets.admit(asker(1), "app.example", later(60)));
-        let in_use = Asker { in_use: true, ..asker(1) };
+        assert!(!budgets.admit(origin(1), "app.example", later(59)), "too often for this origin");
+        assert!(budgets.admit(origin(2), "app.example", NOW), "another origin, the same host");
+        assert!(budgets.admit(origin(1), "other.example", NOW), "another host");
+        assert!(budgets.admit(origin(1), "app.example", later(60)));
+        let in_use = FetchOrigin { in_use: true, ..origin(1) };
         assert!(
             (0..1000).all(|_| budgets.admit(in_use, "app.example", NOW)),
             "what is in use has its URL's own pace"
         );
         // Many hosts: the address has a budget too.
         let admitted =
-            (0..100).filter(|n| budgets.admit(asker(3), &format!("h{n}.example"), NOW)).count();
+            (0..100).filter(|n| budgets.admit(origin(3), &format!("h{n}.example"), NOW)).count();
         assert_eq!(admitted, FETCHES_PER_ADDRESS as usize);
     }
 
     #[tokio::test(start_paused = true)]
     async fn t55_places_are_each_askers_own() {
         let limit = FetchLimit::new();
-        let take = async |asker| {
-            tokio::time::timeout(Duration::from_secs(5), limit.take(asker)).await.ok().flatten()
+        let take = async |origin| {
+            tokio::time::timeout(Duration::from_secs(5), limit.take(origin)).await.ok().flatten()
         };
         let mut taken = Vec::new();
         for _ in 0..AT_ONCE_PER_ADDRESS {
-            taken.push(take(asker(1)).await.unwrap());
+            taken.push(take(origin(1)).await.unwrap());
         }
-        assert!(take(asker(1)).await.is_none(), "as many as one address has");
-        assert!(take(asker(2)).await.is_some(), "another one");
-        assert!(take(Asker { in_use: true, ..asker(1) }).await.is_some(), "what is in use");
+        assert!(take(origin(1)).await.is_none(), "as many as one address has");
+        assert!(take(origin(2)).await.is_some(), "another one");
+        assert!(take(FetchOrigin { in_use: true, ..origin(1) }).await.is_some(), "what is in use");
         taken.pop();
-        assert!(take(asker(1)).await.is_some());
+        assert!(take(origin(1)).await.is_some());
     }
 }
