@@ -82,7 +82,10 @@ pub(super) async fn ask(
     let mut unsent = true;
     let timeout = call.timeout.unwrap_or(default_timeout);
     let started = Instant::now();
-    let mut deadline = started + timeout;
+    // One timer and one listener for the whole call: to set them up costs more than to wait.
+    let late = tokio::time::sleep_until(started + timeout);
+    let cancelled = call.cancel.cancelled();
+    tokio::pin!(late, cancelled);
     loop {
         tokio::select! {
             biased;
@@ -90,8 +93,10 @@ pub(super) async fn ask(
                 in_flight.cancellable = false;
                 return answer.unwrap_or_else(|_| Err(UpstreamError::closed("the answer was dropped")));
             }
-            () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
-            () = clock.restart.notified() => deadline = (Instant::now() + timeout).min(started + timeout * PROLONGED),
+            () = &mut cancelled => return Err(UpstreamError::Cancelled),
+            () = clock.restart.notified() => {
+                late.as_mut().reset((Instant::now() + timeout).min(started + timeout * PROLONGED));
+            }
             handed_over = &mut send, if unsent => {
                 unsent = false;
                 if let Err(error) = handed_over {
@@ -105,11 +110,11 @@ pub(super) async fn ask(
             }
             // The server is not late while it waits for the client. The code that asks the client
             // has a timeout of its own.
-            () = tokio::time::sleep_until(deadline) => {
+            () = &mut late => {
                 if !clock.waits_for_client() {
                     return Err(UpstreamError::Timeout);
                 }
-                deadline = Instant::now() + timeout;
+                late.as_mut().reset(Instant::now() + timeout);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! goes is decided next door, in [`super`].
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -32,9 +32,9 @@ const LONGEST_TOKEN: usize = 256;
 /// The calls that the server's messages may be about.
 #[derive(Default)]
 pub(super) struct Calls {
-    pub(super) pending: HashMap<u64, Pending>,
+    pub(super) pending: BTreeMap<u64, Pending>,
     /// Cancelled or timed out: until the server answers them, it may go on with them and ask.
-    pub(super) abandoned: HashMap<u64, Attribution>,
+    pub(super) abandoned: BTreeMap<u64, Attribution>,
     /// Answered a moment ago: calls of sessions that asked for progress, with the session's token.
     answered: VecDeque<(u64, Arc<str>, RequestId)>,
     /// More calls were given up than are remembered.
