@@ -28,7 +28,7 @@ use portunus_mcp::{
     spec::{Isolation, ServerSpec, Transport},
     upstream::{Options, Upstreams},
 };
-use portunus_testkit::mcp_servers::bridge_binary;
+use portunus_testkit::mcp_servers::fixture_binary;
 
 use super::peer::{Heard, Peer};
 
@@ -93,10 +93,10 @@ impl World {
 
 fn spec(name: &str, peer: &Peer) -> ServerSpec {
     let transport = if peer.is_child {
-        let command = bridge_binary().to_str().unwrap().to_owned();
+        let command = fixture_binary().to_str().unwrap().to_owned();
         Transport::Stdio {
             command,
-            args: vec![peer.port.to_string()],
+            args: vec!["bridge".to_owned(), peer.port.to_string()],
             env: BTreeMap::new(),
             cwd: None,
             sandbox: Sandbox::default(),

@@ -1,16 +1,51 @@
-//! A fixture MCP server as a program: `fixture-server --stdio` or `fixture-server --http PORT`.
-//! What it offers is in `portunus_testkit::mcp_servers`.
+//! The fixture MCP servers as one program; the first argument says which:
+//!
+//! ```text
+//! fixture-server --stdio | --http PORT [--name NAME] [--page-size N]
+//! fixture-server bridge PORT
+//! ```
+//!
+//! What each of them is stands in `portunus_testkit::mcp_servers`. Programs of their own, next door,
+//! are `conformance-server`, whose command line is that of another maker's server, and
+//! `echo-server`, which costs less.
 
-use portunus_testkit::mcp_servers::{Fixture, FixtureServer, HttpOptions};
+use std::{error::Error, process::ExitCode};
+
+use portunus_testkit::mcp_servers::{Fixture, FixtureServer, HttpOptions, bridge};
 use rmcp::ServiceExt;
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+const USAGE: &str = "usage: fixture-server --stdio | --http PORT [--name NAME] [--page-size N]
+       fixture-server bridge PORT";
+
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |flag: &str| {
-        arguments.iter().position(|a| a == flag).and_then(|at| arguments.get(at + 1)).cloned()
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let served = match words[..] {
+        ["bridge", port] => bridge(port),
+        ["--stdio" | "--http", ..] => fixture(&words),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
     };
-    let name = value("--name").unwrap_or_else(|| "fixture".to_owned());
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fixture-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bridge(port: &str) -> Result<(), Box<dyn Error>> {
+    Ok(bridge::join(port.parse()?)?)
+}
+
+#[tokio::main]
+async fn fixture(words: &[&str]) -> Result<(), Box<dyn Error>> {
+    let value =
+        |flag: &str| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1));
+    let name = value("--name").copied().unwrap_or("fixture").to_owned();
     let page_size = value("--page-size").map(|n| n.parse()).transpose()?.unwrap_or(0);
     if let Some(port) = value("--http") {
         let server = FixtureServer::start_with(HttpOptions {

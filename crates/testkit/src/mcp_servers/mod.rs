@@ -1,9 +1,9 @@
-//! Real MCP servers to stand behind the gateway in tests, built with the official SDK: [`Fixture`]
-//! says what they offer; here is how to run one, as a child ([`fixture_binary`]) or in this process
-//! over Streamable HTTP ([`FixtureServer`]). A test that wants to write every byte itself is a
-//! child's streams through [`bridge_binary`]. [`conformance`] is the server that the official
-//! conformance runner expects.
+//! MCP servers to stand behind the gateway in tests. One program, [`fixture_binary`], is any of
+//! them, by its first argument: [`Fixture`], built with the official SDK, which runs in this process
+//! too ([`FixtureServer`]); and [`bridge`], through which a test is a child's streams and writes
+//! every byte itself. [`conformance`] is the server that the official conformance runner expects.
 
+pub mod bridge;
 pub mod conformance;
 mod fixture;
 mod http;
@@ -15,22 +15,16 @@ use std::path::PathBuf;
 pub use fixture::{Fixture, Wording};
 pub use http::{FixtureServer, HttpOptions, SeenRequest};
 
-/// The `fixture-server` program. It takes `--stdio`, or `--http PORT` (0 for any; the URL is
-/// printed), and `--name NAME`, `--page-size N`.
+/// The `fixture-server` program, which any of these makes a server:
+///
+/// - `--stdio`, or `--http PORT` (0 for any; the URL is printed), and `--name NAME`,
+///   `--page-size N`: a [`Fixture`]
+/// - `bridge PORT`: a [`bridge`] to the test that listens on that port
 ///
 /// # Panics
 /// When it has not been built.
 pub fn fixture_binary() -> PathBuf {
     built("fixture-server")
-}
-
-/// The `bridge-server` program, which takes the port of a test that wants to be a stdio server
-/// itself.
-///
-/// # Panics
-/// When it has not been built.
-pub fn bridge_binary() -> PathBuf {
-    built("bridge-server")
 }
 
 /// The `probing-server` program: its one tool `run` gives `script` to a shell and answers with all

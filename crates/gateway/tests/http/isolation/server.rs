@@ -25,7 +25,7 @@ use portunus_mcp::{
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
 };
-use portunus_testkit::mcp_servers::bridge_binary;
+use portunus_testkit::mcp_servers::fixture_binary;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -74,10 +74,10 @@ impl Server {
         let url = |path: &str| format!("http://127.0.0.1:{port}{path}").parse().unwrap();
         let transport = match kind {
             Kind::Stdio => {
-                let command = bridge_binary().to_str().unwrap().to_owned();
+                let command = fixture_binary().to_str().unwrap().to_owned();
                 Transport::Stdio {
                     command,
-                    args: vec![port.to_string()],
+                    args: vec!["bridge".to_owned(), port.to_string()],
                     env: BTreeMap::new(),
                     cwd: None,
                     sandbox: Sandbox::default(),
