@@ -15,7 +15,7 @@ use std::{
 use portunus_mcp::child;
 use portunus_testkit::{
     agent::{Agent, McpClient},
-    mcp_servers::{probing_binary, without_landlock_binary},
+    mcp_servers::{fixture_binary, without_landlock_binary},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -190,7 +190,7 @@ fn holds_no_secret(said: &str, others: &[&str]) {
 /// With the probing server in it, where any user gets at it.
 pub(super) fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
-    fs::copy(probing_binary(), folder.path().join("probing-server")).unwrap();
+    fs::copy(fixture_binary(), folder.path().join("fixture-server")).unwrap();
     fs::write(folder.path().join("secret.txt"), "kept-by-the-gateway").unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     folder
@@ -198,7 +198,11 @@ pub(super) fn folder() -> TempDir {
 
 fn mcp_json(folder: &Path, servers: &[(&str, Value)]) -> String {
     let entry = |(name, more): &(&str, Value)| {
-        let mut entry = json!({"command": folder.join("probing-server"), "env": {"OWN": format!("secret-of-{name}")}});
+        let mut entry = json!({
+            "command": folder.join("fixture-server"),
+            "args": ["probing"],
+            "env": {"OWN": format!("secret-of-{name}")},
+        });
         entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         ((*name).to_owned(), entry)
     };
@@ -326,8 +330,8 @@ async fn t52_a_child_that_runs_as_another_user_reads_nothing_of_the_gateways() {
         return;
     }
     let program = TempDir::new().unwrap();
-    let shared = program.path().join("probing-server");
-    fs::copy(probing_binary(), &shared).unwrap();
+    let shared = program.path().join("fixture-server");
+    fs::copy(fixture_binary(), &shared).unwrap();
     fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let servers = [
         ("a", json!({"run_as": "daemon", "command": shared})),
@@ -462,7 +466,7 @@ async fn t44_what_a_child_starts_with() {
         |pid: u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().replace('\0', " ");
     assert_eq!(shown(parent(pid)), format!("portunus child-supervisor {gateway} a "));
     assert!(
-        shown(pid).contains("probing-server") && !shown(pid).contains("secret"),
+        shown(pid).contains("fixture-server") && !shown(pid).contains("secret"),
         "{}",
         shown(pid)
     );

@@ -1,5 +1,6 @@
 //! A server that knows the legacy era alone and does as little as one can, for the speed readings
-//! in `tests/load`: what the gateway costs must not drown in what its server costs. `echo-server
+//! in `tests/load`: what the gateway costs must not drown in what its server costs. It is a program
+//! of its own since, as the gateway's child, its CPU and its memory are in the figures. `echo-server
 //! --port N`, on loopback, or `echo-server --stdio`. Servers that can do something are
 //! `fixture-server` and `conformance-server`, next door.
 
@@ -20,6 +21,7 @@ use axum::{
     routing,
     serve::ListenerExt as _,
 };
+use portunus_testkit::mcp_servers::json_rpc;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -98,13 +100,7 @@ async fn post(State(sessions): State<Arc<AtomicU64>>, body: Bytes) -> Response {
 fn answer(message: &Value) -> Option<(bool, Value)> {
     let id = message.get("id")?;
     let method = message["method"].as_str().unwrap_or_default();
-    let answer = match result(method, &message["params"]) {
-        Some(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-        // `server/discover` among them: that is how the gateway learns our era.
-        None => {
-            json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "Method not found"}})
-        }
-    };
+    let answer = json_rpc::answer(id, result(method, &message["params"]));
     Some((method == "initialize", answer))
 }
 

@@ -3,25 +3,28 @@
 //! ```text
 //! fixture-server --stdio | --http PORT [--name NAME] [--page-size N]
 //! fixture-server bridge PORT
+//! fixture-server probing
 //! ```
 //!
-//! What each of them is stands in `portunus_testkit::mcp_servers`. Programs of their own, next door,
-//! are `conformance-server`, whose command line is that of another maker's server, and
+//! What each of them is stands in `portunus_testkit::mcp_servers`. Programs of their own, next
+//! door, are `conformance-server`, whose command line is that of another maker's server, and
 //! `echo-server`, which costs less.
 
 use std::{error::Error, process::ExitCode};
 
-use portunus_testkit::mcp_servers::{Fixture, FixtureServer, HttpOptions, bridge};
+use portunus_testkit::mcp_servers::{Fixture, FixtureServer, HttpOptions, bridge, probing};
 use rmcp::ServiceExt;
 
 const USAGE: &str = "usage: fixture-server --stdio | --http PORT [--name NAME] [--page-size N]
-       fixture-server bridge PORT";
+       fixture-server bridge PORT
+       fixture-server probing";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let served = match words[..] {
         ["bridge", port] => bridge(port),
+        ["probing"] => probing::serve().map_err(Into::into),
         ["--stdio" | "--http", ..] => fixture(&words),
         _ => {
             eprintln!("{USAGE}");

@@ -1,12 +1,15 @@
 //! MCP servers to stand behind the gateway in tests. One program, [`fixture_binary`], is any of
-//! them, by its first argument: [`Fixture`], built with the official SDK, which runs in this process
-//! too ([`FixtureServer`]); and [`bridge`], through which a test is a child's streams and writes
-//! every byte itself. [`conformance`] is the server that the official conformance runner expects.
+//! them, by its first argument: [`Fixture`], built with the official SDK, which runs in this
+//! process too ([`FixtureServer`]); [`probing`], which an intruder has got into; and [`bridge`],
+//! through which a test is a child's streams and writes every byte itself. [`conformance`] is the
+//! server that the official conformance runner expects.
 
 pub mod bridge;
 pub mod conformance;
 mod fixture;
 mod http;
+pub mod json_rpc;
+pub mod probing;
 mod sdk_conversions;
 mod tools;
 
@@ -20,21 +23,12 @@ pub use http::{FixtureServer, HttpOptions, SeenRequest};
 /// - `--stdio`, or `--http PORT` (0 for any; the URL is printed), and `--name NAME`,
 ///   `--page-size N`: a [`Fixture`]
 /// - `bridge PORT`: a [`bridge`] to the test that listens on that port
+/// - `probing`: [`probing`]'s, whose one tool `run` gives `script` to a shell
 ///
 /// # Panics
 /// When it has not been built.
 pub fn fixture_binary() -> PathBuf {
     built("fixture-server")
-}
-
-/// The `probing-server` program: its one tool `run` gives `script` to a shell and answers with all
-/// that the shell wrote, as an intruder in a server would. It keeps nothing open but its three
-/// streams.
-///
-/// # Panics
-/// When it has not been built.
-pub fn probing_binary() -> PathBuf {
-    built("probing-server")
 }
 
 /// The `without-landlock` program, which becomes the program that its arguments name, on what looks

@@ -1,9 +1,10 @@
 //! A stdio MCP server that an intruder has got into: its tool `run` gives `script` to a shell and
 //! answers with what the shell wrote to both its outputs. Written without a runtime, so that it
-//! opens nothing by itself.
+//! opens nothing by itself and has its three streams alone. Servers that keep to themselves are
+//! next door.
 
 use std::{
-    io::{BufRead, Write},
+    io::{self, BufRead, Write},
     net::{TcpListener, TcpStream},
     os::{
         linux::net::SocketAddrExt,
@@ -14,30 +15,40 @@ use std::{
 
 use serde_json::{Value, json};
 
-fn main() -> std::io::Result<()> {
-    for line in std::io::stdin().lock().lines() {
+use super::json_rpc;
+
+/// Serves on standard input and output until the client closes them.
+pub fn serve() -> io::Result<()> {
+    for line in io::stdin().lock().lines() {
         let Ok(message) = serde_json::from_str::<Value>(&line?) else { continue };
         let Some(id) = message.get("id") else { continue };
-        let answer = match message["method"].as_str() {
-            Some("initialize") => json!({"jsonrpc": "2.0", "id": id, "result": {
-                "protocolVersion": message["params"]["protocolVersion"],
-                "capabilities": {"tools": {}}, "serverInfo": {"name": "probing", "version": "1"}}}),
-            Some("tools/list") => json!({"jsonrpc": "2.0", "id": id, "result": {"tools": [
-                {"name": "run", "inputSchema": {"type": "object", "properties": {"script": {"type": "string"}}}}]}}),
-            Some("tools/call") => {
-                let script = message["params"]["arguments"]["script"].as_str().unwrap_or_default();
-                json!({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": run(script)}]}})
-            }
-            Some("ping") => json!({"jsonrpc": "2.0", "id": id, "result": {}}),
-            _ => {
-                json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no such method"}})
-            }
-        };
-        let mut out = std::io::stdout().lock();
+        let method = message["method"].as_str().unwrap_or_default();
+        let answer = json_rpc::answer(id, result(method, &message["params"]));
+        let mut out = io::stdout().lock();
         writeln!(out, "{answer}")?;
         out.flush()?;
     }
     Ok(())
+}
+
+fn result(method: &str, params: &Value) -> Option<Value> {
+    Some(match method {
+        "initialize" => json!({
+            "protocolVersion": params["protocolVersion"],
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "probing", "version": "1"},
+        }),
+        "ping" => json!({}),
+        "tools/list" => json!({"tools": [{
+            "name": "run",
+            "inputSchema": {"type": "object", "properties": {"script": {"type": "string"}}},
+        }]}),
+        "tools/call" => {
+            let script = params["arguments"]["script"].as_str().unwrap_or_default();
+            json!({"content": [{"type": "text", "text": run(script)}]})
+        }
+        _ => return None,
+    })
 }
 
 /// A few things that no shell can do everywhere, by their first word; everything else is the
