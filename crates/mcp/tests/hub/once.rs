@@ -19,7 +19,7 @@ use portunus_mcp::{
 };
 use portunus_testkit::{
     figures::Figures,
-    mcp_servers::ledger_binary,
+    mcp_servers::fixture_binary,
     port::ReservedPort,
     wait::{PATIENCE, eventually},
 };
@@ -85,8 +85,9 @@ impl Ledger {
             Way::Stdio | Way::OtherNode => return,
         };
         let port = self.port.port();
-        let mut command = Command::new(ledger_binary());
+        let mut command = Command::new(fixture_binary());
         command
+            .arg("ledger")
             .arg(&self.file)
             .args([self.era, option, &port.to_string()])
             .stdin(Stdio::null())
@@ -102,8 +103,8 @@ impl Ledger {
         let url = || format!("http://127.0.0.1:{}/mcp", self.port.port()).parse().unwrap();
         let transport = match self.way {
             Way::Stdio | Way::OtherNode => support::program(
-                ledger_binary().to_str().unwrap(),
-                &[self.file.to_str().unwrap(), self.era, "--stdio"],
+                fixture_binary().to_str().unwrap(),
+                &["ledger", self.file.to_str().unwrap(), self.era, "--stdio"],
             ),
             Way::Http => Transport::Http { url: url(), headers: Vec::new() },
             Way::Sse => Transport::Sse { url: url(), headers: Vec::new() },

@@ -1,7 +1,7 @@
 //! A server that knows the legacy era alone and does as little as one can, for the speed readings
 //! in `tests/load`: what the gateway costs must not drown in what its server costs. It is a program
-//! of its own since, as the gateway's child, its CPU and its memory are in the figures. `echo-server
-//! --port N`, on loopback, or `echo-server --stdio`. Servers that can do something are
+//! of its own since, as the gateway's child, its CPU and its memory are in the figures.
+//! `echo-server --port N`, on loopback, or `echo-server --stdio`. Servers that can do something are
 //! `fixture-server` and `conformance-server`, next door.
 
 use std::{

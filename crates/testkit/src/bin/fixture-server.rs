@@ -3,6 +3,7 @@
 //! ```text
 //! fixture-server --stdio | --http PORT [--name NAME] [--page-size N]
 //! fixture-server bridge PORT
+//! fixture-server ledger FILE legacy|modern --stdio | --http PORT | --sse PORT
 //! fixture-server probing
 //! ```
 //!
@@ -12,11 +13,14 @@
 
 use std::{error::Error, process::ExitCode};
 
-use portunus_testkit::mcp_servers::{Fixture, FixtureServer, HttpOptions, bridge, probing};
+use portunus_testkit::mcp_servers::{
+    Fixture, FixtureServer, HttpOptions, bridge, ledger::Ledger, probing,
+};
 use rmcp::ServiceExt;
 
 const USAGE: &str = "usage: fixture-server --stdio | --http PORT [--name NAME] [--page-size N]
        fixture-server bridge PORT
+       fixture-server ledger FILE legacy|modern --stdio | --http PORT | --sse PORT
        fixture-server probing";
 
 fn main() -> ExitCode {
@@ -24,6 +28,12 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let served = match words[..] {
         ["bridge", port] => bridge(port),
+        ["ledger", file, era @ ("legacy" | "modern"), way @ "--stdio"] => {
+            ledger(file, era, way, "0")
+        }
+        ["ledger", file, era @ ("legacy" | "modern"), way @ ("--http" | "--sse"), port] => {
+            ledger(file, era, way, port)
+        }
         ["probing"] => probing::serve().map_err(Into::into),
         ["--stdio" | "--http", ..] => fixture(&words),
         _ => {
@@ -42,6 +52,17 @@ fn main() -> ExitCode {
 
 fn bridge(port: &str) -> Result<(), Box<dyn Error>> {
     Ok(bridge::join(port.parse()?)?)
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn ledger(file: &str, era: &str, way: &str, port: &str) -> Result<(), Box<dyn Error>> {
+    let (ledger, port) = (Ledger::start(file, era == "modern"), port.parse()?);
+    match way {
+        "--http" => ledger.http(port).await?,
+        "--sse" => ledger.sse(port).await?,
+        _ => ledger.stdio().await?,
+    }
+    Ok(())
 }
 
 #[tokio::main]

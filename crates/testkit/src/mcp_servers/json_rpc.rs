@@ -1,5 +1,5 @@
-//! How servers answer that write their JSON-RPC by hand: [`super::probing`] and the
-//! program `echo-server`. Those of the official SDK leave it to the SDK.
+//! How servers answer that write their JSON-RPC by hand: [`super::ledger`], [`super::probing`] and
+//! the program `echo-server`. Those of the official SDK leave it to the SDK.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! MCP servers to stand behind the gateway in tests. One program, [`fixture_binary`], is any of
 //! them, by its first argument: [`Fixture`], built with the official SDK, which runs in this
-//! process too ([`FixtureServer`]); [`probing`], which an intruder has got into; and [`bridge`],
-//! through which a test is a child's streams and writes every byte itself. [`conformance`] is the
+//! process too ([`FixtureServer`]); [`ledger`], which writes its calls down; [`probing`],
+//! which an intruder has got into; and [`bridge`], through which a test is a child's streams and
+//! writes every byte itself. [`conformance`] is the
 //! server that the official conformance runner expects.
 
 pub mod bridge;
@@ -9,6 +10,7 @@ pub mod conformance;
 mod fixture;
 mod http;
 pub mod json_rpc;
+pub mod ledger;
 pub mod probing;
 mod sdk_conversions;
 mod tools;
@@ -23,6 +25,8 @@ pub use http::{FixtureServer, HttpOptions, SeenRequest};
 /// - `--stdio`, or `--http PORT` (0 for any; the URL is printed), and `--name NAME`,
 ///   `--page-size N`: a [`Fixture`]
 /// - `bridge PORT`: a [`bridge`] to the test that listens on that port
+/// - `ledger FILE legacy|modern`, then `--stdio`, `--http PORT` or `--sse PORT`: a [`ledger`] of
+///   the calls of its one tool `spend`
 /// - `probing`: [`probing`]'s, whose one tool `run` gives `script` to a shell
 ///
 /// # Panics
@@ -38,14 +42,6 @@ pub fn fixture_binary() -> PathBuf {
 /// When it has not been built.
 pub fn without_landlock_binary() -> PathBuf {
     built("without-landlock")
-}
-
-/// The `ledger-server` program, which writes down each call of its one tool `spend`.
-///
-/// # Panics
-/// When it has not been built.
-pub fn ledger_binary() -> PathBuf {
-    built("ledger-server")
 }
 
 fn built(program: &str) -> PathBuf {

@@ -1,16 +1,14 @@
-//! A server whose one tool cannot be taken back: `spend` writes its `key` into a file, takes a
-//! while, and answers. The number of lines says how often each call ran (fault F14). `ledger-server
-//! LEDGER ERA --stdio | --http PORT | --sse PORT`; ERA is `legacy` or `modern`. Its process id goes
-//! into `LEDGER.pids`; `POST /forget` makes it forget its sessions. Servers that can do something
-//! else are `fixture-server` and its neighbours.
+//! A server of one era whose one tool cannot be taken back: `spend` writes its `key` into a file,
+//! takes a while, and answers. The number of lines says how often each call ran (fault F14). Its
+//! process id goes into a file beside, `.pids`; `POST /forget` makes it forget its sessions. Next
+//! door are servers that can do something else.
 
 use std::{
     collections::HashMap,
     convert::Infallible,
     fs::OpenOptions,
-    io::Write as _,
-    path::PathBuf,
-    process::ExitCode,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -34,11 +32,14 @@ use tokio::{
     sync::mpsc,
 };
 
+use super::json_rpc;
+
 /// How long a call takes: long enough for a thousand of them to be under way together.
 const WORK: Duration = Duration::from_millis(700);
 
+/// The server, and where it writes its calls down.
 #[derive(Clone)]
-struct Ledger {
+pub struct Ledger {
     file: PathBuf,
     is_modern: bool,
     sessions: Arc<Mutex<HashMap<String, Session>>>,
@@ -51,81 +52,93 @@ struct Session {
     stream: Option<mpsc::UnboundedSender<String>>,
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let [file, era @ ("legacy" | "modern"), way @ ..] = &words[..] else { return usage() };
-    let ledger = Ledger {
-        file: PathBuf::from(file),
-        is_modern: *era == "modern",
-        sessions: Arc::default(),
-        opened: Arc::default(),
-    };
-    append(&PathBuf::from(format!("{file}.pids")), &std::process::id().to_string());
-    let served = match way {
-        ["--stdio"] => stdio(ledger).await,
-        ["--http", port] => http(ledger, port, false).await,
-        ["--sse", port] => http(ledger, port, true).await,
-        _ => return usage(),
-    };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ledger-server: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn usage() -> ExitCode {
-    eprintln!("usage: ledger-server LEDGER legacy|modern --stdio | --http PORT | --sse PORT");
-    ExitCode::from(2)
-}
-
-/// One line, in one write: no other process's line gets between.
-fn append(file: &PathBuf, line: &str) {
-    let opened = OpenOptions::new().create(true).append(true).open(file);
-    let written = opened.and_then(|mut opened| opened.write_all(format!("{line}\n").as_bytes()));
-    if let Err(error) = written {
-        eprintln!("ledger-server: {}: {error}", file.display());
-        std::process::exit(1);
-    }
-}
-
 impl Ledger {
+    /// Notes this process beside `file`.
+    pub fn start(file: &str, is_modern: bool) -> Self {
+        append(Path::new(&format!("{file}.pids")), &std::process::id().to_string());
+        Self { file: file.into(), is_modern, sessions: Arc::default(), opened: Arc::default() }
+    }
+
+    /// Serves on standard input and output until the client closes them.
+    pub async fn stdio(self) -> io::Result<()> {
+        let (answers, mut answered) = mpsc::unbounded_channel::<Value>();
+        tokio::spawn(async move {
+            let mut out = tokio::io::stdout();
+            while let Some(answer) = answered.recv().await {
+                if out.write_all(format!("{answer}\n").as_bytes()).await.is_err()
+                    || out.flush().await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        while let Some(line) = lines.next_line().await? {
+            let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+            let (ledger, answers) = (self.clone(), answers.clone());
+            tokio::spawn(async move {
+                if let Some(answer) = ledger.answer(&message).await {
+                    let _ = answers.send(answer);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Serves Streamable HTTP.
+    pub async fn http(self, port: u16) -> io::Result<()> {
+        let router = Router::new().route("/mcp", any(streamable));
+        self.listen(port, router).await
+    }
+
+    /// Serves HTTP+SSE, the transport of revision 2024-11-05.
+    pub async fn sse(self, port: u16) -> io::Result<()> {
+        let router =
+            Router::new().route("/mcp", get(old_stream)).route("/messages", post(old_message));
+        self.listen(port, router).await
+    }
+
+    async fn listen(self, port: u16, router: Router<Self>) -> io::Result<()> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        println!("listening http://{}/mcp", listener.local_addr()?);
+        axum::serve(listener, router.route("/forget", post(forget)).with_state(self)).await
+    }
+
     /// What a request is answered; `None` for what is no request.
     async fn answer(&self, message: &Value) -> Option<Value> {
-        let id = message.get("id").filter(|_| message.get("method").is_some())?;
-        let outcome = match (message["method"].as_str().unwrap_or_default(), self.is_modern) {
-            ("initialize", false) => {
-                json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
-                "serverInfo": {"name": "ledger", "version": "1"}})
-            }
-            ("server/discover", true) => {
-                json!({"resultType": "complete", "supportedVersions": ["2026-07-28"],
-                "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private"})
-            }
+        let id = message.get("id")?;
+        let method = message.get("method")?.as_str().unwrap_or_default();
+        Some(json_rpc::answer(id, self.result(method, &message["params"]).await))
+    }
+
+    async fn result(&self, method: &str, params: &Value) -> Option<Value> {
+        Some(match (method, self.is_modern) {
+            ("initialize", false) => json!({
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "ledger", "version": "1"},
+            }),
+            ("server/discover", true) => json!({
+                "resultType": "complete",
+                "supportedVersions": ["2026-07-28"],
+                "capabilities": {"tools": {}},
+                "ttlMs": 0,
+                "cacheScope": "private",
+            }),
             ("ping", false) => json!({}),
-            ("tools/list", _) => {
-                json!({"resultType": "complete", "tools": [{"name": "spend", "inputSchema": {"type": "object"}}],
-                "ttlMs": 60000, "cacheScope": "private"})
-            }
+            ("tools/list", _) => json!({
+                "resultType": "complete",
+                "tools": [{"name": "spend", "inputSchema": {"type": "object"}}],
+                "ttlMs": 60000,
+                "cacheScope": "private",
+            }),
             ("tools/call", _) => {
-                append(
-                    &self.file,
-                    message["params"]["arguments"]["key"].as_str().unwrap_or_default(),
-                );
+                append(&self.file, params["arguments"]["key"].as_str().unwrap_or_default());
                 tokio::time::sleep(WORK).await;
                 json!({"resultType": "complete", "content": [{"type": "text", "text": "spent"}]})
             }
-            _ => {
-                return Some(
-                    json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "Method not found"}}),
-                );
-            }
-        };
-        Some(json!({"jsonrpc": "2.0", "id": id, "result": outcome}))
+            _ => return None,
+        })
     }
 
     fn open_session(&self, stream: Option<mpsc::UnboundedSender<String>>) -> String {
@@ -141,41 +154,14 @@ impl Ledger {
     }
 }
 
-async fn stdio(ledger: Ledger) -> std::io::Result<()> {
-    let (answers, mut answered) = mpsc::unbounded_channel::<Value>();
-    tokio::spawn(async move {
-        let mut out = tokio::io::stdout();
-        while let Some(answer) = answered.recv().await {
-            if out.write_all(format!("{answer}\n").as_bytes()).await.is_err()
-                || out.flush().await.is_err()
-            {
-                return;
-            }
-        }
-    });
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
-        let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
-        let (ledger, answers) = (ledger.clone(), answers.clone());
-        tokio::spawn(async move {
-            if let Some(answer) = ledger.answer(&message).await {
-                let _ = answers.send(answer);
-            }
-        });
+/// One line, in one write: no other process's line gets between.
+fn append(file: &Path, line: &str) {
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    let written = opened.and_then(|mut opened| opened.write_all(format!("{line}\n").as_bytes()));
+    if let Err(error) = written {
+        eprintln!("fixture-server: {}: {error}", file.display());
+        std::process::exit(1);
     }
-    Ok(())
-}
-
-async fn http(ledger: Ledger, port: &str, is_old: bool) -> std::io::Result<()> {
-    let port: u16 = port.parse().map_err(std::io::Error::other)?;
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    println!("listening http://{}/mcp", listener.local_addr()?);
-    let endpoint = if is_old { get(old_stream) } else { any(streamable) };
-    let router = Router::new()
-        .route("/mcp", endpoint)
-        .route("/messages", post(old_message))
-        .route("/forget", post(forget));
-    axum::serve(listener, router.with_state(ledger)).await
 }
 
 async fn forget(State(ledger): State<Ledger>) {
