@@ -1,9 +1,8 @@
 //! MCP servers to stand behind the gateway in tests. One program, [`fixture_binary`], is any of
 //! them, by its first argument: [`Fixture`], built with the official SDK, which runs in this
-//! process too ([`FixtureServer`]); [`ledger`], which writes its calls down; [`probing`],
-//! which an intruder has got into; and [`bridge`], through which a test is a child's streams and
-//! writes every byte itself. [`conformance`] is the
-//! server that the official conformance runner expects.
+//! process too ([`FixtureServer`]); [`ledger`], which writes its calls down; [`probing`], which an
+//! intruder has got into; and [`bridge`], through which a test is a child's streams and writes
+//! every byte itself. [`conformance`] is the server that the official conformance runner expects.
 
 pub mod bridge;
 pub mod conformance;
