@@ -210,40 +210,60 @@ pub fn insufficient_scope(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use insta::assert_snapshot;
 
     use super::*;
-    use crate::{ids::ServerName, oauth::authorize::tests::resources};
+    use crate::{
+        ids::ServerName,
+        oauth::{authorize::tests::resources, snapshots::members},
+    };
 
     #[test]
     fn a_resource_names_its_authorization_server() {
         let resources = resources();
         let dice = resources.of_server(&ServerName::parse("dice").unwrap());
-        let document = serde_json::to_value(protected_resource(
-            &dice,
-            &resources.address_of(&dice),
-            &resources,
-        ))
-        .unwrap();
-        assert_eq!(document["resource"], "https://gw.example/mcp/dice");
-        assert_eq!(document["authorization_servers"], json!(["https://gw.example"]));
-        assert_eq!(
-            document["scopes_supported"],
-            json!(["dice", "dice:any", "dice:read", "dice:write", "mcp", "team"]),
-            "and never offline_access"
-        );
+        // Its scopes are without offline_access.
+        let document = protected_resource(&dice, &resources.address_of(&dice), &resources);
+        assert_snapshot!(members(&document), @r#"
+        resource: "https://gw.example/mcp/dice"
+        authorization_servers: ["https://gw.example"]
+        scopes_supported: ["dice","dice:any","dice:read","dice:write","mcp","team"]
+        bearer_methods_supported: ["header"]
+        resource_name: "dice (MCP server)"
+        "#);
     }
 
     #[test]
     fn the_openid_path_has_what_openid_asks_for() {
         let resources = resources();
-        let oauth =
-            serde_json::to_value(authorization_server(&resources, Features::default())).unwrap();
-        let openid =
-            serde_json::to_value(openid_configuration(&resources, Features::default())).unwrap();
-        assert!(oauth.get("jwks_uri").is_none());
-        assert_eq!(openid["jwks_uri"], "https://gw.example/auth/jwks.json");
-        assert_eq!(oauth["issuer"], openid["issuer"]);
+        let oauth = members(&authorization_server(&resources, Features::default()));
+        assert_snapshot!(oauth, @r#"
+        issuer: "https://gw.example"
+        authorization_endpoint: "https://gw.example/auth/authorize"
+        token_endpoint: "https://gw.example/auth/token"
+        client_id_metadata_document_supported: false
+        revocation_endpoint: "https://gw.example/auth/revoke"
+        revocation_endpoint_auth_methods_supported: ["none","client_secret_basic","client_secret_post","private_key_jwt"]
+        revocation_endpoint_auth_signing_alg_values_supported: ["RS256","PS256","ES256","ES384","EdDSA"]
+        introspection_endpoint: "https://gw.example/auth/introspect"
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic","client_secret_post","private_key_jwt"]
+        introspection_endpoint_auth_signing_alg_values_supported: ["RS256","PS256","ES256","ES384","EdDSA"]
+        scopes_supported: ["dice","dice:any","dice:read","dice:write","mcp","offline_access","team","uuid","uuid:make"]
+        response_types_supported: ["code"]
+        response_modes_supported: ["query"]
+        grant_types_supported: ["authorization_code","refresh_token"]
+        token_endpoint_auth_methods_supported: ["none","client_secret_basic","client_secret_post","private_key_jwt"]
+        token_endpoint_auth_signing_alg_values_supported: ["RS256","PS256","ES256","ES384","EdDSA"]
+        code_challenge_methods_supported: ["S256"]
+        prompt_values_supported: ["none","login","consent","select_account"]
+        authorization_response_iss_parameter_supported: true
+        "#);
+        let openid = members(&openid_configuration(&resources, Features::default()));
+        assert_snapshot!(openid.strip_prefix(&oauth).unwrap(), @r#"
+        jwks_uri: "https://gw.example/auth/jwks.json"
+        subject_types_supported: ["public"]
+        id_token_signing_alg_values_supported: ["RS256"]
+        "#);
     }
 
     #[test]
@@ -251,47 +271,38 @@ mod tests {
         let document = |registration, metadata_documents| {
             let features =
                 Features { registration, metadata_documents, client_credentials: registration };
-            serde_json::to_value(authorization_server(&resources(), features)).unwrap()
+            members(&authorization_server(&resources(), features))
+                .lines()
+                .filter(|line| {
+                    ["registration", "grant", "client_id"].iter().any(|of| line.starts_with(of))
+                })
+                .collect::<Vec<_>>()
+                .join("\n")
         };
-        assert_eq!(
-            document(true, false)["registration_endpoint"],
-            "https://gw.example/auth/register"
-        );
-        assert!(document(false, true).get("registration_endpoint").is_none());
-        assert_eq!(
-            document(false, true)["grant_types_supported"],
-            json!(["authorization_code", "refresh_token"])
-        );
-        let all = json!(["authorization_code", "refresh_token", "client_credentials"]);
-        assert_eq!(document(true, false)["grant_types_supported"], all);
-        assert_eq!(document(true, false)["client_id_metadata_document_supported"], false);
-        assert_eq!(document(false, true)["client_id_metadata_document_supported"], true);
+        assert_snapshot!(document(true, false), @r#"
+        registration_endpoint: "https://gw.example/auth/register"
+        client_id_metadata_document_supported: false
+        grant_types_supported: ["authorization_code","refresh_token","client_credentials"]
+        "#);
+        assert_snapshot!(document(false, true), @r#"
+        client_id_metadata_document_supported: true
+        grant_types_supported: ["authorization_code","refresh_token"]
+        "#);
     }
 
     #[test]
     fn challenges_point_at_the_metadata() {
         let resources = resources();
-        let root = challenge(
-            Challenge::NoToken,
-            &resources.root(),
-            &resources.address_of(&resources.root()),
-            &resources,
-        );
-        assert_eq!(
-            root,
-            r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#
-        );
         let dice = resources.of_server(&ServerName::parse("dice").unwrap());
-        assert_eq!(
-            challenge(Challenge::NoToken, &dice, &resources.address_of(&dice), &resources),
-            r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp/dice", scope="dice""#
-        );
-        let invalid = challenge(
-            Challenge::InvalidToken,
-            &resources.root(),
-            &resources.address_of(&resources.root()),
-            &resources,
-        );
-        assert!(invalid.starts_with(r#"Bearer error="invalid_token", "#), "{invalid}");
+        let said = |challenge, resource: &Resource| {
+            super::challenge(challenge, resource, &resources.address_of(resource), &resources)
+        };
+        assert_snapshot!(said(Challenge::NoToken, &resources.root()), @r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#);
+        assert_snapshot!(said(Challenge::NoToken, &dice), @r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp/dice", scope="dice""#);
+        assert_snapshot!(said(Challenge::InvalidToken, &resources.root()), @r#"Bearer error="invalid_token", error_description="the access token is unknown, expired, revoked, or for another resource", resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#);
+        assert_snapshot!(said(Challenge::InvalidRequest, &resources.root()), @r#"Bearer error="invalid_request", error_description="send one access token in the Authorization header", resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#);
+        let needed = ScopeSet::parse("dice:read dice:write").unwrap();
+        let address = resources.address_of(&dice);
+        assert_snapshot!(insufficient_scope(&needed, &address, resources.public_url()), @r#"Bearer error="insufficient_scope", error_description="the access token does not cover this", scope="dice:read dice:write", resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp/dice""#);
     }
 }

@@ -18,6 +18,8 @@ pub mod register;
 pub mod registration_policy;
 pub mod revoke;
 pub mod scopes;
+#[cfg(test)]
+pub(crate) mod snapshots;
 pub mod token;
 
 use thiserror::Error;

@@ -130,12 +130,14 @@ impl Registration {
 
 #[cfg(test)]
 mod tests {
+    use insta::assert_snapshot;
     use serde_json::json;
 
     use super::*;
-    use crate::{client::ClientSource, entropy::SeededEntropy};
+    use crate::{client::ClientSource, entropy::SeededEntropy, oauth::snapshots::members};
 
-    fn registered(metadata: Value) -> (Registration, Value) {
+    /// What the client is told, with names in place of what was made for it.
+    fn registered(metadata: Value) -> (Registration, String) {
         let metadata: ClientMetadata = serde_json::from_value(metadata).unwrap();
         let registration = register(
             metadata,
@@ -145,7 +147,12 @@ mod tests {
         )
         .unwrap();
         let url = PublicUrl::parse("https://gw.example").unwrap();
-        let response = serde_json::to_value(registration.response(&url)).unwrap();
+        let mut response = members(&registration.response(&url))
+            .replace(registration.client.id.as_str(), "{id}")
+            .replace(registration.token.expose(), "{registration token}");
+        if let Some(secret) = &registration.secret {
+            response = response.replace(secret.expose(), "{secret}");
+        }
         (registration, response)
     }
 
@@ -157,14 +164,18 @@ mod tests {
         }));
         assert!(registration.secret.is_none() && registration.client.secret.is_none());
         assert_eq!(registration.client.source, ClientSource::Registered);
-        let expected = json!({
-            "client_id": registration.client.id, "client_id_issued_at": 1000, "client_name": "Cursor",
-            "registration_access_token": registration.token.expose(),
-            "registration_client_uri": format!("https://gw.example/auth/register/{}", registration.client.id),
-            "redirect_uris": ["http://127.0.0.1:33418/cb"], "token_endpoint_auth_method": "none", "application_type": "native",
-            "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
-        });
-        assert_eq!(response, expected);
+        assert_snapshot!(response, @r#"
+        client_id: "{id}"
+        client_id_issued_at: 1000
+        registration_access_token: "{registration token}"
+        registration_client_uri: "https://gw.example/auth/register/{id}"
+        redirect_uris: ["http://127.0.0.1:33418/cb"]
+        token_endpoint_auth_method: "none"
+        grant_types: ["authorization_code","refresh_token"]
+        response_types: ["code"]
+        application_type: "native"
+        client_name: "Cursor"
+        "#);
     }
 
     #[test]
@@ -178,16 +189,34 @@ mod tests {
             "jwks": keys, "software_id": "id", "software_version": "1"
         });
         let (_, response) = registered(metadata.clone());
-        for (member, value) in metadata.as_object().unwrap() {
-            assert_eq!(&response[member], value, "{member}");
-        }
+        assert_snapshot!(response, @r#"
+        client_id: "{id}"
+        client_id_issued_at: 1000
+        client_secret: "{secret}"
+        client_secret_expires_at: 0
+        registration_access_token: "{registration token}"
+        registration_client_uri: "https://gw.example/auth/register/{id}"
+        redirect_uris: ["https://app.example/cb"]
+        token_endpoint_auth_method: "client_secret_post"
+        grant_types: ["authorization_code"]
+        response_types: ["code"]
+        application_type: "web"
+        client_name: "A"
+        client_uri: "https://app.example/"
+        logo_uri: "https://app.example/l"
+        policy_uri: "https://app.example/p"
+        tos_uri: "https://app.example/t"
+        scope: "a b"
+        contacts: ["x@app.example"]
+        jwks: {"keys":[{"kty":"OKP","crv":"Ed25519","x":"AQ","kid":"k"}]}
+        software_id: "id"
+        software_version: "1"
+        "#);
         metadata["jwks"].take();
         metadata["jwks_uri"] = json!("https://app.example/jwks");
         let (_, response) = registered(metadata);
-        assert_eq!(
-            (response.get("jwks"), &response["jwks_uri"]),
-            (None, &json!("https://app.example/jwks"))
-        );
+        let keys: Vec<_> = response.lines().filter(|line| line.starts_with("jwks")).collect();
+        assert_eq!(keys, [r#"jwks_uri: "https://app.example/jwks""#]);
     }
 
     #[test]
@@ -198,8 +227,19 @@ mod tests {
         assert_eq!(client.secret, secret.as_ref().map(TokenSecret::hash));
         assert_eq!(client.registration_token, Some(token.hash()));
         assert!(token.expose().starts_with("ptn_rg_"));
-        assert_eq!(response["client_secret"], secret.unwrap().expose());
-        assert_eq!(response["client_secret_expires_at"], 0);
+        assert_snapshot!(response, @r#"
+        client_id: "{id}"
+        client_id_issued_at: 1000
+        client_secret: "{secret}"
+        client_secret_expires_at: 0
+        registration_access_token: "{registration token}"
+        registration_client_uri: "https://gw.example/auth/register/{id}"
+        redirect_uris: ["https://app.example/cb"]
+        token_endpoint_auth_method: "client_secret_basic"
+        grant_types: ["authorization_code"]
+        response_types: ["code"]
+        application_type: "web"
+        "#);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{AuthenticatedClient, CheckedCode, Issuing, Redemption, check_code, redeem};
+use super::{
+    AuthenticatedClient, CheckedCode, Issuing, Redemption, TokenResponse, check_code, redeem,
+};
 use crate::{
     client::Client,
     clock::Timestamp,
@@ -113,4 +115,16 @@ pub(crate) fn forged(found: &FoundRefresh) -> PresentedRefresh {
     let family =
         RefreshFamily { secret: SecretText::new("guessed"), ..found.family.clone().unwrap() };
     PresentedRefresh::parse(family.token().expose()).unwrap()
+}
+
+/// What the token endpoint answers, with names in place of the tokens.
+pub(crate) fn shown(answer: &TokenResponse) -> String {
+    let document = serde_json::to_value(answer).unwrap();
+    let mut text = document.to_string();
+    for name in ["access_token", "refresh_token"] {
+        if let Some(token) = document.get(name) {
+            text = text.replace(token.as_str().unwrap(), &format!("{{{name}}}"));
+        }
+    }
+    text
 }

@@ -1,5 +1,7 @@
 //! Cases for the authorization code grant.
 
+use insta::assert_snapshot;
+
 use super::*;
 use crate::{
     client::{Client, GrantType},
@@ -7,7 +9,7 @@ use crate::{
     lifetimes::Lifetimes,
     oauth::{
         authorize::tests::{client, resources},
-        token::samples::{NOW, VERIFIER, checked, form, found_code, proven, redemption_of},
+        token::samples::{NOW, VERIFIER, checked, form, found_code, proven, redemption_of, shown},
     },
     scope::ScopeSet,
     secret::TokenHash,
@@ -52,16 +54,14 @@ fn a_redeemed_code_becomes_a_grant_with_tokens() {
     assert_eq!(redemption.access.expires_at, NOW + lifetimes.access_token);
     assert_eq!(redemption.refresh.as_ref().unwrap().grant, redemption.grant.id);
     let answer = serde_json::to_value(&redemption.answer).unwrap();
-    assert_eq!(answer["token_type"], "Bearer");
-    assert_eq!(answer["expires_in"], 3600);
-    assert_eq!(answer["scope"], "mcp");
     assert_eq!(TokenHash::of(answer["access_token"].as_str().unwrap()), redemption.access.hash);
+    assert_snapshot!(shown(&redemption.answer), @r#"{"access_token":"{access_token}","token_type":"Bearer","expires_in":3600,"refresh_token":"{refresh_token}","scope":"mcp"}"#);
     assert!(!format!("{:?}", redemption.answer).contains("ptn_"), "no token in debug output");
 
     let no_refresh = Client { grant_types: vec![GrantType::AuthorizationCode], ..client() };
     let redemption = redemption_of(&no_refresh, &checked(&no_refresh, found_code()));
     assert!(redemption.refresh.is_none());
-    assert!(serde_json::to_value(&redemption.answer).unwrap().get("refresh_token").is_none());
+    assert_snapshot!(shown(&redemption.answer), @r#"{"access_token":"{access_token}","token_type":"Bearer","expires_in":3600,"scope":"mcp"}"#);
 }
 
 /// A code for `/mcp/dice` and `/mcp/uuid`.
