@@ -2,6 +2,7 @@
 //! What a registration may contain is next door, in [`super::registration`].
 
 use http::Method;
+use insta::assert_snapshot;
 use portunus::config::ClientsConfig;
 use portunus_core::{
     Clock as _,
@@ -39,6 +40,14 @@ impl Registration {
         Self { agent, told, token, uri }
     }
 
+    /// What was told of it, with names in place of what was made for it.
+    fn shown(&self, fixture: &GatewayFixture, told: &Value) -> String {
+        let made = ["client_id", "client_secret", "registration_access_token"];
+        made.into_iter().fold(fixture.members(told), |text, name| {
+            text.replace(self.told[name].as_str().unwrap(), &format!("{{{name}}}"))
+        })
+    }
+
     async fn send(&self, method: Method, body: Option<&Value>) -> Page {
         let mut request = Request::new(method, &self.uri).bearer(&self.token);
         if let Some(body) = body {
@@ -59,6 +68,21 @@ fn metadata() -> Value {
 async fn a_registration_is_read_and_changed() {
     let fixture = GatewayFixture::start().await;
     let registration = Registration::of(&fixture, metadata()).await;
+    assert_snapshot!(registration.shown(&fixture, &registration.told), @r#"
+    client_id: "{client_id}"
+    client_id_issued_at: 1790000000
+    client_secret: "{client_secret}"
+    client_secret_expires_at: 0
+    registration_access_token: "{registration_access_token}"
+    registration_client_uri: "{gateway}/auth/register/{client_id}"
+    redirect_uris: ["https://wiki.example/cb"]
+    token_endpoint_auth_method: "client_secret_basic"
+    grant_types: ["authorization_code","refresh_token"]
+    response_types: ["code"]
+    application_type: "web"
+    client_name: "Wiki"
+    scope: "mcp"
+    "#);
     let read = registration.send(Method::GET, None).await.expect(200);
     assert_eq!(read.header("cache-control"), "no-store");
     let mut expected = registration.told.clone();
@@ -73,13 +97,21 @@ async fn a_registration_is_read_and_changed() {
         "token_endpoint_auth_method": "client_secret_basic", "client_secret": registration.told["client_secret"]
     });
     let changed = registration.send(Method::PUT, Some(&new)).await.expect(200).json();
-    assert_eq!(changed["client_name"], "Wiki 2");
-    assert_eq!(
-        (changed.get("scope"), &changed["grant_types"]),
-        (None, &json!(["authorization_code"])),
-        "left out is taken away"
-    );
-    assert_eq!(changed["client_secret"], registration.told["client_secret"]);
+    // What was left out is taken away: the scope, and a kind of grant.
+    assert_snapshot!(registration.shown(&fixture, &changed), @r#"
+    client_id: "{client_id}"
+    client_id_issued_at: 1790000000
+    client_secret: "{client_secret}"
+    client_secret_expires_at: 0
+    registration_access_token: "{registration_access_token}"
+    registration_client_uri: "{gateway}/auth/register/{client_id}"
+    redirect_uris: ["https://wiki.example/cb2"]
+    token_endpoint_auth_method: "client_secret_basic"
+    grant_types: ["authorization_code"]
+    response_types: ["code"]
+    application_type: "web"
+    client_name: "Wiki 2"
+    "#);
     let mut read = registration.send(Method::GET, None).await.expect(200).json();
     for (name, value) in
         [("client_secret", &changed["client_secret"]), ("client_secret_expires_at", &json!(0))]
@@ -89,7 +121,13 @@ async fn a_registration_is_read_and_changed() {
     assert_eq!(read, changed);
 
     let refused = registration.send(Method::PUT, Some(&metadata())).await.expect(400);
-    assert_eq!(refused.error(), "invalid_client_metadata");
+    assert_snapshot!(fixture.shown(&refused), @r#"
+    400 Bad Request
+    cache-control: no-store
+    content-type: application/json
+
+    {"error":"invalid_client_metadata","error_description":"client_id must be sent, and cannot change"}
+    "#);
     let request = Request::new(Method::PUT, &registration.uri)
         .bearer(&registration.token)
         .body(new.to_string());
@@ -157,12 +195,18 @@ async fn t22_a_registration_opens_to_its_own_token_only() {
             if !value.is_empty() {
                 request = request.header("authorization", &value);
             }
-            let answer = agent.send(request).await.expect(401);
-            assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
-            answers.push(answer.body);
+            answers.push(fixture.shown(&agent.send(request).await));
         }
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "nobody learns why: {answers:#?}");
+    assert_snapshot!(answers[0], @r#"
+    401 Unauthorized
+    cache-control: no-store
+    content-type: application/json
+    www-authenticate: Bearer error="invalid_token"
+
+    {"error":"invalid_token","error_description":"the registration access token is not valid for this client"}
+    "#);
     let twice = Request::get(&own.uri).bearer(&own.token).bearer(&own.token);
     agent.send(twice).await.expect(401);
     assert_eq!(own.send(Method::GET, None).await.expect(200).json()["client_name"], "Wiki");
@@ -207,10 +251,14 @@ async fn registration_can_be_switched_off() {
     client.connect(&browser).await;
     let mut new = metadata();
     new["client_id"] = registration.told["client_id"].clone();
-    assert_eq!(
-        registration.send(Method::PUT, Some(&new)).await.expect(403).error(),
-        "access_denied"
-    );
+    let refused = registration.send(Method::PUT, Some(&new)).await;
+    assert_snapshot!(fixture.shown(&refused), @r#"
+    403 Forbidden
+    cache-control: no-store
+    content-type: application/json
+
+    {"error":"access_denied","error_description":"registration is switched off here; ask the administrator of this gateway for a client_id"}
+    "#);
     registration.send(Method::GET, None).await.expect(200);
     registration.send(Method::DELETE, None).await.expect(204);
     fixture.close().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use insta::assert_snapshot;
 use portunus::config::ClientsConfig;
 use portunus_core::{
     Timestamp,
@@ -86,18 +87,28 @@ async fn t24_a_configured_client_acts_for_itself_if_it_may() {
     let metadata = fixture.at("/.well-known/oauth-authorization-server");
     let supported = fixture.browser().send(Request::get(&metadata)).await.expect(200).json()["grant_types_supported"].clone();
     assert!(supported.as_array().unwrap().contains(&"client_credentials".into()), "{supported}");
-    let answer = service.token_request(request).await.expect(200).json();
-    assert_eq!((answer.get("refresh_token"), &answer["token_type"]), (None, &"Bearer".into()));
-    let token = answer["access_token"].as_str().unwrap();
+    let answer = service.token_request(request).await;
+    let document = answer.json();
+    let token = document["access_token"].as_str().unwrap();
+    assert_snapshot!(fixture.shown(&answer).replace(token, "{token}"), @r#"
+    200 OK
+    cache-control: no-store
+    content-type: application/json
+
+    {"access_token":"{token}","token_type":"Bearer","expires_in":3600,"scope":"mcp"}
+    "#);
     fixture.browser().send(Request::get(&fixture.at("/tools")).bearer(token)).await.expect(200);
     // Where it is of no use, the error says what to ask for (FB81).
-    let refused = fixture
-        .browser()
-        .send(Request::get(&fixture.at("/mcp/uuid")).bearer(token))
-        .await
-        .expect(401);
-    let told = refused.json()["error_description"].as_str().unwrap().to_owned();
-    assert!(told.contains(&format!("resource={}", fixture.at("/mcp/uuid"))), "{told}");
+    let refused =
+        fixture.browser().send(Request::get(&fixture.at("/mcp/uuid")).bearer(token)).await;
+    assert_snapshot!(fixture.shown(&refused), @r#"
+    401 Unauthorized
+    cache-control: no-store
+    content-type: application/json
+    www-authenticate: Bearer error="invalid_token", error_description="the access token is unknown, expired, revoked, or for another resource", resource_metadata="{gateway}/.well-known/oauth-protected-resource/mcp/uuid", scope="uuid"
+
+    {"error":"invalid_token","error_description":"the token is for another resource: ask for one with resource={gateway}/mcp/uuid"}
+    "#);
     let page = service.begin(&fixture.browser(), &service.authorization()).await.page();
     assert_eq!(page.status.as_u16(), 400, "it asks nobody");
     fixture.close().await;

@@ -1,6 +1,7 @@
 //! `/` and `/tools`: what a person sees of their own (parity A9). Disconnecting an application is
 //! next door, in [`super::grants`].
 
+use insta::assert_snapshot;
 use portunus_testkit::agent::Request;
 
 use crate::fixture::GatewayFixture;
@@ -46,12 +47,36 @@ async fn my_tools_by_token_and_by_login() {
         .expect(200);
     assert_eq!(by_login.json(), by_token.json());
     let tools = by_login.json()["tools"].as_array().unwrap().clone();
-    let has = |server: &str, name: &str| {
-        tools.iter().any(|tool| tool["server"] == server && tool["name"] == name)
-    };
-    assert!(has("dice", "roll") || has("dice", "dice_roll"), "{tools:?}");
-    assert!(tools.iter().any(|tool| tool["server"] == "uuid"), "{tools:?}");
-    let refused = fixture.browser().send(Request::get(&fixture.at("/tools"))).await.expect(401);
-    assert!(refused.header("www-authenticate").contains("resource_metadata="), "{refused:?}");
+    let names = tools.iter().map(|tool| format!("{}: {}\n", tool["server"], tool["name"]));
+    assert_snapshot!(names.collect::<String>().replace('"', ""), @"
+    dice: dice_roll
+    uuid: uuid_echo
+    uuid: uuid_add
+    uuid: uuid_slow
+    uuid: uuid_fail
+    uuid: uuid_error
+    uuid: uuid_hang
+    uuid: uuid_cancelled
+    uuid: uuid_count
+    uuid: uuid_environment
+    uuid: uuid_process
+    uuid: uuid_offspring
+    uuid: uuid_crash
+    uuid: uuid_big
+    uuid: uuid_noise
+    uuid: uuid_log
+    uuid: uuid_change_tools
+    uuid: uuid_update_resource
+    uuid: uuid_clock
+    ");
+    let refused = fixture.browser().send(Request::get(&fixture.at("/tools"))).await;
+    assert_snapshot!(fixture.shown(&refused), @r#"
+    401 Unauthorized
+    cache-control: no-store
+    content-type: application/json
+    www-authenticate: Bearer resource_metadata="{gateway}/.well-known/oauth-protected-resource/mcp", scope="mcp"
+
+    {"error":"invalid_token","error_description":"sign in: the WWW-Authenticate header says where"}
+    "#);
     fixture.close().await;
 }

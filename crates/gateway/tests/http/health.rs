@@ -2,6 +2,7 @@
 //! `tests/ops/shutdown.rs`.
 
 use http::Method;
+use insta::assert_snapshot;
 use portunus_testkit::agent::Request;
 use serde_json::json;
 
@@ -19,10 +20,13 @@ async fn health_and_readiness() {
             .expect(200);
         assert_eq!(page.json(), json!({"status": "ok"}), "{path}");
     }
-    assert_eq!(
-        agent.send(Request::get(&fixture.at("/ready"))).await.expect(200).json()["status"],
-        "ok"
-    );
+    let ready = agent.send(Request::get(&fixture.at("/ready"))).await;
+    assert_snapshot!(fixture.shown(&ready), @r#"
+    200 OK
+    content-type: application/json
+
+    {"status":"ok","store":"ok"}
+    "#);
     fixture.close().await;
 }
 
@@ -58,14 +62,26 @@ async fn browser_clients_of_allowed_origins_may_ask_first() {
             .header("access-control-request-headers", "authorization")
     };
     let agent = fixture.browser();
-    let mcp = agent.send(preflight("/mcp", "https://inspector.example")).await.expect(204);
-    assert_eq!(mcp.header("access-control-allow-origin"), "https://inspector.example");
-    assert!(mcp.header("access-control-allow-headers").contains("mcp-session-id"), "{mcp:?}");
+    let mcp = agent.send(preflight("/mcp", "https://inspector.example")).await;
+    assert_snapshot!(fixture.shown(&mcp), @"
+    204 No Content
+    access-control-allow-headers: authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id, authorization
+    access-control-allow-methods: GET, POST, PUT, DELETE, OPTIONS
+    access-control-allow-origin: https://inspector.example
+    access-control-expose-headers: mcp-session-id, www-authenticate, x-request-id
+    access-control-max-age: 600
+    ");
     agent.send(preflight("/mcp", "https://evil.example")).await.expect(403);
     // Pages of every origin may register and redeem: no cookie is read there.
-    let token = agent.send(preflight("/auth/token", "https://evil.example")).await.expect(204);
-    assert_eq!(token.header("access-control-allow-origin"), "*");
-    assert_eq!(token.header("access-control-allow-credentials"), "");
+    let token = agent.send(preflight("/auth/token", "https://evil.example")).await;
+    assert_snapshot!(fixture.shown(&token), @"
+    204 No Content
+    access-control-allow-headers: authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id, authorization
+    access-control-allow-methods: GET, POST, PUT, DELETE, OPTIONS
+    access-control-allow-origin: *
+    access-control-expose-headers: mcp-session-id, www-authenticate, x-request-id
+    access-control-max-age: 600
+    ");
     agent.send(preflight("/auth/consent", "https://evil.example")).await.expect(403);
     fixture.close().await;
 }

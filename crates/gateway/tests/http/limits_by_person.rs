@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use insta::assert_snapshot;
 use portunus_testkit::{
     agent::{McpClient, Request, raw},
     wait::{eventually, in_time},
@@ -97,11 +98,21 @@ async fn t47_one_person_has_so_many_calls_under_way_and_the_next_is_429() {
         .header("mcp-protocol-version", "2026-07-28");
     let modern = modern.header("mcp-method", "tools/call").header("mcp-name", "hang");
     // However it is asked: in the session, and without one.
-    for call in [mcp.message(&hang(EACH)), modern] {
-        let refused = browser.send(call).await.expect(429).json();
-        assert_eq!(refused["error"]["code"], -32000, "{refused}");
-        assert!(refused["id"].is_string(), "the client is told which one: {refused}");
-    }
+    let refused = browser.send(mcp.message(&hang(EACH))).await;
+    assert_snapshot!(fixture.shown(&refused), @r#"
+    429 Too Many Requests
+    content-type: application/json
+    retry-after: 1
+
+    {"jsonrpc":"2.0","id":"64","error":{"code":-32000,"message":"too many requests at once: wait for some to end, and come back in a second or more"}}
+    "#);
+    assert_snapshot!(fixture.shown(&browser.send(modern).await), @r#"
+    429 Too Many Requests
+    content-type: application/json
+    retry-after: 1
+
+    {"jsonrpc":"2.0","id":"modern","error":{"code":-32000,"message":"too many requests at once: wait for some to end, and come back in a second or more"}}
+    "#);
     assert_eq!(fixture.uuid.seen().len(), reached, "nothing more reached the server");
     fixture.okta.sign_in_as("bob");
     let (_, browser, bobs) = fixture.connect("/mcp/uuid").await;

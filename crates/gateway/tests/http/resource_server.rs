@@ -1,6 +1,7 @@
 //! What the MCP endpoints accept (RFC 6750, RFC 8707): which token, from which origin and host, in
 //! which form. Whole and cut tokens are next door, in [`super::malformed_requests`].
 
+use insta::assert_snapshot;
 use portunus::config::ProxyRoute;
 use portunus_testkit::{
     agent::{McpClient, OAuthClient, Page, Request, raw},
@@ -97,14 +98,22 @@ async fn t30_a_scope_that_names_a_server_reaches_that_server_alone() {
     let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     assert!(mcp.tools().await.iter().all(|tool| tool.starts_with("dice_")), "the list is filtered");
     let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "uuid_echo", "arguments": {}}});
-    let called = mcp.post(&call).await.expect(403);
-    assert!(
-        called.json()["error"].is_object(),
-        "and the call is refused, by the same rule: {called:?}"
-    );
-    assert!(called.header("www-authenticate").contains("insufficient_scope"), "{called:?}");
-    let refused = ping(&fixture, "/mcp?server_name=uuid", &tokens.access).await.expect(403);
-    assert!(refused.header("www-authenticate").contains("insufficient_scope"), "{refused:?}");
+    // And the call is refused, by the same rule.
+    assert_snapshot!(fixture.shown(&mcp.post(&call).await), @r#"
+    403 Forbidden
+    content-type: application/json
+    www-authenticate: Bearer error="insufficient_scope", error_description="the access token does not cover this", scope="dice uuid", resource_metadata="{gateway}/.well-known/oauth-protected-resource/mcp"
+
+    {"jsonrpc":"2.0","id":7,"error":{"code":-32010,"message":"Not granted: the tool echo of the server uuid"}}
+    "#);
+    let refused = ping(&fixture, "/mcp?server_name=uuid", &tokens.access).await;
+    assert_snapshot!(fixture.shown(&refused), @r#"
+    403 Forbidden
+    content-type: application/json
+    www-authenticate: Bearer error="insufficient_scope", error_description="the access token does not cover this", scope="dice uuid", resource_metadata="{gateway}/.well-known/oauth-protected-resource/mcp?server_name=uuid"
+
+    {"jsonrpc":"2.0","id":null,"error":{"code":-32010,"message":"Not granted: the server uuid"}}
+    "#);
     assert!(fixture.uuid.seen().is_empty(), "nothing reached the server");
     fixture.close().await;
 }

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
+use insta::{allow_duplicates, assert_snapshot};
 use portunus::config::PinningRules;
 use portunus_core::{ids::ServerName, pins::Pinning};
 use portunus_testkit::agent::{Agent, McpClient, Request, Tokens};
@@ -77,12 +78,9 @@ impl Clients {
 
     async fn assert_refused(&self) {
         for answer in self.call_both().await {
-            assert_eq!(answer["error"]["code"], -32011, "{answer}");
-            let message = answer["error"]["message"].as_str().unwrap();
-            assert_eq!(
-                message,
-                "the tool echo of the server uuid has changed: an administrator must approve it before it can be used"
-            );
+            allow_duplicates! {
+                assert_snapshot!(answer["error"], @r#"{"code":-32011,"message":"the tool echo of the server uuid has changed: an administrator must approve it before it can be used"}"#);
+            }
         }
     }
 
