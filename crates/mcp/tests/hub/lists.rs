@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use insta::assert_snapshot;
 use portunus_mcp::{
     hub::{HubSettings, View},
     spec::Isolation,
@@ -27,10 +28,8 @@ async fn items_keep_their_bytes_but_for_the_name() {
             .with("resources/list", &[r#"{"uri":"a:\u0062" ,"n":1.0}"#]),
     ]);
     let client = Client::all(&hub(&fakes, HubSettings::default()), "alice").await;
-    let list = client.raw("tools/list", "{}").await;
-    let expected = odd.replace(r#""r\u006fll""#, r#""dice_r\u006fll""#);
-    assert!(list.contains(&format!(r#""tools":[{expected},{{"name":"uuid_make""#)), "{list}");
-    assert!(client.raw("resources/list", "{}").await.contains(r#"{"uri":"a:\u0062" ,"n":1.0}"#));
+    assert_snapshot!(client.raw("tools/list", "{}").await, @r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{ "title":"\u00e9", "name" : "dice_r\u006fll","inputSchema":{"type":"object","maximum":1.0e5},"x-y":{"name":"roll"} },{"name":"uuid_make","inputSchema":{"type":"object"}}]}}"#);
+    assert_snapshot!(client.raw("resources/list", "{}").await, @r#"{"jsonrpc":"2.0","id":2,"result":{"resources":[{"uri":"a:\u0062" ,"n":1.0}]}}"#);
     assert_eq!(client.call("dice_roll").await["params"]["name"], "roll");
 }
 
@@ -40,13 +39,8 @@ async fn one_servers_lists_pass_untouched() {
     dice.page_size = 2;
     let fakes = Fakes::new(vec![dice]);
     let client = Client::one(&hub(&fakes, HubSettings::default()), "alice", "dice").await;
-    let list = client.raw("tools/list", "{}").await;
-    assert!(
-        list.contains(r#""result":{"odd":1.0e5,"tools":[{"name":"a","inputSchema":{"type":"object"}} , {"name":"b""#),
-        "{list}"
-    );
-    assert!(list.contains(r#""nextCursor":"2""#));
-    assert!(client.raw("tools/list", r#"{"cursor":"2"}"#).await.contains(r#""name":"c""#));
+    assert_snapshot!(client.raw("tools/list", "{}").await, @r#"{"jsonrpc":"2.0","id":1,"result":{"odd":1.0e5,"tools":[{"name":"a","inputSchema":{"type":"object"}} , {"name":"b","inputSchema":{"type":"object"}}],"nextCursor":"2"}}"#);
+    assert_snapshot!(client.raw("tools/list", r#"{"cursor":"2"}"#).await, @r#"{"jsonrpc":"2.0","id":2,"result":{"odd":1.0e5,"tools":[{"name":"c","inputSchema":{"type":"object"}}]}}"#);
 }
 
 #[tokio::test]
@@ -271,18 +265,12 @@ async fn tools_for_the_page_and_for_get_tools() {
             .into_iter()
             .map(|t| format!("{} {} {}", t.server, t.name, String::from_utf8_lossy(&t.tool)))
             .collect::<Vec<_>>()
+            .join("\n")
     };
-    let schema = r#""inputSchema":{"type":"object"}"#;
-    assert_eq!(
-        show(View::All).await,
-        [
-            format!(r#"dice dice_roll {{"name":"dice_roll",{schema}}}"#),
-            format!(r#"uuid uuid_make {{"name":"uuid_make",{schema}}}"#)
-        ]
-    );
-    assert_eq!(
-        show(View::One(name("uuid"))).await,
-        [format!(r#"uuid make {{"name":"make",{schema}}}"#)]
-    );
+    assert_snapshot!(show(View::All).await, @r#"
+    dice dice_roll {"name":"dice_roll","inputSchema":{"type":"object"}}
+    uuid uuid_make {"name":"uuid_make","inputSchema":{"type":"object"}}
+    "#);
+    assert_snapshot!(show(View::One(name("uuid"))).await, @r#"uuid make {"name":"make","inputSchema":{"type":"object"}}"#);
     let _: &Arc<_> = &hub;
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, atomic::Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderName;
+use insta::{allow_duplicates, assert_snapshot};
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
     hub::{Hub, HubSettings, Names, View},
@@ -59,12 +60,10 @@ const EVIL: &str = r#"{"name":"roll","description":"evil","inputSchema":{"type":
 const FLIP: &str = r#"{"name":"flip","inputSchema":{"type":"object"}}"#;
 
 async fn assert_refused(client: &Client, tool: &str) {
-    let (code, message) = client.error("tools/call", json!({ "name": tool })).await;
-    assert_eq!(code, -32011);
-    assert_eq!(
-        message,
-        "the tool roll of the server dice has changed: an administrator must approve it before it can be used"
-    );
+    let answer = client.ask("tools/call", json!({ "name": tool })).await;
+    allow_duplicates! {
+        assert_snapshot!(answer["error"], @r#"{"code":-32011,"message":"the tool roll of the server dice has changed: an administrator must approve it before it can be used"}"#);
+    }
 }
 
 #[tokio::test]
@@ -119,14 +118,8 @@ async fn modern(hub: &Arc<Hub>, method: &str, tool: Option<&str>) -> Value {
 async fn t45_clients_without_sessions_are_protected_too() {
     let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[EVIL, FLIP])]);
     let (hub, words) = with_pins(&fakes, Names::Prefixed);
-    let refused = modern(&hub, "tools/call", Some("roll")).await;
-    assert_eq!(refused["error"]["code"], -32011, "{refused}");
-    let listed = modern(&hub, "tools/list", None).await;
-    assert_eq!(
-        listed["result"]["tools"],
-        json!([{"name": "flip", "inputSchema": {"type": "object"}}]),
-        "{listed}"
-    );
+    assert_snapshot!(modern(&hub, "tools/call", Some("roll")).await, @r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32011,"message":"the tool roll of the server dice has changed: an administrator must approve it before it can be used"}}"#);
+    assert_snapshot!(modern(&hub, "tools/list", None).await, @r#"{"jsonrpc":"2.0","id":1,"result":{"odd":100000.0,"tools":[{"name":"flip","inputSchema":{"type":"object"}}],"resultType":"complete","ttlMs":60000,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"dice-itself","version":"9"}}}}"#);
     assert_eq!(modern(&hub, "tools/call", Some("flip")).await["result"]["by"], "dice");
     words.hold(&[]);
     assert_eq!(modern(&hub, "tools/call", Some("roll")).await["result"]["by"], "dice");
@@ -197,8 +190,7 @@ async fn t45_a_held_tool_gives_its_name_to_nobody() {
     let (hub, _) = with_pins(&fakes, Names::Plain);
     let client = Client::all(&hub, "alice").await;
     assert_eq!(client.tools().await, [""; 0], "what is listed could be called");
-    let (_, message) = client.error("tools/call", json!({ "name": "roll" })).await;
-    assert!(message.contains("offered by several servers (one, two)"), "{message}");
+    assert_snapshot!(client.ask("tools/call", json!({ "name": "roll" })).await["error"], @r#"{"code":-32602,"message":"The tool `roll` is offered by several servers (one, two) and cannot be used here: use `/mcp/{server}`, or let the gateway prefix names (`names: prefixed`)"}"#);
     assert!(fakes.script("two").heard("tools/call").is_empty());
 }
 
@@ -209,11 +201,7 @@ async fn t45_of_two_tools_of_one_name_only_the_trusted_one_is_shown() {
         Fakes::new(vec![Script::new("dice").with("tools/list", &[GOOD, EVIL, nameless, FLIP])]);
     let (hub, _) = with_pins(&fakes, Names::Prefixed);
     let one = Client::one(&hub, "alice", "dice").await;
-    let list = one.raw("tools/list", "{}").await;
-    assert!(
-        list.contains(&format!(r#""result":{{"odd":1.0e5,"tools":[{GOOD},{FLIP}]}}"#)),
-        "{list}"
-    );
+    assert_snapshot!(one.raw("tools/list", "{}").await, @r#"{"jsonrpc":"2.0","id":1,"result":{"odd":1.0e5,"tools":[{"name":"roll","description":"rolls","inputSchema":{"type":"object"}},{"name":"flip","inputSchema":{"type":"object"}}]}}"#);
     assert_eq!(one.call("roll").await["by"], "dice");
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use insta::assert_snapshot;
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
     allow::{Allow, Verdict},
@@ -80,11 +81,8 @@ async fn what_is_asked_about_a_task_goes_where_it_was_made() {
     let client = Modern::all(&anew(&fakes), "alice");
     job(&client, "one", "a").await;
     job(&client, "two", "b/ü?").await;
-    let got = client.raw("tasks/get", json!({"taskId": "a"})).await;
-    assert!(
-        got.contains(r#"{"by":"one", "taskId":"a","status":"working","n":1.0}"#),
-        "the bytes of the server: {got}"
-    );
+    // With the bytes of the server.
+    assert_snapshot!(client.raw("tasks/get", json!({"taskId": "a"})).await, @r#"{"jsonrpc":"2.0","id":3,"result":{"by":"one", "taskId":"a","status":"working","n":1.0}}"#);
     for (method, server) in [("tasks/update", "one"), ("tasks/cancel", "one")] {
         let echoed =
             client.result(method, json!({"taskId": "a", "inputResponses": {"k": {"n": 1}}})).await;
@@ -97,12 +95,10 @@ async fn what_is_asked_about_a_task_goes_where_it_was_made() {
     for method in ["tasks/list", "tasks/result", "tasks/other"] {
         assert_eq!(client.error(method, json!({})).await.0, -32601, "{method}");
     }
-    assert_eq!(
-        client.error("tasks/get", json!({})).await,
-        (-32602, "`taskId` is missing".to_owned())
-    );
-    let odd = client.error("tasks/get", json!({"taskid": "b", "taskId": "a"})).await;
-    assert_eq!(odd.0, -32600, "another parser could read another id: {odd:?}");
+    assert_snapshot!(client.raw("tasks/get", json!({})).await, @r#"{"jsonrpc":"2.0","id":9,"error":{"code":-32602,"message":"`taskId` is missing"}}"#);
+    // Another parser could read another id.
+    let odd = client.raw("tasks/get", json!({"taskid": "b", "taskId": "a"})).await;
+    assert_snapshot!(odd, @r#"{"jsonrpc":"2.0","id":10,"error":{"code":-32600,"message":"the key `taskid` must be spelt `taskId`"}}"#);
 }
 
 #[tokio::test]
@@ -139,8 +135,7 @@ async fn the_same_id_at_two_servers_is_neithers() {
     job(&client, "two", "1").await;
     let before = (asked(&fakes, "one"), asked(&fakes, "two"));
     let (code, message) = client.error("tasks/cancel", json!({"taskId": "1"})).await;
-    assert_eq!(code, -32602);
-    assert!(message.contains("(one, two)"), "{message}");
+    assert_snapshot!(format!("{code} {message}"), @"-32602 several servers (one, two) have a task of this id: use `/mcp/{server}` to say which one");
     assert_eq!((asked(&fakes, "one"), asked(&fakes, "two")), before);
     let client = Modern::all(&anew(&fakes), "alice");
     let (_, found) = client.error("tasks/cancel", json!({"taskId": "1"})).await;
@@ -190,9 +185,9 @@ async fn t37_nobody_reaches_the_task_of_another() {
 
 /// Of the server `one`, some tools; of `two`, nothing.
 #[derive(Clone)]
-struct Some(&'static [&'static str]);
+struct Only(&'static [&'static str]);
 
-impl Allow for Some {
+impl Allow for Only {
     fn server(&self, server: &ServerName) -> Verdict {
         (server.as_str() == "one").into()
     }
@@ -221,7 +216,7 @@ async fn t32_what_is_asked_about_a_task_is_guarded_like_its_tool() {
     let mut client = Modern::all(&hub, "alice");
     job(&client, "one", "a").await;
     job(&client, "two", "b").await;
-    client.caller.allow = Arc::new(Some(&["job"]));
+    client.caller.allow = Arc::new(Only(&["job"]));
     assert_eq!(
         client.result("tasks/get", json!({"taskId": "a"})).await["by"],
         "one",
@@ -233,7 +228,7 @@ async fn t32_what_is_asked_about_a_task_is_guarded_like_its_tool() {
         -32010,
         "a hidden server's task is as one that is not"
     );
-    client.caller.allow = Arc::new(Some(&["other"]));
+    client.caller.allow = Arc::new(Only(&["other"]));
     let refused = client.post("tasks/get", json!({"taskId": "a"})).await;
     assert_eq!(refused.status, http::StatusCode::FORBIDDEN);
     assert_eq!((asked(&fakes, "one"), asked(&fakes, "two")), before);
@@ -325,18 +320,11 @@ async fn the_extension_is_declared_when_a_server_has_it() {
     let client = Modern::all(&hub, "alice");
     client.result("tools/list", json!({})).await;
     let capabilities = client.result("server/discover", json!({})).await["capabilities"].take();
-    assert_eq!(
-        capabilities,
-        json!({"tools": {"listChanged": true}, "extensions": {"io.modelcontextprotocol/tasks": {}}})
-    );
+    assert_snapshot!(capabilities, @r#"{"tools":{"listChanged":true},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#);
     let legacy =
         Client::open(&anew(&legacy_servers()), super::client::caller("alice", View::All)).await;
     legacy.tools().await;
     let again = super::client::initialize(&legacy.hub, &legacy.caller, "2025-11-25").await;
     let hello: serde_json::Value = serde_json::from_str(&super::client::text(again)).unwrap();
-    assert_eq!(
-        hello["result"]["capabilities"]["tasks"],
-        json!({"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}})
-    );
-    assert!(hello["result"]["capabilities"].get("extensions").is_none());
+    assert_snapshot!(hello["result"]["capabilities"], @r#"{"tools":{"listChanged":true},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}"#);
 }

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use insta::{allow_duplicates, assert_snapshot};
 use portunus_core::{
     entropy::SeededEntropy,
     ids::{ClientId, UserId},
@@ -86,9 +87,7 @@ async fn a_retry_goes_on_where_its_request_waits_once() {
 async fn elsewhere_it_is_told_that_the_request_is_lost() {
     let retry = asked(&modern(&process(1))).await;
     let elsewhere = modern(&process(2));
-    let answer: Value =
-        serde_json::from_str(&elsewhere.raw("tools/call", retry.clone()).await).unwrap();
-    assert_eq!(answer["error"]["data"]["retriable"], true, "{answer}");
+    assert_snapshot!(elsewhere.raw("tools/call", retry.clone()).await, @r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"the node that worked on this request is gone: it may or may not have run; to make it again, leave out the `requestState`","data":{"retriable":true}}}"#);
     let mut strange = retry;
     strange["name"] = json!("child_other");
     let (code, _) = elsewhere.error("tools/call", strange).await;
@@ -190,11 +189,9 @@ async fn a_state_is_good_for_its_own_request_alone() {
     for Changed { what, caller, method, params } in foreign(&caller, &retry) {
         client.caller = caller;
         let (code, message) = client.error(method, params).await;
-        assert_eq!(code, -32602, "{what}: {message}");
-        assert!(
-            message.contains("`requestState` is not valid for this request"),
-            "{what}: {message}"
-        );
+        allow_duplicates! {
+            assert_snapshot!(format!("{code} {message}"), what, @"-32602 the `requestState` is not valid for this request: altered, used already, or too old. Begin again without it");
+        }
     }
     client.caller = caller;
     for state in altered(retry["requestState"].as_str().unwrap()) {
@@ -253,13 +250,7 @@ async fn another_persons_process_gives_nothing_away_about_a_state() {
     let retry = asked_with_arguments(&here).await;
     let mut elsewhere = modern(&process(2));
     // Whose it is learns that it is lost; whose it is not learns nothing.
-    let lost: Value =
-        serde_json::from_str(&elsewhere.raw("tools/call", retry.clone()).await).unwrap();
-    assert_eq!(
-        (&lost["error"]["code"], &lost["error"]["data"]["retriable"]),
-        (&json!(-32603), &json!(true)),
-        "{lost}"
-    );
+    assert_snapshot!(elsewhere.raw("tools/call", retry.clone()).await, @r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"the node that worked on this request is gone: it may or may not have run; to make it again, leave out the `requestState`","data":{"retriable":true}}}"#);
     let caller = elsewhere.caller.clone();
     for Changed { what, caller, method, params } in foreign(&caller, &retry) {
         elsewhere.caller = caller;

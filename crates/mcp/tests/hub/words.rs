@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::any,
 };
+use insta::assert_snapshot;
 use portunus_core::entropy::SeededEntropy;
 use portunus_mcp::{
     hub::{Hub, HubSettings, Servers, View},
@@ -153,18 +154,14 @@ async fn fb85_an_error_keeps_its_code_message_and_data_with_whichever_status_it_
 async fn fb85_a_refusal_that_is_no_json_rpc_is_told_in_its_words() {
     let (hub, pool) = start().await;
     let client = Client::one(&hub, "alice", "web").await;
-    for (body, told) in [
-        ("the tenant is suspended", "the tenant is suspended"),
-        (
-            r#"{"error":"quota","error_description":"no calls are left this month"}"#,
-            "no calls are left this month",
-        ),
-        ("", "HTTP status 400"),
-    ] {
+    let told = async |body: &str| {
         let params = json!({ "name": "say", "arguments": { "status": 400, "body": body } });
-        let (_, message) = client.error("tools/call", params).await;
-        assert!(message.contains(told) && message.contains("400"), "{message}");
-    }
+        client.ask("tools/call", params).await["error"].take()
+    };
+    assert_snapshot!(told("the tenant is suspended").await, @r#"{"code":-32603,"message":"server \"web\": the server answered with HTTP status 400: the tenant is suspended","data":{"server":"web"}}"#);
+    let quota = r#"{"error":"quota","error_description":"no calls are left this month"}"#;
+    assert_snapshot!(told(quota).await, @r#"{"code":-32603,"message":"server \"web\": the server answered with HTTP status 400: {\"error\":\"quota\",\"error_description\":\"no calls are left this month\"}","data":{"server":"web"}}"#);
+    assert_snapshot!(told("").await, @r#"{"code":-32603,"message":"server \"web\": the server answered with HTTP status 400","data":{"server":"web"}}"#);
     pool.shutdown(Duration::from_secs(5)).await;
 }
 
