@@ -16,6 +16,7 @@ pub mod client_capabilities;
 mod connections;
 mod endpoint;
 pub mod era;
+mod hash;
 mod header_params;
 pub mod hub;
 mod implementation;

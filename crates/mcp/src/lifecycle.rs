@@ -192,7 +192,7 @@ impl SessionLifecycle {
 
     /// After a new configuration: these servers may have other lists now, or be gone.
     pub(crate) fn reconfigured(self: &Arc<Self>, affected: &BTreeSet<ServerName>) {
-        for session in self.sessions.of_everybody() {
+        for session in self.sessions.of_all_users() {
             self.tell_reconfigured(&session, affected);
         }
     }
@@ -225,7 +225,7 @@ impl SessionLifecycle {
             tracing::debug!(session = ?session.id, "an idle session ends");
             self.end_in_background(session);
         }
-        for session in self.sessions.of_everybody() {
+        for session in self.sessions.of_all_users() {
             session.resumables.sweep(now);
         }
     }

@@ -130,13 +130,31 @@ pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
             path,
             status,
             ms,
-            peer = peer.map(tracing::field::display),
+            peer = peer.map(spelled).as_deref(),
             "request"
         );
         in_span(response, Span::current())
     }
     .instrument(span)
     .await
+}
+
+/// The address as its [`Display`](std::fmt::Display) has it, which for IPv4 goes through the
+/// formatting of four numbers.
+fn spelled(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (n, octet) in address.octets().into_iter().enumerate() {
+        if n > 0 {
+            text.push('.');
+        }
+        for (unit, from) in [(100, 100), (10, 10), (1, 0)] {
+            if octet >= from {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+    text
 }
 
 /// The right-most address that is not a trusted proxy; what stands left of it could be made up.
@@ -383,6 +401,17 @@ mod tests {
 
     use super::*;
     use crate::config::Limits;
+
+    #[test]
+    fn an_address_is_spelled_as_ever() {
+        for n in 0..=u8::MAX {
+            let address = IpAddr::from([n, 255 - n, n / 10, 0]);
+            assert_eq!(spelled(address), address.to_string());
+        }
+        for address in ["::1", "2001:db8::ff"] {
+            assert_eq!(spelled(address.parse().unwrap()), address);
+        }
+    }
 
     fn state(url: &str) -> EdgeState {
         let admission = Admission {

@@ -3,14 +3,13 @@
 //! (threat 49). Calls one after the other share the first, and so what the server remembers.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{sync::locked, upstream::ConnectionKey};
+use crate::{hash::FastMap, sync::locked, upstream::ConnectionKey};
 
 /// How many connections one client may have to one server: each can be a child process.
 const MOST: usize = 16;
@@ -25,7 +24,7 @@ const PURGE_AT: usize = 1024;
 
 /// By the client's first connection.
 pub(crate) struct Lanes {
-    clients: Mutex<HashMap<ConnectionKey, Arc<ClientLanes>>>,
+    clients: Mutex<FastMap<ConnectionKey, Arc<ClientLanes>>>,
     patience: Duration,
 }
 

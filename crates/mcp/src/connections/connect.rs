@@ -2,7 +2,7 @@
 //! sessions that it concerns ([`Delivery`]).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::{Arc, Mutex, Weak},
 };
 
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     era::Era,
+    hash::FastMap,
     registry::ServerRegistry,
     session::{
         Session,
@@ -41,7 +42,7 @@ pub(crate) struct Connections {
     sessions: Arc<Sessions>,
     servers: Arc<dyn Servers>,
     /// Those that are listened to.
-    watches: Mutex<HashMap<ConnectionKey, Weak<dyn Peer>>>,
+    watches: Mutex<FastMap<ConnectionKey, Weak<dyn Peer>>>,
 }
 
 impl Connections {

@@ -121,7 +121,7 @@ impl Delivery {
         requester_has_it: bool,
     ) {
         let sessions = match owner {
-            ListOwner::Everybody => self.sessions.of_everybody(),
+            ListOwner::AllUsers => self.sessions.of_all_users(),
             ListOwner::Client(user, client) => self.sessions_of(user, client),
         };
         let message = wire::notification(kind.changed(), None);
@@ -137,7 +137,7 @@ impl Delivery {
     /// The sessions that share a connection and look at its server.
     pub(crate) fn concerned(&self, key: &ConnectionKey) -> Vec<Arc<Session>> {
         let mut sessions = match &key.owner {
-            Owner::AllUsers => self.sessions.of_everybody(),
+            Owner::AllUsers => self.sessions.of_all_users(),
             Owner::Client(user, _) | Owner::Session(user, ..) => self.sessions.of_user(user),
         };
         let spec = self.registry.spec(&key.server);

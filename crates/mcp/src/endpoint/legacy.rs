@@ -136,12 +136,13 @@ async fn answer(
         call_events: work.call_events,
         cancel,
     };
-    let call = CallUnderWay {
+    // Boxed: a task that is started is copied several times.
+    let call = Box::new(CallUnderWay {
         ask,
         session: Arc::clone(&session),
         id: request.id.clone(),
         _permit: permit,
-    };
+    });
     tokio::spawn(run(Arc::clone(endpoint), call, work.reply).in_current_span());
     let encoder = LegacyAnswer {
         session,
@@ -168,10 +169,10 @@ fn read_head(request: &Request) -> Result<Option<ParamsHead>, WireError> {
 }
 
 /// Runs to its end whether or not the client is still there.
-async fn run(endpoint: Arc<Endpoint>, call: CallUnderWay, replied: oneshot::Sender<Reply>) {
+async fn run(endpoint: Arc<Endpoint>, call: Box<CallUnderWay>, replied: oneshot::Sender<Reply>) {
     let reply = pipeline::run(&endpoint.calls, &call.ask).await;
     if changes_session(&call.ask.method) {
-        endpoint.lifecycle.keep(&call.session).await;
+        Box::pin(endpoint.lifecycle.keep(&call.session)).await;
     }
     encode::log(&call.ask.method, &reply);
     drop(call);

@@ -60,7 +60,8 @@ pub(super) async fn post(
 ) -> Result<Answer, Box<Answer>> {
     match message {
         Message::Request(request) => {
-            let sound = metadata::check(&request, map)?;
+            // Boxed: the future of every request would carry it several times.
+            let sound = Box::new(metadata::check(&request, map)?);
             Ok(answer(endpoint, caller, request, sound).await)
         }
         Message::Notification(notification) => {
@@ -77,7 +78,7 @@ async fn answer(
     endpoint: &Arc<Endpoint>,
     caller: &Caller,
     request: Request,
-    sound: Sound,
+    sound: Box<Sound>,
 ) -> Answer {
     if GONE.contains(&request.method.as_str()) {
         let reply = Err(Problem::method_not_found(&request.method));
@@ -104,7 +105,7 @@ async fn answer(
         Err(problem) => return encode::modern_answer(&request.id, Err(problem)),
     };
     match suspended {
-        Some(suspended) => resume(endpoint, caller, request, suspended, &sound).await,
+        Some(suspended) => Box::pin(resume(endpoint, caller, request, suspended, &sound)).await,
         None => begin(endpoint, caller, request, client_capabilities, sound).await,
     }
 }
@@ -121,13 +122,8 @@ async fn suspended_call(
 ) -> Result<Option<SuspendedCall>, Problem> {
     let Some(state) = state else { return Ok(None) };
     let Some(found) = endpoint.suspended.find(caller, request, state)? else { return Ok(None) };
-    judge::retry(
-        &endpoint.calls,
-        caller,
-        Requester::alone(caller, client_capabilities.clone()),
-        request,
-    )
-    .await?;
+    let requester = Requester::alone(caller, client_capabilities.clone());
+    Box::pin(judge::retry(&endpoint.calls, caller, requester, request)).await?;
     endpoint.suspended.take(found).map(Some)
 }
 
@@ -136,18 +132,18 @@ async fn begin(
     caller: &Caller,
     request: Request,
     client_capabilities: ClientCapabilities,
-    sound: Sound,
+    sound: Box<Sound>,
 ) -> Answer {
     let usage = endpoint.sessions.usage(&caller.principal.user);
     let Ok(permit) = usage.call_permit(endpoint.calls_per_user()).await else {
         return answers::too_many(Some(&request.id), "requests");
     };
-    let Sound { head, level, header_params } = sound;
+    let Sound { head, level, header_params } = *sound;
     let token = head.meta.progress_token.clone();
     let head = if wire::is_read_whole(&request.method) { Head::of(head) } else { Head::default() };
     let cancel = CancellationToken::new();
     let (under_way, work) = UnderWay::begin(Some(cancel.clone().drop_guard()));
-    let ask = Ask {
+    let ask = Box::new(Ask {
         requester: Requester::alone(caller, client_capabilities.clone()),
         view: caller.view.clone(),
         allow: Arc::clone(&caller.allow),
@@ -161,7 +157,7 @@ async fn begin(
         request_id: caller.request_id.clone(),
         call_events: work.call_events,
         cancel,
-    };
+    });
     let permit: HeldPermit = Arc::new(Mutex::new(Some(permit)));
     tokio::spawn(
         run(Arc::clone(&endpoint.calls), ask, Arc::clone(&permit), work.reply).in_current_span(),
@@ -206,7 +202,7 @@ async fn notice(
 /// Until it is done, or its client has gone.
 async fn run(
     context: Arc<CallContext>,
-    ask: Ask,
+    ask: Box<Ask>,
     permit: HeldPermit,
     replied: oneshot::Sender<Reply>,
 ) {

@@ -3,7 +3,6 @@
 //! [`crate::lists`]'s. How long a list is good is [`super::list_cache`]'s business.
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -15,6 +14,7 @@ use super::{kind::Kind, list::List, list_cache::ListCache};
 use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
+    hash::{FastMap, FastSet},
     session::requester::Requester,
     upstream::{ConnectionKey, Owner},
 };
@@ -43,10 +43,10 @@ impl Which {
 
 #[derive(Default)]
 struct ListCaches {
-    kept: HashMap<(ListOwner, Which), Arc<ListCache>>,
+    kept: FastMap<(ListOwner, Which), Arc<ListCache>>,
     /// Of a server that all users share: the lists that it showed to one person as that person's
     /// own (`cacheScope`).
-    private: HashSet<Which>,
+    private: FastSet<Which>,
 }
 
 /// The lists of one server: one lock, mostly read.
@@ -59,14 +59,14 @@ pub(crate) struct Catalogue {
 /// each has a connection of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ListOwner {
-    Everybody,
+    AllUsers,
     Client(UserId, ClientId),
 }
 
 impl ListOwner {
     fn of_owner(owner: &Owner) -> Self {
         match owner {
-            Owner::AllUsers => Self::Everybody,
+            Owner::AllUsers => Self::AllUsers,
             Owner::Client(user, client) | Owner::Session(user, client, _) => {
                 Self::Client(user.clone(), client.clone())
             }
@@ -92,7 +92,7 @@ impl Slot {
 impl ListCaches {
     fn owner(&self, connection: &ConnectionKey, which: &Which, requester: &Requester) -> ListOwner {
         match ListOwner::of_owner(&connection.owner) {
-            ListOwner::Everybody if self.private.contains(which) => {
+            ListOwner::AllUsers if self.private.contains(which) => {
                 ListOwner::Client(requester.user().clone(), requester.client().clone())
             }
             owner => owner,
@@ -145,7 +145,7 @@ impl Catalogue {
             list_caches.private.remove(&mark)
         };
         drop(list_caches);
-        if is_new || (is_private && slot.owner == ListOwner::Everybody) {
+        if is_new || (is_private && slot.owner == ListOwner::AllUsers) {
             return Some(self.slot(connection, slot.which.kind, requester));
         }
         None
@@ -154,7 +154,7 @@ impl Catalogue {
     pub(crate) fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
         let list_caches = self.list_caches.read().unwrap_or_else(PoisonError::into_inner);
         let (owner, which) = (ListOwner::of_owner(&connection.owner), Which::of(connection, kind));
-        if owner == ListOwner::Everybody {
+        if owner == ListOwner::AllUsers {
             list_caches
                 .kept
                 .iter()

@@ -3,8 +3,7 @@
 //! 47).
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher as _,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -19,7 +18,11 @@ use super::{
     id::SessionId,
     state::{Full, Session},
 };
-use crate::{caller::Caller, sync::locked};
+use crate::{
+    caller::Caller,
+    hash::{FastMap, Hasher},
+    sync::locked,
+};
 
 const SHARDS: usize = 16;
 /// How many calls of one user may wait for others of theirs to end, and how long each.
@@ -27,15 +30,15 @@ const MAX_QUEUED: usize = 256;
 const QUEUE_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Sessions {
-    shards: Vec<Mutex<HashMap<UserId, Arc<UserUsage>>>>,
-    hasher: RandomState,
+    shards: Vec<Mutex<FastMap<UserId, Arc<UserUsage>>>>,
+    hasher: Hasher,
     began: Instant,
 }
 
 /// What one user has.
 #[derive(Default)]
 pub(crate) struct UserUsage {
-    sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
+    sessions: Mutex<FastMap<SessionId, Arc<Session>>>,
     streams: Arc<AtomicUsize>,
     calls: Arc<Calls>,
     /// Calls that wait for their client's input.
@@ -155,7 +158,7 @@ impl Sessions {
     pub(crate) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: Hasher::default(),
             began: Instant::now(),
         }
     }
@@ -261,7 +264,7 @@ impl Sessions {
             .map_or_else(Vec::new, |usage| locked(&usage.sessions).values().cloned().collect())
     }
 
-    pub(crate) fn of_everybody(&self) -> Vec<Arc<Session>> {
+    pub(crate) fn of_all_users(&self) -> Vec<Arc<Session>> {
         let rooms = self
             .shards
             .iter()
@@ -279,7 +282,7 @@ impl Sessions {
         locked(self.shard(user)).get(user).cloned()
     }
 
-    fn shard(&self, user: &UserId) -> &Mutex<HashMap<UserId, Arc<UserUsage>>> {
+    fn shard(&self, user: &UserId) -> &Mutex<FastMap<UserId, Arc<UserUsage>>> {
         let shards = self.shards.len() as u64;
         let n = usize::try_from(self.hasher.hash_one(user) % shards).unwrap_or(0);
         &self.shards[n]

@@ -19,6 +19,7 @@ use super::{
     slot::{Phase, Slot, SlotState},
 };
 use crate::{
+    hash::FastMap,
     spec::{ServerSpec, Transport},
     sync::{locked, read_locked, write_locked},
     upstream::{
@@ -42,7 +43,7 @@ pub(super) struct Pool {
     pub(super) http: HttpClient,
     pub(super) options: Options,
     pub(super) connect_options: ConnectOptions,
-    pub(super) slots: RwLock<HashMap<ConnectionKey, Slot>>,
+    pub(super) slots: RwLock<FastMap<ConnectionKey, Slot>>,
     pub(super) limits: ConnectionLimits,
     pub(super) stopping: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -58,7 +59,7 @@ impl Pool {
         self.specs.load().iter().find(|spec| spec.name == *server).cloned()
     }
 
-    pub(super) fn read_slots<T>(&self, read: impl FnOnce(&HashMap<ConnectionKey, Slot>) -> T) -> T {
+    pub(super) fn read_slots<T>(&self, read: impl FnOnce(&FastMap<ConnectionKey, Slot>) -> T) -> T {
         read(&read_locked(&self.slots))
     }
 
