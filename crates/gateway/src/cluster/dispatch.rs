@@ -48,7 +48,8 @@ impl Cluster {
     ) -> Response {
         match self {
             Self::Alone => here(forwarded).await,
-            Self::Among(others) => others.run(forwarded, here).await,
+            // Boxed: a request of a gateway that is alone would carry its size.
+            Self::Among(others) => Box::pin(others.run(forwarded, here)).await,
         }
     }
 }
