@@ -1,6 +1,6 @@
 //! Reads files, and finds out who else could change what was read (threat 67): permissions and
 //! owners of the file that is open, of each folder and each link on the way to it. What they mean
-//! is `portunus_core::file_access`; what is done about it, [`super::raw`] says.
+//! is `portunus_core::file_access`; what is done about it, [`super::inputs`] says.
 
 use std::{
     collections::VecDeque,

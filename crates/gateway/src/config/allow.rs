@@ -10,9 +10,9 @@ use portunus_identity::settings::Preset;
 
 use super::{
     environment::Variable,
+    inputs::{Inputs, Written, written},
     mistake::{Report, Where},
     provider_name::{Named, prefix},
-    raw::{Raw, Written, written},
     shape::quoted,
     tables::ANYONE,
 };
@@ -22,7 +22,7 @@ const KEYS: [&str; 5] = ["domains", "groups", "people", "organisations", "organi
 
 /// What the rule of a provider depends on.
 pub(super) struct Reader<'a, 'r> {
-    pub(super) raw: &'a Raw<'a>,
+    pub(super) inputs: &'a Inputs<'a>,
     pub(super) named: &'a Named<'a>,
     pub(super) preset: Preset,
     /// `None` if it is a mistake, which is reported elsewhere.
@@ -99,7 +99,7 @@ impl Reader<'_, '_> {
             .map(|key| self.variable(&format!("ALLOWED_{}", key.to_ascii_uppercase())))
             .collect();
         let set: Vec<(String, Variable)> = self
-            .raw
+            .inputs
             .env
             .iter()
             .filter(|(name, _)| name.starts_with(&start))

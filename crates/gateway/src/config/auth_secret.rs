@@ -3,9 +3,9 @@
 use portunus_core::secret::SecretText;
 
 use super::{
+    inputs::{Inputs, WrittenSecret},
     mistake::Report,
     placeholder::is_placeholder,
-    raw::{Raw, WrittenSecret},
 };
 
 const SHORTEST: usize = 32;
@@ -13,10 +13,10 @@ const FEWEST_CHARACTERS: usize = 6;
 const MEND: &str = "32 bytes at least, from `openssl rand -base64 33`";
 
 /// The current secret first, then the one before.
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Vec<SecretText> {
-    let current = raw.secret("auth_secret", report);
-    let previous = raw.secret("auth_secret_previous", report);
-    if current.is_none() && raw.setting("auth_secret_file", report).is_none() {
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Vec<SecretText> {
+    let current = inputs.secret("auth_secret", report);
+    let previous = inputs.secret("auth_secret_previous", report);
+    if current.is_none() && inputs.setting("auth_secret_file", report).is_none() {
         report
             .missing("AUTH_SECRET", format!("AUTH_SECRET, or auth_secret in config.yaml: {MEND}"));
     }

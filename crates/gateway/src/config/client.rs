@@ -12,29 +12,29 @@ use portunus_core::{
 };
 
 use super::{
+    document::Item,
+    inputs::{Content, Inputs, Written, WrittenSecret, written},
     members::{flag, texts},
     mistake::{Report, Where},
     placeholder::is_placeholder,
-    raw::{Content, Raw, Written, WrittenSecret, written},
     shape::quoted,
-    tree::Item,
 };
 
 const SHORTEST_SECRET: usize = 32;
 
 /// The client and where its id stands, unless something is wrong with it.
 pub(super) fn resolve_one(
-    raw: &Raw<'_>,
+    inputs: &Inputs<'_>,
     item: &Item<'_>,
     report: &mut Report,
 ) -> Option<(Client, Where)> {
     let before = report.mistakes.len();
-    let resolved = Reading { raw, item, report }.client();
+    let resolved = Reading { inputs, item, report }.client();
     resolved.filter(|_| report.mistakes.len() == before)
 }
 
 struct Reading<'a, 'r> {
-    raw: &'a Raw<'a>,
+    inputs: &'a Inputs<'a>,
     item: &'a Item<'a>,
     report: &'r mut Report,
 }
@@ -95,7 +95,7 @@ impl Reading<'_, '_> {
     /// The hash of the secret, whichever way it is given.
     fn secret(&mut self) -> Option<TokenHash> {
         let itself =
-            self.raw.secret_of((self.field("secret"), self.field("secret_file")), self.report);
+            self.inputs.secret_of((self.field("secret"), self.field("secret_file")), self.report);
         let hash = self.field("secret_sha256");
         match (itself, hash) {
             (None, None) => None,
@@ -135,7 +135,7 @@ impl Reading<'_, '_> {
 
     fn keys(&mut self) -> Option<ClientKeys> {
         let uri = self.field("jwks_uri");
-        let set = self.raw.text_of(
+        let set = self.inputs.text_of(
             (self.field("jwks"), self.field("jwks_file")),
             Content::Plain,
             self.report,

@@ -11,10 +11,10 @@ use url::Url;
 
 use super::{
     client::resolve_one,
+    document::Item,
+    inputs::{Inputs, Written, written},
     members::{flag, texts},
     mistake::Report,
-    raw::{Raw, Written, written},
-    tree::Item,
 };
 
 /// Clients that register themselves and never redeem a code, at most (threat 25).
@@ -44,8 +44,8 @@ impl Default for ClientsConfig {
     }
 }
 
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
-    let root = raw.config.root();
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> ClientsConfig {
+    let root = inputs.config.root();
     let mut clients = ClientsConfig::default();
     let registration_policy = &mut clients.registration_policy;
     if let Some(registration) = root.find_path("clients.registration") {
@@ -59,7 +59,7 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
             .filter_map(|text| domain(text, report))
             .collect();
     }
-    clients.proxy = proxy(raw, report);
+    clients.proxy = proxy(inputs, report);
     if let Some(schemes) = root.find_path("clients.redirect_schemes") {
         change_schemes(&mut registration_policy.redirect_schemes, &schemes, report);
     }
@@ -67,7 +67,7 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
     registration_policy.families =
         list("clients.families").iter().filter_map(|item| family(item, report)).collect();
     for item in list("clients.configured") {
-        let Some((client, at)) = resolve_one(raw, &item, report) else { continue };
+        let Some((client, at)) = resolve_one(inputs, &item, report) else { continue };
         if clients.configured.iter().any(|earlier| earlier.id == client.id) {
             report.mistake(
                 at,
@@ -94,8 +94,8 @@ fn max_unused(registration: &Item<'_>, report: &mut Report) -> Option<u64> {
     parsed
 }
 
-fn proxy(raw: &Raw<'_>, report: &mut Report) -> Option<SecretText> {
-    let Written { text, at, .. } = raw
+fn proxy(inputs: &Inputs<'_>, report: &mut Report) -> Option<SecretText> {
+    let Written { text, at, .. } = inputs
         .setting("clients.metadata_documents.proxy", report)
         .filter(|written| !written.text.is_empty())?;
     let is_proxy = |url: &Url| {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 use super::{
+    inputs::{Inputs, Written},
     mistake::Report,
-    raw::{Raw, Written},
     store::StoreConfig,
 };
 
@@ -20,9 +20,13 @@ pub struct ClusterConfig {
     pub url: Option<String>,
 }
 
-pub(super) fn resolve(raw: &Raw<'_>, store: &StoreConfig, report: &mut Report) -> ClusterConfig {
-    let listen = raw.setting("cluster.listen", report);
-    let url = raw.setting("cluster.url", report);
+pub(super) fn resolve(
+    inputs: &Inputs<'_>,
+    store: &StoreConfig,
+    report: &mut Report,
+) -> ClusterConfig {
+    let listen = inputs.setting("cluster.listen", report);
+    let url = inputs.setting("cluster.url", report);
     if let (StoreConfig::Sqlite { .. }, Some(Written { at, .. })) =
         (store, listen.as_ref().or(url.as_ref()))
     {

@@ -4,9 +4,9 @@
 //! one of ours is left as it is: it is a mistake there.
 
 use super::{
+    document::{Entry, Node, Value, joined},
     mistake::{Report, Where},
     suggest::nearest,
-    tree::{Entry, Node, Value, joined},
 };
 
 /// Other names of our keys.

@@ -5,7 +5,7 @@ use portunus_identity::settings::Preset;
 use url::{Host, Url};
 
 use super::{
-    mistake::Report, placeholder::is_placeholder, raw::Written, server::without_credentials,
+    inputs::Written, mistake::Report, placeholder::is_placeholder, server::without_credentials,
 };
 
 /// The issuer of providers that have just one.

@@ -5,7 +5,7 @@ use jsonc_parser::{
     CollectOptions, ParseOptions, ast, common::Ranged as _, errors::ParseError, parse_to_ast,
 };
 
-use super::tree::{Entry, Node, Value};
+use super::document::{Entry, Node, Value};
 
 /// Strict JSON but for comments and trailing commas.
 const OPTIONS: ParseOptions = ParseOptions {

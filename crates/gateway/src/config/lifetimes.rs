@@ -5,16 +5,16 @@ use std::time::Duration;
 use portunus_core::lifetimes::Lifetimes;
 
 use super::{
+    inputs::{Inputs, Written},
     mistake::Report,
     quantity::{DURATION, DURATION_OR_OFF, parse_duration, show_duration},
-    raw::{Raw, Written},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Lifetimes {
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Lifetimes {
     let mut lifetimes = Lifetimes::default();
     let mut login_idle = Duration::ZERO;
     let settings: [(&str, &mut Duration, Duration, Duration); 9] = [
@@ -29,16 +29,16 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Lifetimes {
         ("unused_client", &mut lifetimes.unused_client, MINUTE, 3650 * DAY),
     ];
     for (name, value, shortest, longest) in settings {
-        if let Some(written) = raw.setting(&format!("lifetimes.{name}"), report) {
+        if let Some(written) = inputs.setting(&format!("lifetimes.{name}"), report) {
             let parsed = parse_duration(&written.text);
             set(value, parsed, DURATION, &written, (shortest, longest), report);
         }
     }
-    if let Some(written) = raw.setting("lifetimes.refresh_reuse", report) {
+    if let Some(written) = inputs.setting("lifetimes.refresh_reuse", report) {
         resolve_reuse(&mut lifetimes, &written, report);
     }
     lifetimes.login_idle = (!login_idle.is_zero()).then_some(login_idle);
-    if let Some(written) = raw.variable(&["TOKEN_EXPIRATION_TIME"], report) {
+    if let Some(written) = inputs.variable(&["TOKEN_EXPIRATION_TIME"], report) {
         let parsed = written.text.parse().ok().map(Duration::from_millis);
         set(
             &mut lifetimes.access_token,

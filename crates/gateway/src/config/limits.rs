@@ -4,9 +4,9 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use super::{
+    inputs::{Inputs, Written},
     mistake::Report,
     quantity::{RATE, SIZE, parse_rate, parse_size, show_duration},
-    raw::{Raw, Written},
 };
 
 /// The default of `limits.calls_per_user` (threat 47).
@@ -109,7 +109,7 @@ impl Default for Limits {
     }
 }
 
-pub(super) fn resolve(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> Limits {
+pub(super) fn resolve(inputs: &Inputs<'_>, body_limit: usize, report: &mut Report) -> Limits {
     let mut limits = Limits::default();
     let settings = [
         ("registration", &mut limits.registration),
@@ -119,7 +119,7 @@ pub(super) fn resolve(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> 
         ("failures", &mut limits.failures),
     ];
     for (name, value) in settings {
-        let Some(written) = raw.setting(&format!("limits.{name}"), report) else { continue };
+        let Some(written) = inputs.setting(&format!("limits.{name}"), report) else { continue };
         if written.text == "unlimited" {
             *value = None;
         } else if let Some((count, per)) = parse_rate(&written.text) {
@@ -136,7 +136,8 @@ pub(super) fn resolve(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> 
         ("sign_ins_per_address", &mut limits.sign_ins_per_address),
     ];
     for (name, value) in counts {
-        let Some(Written { text, at, .. }) = raw.setting(&format!("limits.{name}"), report) else {
+        let Some(Written { text, at, .. }) = inputs.setting(&format!("limits.{name}"), report)
+        else {
             continue;
         };
         match text.parse().ok().filter(|count| *count > 0) {
@@ -144,14 +145,14 @@ pub(super) fn resolve(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> 
             None => report.mistake(at, format!("`{text}`"), "a whole number, 1 at least"),
         }
     }
-    limits.bytes_per_user = bytes_per_user(raw, body_limit, report);
+    limits.bytes_per_user = bytes_per_user(inputs, body_limit, report);
     limits
 }
 
 /// What is not set fits the largest body; what is set has to.
-fn bytes_per_user(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> usize {
+fn bytes_per_user(inputs: &Inputs<'_>, body_limit: usize, report: &mut Report) -> usize {
     let default = BYTES_PER_USER.max(body_limit.saturating_mul(2));
-    let Some(Written { text, at, .. }) = raw.setting("limits.bytes_per_user", report) else {
+    let Some(Written { text, at, .. }) = inputs.setting("limits.bytes_per_user", report) else {
         return default;
     };
     match parse_size(&text) {
@@ -169,8 +170,8 @@ fn bytes_per_user(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> usiz
     }
 }
 
-pub(super) fn calls_per_user(raw: &Raw<'_>, report: &mut Report) -> usize {
-    let Some(Written { text, at, .. }) = raw.setting("limits.calls_per_user", report) else {
+pub(super) fn calls_per_user(inputs: &Inputs<'_>, report: &mut Report) -> usize {
+    let Some(Written { text, at, .. }) = inputs.setting("limits.calls_per_user", report) else {
         return DEFAULT_CALLS_PER_USER;
     };
     let parsed = text.parse().ok().filter(|count| *count > 0);
@@ -180,8 +181,8 @@ pub(super) fn calls_per_user(raw: &Raw<'_>, report: &mut Report) -> usize {
     parsed.unwrap_or(DEFAULT_CALLS_PER_USER)
 }
 
-pub(super) fn children_per_user(raw: &Raw<'_>, report: &mut Report) -> usize {
-    let Some(Written { text, at, .. }) = raw.setting("limits.children_per_user", report) else {
+pub(super) fn children_per_user(inputs: &Inputs<'_>, report: &mut Report) -> usize {
+    let Some(Written { text, at, .. }) = inputs.setting("limits.children_per_user", report) else {
         return DEFAULT_CHILDREN_PER_USER;
     };
     let parsed = text.parse().ok().filter(|count| *count > 0);

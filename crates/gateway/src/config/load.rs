@@ -2,11 +2,11 @@
 //! once.
 
 use super::{
-    auth_secret, clients, cluster, lifetimes, limits, log,
+    auth_secret, clients, cluster,
+    inputs::Inputs,
+    lifetimes, limits, log,
     mistake::{Mistakes, Report, Warning},
-    pinning, providers, proxies,
-    raw::Raw,
-    sandbox, scopes, server, servers,
+    pinning, providers, proxies, sandbox, scopes, server, servers,
     settings::Config,
     sources::Sources,
     stopping,
@@ -60,25 +60,25 @@ impl Config {
         let Sources { args, env, cwd, .. } = sources;
         let noted =
             Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting };
-        let raw = Raw::read(&noted, &mut report);
-        let server = server::resolve(&raw, &mut report);
-        let servers = servers::resolve(&raw, &server, &mut report);
-        let providers = providers::resolve(&raw, &server.public_url, &mut report);
-        let store = store::resolve(&raw, &mut report);
+        let inputs = Inputs::read(&noted, &mut report);
+        let server = server::resolve(&inputs, &mut report);
+        let servers = servers::resolve(&inputs, &server, &mut report);
+        let providers = providers::resolve(&inputs, &server.public_url, &mut report);
+        let store = store::resolve(&inputs, &mut report);
         let draft = Self {
-            auth_secrets: auth_secret::resolve(&raw, &mut report),
-            proxies: proxies::resolve(&raw, &servers.names, &server, &mut report),
-            scopes: scopes::resolve(&raw, &servers.names, &mut report),
-            clients: clients::resolve(&raw, &mut report),
-            cluster: cluster::resolve(&raw, &store, &mut report),
-            stop_delay: stopping::resolve(&raw, &store, &mut report),
+            auth_secrets: auth_secret::resolve(&inputs, &mut report),
+            proxies: proxies::resolve(&inputs, &servers.names, &server, &mut report),
+            scopes: scopes::resolve(&inputs, &servers.names, &mut report),
+            clients: clients::resolve(&inputs, &mut report),
+            cluster: cluster::resolve(&inputs, &store, &mut report),
+            stop_delay: stopping::resolve(&inputs, &store, &mut report),
             store,
-            lifetimes: lifetimes::resolve(&raw, &mut report),
-            names: log::names(&raw, &mut report),
-            pinning: pinning::resolve(&raw, servers.pinning, &mut report),
-            log: log::resolve(&raw, &mut report),
-            tls: tls::resolve(&raw, &mut report),
-            provider_ca: tls::authorities(&raw, &mut report),
+            lifetimes: lifetimes::resolve(&inputs, &mut report),
+            names: log::names(&inputs, &mut report),
+            pinning: pinning::resolve(&inputs, servers.pinning, &mut report),
+            log: log::resolve(&inputs, &mut report),
+            tls: tls::resolve(&inputs, &mut report),
+            provider_ca: tls::authorities(&inputs, &mut report),
             public_url: server.public_url,
             listen: server.listen,
             providers,
@@ -88,17 +88,17 @@ impl Config {
             allowed_hosts: server.allowed_hosts,
             trusted_proxies: server.trusted_proxies,
             body_limit: server.body_limit,
-            calls_per_user: limits::calls_per_user(&raw, &mut report),
-            children_per_user: limits::children_per_user(&raw, &mut report),
-            limits: limits::resolve(&raw, server.body_limit, &mut report),
+            calls_per_user: limits::calls_per_user(&inputs, &mut report),
+            children_per_user: limits::children_per_user(&inputs, &mut report),
+            limits: limits::resolve(&inputs, server.body_limit, &mut report),
             production: server.production,
         };
-        unknown_keys::warn(&raw, &draft, &mut report);
+        unknown_keys::warn(&inputs, &draft, &mut report);
         let mut own_files = noting.paths();
         if let StoreConfig::Sqlite { path } = &draft.store {
             own_files.push(cwd.join(path));
         }
-        sandbox::warn_of_own_files(&raw, &own_files, &mut report);
+        sandbox::warn_of_own_files(&inputs, &own_files, &mut report);
         let Report { mut mistakes, warnings } = report;
         mistakes.sort_by(|a, b| a.at.cmp(&b.at));
         Inspected { draft, warnings, mistakes: Mistakes(mistakes) }

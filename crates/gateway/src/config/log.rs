@@ -3,8 +3,8 @@
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{
+    inputs::{Inputs, Written},
     mistake::Report,
-    raw::{Raw, Written},
     shape::quoted,
     tables,
 };
@@ -42,9 +42,9 @@ pub enum LogFormat {
 }
 
 /// `DEBUG=mcp-gateway:*` is the old system's way to ask for more.
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> LogSettings {
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> LogSettings {
     let mut settings = LogSettings::default();
-    if let Some(written) = raw.setting("log.level", report) {
+    if let Some(written) = inputs.setting("log.level", report) {
         match written.text.to_ascii_lowercase().as_str() {
             "trace" => settings.level = LevelFilter::TRACE,
             "debug" => settings.level = LevelFilter::DEBUG,
@@ -55,16 +55,16 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> LogSettings {
             _ => not_one_of(tables::LEVELS, written, report),
         }
     }
-    if raw.env.find("DEBUG").is_some_and(|variable| asks_for_us(&variable.text)) {
+    if inputs.env.find("DEBUG").is_some_and(|variable| asks_for_us(&variable.text)) {
         settings.level = settings.level.max(LevelFilter::DEBUG);
     }
-    if let Some(written) = raw.setting("log.format", report) {
+    if let Some(written) = inputs.setting("log.format", report) {
         match written.text.to_ascii_lowercase().as_str() {
             "json" => settings.format = LogFormat::Json,
             "text" => settings.format = LogFormat::Text,
             _ => not_one_of(tables::FORMATS, written, report),
         }
-    } else if raw
+    } else if inputs
         .env
         .find("LOG_ENV")
         .is_some_and(|variable| variable.text.trim().eq_ignore_ascii_case("development"))
@@ -75,8 +75,8 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> LogSettings {
 }
 
 /// How tools are named on `/mcp`.
-pub(super) fn names(raw: &Raw<'_>, report: &mut Report) -> Names {
-    let Some(written) = raw.setting("names", report) else { return Names::default() };
+pub(super) fn names(inputs: &Inputs<'_>, report: &mut Report) -> Names {
+    let Some(written) = inputs.setting("names", report) else { return Names::default() };
     match written.text.as_str() {
         "prefixed" => Names::Prefixed,
         "plain" => Names::Plain,

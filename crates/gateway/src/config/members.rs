@@ -2,8 +2,8 @@
 //! where they are checked.
 
 use super::{
-    raw::{Written, written},
-    tree::Item,
+    document::Item,
+    inputs::{Written, written},
 };
 
 /// A truth value.

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use portunus_core::{ids::ServerName, pins::Pinning};
 
 use super::{
+    inputs::{Inputs, Written},
     log::not_one_of,
     mistake::Report,
-    raw::{Raw, Written},
     tables,
 };
 
@@ -26,11 +26,11 @@ impl PinningRules {
 }
 
 pub(super) fn resolve(
-    raw: &Raw<'_>,
+    inputs: &Inputs<'_>,
     own: BTreeMap<ServerName, Pinning>,
     report: &mut Report,
 ) -> PinningRules {
-    let general = raw.setting("pinning", report).and_then(|written| parse(written, report));
+    let general = inputs.setting("pinning", report).and_then(|written| parse(written, report));
     PinningRules { general: general.unwrap_or_default(), own }
 }
 

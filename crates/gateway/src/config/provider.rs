@@ -6,12 +6,13 @@ use portunus_identity::settings::{Preset, ProviderSettings};
 use url::Url;
 
 use super::{
-    allow, issuer,
+    allow,
+    inputs::{Inputs, Written, WrittenSecret, written},
+    issuer,
     log::not_one_of,
     mistake::Report,
     placeholder::is_placeholder,
     provider_name::{Named, prefix, preset_of},
-    raw::{Raw, Written, WrittenSecret, written},
     server::without_credentials,
     suggest::nearest,
     tables,
@@ -28,12 +29,12 @@ pub struct ProviderConfig {
 
 /// The provider, unless something is missing or wrong that it cannot be shown without.
 pub(super) fn resolve_one(
-    raw: &Raw<'_>,
+    inputs: &Inputs<'_>,
     named: &Named<'_>,
     public_url: &PublicUrl,
     report: &mut Report,
 ) -> Option<ProviderConfig> {
-    Reading { raw, named, report }.provider(public_url)
+    Reading { inputs, named, report }.provider(public_url)
 }
 
 /// What the other old system calls the settings of Okta.
@@ -57,7 +58,7 @@ fn suffix(key: &str) -> String {
 }
 
 struct Reading<'a, 'r> {
-    raw: &'a Raw<'a>,
+    inputs: &'a Inputs<'a>,
     named: &'a Named<'a>,
     report: &'r mut Report,
 }
@@ -74,7 +75,7 @@ impl Reading<'_, '_> {
         let groups_claim = self.field("groups_claim").map(|written| written.text);
         let label = self.field("label").map(|written| written.text);
         let allow = allow::Reader {
-            raw: self.raw,
+            inputs: self.inputs,
             named: self.named,
             preset,
             issuer: issuer.as_deref(),
@@ -105,9 +106,9 @@ impl Reading<'_, '_> {
 
     fn of_env(&mut self, key: &'static str) -> Option<Written> {
         let own = self.own_variable(key);
-        let own = self.raw.env.find(&own).map(|variable| (own.as_str(), variable));
+        let own = self.inputs.env.find(&own).map(|variable| (own.as_str(), variable));
         let old = if self.named.name == "okta" {
-            self.raw.variable(old_names(key), self.report)
+            self.inputs.variable(old_names(key), self.report)
         } else {
             None
         };
@@ -137,7 +138,7 @@ impl Reading<'_, '_> {
     /// The variable to name in what is said about a setting: of the naming that was used for
     /// others.
     fn variable_to_name(&self, key: &str) -> String {
-        let is_set = |name: &str| self.raw.env.find(name).is_some();
+        let is_set = |name: &str| self.inputs.env.find(name).is_some();
         let uses_own = KEYS.iter().any(|key| is_set(&self.own_variable(key)));
         let old = old_names(key).iter().enumerate().find(|(dialect, _)| {
             let others = KEYS.iter().filter_map(|key| old_names(key).get(*dialect));
@@ -193,9 +194,9 @@ impl Reading<'_, '_> {
         let is_given =
             [&from_env.0, &from_env.1, &from_file.0, &from_file.1].into_iter().any(Option::is_some);
         let secret = self
-            .raw
+            .inputs
             .secret_of(from_env, self.report)
-            .or_else(|| self.raw.secret_of(from_file, self.report));
+            .or_else(|| self.inputs.secret_of(from_file, self.report));
         match secret {
             Some(WrittenSecret { text, at }) if is_placeholder(text.expose()) => {
                 self.report.mistake(

@@ -4,7 +4,7 @@
 
 use portunus_identity::settings::Preset;
 
-use super::{mistake::Where, tree::Item};
+use super::{document::Item, mistake::Where};
 
 /// The preset of a name; `None` for a name of one's own.
 pub(super) fn preset_of(name: &str) -> Option<Preset> {

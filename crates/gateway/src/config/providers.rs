@@ -4,24 +4,24 @@
 use portunus_core::resource::PublicUrl;
 
 use super::{
+    inputs::{Inputs, Written, written},
     mistake::{Report, Where},
     provider::{ProviderConfig, resolve_one},
     provider_name::{Named, prefix, preset_of},
-    raw::{Raw, Written, written},
     suggest::nearest,
     tables,
 };
 
 /// All providers, in the order they are offered.
 pub(super) fn resolve(
-    raw: &Raw<'_>,
+    inputs: &Inputs<'_>,
     public_url: &PublicUrl,
     report: &mut Report,
 ) -> Vec<ProviderConfig> {
-    let named = named(raw, report);
+    let named = named(inputs, report);
     let mut providers: Vec<ProviderConfig> = Vec::new();
     for named in &named {
-        let Some(provider) = resolve_one(raw, named, public_url, report) else { continue };
+        let Some(provider) = resolve_one(inputs, named, public_url, report) else { continue };
         check_callback(&provider, &providers, named, public_url, report);
         providers.push(provider);
     }
@@ -65,9 +65,9 @@ fn check_callback(
 
 /// `AUTH_PROVIDER` says which (with commas between several); without it those of `config.yaml`;
 /// without those the one whose variables are set.
-fn named<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
-    let from_file = named_in_file(raw, report);
-    if let Some(Written { text, at, .. }) = raw.variable(&["AUTH_PROVIDER"], report) {
+fn named<'a>(inputs: &'a Inputs<'_>, report: &mut Report) -> Vec<Named<'a>> {
+    let from_file = named_in_file(inputs, report);
+    if let Some(Written { text, at, .. }) = inputs.variable(&["AUTH_PROVIDER"], report) {
         let mut chosen: Vec<Named<'_>> = Vec::new();
         for name in text
             .split(',')
@@ -80,7 +80,7 @@ fn named<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
                     format!("`{name}`"),
                     "names of providers, such as okta, with commas between several",
                 );
-            } else if let Some(meant) = misspelt(&name, &from_file, raw) {
+            } else if let Some(meant) = misspelt(&name, &from_file, inputs) {
                 let expected = format!(
                     "`{meant}`; or, for a provider of your own, {}ISSUER and the like",
                     prefix(&name)
@@ -96,21 +96,21 @@ fn named<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
         }
         return chosen;
     }
-    if raw.config.root().find("providers").is_some_and(|list| !list.items().is_empty()) {
+    if inputs.config.root().find("providers").is_some_and(|list| !list.items().is_empty()) {
         return from_file;
     }
-    named_by_variables(raw, report)
+    named_by_variables(inputs, report)
 }
 
 /// The preset that was meant, if nothing is set for a provider of this name.
-fn misspelt(name: &str, from_file: &[Named<'_>], raw: &Raw<'_>) -> Option<&'static str> {
-    let is_set = raw.env.iter().any(|(variable, _)| variable.starts_with(&prefix(name)));
+fn misspelt(name: &str, from_file: &[Named<'_>], inputs: &Inputs<'_>) -> Option<&'static str> {
+    let is_set = inputs.env.iter().any(|(variable, _)| variable.starts_with(&prefix(name)));
     let is_known = preset_of(name).is_some() || from_file.iter().any(|named| named.name == name);
     if is_set || is_known { None } else { nearest(name, tables::PRESETS.iter().copied()) }
 }
 
-fn named_in_file<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
-    let items = raw.config.root().find("providers").map(|item| item.items()).unwrap_or_default();
+fn named_in_file<'a>(inputs: &'a Inputs<'_>, report: &mut Report) -> Vec<Named<'a>> {
+    let items = inputs.config.root().find("providers").map(|item| item.items()).unwrap_or_default();
     let mut found: Vec<Named<'_>> = Vec::new();
     for item in items {
         let name = written(item.find("name").or_else(|| item.find("preset")));
@@ -141,7 +141,7 @@ fn named_in_file<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
     found
 }
 
-fn named_by_variables<'a>(raw: &Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
+fn named_by_variables<'a>(inputs: &Inputs<'_>, report: &mut Report) -> Vec<Named<'a>> {
     let presets = tables::PRESETS.iter().filter(|name| **name != "oidc");
     let is_set = |name: &str| {
         let own = ["ID", "ISSUER"].map(|suffix| format!("{}{suffix}", prefix(name)));
@@ -149,7 +149,7 @@ fn named_by_variables<'a>(raw: &Raw<'_>, report: &mut Report) -> Vec<Named<'a>> 
             .map(str::to_owned);
         let mut variables = own.into_iter().chain(old.into_iter().filter(|_| name == "okta"));
         variables
-            .find_map(|variable| raw.env.find(&variable))
+            .find_map(|variable| inputs.env.find(&variable))
             .map(|variable| (name.to_owned(), variable.at.clone()))
     };
     let set: Vec<(String, Where)> = presets.filter_map(|name| is_set(name)).collect();

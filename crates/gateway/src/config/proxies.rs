@@ -4,10 +4,10 @@ use portunus_core::request::HeaderPattern;
 use url::Url;
 
 use super::{
+    document::Item,
+    inputs::{Inputs, Written, written},
     mistake::{Report, Where},
-    raw::{Raw, Written, written},
     server::{OURSELVES, Server, without_credentials},
-    tree::Item,
 };
 
 /// A guarded reverse proxy: requests below `pattern` go to `target`, the pattern stripped.
@@ -49,12 +49,12 @@ pub const OWN_PATHS: [&str; 13] = [
 /// `servers` are the names of `mcp.json`, disabled ones too; `own` is the gateway, which is no
 /// target.
 pub(super) fn resolve(
-    raw: &Raw<'_>,
+    inputs: &Inputs<'_>,
     servers: &[String],
     own: &Server,
     report: &mut Report,
 ) -> Vec<ProxyRoute> {
-    let items = raw.config.root().find("proxies").map(|item| item.items()).unwrap_or_default();
+    let items = inputs.config.root().find("proxies").map(|item| item.items()).unwrap_or_default();
     let mut routes = Vec::new();
     let mut seen: Vec<(String, Where)> = Vec::new();
     for item in items {

@@ -9,29 +9,33 @@ use portunus_mcp::{
 };
 
 use super::{
+    document::Item,
+    inputs::{Inputs, Written, written},
     mistake::Report,
-    raw::{Raw, Written, written},
-    tree::Item,
 };
 
 /// Keys of a server that has a `command`.
 pub(super) const KEYS: [&str; 3] = ["run_as", "confine", "confine_if_possible"];
 
 /// Of one entry with a `command`.
-pub(super) fn resolve(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Sandbox {
+pub(super) fn resolve(inputs: &Inputs<'_>, item: &Item<'_>, report: &mut Report) -> Sandbox {
     let run_as = written(item.find("run_as"));
-    if run_as.is_none() && raw.machine().is_root() {
+    if run_as.is_none() && inputs.machine().is_root() {
         let text = "runs as root, as the gateway does, and can read the gateway's files: set `run_as`, or start the gateway as another user";
         report.warning(item.at(), text);
     }
     Sandbox {
-        run_as: run_as.and_then(|written| user(raw, &written, report)),
-        confine: confine(raw, item, report),
+        run_as: run_as.and_then(|written| user(inputs, &written, report)),
+        confine: confine(inputs, item, report),
     }
 }
 
-fn user(raw: &Raw<'_>, Written { text, at, .. }: &Written, report: &mut Report) -> Option<RunAs> {
-    match raw.machine().user(text) {
+fn user(
+    inputs: &Inputs<'_>,
+    Written { text, at, .. }: &Written,
+    report: &mut Report,
+) -> Option<RunAs> {
+    match inputs.machine().user(text) {
         Err(found) => {
             report.mistake(
                 at.clone(),
@@ -40,7 +44,7 @@ fn user(raw: &Raw<'_>, Written { text, at, .. }: &Written, report: &mut Report) 
             );
             None
         }
-        Ok(_) if !raw.machine().may_change_user() => {
+        Ok(_) if !inputs.machine().may_change_user() => {
             report.mistake(
                 at.clone(),
                 format!("`{text}`, and this process has no right to start another user's"),
@@ -52,7 +56,7 @@ fn user(raw: &Raw<'_>, Written { text, at, .. }: &Written, report: &mut Report) 
     }
 }
 
-fn confine(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Option<Confine> {
+fn confine(inputs: &Inputs<'_>, item: &Item<'_>, report: &mut Report) -> Option<Confine> {
     let if_possible = written(item.find("confine_if_possible"));
     let Some(confine) = item.find("confine") else {
         if let Some(Written { at, .. }) = if_possible {
@@ -62,12 +66,12 @@ fn confine(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Option<Confin
     };
     let at = confine.at();
     let confine = Confine {
-        read: paths(raw, &confine, "read", report),
-        write: paths(raw, &confine, "write", report),
+        read: paths(inputs, &confine, "read", report),
+        write: paths(inputs, &confine, "write", report),
         connect: confine.find("connect").map(|list| ports(&list, report)),
         if_possible: if_possible.is_some_and(|written| written.text == "true"),
     };
-    match raw.machine().landlock().supports(&confine) {
+    match inputs.machine().landlock().supports(&confine) {
         Err(missing) if confine.if_possible => report.warning(at, format!("in force only as far as possible: {missing}")),
         Err(missing) => report.mistake(
             at,
@@ -79,7 +83,7 @@ fn confine(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Option<Confin
     Some(confine)
 }
 
-fn paths(raw: &Raw<'_>, confine: &Item<'_>, key: &str, report: &mut Report) -> Vec<String> {
+fn paths(inputs: &Inputs<'_>, confine: &Item<'_>, key: &str, report: &mut Report) -> Vec<String> {
     let items = confine.find(key).map(|list| list.items()).unwrap_or_default();
     let path = |item: &Item<'_>| {
         let text = item.scalar()?;
@@ -91,7 +95,7 @@ fn paths(raw: &Raw<'_>, confine: &Item<'_>, key: &str, report: &mut Report) -> V
             );
             return None;
         }
-        Some(raw.cwd.join(text).to_string_lossy().into_owned())
+        Some(inputs.cwd.join(text).to_string_lossy().into_owned())
     };
     items.iter().filter_map(path).collect()
 }
@@ -114,10 +118,10 @@ fn ports(list: &Item<'_>, report: &mut Report) -> Vec<u16> {
 
 /// A sandbox that the gateway's own files are inside of protects nothing that is in them. `own` are
 /// the files that the configuration was read from, and the database.
-pub(super) fn warn_of_own_files(raw: &Raw<'_>, own: &[PathBuf], report: &mut Report) {
+pub(super) fn warn_of_own_files(inputs: &Inputs<'_>, own: &[PathBuf], report: &mut Report) {
     let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let own: Vec<(&PathBuf, PathBuf)> = own.iter().map(|path| (path, resolved(path))).collect();
-    let root = raw.mcp.root();
+    let root = inputs.mcp.root();
     let servers = ["mcpServers", "servers"]
         .into_iter()
         .filter_map(|key| root.find(key))
@@ -126,7 +130,7 @@ pub(super) fn warn_of_own_files(raw: &Raw<'_>, own: &[PathBuf], report: &mut Rep
         let Some(confine) = server.find("confine") else { continue };
         let lists = ["read", "write"].into_iter().filter_map(|key| confine.find(key));
         for item in lists.flat_map(|list| list.items()) {
-            let Some(listed) = item.scalar().map(|text| raw.cwd.join(text)) else { continue };
+            let Some(listed) = item.scalar().map(|text| inputs.cwd.join(text)) else { continue };
             let inside = resolved(&listed);
             let covered = own.iter().find(|(path, resolved)| {
                 path.starts_with(&listed) || resolved.starts_with(&inside)

@@ -10,16 +10,20 @@ use portunus_core::{
 };
 
 use super::{
+    document::Item,
+    inputs::{Inputs, Written, written},
     mistake::{Report, Where},
-    raw::{Raw, Written, written},
     shape::quoted,
     suggest::nearest,
-    tree::Item,
 };
 
 /// `servers` are the names of `mcp.json`, disabled ones too.
-pub(super) fn resolve(raw: &Raw<'_>, servers: &[String], report: &mut Report) -> Vec<ScopeRule> {
-    let items = raw.config.root().find("scopes").map(|item| item.items()).unwrap_or_default();
+pub(super) fn resolve(
+    inputs: &Inputs<'_>,
+    servers: &[String],
+    report: &mut Report,
+) -> Vec<ScopeRule> {
+    let items = inputs.config.root().find("scopes").map(|item| item.items()).unwrap_or_default();
     let mut reading = Reading { servers, names: BTreeMap::new(), report };
     for item in &items {
         reading.note_name(item);

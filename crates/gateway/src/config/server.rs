@@ -7,10 +7,10 @@ use url::{Host, Url};
 
 use super::{
     cidr::Cidr,
+    inputs::{Inputs, Written, written},
     mistake::Report,
     placeholder::is_placeholder,
     quantity,
-    raw::{Raw, Written, written},
 };
 
 /// The default of `limits.body` (threat 47).
@@ -29,27 +29,27 @@ pub(super) struct Server {
     pub(super) body_limit: usize,
 }
 
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Server {
-    let listen = listen(raw, report);
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Server {
+    let listen = listen(inputs, report);
     let production =
-        raw.env.find("NODE_ENV").is_some_and(|variable| variable.text.trim() == "production");
+        inputs.env.find("NODE_ENV").is_some_and(|variable| variable.text.trim() == "production");
     Server {
-        public_url: public_url(raw, listen.port(), production, report),
+        public_url: public_url(inputs, listen.port(), production, report),
         listen,
         production,
-        allowed_origins: list(raw, "allowed_origins")
+        allowed_origins: list(inputs, "allowed_origins")
             .iter()
             .filter_map(|text| origin(text, report))
             .collect(),
-        allowed_hosts: list(raw, "allowed_hosts")
+        allowed_hosts: list(inputs, "allowed_hosts")
             .iter()
             .filter_map(|text| host(text, report))
             .collect(),
-        trusted_proxies: list(raw, "trusted_proxies")
+        trusted_proxies: list(inputs, "trusted_proxies")
             .iter()
             .filter_map(|text| range(text, report))
             .collect(),
-        body_limit: body_limit(raw, report),
+        body_limit: body_limit(inputs, report),
     }
 }
 
@@ -84,9 +84,9 @@ impl Server {
 /// ours by default, so it is no mistake.
 pub(super) const OURSELVES: &str = "leads back to the gateway itself, by BASE_URL, HOST and PORT: the address of another program belongs here";
 
-fn listen(raw: &Raw<'_>, report: &mut Report) -> SocketAddr {
+fn listen(inputs: &Inputs<'_>, report: &mut Report) -> SocketAddr {
     let mut listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
-    if let Some(Written { text, at, .. }) = raw.setting("listen", report) {
+    if let Some(Written { text, at, .. }) = inputs.setting("listen", report) {
         let parts = text
             .rsplit_once(':')
             .and_then(|(host, port)| Some(SocketAddr::new(address(host)?, parse_port(port)?)));
@@ -99,7 +99,7 @@ fn listen(raw: &Raw<'_>, report: &mut Report) -> SocketAddr {
             ),
         }
     }
-    if let Some(Written { text, at, .. }) = raw.variable(&["HOST"], report) {
+    if let Some(Written { text, at, .. }) = inputs.variable(&["HOST"], report) {
         match address(&text) {
             Some(address) => listen.set_ip(address),
             None => report.mistake(
@@ -109,7 +109,7 @@ fn listen(raw: &Raw<'_>, report: &mut Report) -> SocketAddr {
             ),
         }
     }
-    if let Some(Written { text, at, .. }) = raw.variable(&["PORT"], report) {
+    if let Some(Written { text, at, .. }) = inputs.variable(&["PORT"], report) {
         match parse_port(&text) {
             Some(port) => listen.set_port(port),
             None => report.mistake(at, format!("`{text}`"), "a port: a number from 1 to 65535"),
@@ -127,9 +127,9 @@ fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port != 0)
 }
 
-fn public_url(raw: &Raw<'_>, port: u16, production: bool, report: &mut Report) -> PublicUrl {
+fn public_url(inputs: &Inputs<'_>, port: u16, production: bool, report: &mut Report) -> PublicUrl {
     let default = || local(port);
-    let Some(Written { text, at, variable }) = raw.setting("public_url", report) else {
+    let Some(Written { text, at, variable }) = inputs.setting("public_url", report) else {
         if production {
             report.missing("BASE_URL", "with NODE_ENV=production: where people reach the gateway, such as https://mcp.acme.com");
         }
@@ -190,8 +190,8 @@ pub(super) fn without_credentials(text: &str) -> String {
     }
 }
 
-fn list(raw: &Raw<'_>, key: &str) -> Vec<Written> {
-    let items = raw.config.root().find(key).map(|item| item.items()).unwrap_or_default();
+fn list(inputs: &Inputs<'_>, key: &str) -> Vec<Written> {
+    let items = inputs.config.root().find(key).map(|item| item.items()).unwrap_or_default();
     items.into_iter().filter_map(|item| written(Some(item))).collect()
 }
 
@@ -234,9 +234,9 @@ fn range(Written { text, at, .. }: &Written, report: &mut Report) -> Option<Cidr
         .ok()
 }
 
-fn body_limit(raw: &Raw<'_>, report: &mut Report) -> usize {
+fn body_limit(inputs: &Inputs<'_>, report: &mut Report) -> usize {
     const SMALLEST: usize = 1024;
-    let Some(Written { text, at, .. }) = raw.setting("limits.body", report) else {
+    let Some(Written { text, at, .. }) = inputs.setting("limits.body", report) else {
         return DEFAULT_BODY_LIMIT;
     };
     match quantity::parse_size(&text) {

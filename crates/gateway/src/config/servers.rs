@@ -11,16 +11,16 @@ use portunus_mcp::{
 use url::Url;
 
 use super::{
+    document::Item,
     expand::{Piece, pieces},
+    inputs::{Inputs, Written, written},
     log::not_one_of,
     mistake::Report,
     pinning,
     placeholder::is_placeholder,
-    raw::{Raw, Written, written},
     sandbox,
     server::{OURSELVES, Server, without_credentials},
     tables,
-    tree::Item,
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
@@ -58,8 +58,8 @@ pub(super) struct Servers {
 }
 
 /// `own` is the gateway, which is none of its servers.
-pub(super) fn resolve(raw: &Raw<'_>, own: &Server, report: &mut Report) -> Servers {
-    let root = raw.mcp.root();
+pub(super) fn resolve(inputs: &Inputs<'_>, own: &Server, report: &mut Report) -> Servers {
+    let root = inputs.mcp.root();
     let mut servers = Servers::default();
     let entries = ["mcpServers", "servers"]
         .into_iter()
@@ -69,7 +69,7 @@ pub(super) fn resolve(raw: &Raw<'_>, own: &Server, report: &mut Report) -> Serve
         servers.names.push(name.to_owned());
         let pinned =
             written(item.find("pinning")).and_then(|written| pinning::parse(written, report));
-        let spec = Reading { raw, own, item: &item, report }.server(name);
+        let spec = Reading { inputs, own, item: &item, report }.server(name);
         servers
             .pinning
             .extend(spec.as_ref().zip(pinned).map(|(spec, pinned)| (spec.name.clone(), pinned)));
@@ -92,7 +92,7 @@ fn env_value(pieces: Vec<Piece>) -> EnvValue {
 }
 
 struct Reading<'a, 'r> {
-    raw: &'a Raw<'a>,
+    inputs: &'a Inputs<'a>,
     own: &'a Server,
     item: &'a Item<'a>,
     report: &'r mut Report,
@@ -196,8 +196,8 @@ impl Reading<'_, '_> {
             self.report.warning(command.at, text);
         }
         let env = self.env();
-        let cwd = written(self.item.find("cwd")).map(|cwd| self.raw.cwd.join(cwd.text));
-        let sandbox = sandbox::resolve(self.raw, self.item, self.report);
+        let cwd = written(self.item.find("cwd")).map(|cwd| self.inputs.cwd.join(cwd.text));
+        let sandbox = sandbox::resolve(self.inputs, self.item, self.report);
         Some(Transport::Stdio { command: command.text, args, env, cwd, sandbox })
     }
 
@@ -206,8 +206,9 @@ impl Reading<'_, '_> {
         let mut variables = BTreeMap::new();
         for (name, item) in entries {
             // What cannot be taken apart has been reported.
-            let pieces =
-                item.scalar().and_then(|value| pieces(&value, |name| self.raw.env.text(name)).ok());
+            let pieces = item
+                .scalar()
+                .and_then(|value| pieces(&value, |name| self.inputs.env.text(name)).ok());
             let Some(value) = pieces.map(env_value) else { continue };
             let is_text = |test: &dyn Fn(&str) -> bool| {
                 value

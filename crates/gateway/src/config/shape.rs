@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use super::{
+    document::{Entry, Node, Value, joined},
     environment::Environment,
     expand::{expand, pieces},
     mistake::{Report, Where},
     quantity,
     suggest::nearest,
-    tree::{Entry, Node, Value, joined},
 };
 
 /// The form of a value.
@@ -82,7 +82,7 @@ impl Field {
 }
 
 /// Goes through a whole file, expands references to variables, and reports whatever does not fit.
-/// What was reported is taken out, so that readers of the tree see only values of the right form.
+/// What was reported is taken out, so that readers of the document see only values of the right form.
 pub(super) fn check(
     table: &'static Table,
     root: &mut Node,

@@ -1,5 +1,5 @@
 //! Where a configuration is read from: the command line, the environment and files. What stands in
-//! them is [`super::raw`]'s.
+//! them is [`super::inputs`]'s.
 
 use std::{
     collections::BTreeMap,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
+    inputs::{Inputs, Written},
     mistake::Report,
     quantity::{DURATION, parse_duration, show_duration},
-    raw::{Raw, Written},
     store::StoreConfig,
 };
 
@@ -15,13 +15,15 @@ const AMONG_OTHERS: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 /// How long the gateway goes on taking connections after SIGTERM.
-pub(super) fn resolve(raw: &Raw<'_>, store: &StoreConfig, report: &mut Report) -> Duration {
+pub(super) fn resolve(inputs: &Inputs<'_>, store: &StoreConfig, report: &mut Report) -> Duration {
     let default = match store {
         // No other gateway could take over: waiting would not help.
         StoreConfig::Sqlite { .. } => Duration::ZERO,
         StoreConfig::Redis(_) => AMONG_OTHERS,
     };
-    let Some(Written { text, at, .. }) = raw.setting("stop_delay", report) else { return default };
+    let Some(Written { text, at, .. }) = inputs.setting("stop_delay", report) else {
+        return default;
+    };
     match parse_duration(&text) {
         Some(delay) if delay <= LONGEST => delay,
         Some(_) => {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use portunus_store::redis::{AddressError, RedisAddress, RedisOptions};
 
 use super::{
+    inputs::{Inputs, Written, WrittenSecret},
     mistake::Report,
-    raw::{Raw, Written, WrittenSecret},
     server::without_credentials,
 };
 
@@ -28,12 +28,12 @@ const MOST_REPLICAS: u32 = 9;
 const LONGEST_PREFIX: usize = 64;
 
 /// Redis when its address is given anywhere (a variable before `config.yaml`), else SQLite.
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> StoreConfig {
-    let sqlite = raw.setting("store.sqlite.path", report);
-    let path = raw.cwd.join(sqlite.as_ref().map_or(DEFAULT_PATH, |path| &path.text));
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> StoreConfig {
+    let sqlite = inputs.setting("store.sqlite.path", report);
+    let path = inputs.cwd.join(sqlite.as_ref().map_or(DEFAULT_PATH, |path| &path.text));
     let file = StoreConfig::Sqlite { path: path.components().collect() };
-    let redis = address(raw, report);
-    let password = raw.secret("store.redis.password", report);
+    let redis = address(inputs, report);
+    let password = inputs.secret("store.redis.password", report);
     let address = match redis {
         Given::Read(address) => address,
         Given::Mistaken => return file,
@@ -44,7 +44,7 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> StoreConfig {
                     "a password without an address",
                     "KVS_ADDR=host:6379 or REDIS_URL=redis://host:6379 with it",
                 );
-            } else if let Some(item) = raw.config.root().find_path("store.redis") {
+            } else if let Some(item) = inputs.config.root().find_path("store.redis") {
                 report.mistake(
                     item.at(),
                     "no `url`",
@@ -58,10 +58,10 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> StoreConfig {
         report.warning(at, format!("{name} is not used: the store is Redis"));
     }
     let mut options = RedisOptions::new(with_password(address, password, report));
-    if let Some(prefix) = raw.setting("store.redis.prefix", report) {
+    if let Some(prefix) = inputs.setting("store.redis.prefix", report) {
         options.prefix = parse_prefix(prefix, report);
     }
-    if let Some(replicas) = raw.setting("store.redis.replicas", report) {
+    if let Some(replicas) = inputs.setting("store.redis.replicas", report) {
         options.replicas = parse_replicas(&replicas, report);
     }
     StoreConfig::Redis(options)
@@ -75,9 +75,9 @@ enum Given {
 }
 
 /// The address, from `REDIS_URL`, `KVS_ADDR` or `config.yaml`.
-fn address(raw: &Raw<'_>, report: &mut Report) -> Given {
-    let kvs = raw.variable(&["KVS_ADDR"], report);
-    let url = raw.variable(&["REDIS_URL"], report);
+fn address(inputs: &Inputs<'_>, report: &mut Report) -> Given {
+    let kvs = inputs.variable(&["KVS_ADDR"], report);
+    let url = inputs.variable(&["REDIS_URL"], report);
     match (kvs, url) {
         (Some(kvs), Some(_)) => {
             report.mistake(
@@ -101,7 +101,7 @@ fn address(raw: &Raw<'_>, report: &mut Report) -> Given {
             )
         }
         (None, Some(url)) => read(&url, RedisAddress::parse(&url.text), report),
-        (None, None) => match raw.setting("store.redis.url", report) {
+        (None, None) => match inputs.setting("store.redis.url", report) {
             Some(url) => read(&url, RedisAddress::parse(&url.text), report),
             None => Given::Not,
         },

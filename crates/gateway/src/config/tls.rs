@@ -14,8 +14,8 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    inputs::{Content, Inputs, Written},
     mistake::Report,
-    raw::{Content, Raw, Written},
 };
 
 /// A certificate with its key, as its files were when they were read.
@@ -45,9 +45,9 @@ impl fmt::Debug for TlsConfig {
     }
 }
 
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Option<TlsConfig> {
     let (certificate, key) =
-        (raw.setting("tls.certificate_file", report), raw.setting("tls.key_file", report));
+        (inputs.setting("tls.certificate_file", report), inputs.setting("tls.key_file", report));
     let (certificate, key) = match (certificate, key) {
         (None, None) => return None,
         (Some(certificate), Some(key)) => (certificate, key),
@@ -69,14 +69,14 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
         }
     };
     let chain_pem = read(
-        raw,
+        inputs,
         &certificate,
         Content::Plain,
         "a file with the certificate, and those that vouch for it, as PEM",
         report,
     );
     let key_pem = read(
-        raw,
+        inputs,
         &key,
         Content::Secret,
         "a file with the private key as PEM, which the gateway may read",
@@ -131,10 +131,12 @@ impl fmt::Debug for Authorities {
 }
 
 /// Section: `provider_ca_file`.
-pub(super) fn authorities(raw: &Raw<'_>, report: &mut Report) -> Authorities {
+pub(super) fn authorities(inputs: &Inputs<'_>, report: &mut Report) -> Authorities {
     let expected = "a file with the certificates of the authorities that signed your identity provider's, as PEM: -----BEGIN CERTIFICATE-----";
-    let Some(file) = raw.setting("provider_ca_file", report) else { return Authorities::default() };
-    let Some(pem) = read(raw, &file, Content::Plain, expected, report) else {
+    let Some(file) = inputs.setting("provider_ca_file", report) else {
+        return Authorities::default();
+    };
+    let Some(pem) = read(inputs, &file, Content::Plain, expected, report) else {
         return Authorities::default();
     };
     let found = understood(
@@ -150,13 +152,13 @@ pub(super) fn authorities(raw: &Raw<'_>, report: &mut Report) -> Authorities {
 }
 
 fn read(
-    raw: &Raw<'_>,
+    inputs: &Inputs<'_>,
     written: &Written,
     content: Content,
     expected: &str,
     report: &mut Report,
 ) -> Option<Vec<u8>> {
-    match raw.read_file(written, content, report) {
+    match inputs.read_file(written, content, report) {
         Ok(bytes) => bytes,
         Err(error) => {
             report.mistake(written.at.clone(), format!("{}: {error}", written.text), expected);

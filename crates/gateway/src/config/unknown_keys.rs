@@ -2,9 +2,9 @@
 //! behind it.
 
 use super::{
+    inputs::{ALLOW_WRITABLE_FILES, Inputs},
     mistake::{Report, Where},
     provider_name::prefix,
-    raw::{ALLOW_WRITABLE_FILES, Raw},
     settings::Config,
     shape::{Field, Shape, Table},
     suggest::nearest,
@@ -53,7 +53,7 @@ const SUFFIXES: [&str; 16] = [
 const NOT_NEEDED: [&str; 3] = ["AUTH_URL", "AUTH_TRUST_HOST", "AUTH_REDIRECT_PROXY_URL"];
 
 /// Adds its warnings to the report.
-pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
+pub(super) fn warn(inputs: &Inputs<'_>, config: &Config, report: &mut Report) {
     let known = known_variables(config);
     let is_ours = |name: &str| {
         ["AUTH_", "OKTA_", "OAUTH_OKTA_", "KVS_", "TOKEN_EXPIRATION"]
@@ -61,11 +61,11 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
             .any(|start| name.starts_with(start))
     };
     let mut unread = Vec::new();
-    for (name, variable) in raw.env.iter() {
+    for (name, variable) in inputs.env.iter() {
         let is_of_file = matches!(variable.at, Where::File { .. });
         let is_read = known.iter().any(|known| known == name)
             || NOT_NEEDED.contains(&name)
-            || raw.env.was_referred_to(name);
+            || inputs.env.was_referred_to(name);
         let guess = || {
             meant(name, &known)
                 .or_else(|| nearest(name, known.iter().map(String::as_str)).map(str::to_owned))
@@ -101,7 +101,7 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
                     another PORT behind what ends TLS";
         report.warning(Where::Missing { setting: "tls".to_owned() }, text);
     }
-    if let Some(variable) = raw
+    if let Some(variable) = inputs
         .env
         .find(ALLOW_WRITABLE_FILES)
         .filter(|variable| matches!(variable.at, Where::File { .. }))

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_saphyr::{Spanned, options::DuplicateKeyPolicy};
 
-use super::tree::{Entry, Node, Value};
+use super::document::{Entry, Node, Value};
 
 /// Reads one document. The error is a line and what is wrong there, without quoting the file: it
 /// may hold secrets.

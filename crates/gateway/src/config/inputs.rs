@@ -11,19 +11,18 @@ use portunus_core::{file_access::FileKind, secret::SecretText};
 use super::{
     access::{ReadFile, Writable},
     dialects,
+    document::{Document, Item, Node},
     environment::{Environment, Variable},
     json,
     machine::Machine,
     mistake::{Report, Where},
     shape::{self, Table},
     sources::{Files, Sources},
-    tables,
-    tree::{Document, Item, Node},
-    yaml,
+    tables, yaml,
 };
 
 /// Everything that was written.
-pub(super) struct Raw<'a> {
+pub(super) struct Inputs<'a> {
     pub(super) env: Environment,
     pub(super) config: Document,
     pub(super) mcp: Document,
@@ -68,7 +67,7 @@ pub(super) struct WrittenSecret {
     pub(super) at: Where,
 }
 
-impl<'a> Raw<'a> {
+impl<'a> Inputs<'a> {
     /// Reads all files. What cannot be read is reported, and missing in what follows.
     pub(super) fn read(sources: &'a Sources<'_>, report: &mut Report) -> Self {
         let allows_writable = allows_writable(sources, report);
@@ -239,7 +238,7 @@ struct Reader<'a, 'r> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn read(mut self) -> Raw<'a> {
+    fn read(mut self) -> Inputs<'a> {
         let args = &self.sources.args;
         let mut env = Environment::of_process(&self.sources.env);
         if let Some((path, text)) =
@@ -261,7 +260,7 @@ impl<'a> Reader<'a, '_> {
             &tables::MCP,
             &env,
         );
-        Raw { env, config, mcp, cwd: &self.sources.cwd, files: self.files }
+        Inputs { env, config, mcp, cwd: &self.sources.cwd, files: self.files }
     }
 
     fn document(

@@ -1,5 +1,5 @@
 //! A configuration file as it is written: values with their lines, whatever the language.
-//! [`super::yaml`] and [`super::json`] make it, [`super::shape`] checks it, [`super::raw`] reads
+//! [`super::yaml`] and [`super::json`] make it, [`super::shape`] checks it, [`super::inputs`] reads
 //! it.
 
 use std::path::PathBuf;
