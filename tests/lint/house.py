@@ -270,8 +270,11 @@ GROWS = re.compile(
 
 
 def constant(path, name):
-    """The value of a constant, or of a field's default: products of numbers, or seconds."""
+    """The value of a constant, or of a field's default: products of numbers, or seconds. The default of a setting is text: a number, and a unit perhaps."""
     text = Path(path).read_text(encoding="utf-8")
+    setting = re.search(rf'^ +{name}: [^=]+ = "(\d+)(KiB|MiB|)",', text, re.M)
+    if setting:
+        return int(setting[1]) * UNITS[setting[2]]
     found = re.findall(rf"\bconst {name}: [^=]+= ([^;]+);", text) or re.findall(rf"^ +{name}: ([^,]+),$", text, re.M)
     for expression in found:
         expression = expression.replace("_", "").replace("Duration::fromsecs", "")

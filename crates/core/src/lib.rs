@@ -12,7 +12,7 @@
 //! - Several gateways on one store: [`node`], [`invalidation`].
 //! - The ports through which the rules reach what is stored: [`store`].
 //! - Parsed texts and secrets: [`ids`], [`secret`], [`text`]; who may write a file:
-//!   [`file_access`].
+//!   [`file_access`]; how settings are declared: [`settings`].
 
 pub mod address_block;
 pub mod admission;
@@ -37,6 +37,7 @@ pub mod request;
 pub mod resource;
 pub mod scope;
 pub mod secret;
+pub mod settings;
 pub mod signin;
 pub mod store;
 pub mod task;

@@ -1,39 +1,54 @@
-//! How long things live: one struct, one default each.
+//! How long things live: the section `lifetimes` of the configuration, which the rules read.
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    settings,
+    settings::{DurationForm, duration},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Lifetimes of everything that expires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetimes {
-    /// An access token (`TOKEN_EXPIRATION_TIME`).
-    pub access_token: Duration,
-    /// A refresh token, from its own minting: each rotation starts it anew.
-    pub refresh_token: Duration,
-    /// How long a used refresh token still yields the current pair, wherever it comes from (threat
-    /// 17).
-    pub refresh_grace: Duration,
-    /// How long it does if it comes from the address of the family's latest rotation (FB16); `None`
-    /// is no longer than the grace.
-    pub refresh_reuse: Option<Duration>,
-    /// What a person allowed a client, whatever becomes of its tokens: after this long they are
-    /// asked to sign in again.
-    pub grant: Duration,
-    /// An authorization code that was not redeemed (FB15).
-    pub authorization_code: Duration,
-    /// A sign-in in flight, from the authorization request to the provider's answer.
-    pub sign_in: Duration,
-    /// A browser's login, from its sign-in.
-    pub login: Duration,
-    /// A browser's login, from its last use; `None` sets no such limit.
-    pub login_idle: Option<Duration>,
-    /// A registered client that never redeemed a code. Registration is open to strangers, so such
-    /// clients do not last (threat 55).
-    pub unused_client: Duration,
+/// How long an access token may live.
+pub const ACCESS_TOKEN: DurationForm = duration("1s", "365d");
+
+settings! {
+    /// Lifetimes of everything that expires.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Lifetimes: "How long things live" {
+        /// An access token (`TOKEN_EXPIRATION_TIME`).
+        access_token: Duration = "60m", ACCESS_TOKEN,
+            "An access token. Default: {default} (TOKEN_EXPIRATION_TIME, in milliseconds, wins)";
+        /// A refresh token, from its own minting: each rotation starts it anew.
+        refresh_token: Duration = "30d", duration("1m", "3650d"),
+            "A refresh token, from each use anew";
+        /// How long a used refresh token still yields the current pair, wherever it comes from
+        /// (threat 17).
+        refresh_grace: Duration = "30s", duration("0s", "5m"),
+            "How long a used refresh token still gives the current pair of tokens, wherever it comes from";
+        /// How long it does if it comes from the address of the family's latest rotation (FB16);
+        /// `None` is no longer than the grace.
+        refresh_reuse: Option<Duration> = "24h", duration("1s", "7d").or_off(),
+            "How long it does so from the address that the pair was issued to: off, or up to 7d";
+        /// What a person allowed a client, whatever becomes of its tokens: after this long they are
+        /// asked to sign in again.
+        grant: Duration = "90d", duration("1m", "3650d"),
+            "What a person allowed a client, whatever is refreshed in between";
+        /// An authorization code that was not redeemed (FB15).
+        authorization_code: Duration = "5m", duration("1s", "10m"), "An authorization code";
+        /// A sign-in in flight, from the authorization request to the provider's answer.
+        sign_in: Duration = "10m", duration("10s", "1d"), "A sign-in in flight";
+        /// A browser's login, from its sign-in.
+        login: Duration = "7d", duration("1m", "365d"), "A browser's login, from its sign-in";
+        /// A browser's login, from its last use; `None` sets no such limit.
+        login_idle: Option<Duration> = "no such limit", duration("1m", "365d").optional(),
+            "A browser's login, from its last use";
+        /// A registered client that never redeemed a code. Registration is open to strangers, so
+        /// such clients do not last (threat 55).
+        unused_client: Duration = "1d", duration("1m", "3650d"),
+            "A registered client that was never used";
+    }
 }
 
 /// How far the clocks of gateways on one store may be apart (F7).
@@ -58,22 +73,5 @@ impl Lifetimes {
     pub fn login_end(&self, created_at: Timestamp, last_seen: Timestamp) -> Timestamp {
         let end = created_at + self.login;
         self.login_idle.map_or(end, |idle| end.min(last_seen + idle))
-    }
-}
-
-impl Default for Lifetimes {
-    fn default() -> Self {
-        Self {
-            access_token: 60 * MINUTE,
-            refresh_token: 30 * DAY,
-            refresh_grace: Duration::from_secs(30),
-            refresh_reuse: Some(DAY),
-            grant: 90 * DAY,
-            authorization_code: 5 * MINUTE,
-            sign_in: 10 * MINUTE,
-            login: 7 * DAY,
-            login_idle: None,
-            unused_client: DAY,
-        }
     }
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::settings::{Choice, choice};
+
 mod canonical;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,10 @@ pub enum Pinning {
     #[default]
     Enforce,
 }
+
+/// How [`Pinning`] is written.
+pub const PINNING: Choice<Pinning> =
+    choice(&["off", "warn", "enforce"], &[Pinning::Off, Pinning::Warn, Pinning::Enforce]);
 
 /// SHA-256 over everything a server says of a tool: equal for equal tools, however they are spelt.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,7 @@
 //! What the program of a stdio server may do on this machine: words of the configuration. They are
 //! applied in [`crate::child`].
 
+use portunus_core::settings::{Section, Setting, ValueType};
 use serde::{Deserialize, Serialize};
 
 /// The restrictions of a server's program beyond those that every child process has.
@@ -42,6 +43,31 @@ pub struct Confine {
     /// On a kernel that cannot do all of it the program starts with what the kernel can do.
     pub if_possible: bool,
 }
+
+/// How [`Confine`] is written.
+pub const CONFINE: Section = Section::new(
+    "What a confined program may open and connect to",
+    &[
+        Setting::new(
+            "read",
+            ValueType::List(&ValueType::Text),
+            "Files and folders that it may read and execute",
+        )
+        .default("none"),
+        Setting::new(
+            "write",
+            ValueType::List(&ValueType::Text),
+            "Files and folders that it may read, execute, change, create and remove",
+        )
+        .default("none"),
+        Setting::new(
+            "connect",
+            ValueType::List(&ValueType::Count),
+            "TCP ports that it may connect to; it may then listen on none. [] is none at all",
+        )
+        .default("the network is not restricted"),
+    ],
+);
 
 /// What the running kernel can restrict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

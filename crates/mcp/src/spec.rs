@@ -1,27 +1,84 @@
-//! One MCP server as the configuration describes it. How it is reached lives in `upstream`.
+//! One MCP server as the configuration describes it, with the declaration of its settings. How it
+//! is reached lives in `upstream`; how an entry of `mcp.json` is read, in the gateway's `config`.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use http::HeaderName;
-use portunus_core::{ids::ServerName, secret::SecretText};
+use portunus_core::{
+    ids::ServerName,
+    pins::PINNING,
+    secret::SecretText,
+    settings,
+    settings::{Choice, ValueType, choice, seconds},
+};
 use url::Url;
 
-use crate::{era::Era, sandbox::Sandbox};
+use crate::{
+    era::Era,
+    sandbox::{CONFINE, Sandbox},
+};
 
-/// An MCP server behind the gateway: an entry of `mcp.json`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerSpec {
-    pub name: ServerName,
-    pub transport: Transport,
-    pub isolation: Isolation,
-    /// The one that it speaks; `None`: that is found out.
-    pub era: Option<Era>,
-    /// How long a request may take before its caller gets an error.
-    pub request_timeout: Duration,
-    /// How long connecting and the handshake may take together.
-    pub connect_timeout: Duration,
-    /// A connection that was not used for this long is closed, its child ended.
-    pub idle_timeout: Duration,
+/// The values of `type`.
+pub const TYPES: &[&str] = &["stdio", "http", "streamable-http", "sse"];
+
+/// The longest timeout, in seconds.
+const DAY: u64 = 86_400;
+
+const ERAS: Choice<Era> = choice(&["legacy", "modern"], &[Era::Legacy, Era::Modern]);
+
+const ISOLATIONS: Choice<Isolation> = choice(
+    &["user", "shared", "session"],
+    &[Isolation::User, Isolation::Shared, Isolation::Session],
+);
+
+settings! {
+    /// An MCP server behind the gateway: an entry of `mcp.json`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ServerSpec: "An MCP server: a program to start (`command`), or an address (`url`)",
+        one_of(&["command", "url"])
+    {
+        given {
+            name: ServerName,
+            transport: Transport,
+        }
+
+        key command: ValueType::Text,
+            "The program to start; it speaks MCP on standard input and output. No shell is involved";
+        key args: ValueType::List(&ValueType::Text), "Its arguments";
+        key env: ValueType::Map(&ValueType::Personal),
+            "Its environment, beside PATH, HOME and a few others. `${user.sub}` and `${user.email}` are the person whose process it is";
+        key cwd: ValueType::Text, "The directory it is started in";
+        key run_as: ValueType::Text,
+            "The user it runs as: user or user:group, by names or numbers. The gateway needs the right to change users",
+            default("the gateway's own");
+        key confine: ValueType::Section(&CONFINE),
+            "A Landlock sandbox: beside the system's programs and libraries it may open what is named here, and nothing else";
+        key confine_if_possible: ValueType::Flag,
+            "On a kernel that cannot do all that `confine` asks for: start it with what the kernel can do, with a warning",
+            default("false, an error");
+        key url: ValueType::Text, "The address of a server that speaks HTTP";
+        key type: ValueType::Choice(TYPES),
+            "With url: http (Streamable HTTP, the default) or sse. With command: stdio";
+        key headers: ValueType::Map(&ValueType::Secret),
+            "Headers to send with every request to the url";
+        key disabled: ValueType::Flag, "Leave this server out";
+
+        isolation: Isolation = "user", ISOLATIONS,
+            "Who shares a connection to it. Default: {default}, one for each user";
+        /// The one that it speaks; `None`: that is found out.
+        era: Option<Era> = "that is found out and remembered", ERAS.optional(),
+            "How it is greeted: legacy by `initialize`, modern by `server/discover` (MCP 2026-07-28)";
+        key pinning: PINNING.value_type(), "What happens to its tools when they change",
+            default("that of config.yaml");
+        /// How long a request may take before its caller gets an error.
+        request_timeout: Duration = "300", seconds(DAY), "Seconds a request may take";
+        /// How long connecting and the handshake may take together.
+        connect_timeout: Duration = "60", seconds(DAY),
+            "Seconds that starting or connecting may take";
+        /// A connection that was not used for this long is closed, its child ended.
+        idle_timeout: Duration = "600", seconds(DAY),
+            "Seconds after which an unused connection is closed";
+    }
 }
 
 /// How the server is reached.

@@ -8,6 +8,7 @@ use portunus_core::{
     oauth::registration_policy::Domain,
     pins::Pinning,
     scope::Scope,
+    settings::quantity::show_duration,
     text::visible,
 };
 use portunus_identity::settings::Preset;
@@ -19,7 +20,7 @@ use url::Url;
 
 use crate::config::{
     ClientsConfig, ClusterConfig, Config, Limits, LogFormat, Names, ProviderConfig, Rate,
-    StoreConfig, show_duration,
+    StoreConfig,
 };
 
 /// The whole configuration.
@@ -129,9 +130,17 @@ fn general(config: &Config, text: &mut String) {
         "at once",
         format_args!("{at_once}; {connections_per_user} and {requests_per_user} of one person"),
     );
-    line(text, "largest body", format_args!("{} bytes", config.body_limit));
-    line(text, "calls", format_args!("{} of one person at work, at most", config.calls_per_user));
-    line(text, "processes", format_args!("{} of one person, at most", config.children_per_user));
+    line(text, "largest body", format_args!("{} bytes", config.limits.body));
+    line(
+        text,
+        "calls",
+        format_args!("{} of one person at work, at most", config.limits.calls_per_user),
+    );
+    line(
+        text,
+        "processes",
+        format_args!("{} of one person, at most", config.limits.children_per_user),
+    );
 }
 
 fn list(items: impl Iterator<Item = impl ToString>, none: &str) -> String {

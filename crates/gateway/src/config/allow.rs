@@ -2,23 +2,64 @@
 //! `AUTH_{NAME}_ALLOW…`, which then count alone. What is compared with what is
 //! `portunus_core::admission`; the other settings of a provider are read in [`super::provider`].
 
-use portunus_core::admission::{
-    AccountName, Allow, Domain, DomainOf, Organisation, Rule, open_to_anyone,
-    takes_addresses_of_anyone,
+use portunus_core::{
+    admission::{
+        AccountName, Allow, Domain, DomainOf, Organisation, Rule, open_to_anyone,
+        takes_addresses_of_anyone,
+    },
+    settings::{Section, Setting, ValueType},
 };
 use portunus_identity::settings::Preset;
 
 use super::{
+    check::quoted,
     environment::Variable,
     inputs::{Inputs, Written, written},
     mistake::{Report, Where},
     provider_name::{Named, prefix},
-    shape::quoted,
-    tables::ANYONE,
 };
+
+/// The word for no rule at all.
+pub(super) const ANYONE: &str = "anyone";
+
+pub(super) const ALLOW: Section = Section::new(
+    "Who may sign in: an account that fits any of the lists",
+    &[
+        Setting::new(
+            "domains",
+            ValueType::List(&ValueType::Text),
+            "Domains of verified e-mail addresses, at Google of its Workspace accounts: acme.com, without those below it",
+        ),
+        Setting::new(
+            "groups",
+            ValueType::List(&ValueType::Text),
+            "Groups, as the provider spells them: engineering, at GitLab acme/platform",
+        ),
+        Setting::new(
+            "organisations",
+            ValueType::List(&ValueType::Text),
+            "GitHub: organisations and teams: acme, acme/platform",
+        ),
+        Setting::new(
+            "organizations",
+            ValueType::List(&ValueType::Text),
+            "The same in another spelling",
+        ),
+        Setting::new(
+            "people",
+            ValueType::List(&ValueType::Text),
+            "Single accounts, by verified e-mail address, or by what the provider calls them (sub)",
+        ),
+    ],
+);
 
 /// The keys of a rule. The last two are one in two spellings.
 const KEYS: [&str; 5] = ["domains", "groups", "people", "organisations", "organizations"];
+
+/// The ends of the variables that name lists.
+pub(super) fn variable_ends() -> impl Iterator<Item = String> {
+    KEYS.iter().map(|key| format!("ALLOWED_{}", key.to_ascii_uppercase()))
+}
 
 /// What the rule of a provider depends on.
 pub(super) struct Reader<'a, 'r> {
@@ -94,10 +135,7 @@ impl Reader<'_, '_> {
     /// keep people out, and would let them in. So is one that is nearly called so.
     fn of_env(&mut self) -> (Option<Written>, Vec<List>) {
         let start = self.variable("ALLOW");
-        let known: Vec<String> = KEYS
-            .iter()
-            .map(|key| self.variable(&format!("ALLOWED_{}", key.to_ascii_uppercase())))
-            .collect();
+        let known: Vec<String> = variable_ends().map(|end| self.variable(&end)).collect();
         let set: Vec<(String, Variable)> = self
             .inputs
             .env

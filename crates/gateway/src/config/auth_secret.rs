@@ -1,12 +1,40 @@
 //! Section: the secrets that every key of the gateway is derived from.
 
-use portunus_core::secret::SecretText;
+use portunus_core::{
+    secret::SecretText,
+    settings::{Setting, ValueType},
+};
 
 use super::{
     inputs::{Inputs, WrittenSecret},
     mistake::Report,
     placeholder::is_placeholder,
 };
+
+pub(super) const AUTH_SECRET: Setting = Setting::new(
+    "auth_secret",
+    ValueType::Secret,
+    "The secret all keys are derived from: 32 bytes at least, from `openssl rand -base64 33`",
+)
+.variables(&["AUTH_SECRET"]);
+
+pub(super) const AUTH_SECRET_FILE: Setting =
+    Setting::new("auth_secret_file", ValueType::Text, "A file that holds auth_secret")
+        .variables(&["AUTH_SECRET_FILE"]);
+
+pub(super) const AUTH_SECRET_PREVIOUS: Setting = Setting::new(
+    "auth_secret_previous",
+    ValueType::Secret,
+    "The secret before, while what it sealed is still in use",
+)
+.variables(&["AUTH_SECRET_PREVIOUS"]);
+
+pub(super) const AUTH_SECRET_PREVIOUS_FILE: Setting = Setting::new(
+    "auth_secret_previous_file",
+    ValueType::Text,
+    "A file that holds auth_secret_previous",
+)
+.variables(&["AUTH_SECRET_PREVIOUS_FILE"]);
 
 const SHORTEST: usize = 32;
 const FEWEST_CHARACTERS: usize = 6;

@@ -9,16 +9,61 @@ use portunus_core::{
     redirect::RedirectUri,
     scope::{Scope, ScopeSet},
     secret::{SecretText, TokenHash},
+    settings::{Section, Setting, ValueType},
 };
 
 use super::{
+    check::quoted,
     document::Item,
     inputs::{Content, Inputs, Written, WrittenSecret, written},
     members::{flag, texts},
     mistake::{Report, Where},
     placeholder::is_placeholder,
-    shape::quoted,
 };
+
+pub(super) const CONFIGURED: Section = Section::new(
+    "A client known beforehand",
+    &[
+        Setting::new("client_id", ValueType::Text, "Its id: letters, digits, `-`, `_`, `.`, `~`")
+            .required(),
+        Setting::new("name", ValueType::Text, "What the consent page calls it"),
+        Setting::new(
+            "redirect_uris",
+            ValueType::List(&ValueType::Text),
+            "Where people are sent back to; needed for authorization_code",
+        ),
+        Setting::new("auth_method", ValueType::Choice(AUTH_METHODS), "How it proves itself")
+            .default("by what is given of the following"),
+        Setting::new("secret", ValueType::Secret, "Its secret: 32 bytes at least"),
+        Setting::new("secret_file", ValueType::Text, "A file that holds the secret"),
+        Setting::new(
+            "secret_sha256",
+            ValueType::Secret,
+            "The SHA-256 of the secret in hexadecimal, in place of the secret",
+        ),
+        Setting::new("jwks", ValueType::Text, "Its public keys: a JWK Set as JSON"),
+        Setting::new("jwks_file", ValueType::Text, "A file that holds the JWK Set"),
+        Setting::new("jwks_uri", ValueType::Text, "The https URL of the JWK Set"),
+        Setting::new(
+            "grant_types",
+            ValueType::List(&ValueType::Choice(GRANT_TYPES)),
+            "What it may ask for",
+        )
+        .default("authorization_code and refresh_token"),
+        Setting::new("scopes", ValueType::List(&ValueType::Text), "The scopes it may ask for")
+            .default("every one there is"),
+        Setting::new(
+            "groups",
+            ValueType::List(&ValueType::Text),
+            "client_credentials: the groups it is in, for policy",
+        ),
+        Setting::new("trusted", ValueType::Flag, "May it introspect every token?").default("false"),
+    ],
+);
+
+const AUTH_METHODS: &[&str] =
+    &["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+const GRANT_TYPES: &[&str] = &["authorization_code", "refresh_token", "client_credentials"];
 
 const SHORTEST_SECRET: usize = 32;
 

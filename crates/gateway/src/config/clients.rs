@@ -6,19 +6,114 @@ use portunus_core::{
     oauth::registration_policy::{Domain, Family, RegistrationPolicy},
     redirect::{Schemes, is_scheme},
     secret::SecretText,
+    settings,
+    settings::{FLAG, Section, Setting, Settings as _, ValueType, count},
 };
 use url::Url;
 
 use super::{
-    client::resolve_one,
+    client::{CONFIGURED, resolve_one},
     document::Item,
     inputs::{Inputs, Written, written},
     members::{flag, texts},
     mistake::Report,
 };
 
-/// Clients that register themselves and never redeem a code, at most (threat 25).
-const MAX_UNUSED: u64 = 10_000;
+pub(super) const CLIENTS: Setting = Setting::new(
+    "clients",
+    ValueType::Section(&SECTION),
+    "OAuth clients: how they may come to be, and those known beforehand",
+);
+
+const SECTION: Section = Section::new(
+    "OAuth clients",
+    &[
+        Setting::new(
+            "registration",
+            ValueType::Section(&Registration::SECTION),
+            "Clients that register themselves (RFC 7591)",
+        ),
+        Setting::new(
+            "metadata_documents",
+            ValueType::Section(&MetadataDocuments::SECTION),
+            "Clients whose id is the URL of a document that describes them",
+        ),
+        Setting::new(
+            "redirect_schemes",
+            ValueType::Section(&REDIRECT_SCHEMES),
+            "Private-use schemes at which clients may be answered, beside those with a dot and those of well-known applications",
+        ),
+        Setting::new(
+            "families",
+            ValueType::List(&ValueType::Section(&FAMILY)),
+            "Kinds of clients with switches of their own",
+        ),
+        Setting::new(
+            "configured",
+            ValueType::List(&ValueType::Section(&CONFIGURED)),
+            "Clients known beforehand; they are never stored",
+        ),
+    ],
+);
+
+settings! {
+    struct Registration: "Clients that register themselves (RFC 7591)" {
+        enabled: bool = "true", FLAG, "May clients register?";
+        /// Clients that register themselves and never redeem a code, at most (threat 25).
+        max_unused: u64 = "10000",
+            count::<u64>().expected("a whole number, 1 at least; `enabled: false` switches registration off"),
+            "Registered clients that were never used, at most: one more drives out the oldest of the address that has most";
+    }
+}
+
+settings! {
+    struct MetadataDocuments: "Clients whose id is the URL of a document that describes them" {
+        enabled: bool = "true", FLAG, "Are such clients accepted?";
+        key domains: ValueType::List(&ValueType::Text),
+            "Whose documents: app.example, or *.app.example for every host below it",
+            default("anybody's");
+        key proxy: ValueType::Secret,
+            "An HTTP proxy for fetching documents and key sets, http://host:port, where this gateway has no direct way to the Internet",
+            default("none"), variables(&["METADATA_DOCUMENTS_PROXY"]);
+    }
+}
+
+const REDIRECT_SCHEMES: Section = Section::new(
+    "Schemes of redirect URIs",
+    &[
+        Setting::new("add", ValueType::List(&ValueType::Text), "Allowed too, such as acme-editor"),
+        Setting::new(
+            "remove",
+            ValueType::List(&ValueType::Text),
+            "Not allowed, known or not; of clients that have registered them, too",
+        ),
+    ],
+);
+
+const FAMILY: Section = Section::new(
+    "Clients that belong together. One that is kept out is known by any of the marks, one that is let in by all of them",
+    &[
+        Setting::new("name", ValueType::Text, "What to call the family in messages").required(),
+        Setting::new(
+            "client_name",
+            ValueType::Text,
+            "How the names of its clients start, in any case of letters",
+        ),
+        Setting::new(
+            "redirect_schemes",
+            ValueType::List(&ValueType::Text),
+            "Schemes of their redirect URIs, such as cursor",
+        ),
+        Setting::new(
+            "redirect_hosts",
+            ValueType::List(&ValueType::Text),
+            "Hosts of their https redirect URIs, such as claude.ai",
+        ),
+        Setting::new("registration", ValueType::Flag, "May they register?").default("as everybody"),
+        Setting::new("metadata_documents", ValueType::Flag, "Are their documents accepted?")
+            .default("as everybody's"),
+    ],
+);
 
 /// OAuth clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +132,7 @@ impl Default for ClientsConfig {
     fn default() -> Self {
         Self {
             registration_policy: RegistrationPolicy::default(),
-            max_unused: MAX_UNUSED,
+            max_unused: Registration::default().max_unused,
             configured: Vec::new(),
             proxy: None,
         }
@@ -48,17 +143,20 @@ pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> ClientsConfig
     let root = inputs.config.root();
     let mut clients = ClientsConfig::default();
     let registration_policy = &mut clients.registration_policy;
-    if let Some(registration) = root.find_path("clients.registration") {
-        registration_policy.registration = flag(&registration, "enabled").unwrap_or(true);
-        clients.max_unused = max_unused(&registration, report).unwrap_or(MAX_UNUSED);
-    }
-    if let Some(documents) = root.find_path("clients.metadata_documents") {
-        registration_policy.metadata_documents = flag(&documents, "enabled").unwrap_or(true);
-        registration_policy.domains = texts(&documents, "domains")
-            .into_iter()
-            .filter_map(|text| domain(text, report))
-            .collect();
-    }
+    let mut registration = Registration::default();
+    registration.read(&mut inputs.section("clients.registration", report));
+    registration_policy.registration = registration.enabled;
+    clients.max_unused = registration.max_unused;
+    let mut documents = MetadataDocuments::default();
+    documents.read(&mut inputs.section("clients.metadata_documents", report));
+    registration_policy.metadata_documents = documents.enabled;
+    registration_policy.domains = root
+        .find_path("clients.metadata_documents")
+        .map(|documents| texts(&documents, "domains"))
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|text| domain(text, report))
+        .collect();
     clients.proxy = proxy(inputs, report);
     if let Some(schemes) = root.find_path("clients.redirect_schemes") {
         change_schemes(&mut registration_policy.redirect_schemes, &schemes, report);
@@ -79,19 +177,6 @@ pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> ClientsConfig
         }
     }
     clients
-}
-
-fn max_unused(registration: &Item<'_>, report: &mut Report) -> Option<u64> {
-    let Written { text, at, .. } = written(registration.find("max_unused"))?;
-    let parsed = text.parse().ok().filter(|count| *count > 0);
-    if parsed.is_none() {
-        report.mistake(
-            at,
-            format!("`{text}`"),
-            "a whole number, 1 at least; `enabled: false` switches registration off",
-        );
-    }
-    parsed
 }
 
 fn proxy(inputs: &Inputs<'_>, report: &mut Report) -> Option<SecretText> {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use portunus_core::settings::{Section, Setting, ValueType};
 use url::Url;
 
 use super::{
@@ -9,6 +10,32 @@ use super::{
     mistake::Report,
     store::StoreConfig,
 };
+
+pub(super) const CLUSTER: Setting = Setting::new(
+    "cluster",
+    ValueType::Section(&SECTION),
+    "Where other gateways on the same store reach this one",
+)
+.needs_restart();
+
+const SECTION: Section = Section::new(
+    "Other gateways on the same store",
+    &[
+        Setting::new(
+            "listen",
+            ValueType::Text,
+            "Address and port on a network that only the gateways are on, such as 10.0.0.5:7946",
+        )
+        .default("the address that Redis is reached from, and any free port")
+        .variables(&["CLUSTER_LISTEN"]),
+        Setting::new(
+            "url",
+            ValueType::Text,
+            "How the others reach it, if not at that address: http://gateway-1.internal:7946",
+        )
+        .variables(&["CLUSTER_URL"]),
+    ],
+);
 
 /// Both have defaults that are found out at start, from the way to the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

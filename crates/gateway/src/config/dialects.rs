@@ -1,5 +1,5 @@
 //! `mcp.json` as other programs write it (FB52): Cline, Cursor, Roo, Windsurf, Gemini, VS Code,
-//! Claude Desktop. What they call otherwise is given its name here, before [`super::shape`] checks
+//! Claude Desktop. What they call otherwise is given its name here, before [`super::check`] checks
 //! the file; what has a meaning for an editor alone is noted and left out. A key that is close to
 //! one of ours is left as it is: it is a mistake there.
 

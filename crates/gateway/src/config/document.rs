@@ -1,5 +1,5 @@
 //! A configuration file as it is written: values with their lines, whatever the language.
-//! [`super::yaml`] and [`super::json`] make it, [`super::shape`] checks it, [`super::inputs`] reads
+//! [`super::yaml`] and [`super::json`] make it, [`super::check`] checks it, [`super::inputs`] reads
 //! it.
 
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub(super) enum Value {
     Map(Vec<Entry>),
 }
 
-/// One `key: value`. Keys may repeat here; that is a mistake for [`super::shape`] to find.
+/// One `key: value`. Keys may repeat here; that is a mistake for [`super::check`] to find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) key: String,

@@ -6,20 +6,39 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portunus_core::{file_access::FileKind, secret::SecretText};
+use portunus_core::{
+    file_access::FileKind,
+    secret::SecretText,
+    settings::{Form, Reader, Section, Setting},
+};
 
 use super::{
     access::{ReadFile, Writable},
+    check::{self, quoted},
     dialects,
     document::{Document, Item, Node},
     environment::{Environment, Variable},
     json,
     machine::Machine,
     mistake::{Report, Where},
-    shape::{self, Table},
     sources::{Files, Sources},
-    tables, yaml,
+    yaml,
 };
+
+/// What may be written: the sections that the two files are.
+#[derive(Clone, Copy)]
+pub(super) struct Declared {
+    pub(super) config: &'static Section,
+    pub(super) mcp: &'static Section,
+    /// An entry of `mcp.json`.
+    pub(super) server: &'static Section,
+}
+
+impl Declared {
+    fn server_keys(&self) -> Vec<&'static str> {
+        self.server.settings.iter().map(|setting| setting.name).collect()
+    }
+}
 
 /// Everything that was written.
 pub(super) struct Inputs<'a> {
@@ -28,6 +47,25 @@ pub(super) struct Inputs<'a> {
     pub(super) mcp: Document,
     pub(super) cwd: &'a Path,
     files: Guarded<'a>,
+    declared: Declared,
+}
+
+/// Reads the settings of one section, which is at `item` if it is written anywhere.
+pub(super) struct SectionReader<'a, 'r> {
+    inputs: &'a Inputs<'a>,
+    item: Option<Item<'a>>,
+    report: &'r mut Report,
+}
+
+impl Reader for SectionReader<'_, '_> {
+    fn read<F: Form>(&mut self, setting: &Setting, form: &F) -> Option<F::Value> {
+        let of_file = || written(self.item.as_ref()?.find(setting.name));
+        let Written { text, at, .. } =
+            self.inputs.variable(setting.variables, self.report).or_else(of_file)?;
+        form.parse(&text)
+            .map_err(|expected| self.report.mistake(at, format!("`{text}`"), expected))
+            .ok()
+    }
 }
 
 /// Allows files that others can write. Of the process's environment alone: a file cannot vouch for
@@ -67,18 +105,53 @@ pub(super) struct WrittenSecret {
     pub(super) at: Where,
 }
 
+impl Written {
+    /// Reports a choice that is none.
+    pub(super) fn not_one_of(self, choices: &[&str], report: &mut Report) {
+        let Self { text, at, .. } = self;
+        report.mistake(at, format!("`{text}`"), format!("one of {}", quoted(choices, ", ")));
+    }
+}
+
 impl<'a> Inputs<'a> {
     /// Reads all files. What cannot be read is reported, and missing in what follows.
-    pub(super) fn read(sources: &'a Sources<'_>, report: &mut Report) -> Self {
+    pub(super) fn read(sources: &'a Sources<'_>, declared: Declared, report: &mut Report) -> Self {
         let allows_writable = allows_writable(sources, report);
         let files = Guarded { files: sources.files, cwd: &sources.cwd, allows_writable };
-        let reader = Reader { sources, files, report };
+        let reader = FileReader { sources, files, declared, report };
         reader.read()
+    }
+
+    /// Reads the settings of the section at this path of `config.yaml`; of the whole file for none.
+    pub(super) fn section<'r>(
+        &'a self,
+        path: &str,
+        report: &'r mut Report,
+    ) -> SectionReader<'a, 'r> {
+        let root = self.config.root();
+        let item = if path.is_empty() { Some(root) } else { root.find_path(path) };
+        SectionReader { inputs: self, item, report }
+    }
+
+    /// Reads the settings of an item of a list or map.
+    pub(super) fn item<'r>(
+        &'a self,
+        item: &Item<'a>,
+        report: &'r mut Report,
+    ) -> SectionReader<'a, 'r> {
+        SectionReader { inputs: self, item: Some(item.clone()), report }
+    }
+
+    /// The variables that set what stands at a path of `config.yaml`, such as `store.sqlite.path`.
+    fn variables(&self, path: &str) -> &'static [&'static str] {
+        let declared = self.declared.config.find_path(path);
+        debug_assert!(declared.is_some(), "{path} is read, and not declared");
+        declared.map_or(&[], |setting| setting.variables)
     }
 
     /// A setting, from its variables or else from its path in `config.yaml`.
     pub(super) fn setting(&self, path: &str, report: &mut Report) -> Option<Written> {
-        self.variable(tables::variables(path), report)
+        self.variable(self.variables(path), report)
             .or_else(|| written(self.config.root().find_path(path)))
     }
 
@@ -109,8 +182,8 @@ impl<'a> Inputs<'a> {
     pub(super) fn secret(&self, path: &str, report: &mut Report) -> Option<WrittenSecret> {
         let file_path = format!("{path}_file");
         let from_env = (
-            self.variable(tables::variables(path), report),
-            self.variable(tables::variables(&file_path), report),
+            self.variable(self.variables(path), report),
+            self.variable(self.variables(&file_path), report),
         );
         self.secret_of(from_env, report).or_else(|| {
             let root = self.config.root();
@@ -231,13 +304,14 @@ impl Guarded<'_> {
     }
 }
 
-struct Reader<'a, 'r> {
+struct FileReader<'a, 'r> {
     sources: &'a Sources<'a>,
     files: Guarded<'a>,
+    declared: Declared,
     report: &'r mut Report,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> FileReader<'a, '_> {
     fn read(mut self) -> Inputs<'a> {
         let args = &self.sources.args;
         let mut env = Environment::of_process(&self.sources.env);
@@ -250,17 +324,18 @@ impl<'a> Reader<'a, '_> {
             args.config.as_deref(),
             ["config.yaml", "--config"],
             yaml::parse,
-            &tables::CONFIG,
+            self.declared.config,
             &env,
         );
         let mcp = self.document(
             args.mcp_config.as_deref(),
             ["mcp.json", "--mcp-config"],
             json::parse,
-            &tables::MCP,
+            self.declared.mcp,
             &env,
         );
-        Inputs { env, config, mcp, cwd: &self.sources.cwd, files: self.files }
+        let Self { sources, files, declared, .. } = self;
+        Inputs { env, config, mcp, cwd: &sources.cwd, files, declared }
     }
 
     fn document(
@@ -268,7 +343,7 @@ impl<'a> Reader<'a, '_> {
         asked: Option<&Path>,
         [default, flag]: [&'static str; 2],
         parse: fn(&str) -> Result<Node, (u32, String)>,
-        table: &'static Table,
+        section: &'static Section,
         env: &Environment,
     ) -> Document {
         let Some((path, text)) = self.file(asked, [default, flag], Content::Plain) else {
@@ -282,9 +357,9 @@ impl<'a> Reader<'a, '_> {
                         line,
                         key: key.to_owned(),
                     };
-                    dialects::normalize(&mut root, &tables::server_keys(), &at, self.report);
+                    dialects::normalize(&mut root, &self.declared.server_keys(), &at, self.report);
                 }
-                shape::check(table, &mut root, &path, env, self.report);
+                check::check(section, &mut root, &path, env, self.report);
                 Document { path, root }
             }
             Err((line, found)) => {

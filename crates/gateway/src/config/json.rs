@@ -1,5 +1,5 @@
 //! JSON with comments and trailing commas into a [`Node`] with lines. What the keys mean is decided
-//! in [`super::shape`].
+//! in [`super::check`].
 
 use jsonc_parser::{
     CollectOptions, ParseOptions, ast, common::Ranged as _, errors::ParseError, parse_to_ast,

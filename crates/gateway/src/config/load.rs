@@ -1,19 +1,23 @@
 //! Reads a whole configuration: every section is resolved, and every mistake of them is reported at
 //! once.
 
+use portunus_core::settings::Settings as _;
+use portunus_mcp::spec::ServerSpec;
+
 use super::{
-    auth_secret, clients, cluster,
-    inputs::Inputs,
-    lifetimes, limits, log,
+    inputs::{Declared, Inputs},
     mistake::{Mistakes, Report, Warning},
-    pinning, providers, proxies, sandbox, scopes, server, servers,
-    settings::Config,
+    sandbox,
+    servers::MCP,
+    settings::{CONFIG, Config},
     sources::Sources,
-    stopping,
-    store::{self, StoreConfig},
-    tls, unknown_keys,
+    store::StoreConfig,
+    unknown_keys,
     watched_files::{Noting, WatchedFiles},
 };
+
+/// What the files may hold.
+const DECLARED: Declared = Declared { config: &CONFIG, mcp: &MCP, server: &ServerSpec::SECTION };
 
 /// A configuration without mistakes, and what is odd about it.
 #[derive(Clone, Debug)]
@@ -60,39 +64,8 @@ impl Config {
         let Sources { args, env, cwd, .. } = sources;
         let noted =
             Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting };
-        let inputs = Inputs::read(&noted, &mut report);
-        let server = server::resolve(&inputs, &mut report);
-        let servers = servers::resolve(&inputs, &server, &mut report);
-        let providers = providers::resolve(&inputs, &server.public_url, &mut report);
-        let store = store::resolve(&inputs, &mut report);
-        let draft = Self {
-            auth_secrets: auth_secret::resolve(&inputs, &mut report),
-            proxies: proxies::resolve(&inputs, &servers.names, &server, &mut report),
-            scopes: scopes::resolve(&inputs, &servers.names, &mut report),
-            clients: clients::resolve(&inputs, &mut report),
-            cluster: cluster::resolve(&inputs, &store, &mut report),
-            stop_delay: stopping::resolve(&inputs, &store, &mut report),
-            store,
-            lifetimes: lifetimes::resolve(&inputs, &mut report),
-            names: log::names(&inputs, &mut report),
-            pinning: pinning::resolve(&inputs, servers.pinning, &mut report),
-            log: log::resolve(&inputs, &mut report),
-            tls: tls::resolve(&inputs, &mut report),
-            provider_ca: tls::authorities(&inputs, &mut report),
-            public_url: server.public_url,
-            listen: server.listen,
-            providers,
-            servers: servers.enabled,
-            disabled_servers: servers.disabled,
-            allowed_origins: server.allowed_origins,
-            allowed_hosts: server.allowed_hosts,
-            trusted_proxies: server.trusted_proxies,
-            body_limit: server.body_limit,
-            calls_per_user: limits::calls_per_user(&inputs, &mut report),
-            children_per_user: limits::children_per_user(&inputs, &mut report),
-            limits: limits::resolve(&inputs, server.body_limit, &mut report),
-            production: server.production,
-        };
+        let inputs = Inputs::read(&noted, DECLARED, &mut report);
+        let draft = Self::resolve(&inputs, &mut report);
         unknown_keys::warn(&inputs, &draft, &mut report);
         let mut own_files = noting.paths();
         if let StoreConfig::Sqlite { path } = &draft.store {

@@ -5,6 +5,7 @@
 mod access;
 mod allow;
 mod auth_secret;
+mod check;
 mod cidr;
 mod client;
 mod clients;
@@ -25,25 +26,24 @@ mod machine;
 mod members;
 mod mistake;
 mod mounts;
+mod names;
 mod pinning;
 mod placeholder;
 mod provider;
 mod provider_name;
 mod providers;
 mod proxies;
-mod quantity;
 mod sandbox;
 mod schema;
 mod scopes;
 mod server;
 mod servers;
 mod settings;
-mod shape;
 mod sources;
 mod stopping;
 mod store;
 mod suggest;
-mod tables;
+
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -56,18 +56,17 @@ pub use self::{
     cidr::{BadCidr, Cidr},
     clients::ClientsConfig,
     cluster::ClusterConfig,
-    limits::{DEFAULT_CALLS_PER_USER, DEFAULT_CHILDREN_PER_USER, Limits, Rate},
+    limits::{Limits, Rate},
     load::{Inspected, Loaded},
-    log::{LogFormat, LogSettings, Names},
+    log::{LogFormat, LogSettings},
     machine::{Machine, ThisMachine},
     mistake::{Mistake, Mistakes, Warning, Where},
+    names::Names,
     pinning::PinningRules,
     provider::ProviderConfig,
     proxies::{OWN_PATHS, ProxyRoute},
-    quantity::show_duration,
     schema::{config_schema, mcp_schema},
-    server::DEFAULT_BODY_LIMIT,
-    settings::Config,
+    settings::{Config, Difference},
     sources::{ConfigArgs, Disk, Files, Sources},
     store::StoreConfig,
     tls::{Authorities, TlsConfig},

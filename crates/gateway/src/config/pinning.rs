@@ -3,14 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use portunus_core::{ids::ServerName, pins::Pinning};
-
-use super::{
-    inputs::{Inputs, Written},
-    log::not_one_of,
-    mistake::Report,
-    tables,
+use portunus_core::{
+    ids::ServerName,
+    pins::{PINNING as FORM, Pinning},
+    settings::{Reader as _, Setting, Settings as _},
 };
+use portunus_mcp::spec::ServerSpec;
+
+use super::{document::Item, inputs::Inputs, mistake::Report};
+
+/// For all servers.
+pub(super) const PINNING: Setting = Setting::new(
+    "pinning",
+    FORM.value_type(),
+    "What happens to tools that change: held until approved (enforce, the default), told of in the log (warn), nothing (off)",
+);
 
 /// One setting for all servers, and those of servers that have one of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,18 +37,16 @@ pub(super) fn resolve(
     own: BTreeMap<ServerName, Pinning>,
     report: &mut Report,
 ) -> PinningRules {
-    let general = inputs.setting("pinning", report).and_then(|written| parse(written, report));
+    let general = inputs.section("", report).read(&PINNING, &FORM);
     PinningRules { general: general.unwrap_or_default(), own }
 }
 
-pub(super) fn parse(written: Written, report: &mut Report) -> Option<Pinning> {
-    match written.text.as_str() {
-        "off" => Some(Pinning::Off),
-        "warn" => Some(Pinning::Warn),
-        "enforce" => Some(Pinning::Enforce),
-        _ => {
-            not_one_of(tables::PINNINGS, written, report);
-            None
-        }
-    }
+/// Of one server, by its entry in `mcp.json`.
+pub(super) fn of_server<'a>(
+    inputs: &'a Inputs<'_>,
+    item: &Item<'a>,
+    report: &mut Report,
+) -> Option<Pinning> {
+    let setting = ServerSpec::SECTION.find("pinning")?;
+    inputs.item(item, report).read(setting, &FORM)
 }

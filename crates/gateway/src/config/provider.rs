@@ -1,7 +1,13 @@
 //! The settings of one identity provider. Which providers there are is decided in
 //! [`super::providers`]; what makes an issuer good is in [`super::issuer`].
 
-use portunus_core::{admission::Allow, ids::ProviderName, resource::PublicUrl, secret::SecretText};
+use portunus_core::{
+    admission::Allow,
+    ids::ProviderName,
+    resource::PublicUrl,
+    secret::SecretText,
+    settings::{Section, Setting, ValueType},
+};
 use portunus_identity::settings::{Preset, ProviderSettings};
 use url::Url;
 
@@ -9,14 +15,60 @@ use super::{
     allow,
     inputs::{Inputs, Written, WrittenSecret, written},
     issuer,
-    log::not_one_of,
     mistake::Report,
     placeholder::is_placeholder,
-    provider_name::{Named, prefix, preset_of},
+    provider_name::{Named, PRESETS, prefix, preset_of},
     server::without_credentials,
     suggest::nearest,
-    tables,
 };
+
+pub(super) const PROVIDER: Section = Section::new("An identity provider", &[
+        Setting::new(
+            "name",
+            ValueType::Text,
+            "Its name in /auth/callback/{name}: small letters, digits, `-`",
+        ).default("the preset's"),
+        Setting::new(
+            "preset",
+            ValueType::Choice(PRESETS),
+            "Which kind it is",
+        ).default("by its name, else oidc"),
+        Setting::new(
+            "issuer",
+            ValueType::Text,
+            "Its issuer, such as https://acme.okta.com or https://acme.okta.com/oauth2/default",
+        ),
+        Setting::new(
+            "internal_url",
+            ValueType::Text,
+            "Where this gateway reaches it, if not at the issuer's address: http://keycloak:8080. Browsers and tokens keep to the issuer",
+        ),
+        Setting::new(
+            "tenant_id",
+            ValueType::Text,
+            "Microsoft Entra ID: the tenant, in place of the issuer",
+        ),
+        Setting::new("client_id", ValueType::Text, "The client ID of the application registered there"),
+        Setting::new("client_secret", ValueType::Secret, "Its client secret"),
+        Setting::new("client_secret_file", ValueType::Text, "A file that holds client_secret"),
+        Setting::new(
+            "scopes",
+            ValueType::List(&ValueType::Text),
+            "Scopes to ask for in place of the preset's",
+        ),
+        Setting::new("groups_claim", ValueType::Text, "The claim that lists groups").default("groups"),
+        Setting::new("label", ValueType::Text, "What the sign-in page calls it"),
+        Setting::new(
+            "redirect_uri",
+            ValueType::Text,
+            "The callback registered there, if it is {public_url}/auth/callback",
+        ),
+        Setting::new(
+            "allow",
+            ValueType::WordOr(&[allow::ANYONE], &allow::ALLOW),
+            "Who may sign in: those that fit any of the lists; or `anyone`. Needed where anyone can have an account",
+        ).default("every account"),
+    ]);
 
 /// A provider, what the sign-in page calls it if not by its preset's label, and whose accounts are
 /// admitted.
@@ -51,6 +103,22 @@ const fn old_names(key: &str) -> &'static [&'static str] {
 
 /// Those that the old system has names for.
 const KEYS: [&str; 4] = ["issuer", "client_id", "client_secret", "client_secret_file"];
+
+/// Keys that have no variable.
+const OF_FILE_ALONE: [&str; 2] = ["name", "preset"];
+
+/// The variables that set what the keys of a provider of this name do.
+pub(super) fn variables(name: &str) -> impl Iterator<Item = String> {
+    let start = prefix(name);
+    let keys = PROVIDER.settings.iter().map(|setting| setting.name);
+    let own = keys.filter(|key| !OF_FILE_ALONE.contains(key)).map(suffix);
+    own.chain(allow::variable_ends()).map(move |end| format!("{start}{end}"))
+}
+
+/// Those that the old gateways have for Okta.
+pub(super) fn old_variables() -> impl Iterator<Item = &'static str> {
+    PROVIDER.settings.iter().flat_map(|setting| old_names(setting.name)).copied()
+}
 
 /// The end of the variable for a key of `config.yaml`.
 fn suffix(key: &str) -> String {
@@ -164,7 +232,7 @@ impl Reading<'_, '_> {
         let by_name = preset_of(&self.named.name).unwrap_or(Preset::Oidc);
         let Some(written) = self.of_file("preset") else { return by_name };
         preset_of(&written.text).unwrap_or_else(|| {
-            not_one_of(tables::PRESETS, written, self.report);
+            written.not_one_of(PRESETS, self.report);
             by_name
         })
     }
@@ -246,13 +314,13 @@ impl Reading<'_, '_> {
                 let what = if preset_of(&self.named.name).is_none()
                     && self.of_file("preset").is_none()
                 {
-                    let guess = nearest(&self.named.name, tables::PRESETS.iter().copied());
+                    let guess = nearest(&self.named.name, PRESETS.iter().copied());
                     let guess =
                         guess.map(|guess| format!(": did you mean `{guess}`?")).unwrap_or_default();
                     format!(
                         "{what}. `{}` is none of the known providers ({}){guess}",
                         self.named.name,
-                        tables::PRESETS.join(", ")
+                        PRESETS.join(", ")
                     )
                 } else {
                     what.to_owned()

@@ -6,6 +6,19 @@ use portunus_identity::settings::Preset;
 
 use super::{document::Item, mistake::Where};
 
+/// The presets, by the names that they have in the configuration.
+pub(super) const PRESETS: &[&str] = &[
+    "okta",
+    "google",
+    "azure-ad",
+    "microsoft-entra-id",
+    "auth0",
+    "keycloak",
+    "github",
+    "gitlab",
+    "oidc",
+];
+
 /// The preset of a name; `None` for a name of one's own.
 pub(super) fn preset_of(name: &str) -> Option<Preset> {
     Some(match name {

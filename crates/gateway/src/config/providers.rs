@@ -1,16 +1,24 @@
 //! Section: the identity providers people sign in at. Which ones there are is decided here; the
 //! settings of each are read in [`super::provider`].
 
-use portunus_core::resource::PublicUrl;
+use portunus_core::{
+    resource::PublicUrl,
+    settings::{Setting, ValueType},
+};
 
 use super::{
     inputs::{Inputs, Written, written},
     mistake::{Report, Where},
-    provider::{ProviderConfig, resolve_one},
-    provider_name::{Named, prefix, preset_of},
+    provider::{PROVIDER, ProviderConfig, resolve_one},
+    provider_name::{Named, PRESETS, prefix, preset_of},
     suggest::nearest,
-    tables,
 };
+
+pub(super) const PROVIDERS: Setting = Setting::new(
+    "providers",
+    ValueType::List(&ValueType::Section(&PROVIDER)),
+    "Identity providers people sign in at, in the order shown",
+);
 
 /// All providers, in the order they are offered.
 pub(super) fn resolve(
@@ -106,7 +114,7 @@ fn named<'a>(inputs: &'a Inputs<'_>, report: &mut Report) -> Vec<Named<'a>> {
 fn misspelt(name: &str, from_file: &[Named<'_>], inputs: &Inputs<'_>) -> Option<&'static str> {
     let is_set = inputs.env.iter().any(|(variable, _)| variable.starts_with(&prefix(name)));
     let is_known = preset_of(name).is_some() || from_file.iter().any(|named| named.name == name);
-    if is_set || is_known { None } else { nearest(name, tables::PRESETS.iter().copied()) }
+    if is_set || is_known { None } else { nearest(name, PRESETS.iter().copied()) }
 }
 
 fn named_in_file<'a>(inputs: &'a Inputs<'_>, report: &mut Report) -> Vec<Named<'a>> {
@@ -142,7 +150,7 @@ fn named_in_file<'a>(inputs: &'a Inputs<'_>, report: &mut Report) -> Vec<Named<'
 }
 
 fn named_by_variables<'a>(inputs: &Inputs<'_>, report: &mut Report) -> Vec<Named<'a>> {
-    let presets = tables::PRESETS.iter().filter(|name| **name != "oidc");
+    let presets = PRESETS.iter().filter(|name| **name != "oidc");
     let is_set = |name: &str| {
         let own = ["ID", "ISSUER"].map(|suffix| format!("{}{suffix}", prefix(name)));
         let old = ["OKTA_CLIENT_ID", "OAUTH_OKTA_CLIENT_ID", "OKTA_URL", "OAUTH_OKTA_URL"]

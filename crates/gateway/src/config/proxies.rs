@@ -1,6 +1,9 @@
 //! Section: guarded reverse-proxy routes (`proxies` of `config.yaml`).
 
-use portunus_core::request::HeaderPattern;
+use portunus_core::{
+    request::HeaderPattern,
+    settings::{Section, Setting, ValueType},
+};
 use url::Url;
 
 use super::{
@@ -9,6 +12,35 @@ use super::{
     mistake::{Report, Where},
     server::{OURSELVES, Server, without_credentials},
 };
+
+pub(super) const PROXIES: Setting = Setting::new(
+    "proxies",
+    ValueType::List(&ValueType::Section(&PROXY)),
+    "Guarded reverse-proxy routes",
+);
+
+const PROXY: Section = Section::new(
+    "Requests below `pattern` go to `target_url`, the pattern stripped",
+    &[
+        Setting::new(
+            "pattern",
+            ValueType::Text,
+            "A path that starts and ends with a slash, such as /mcp/dice/",
+        )
+        .required(),
+        Setting::new(
+            "target_url",
+            ValueType::Text,
+            "An http or https URL without a trailing slash, such as http://localhost:3000",
+        )
+        .required(),
+        Setting::new(
+            "pass_headers",
+            ValueType::List(&ValueType::Text),
+            "Headers of clients to pass on beside those that always are: names such as X-Acme-Tenant, or the start of one and a *: X-Acme-*",
+        ),
+    ],
+);
 
 /// A guarded reverse proxy: requests below `pattern` go to `target`, the pattern stripped.
 #[derive(Clone, Debug, PartialEq, Eq)]

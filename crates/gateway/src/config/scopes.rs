@@ -7,15 +7,61 @@ use portunus_core::{
     ids::ServerName,
     oauth::scopes::{Pattern, ScopeRule},
     scope::{MCP, OFFLINE_ACCESS, Scope},
+    settings::{Section, Setting, ValueType},
 };
 
 use super::{
+    check::quoted,
     document::Item,
     inputs::{Inputs, Written, written},
     mistake::{Report, Where},
-    shape::quoted,
     suggest::nearest,
 };
+
+pub(super) const SCOPES: Setting = Setting::new(
+    "scopes",
+    ValueType::List(&ValueType::Section(&SCOPE)),
+    "Scopes of parts of servers, beside `mcp` and the names of the servers",
+);
+
+const SCOPE: Section = Section::new(
+    "A scope that clients may ask for and people may grant",
+    &[
+        Setting::new("name", ValueType::Text, "The scope, such as github:read").required(),
+        Setting::new(
+            "description",
+            ValueType::Text,
+            "What it means, in words for the person who is asked",
+        )
+        .required(),
+        Setting::new(
+            "server",
+            ValueType::Text,
+            "The server of mcp.json that the patterns are about",
+        ),
+        Setting::new(
+            "tools",
+            ValueType::List(&ValueType::Text),
+            "Tools by the server's own names; * stands for any characters: get_*",
+        ),
+        Setting::new("prompts", ValueType::List(&ValueType::Text), "Prompts, in the same way"),
+        Setting::new(
+            "resources",
+            ValueType::List(&ValueType::Text),
+            "URIs of resources, in the same way: repo://*",
+        ),
+        Setting::new(
+            "includes",
+            ValueType::List(&ValueType::Text),
+            "Other scopes and servers that this one implies",
+        ),
+        Setting::new(
+            "ask_first",
+            ValueType::Flag,
+            "Clients without a token are told to ask for this, not for the whole server",
+        ),
+    ],
+);
 
 /// `servers` are the names of `mcp.json`, disabled ones too.
 pub(super) fn resolve(

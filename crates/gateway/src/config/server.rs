@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use portunus_core::resource::PublicUrl;
+use portunus_core::{
+    resource::PublicUrl,
+    settings::{Setting, ValueType},
+};
 use url::{Host, Url};
 
 use super::{
@@ -10,11 +13,38 @@ use super::{
     inputs::{Inputs, Written, written},
     mistake::Report,
     placeholder::is_placeholder,
-    quantity,
 };
 
-/// The default of `limits.body` (threat 47).
-pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
+pub(super) const PUBLIC_URL: Setting = Setting::new(
+    "public_url",
+    ValueType::Text,
+    "Where people and clients reach the gateway, such as https://mcp.acme.com",
+)
+.default("http://localhost:{port}")
+.variables(&["BASE_URL", "PUBLIC_URL"]);
+
+pub(super) const LISTEN: Setting =
+    Setting::new("listen", ValueType::Text, "Address and port to listen on")
+        .default("0.0.0.0:3000 (HOST and PORT set the parts)")
+        .needs_restart();
+
+pub(super) const ALLOWED_ORIGINS: Setting = Setting::new(
+    "allowed_origins",
+    ValueType::List(&ValueType::Text),
+    "Origins, beside our own, whose pages may call the gateway",
+);
+
+pub(super) const ALLOWED_HOSTS: Setting = Setting::new(
+    "allowed_hosts",
+    ValueType::List(&ValueType::Text),
+    "Host headers, beside the public URL's, to accept: host or host:port",
+);
+
+pub(super) const TRUSTED_PROXIES: Setting = Setting::new(
+    "trusted_proxies",
+    ValueType::List(&ValueType::Text),
+    "Addresses or ranges (10.0.0.0/8) whose X-Forwarded-* counts",
+);
 
 const DEFAULT_PORT: u16 = 3000;
 
@@ -26,7 +56,6 @@ pub(super) struct Server {
     pub(super) allowed_origins: Vec<String>,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) trusted_proxies: Vec<Cidr>,
-    pub(super) body_limit: usize,
 }
 
 pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Server {
@@ -49,7 +78,6 @@ pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Server {
             .iter()
             .filter_map(|text| range(text, report))
             .collect(),
-        body_limit: body_limit(inputs, report),
     }
 }
 
@@ -232,28 +260,6 @@ fn range(Written { text, at, .. }: &Written, report: &mut Report) -> Option<Cidr
     text.parse()
         .inspect_err(|error| report.mistake(at.clone(), format!("`{text}`"), format!("{error}")))
         .ok()
-}
-
-fn body_limit(inputs: &Inputs<'_>, report: &mut Report) -> usize {
-    const SMALLEST: usize = 1024;
-    let Some(Written { text, at, .. }) = inputs.setting("limits.body", report) else {
-        return DEFAULT_BODY_LIMIT;
-    };
-    match quantity::parse_size(&text) {
-        Some(size) if size >= SMALLEST => size,
-        Some(_) => {
-            report.mistake(
-                at,
-                format!("`{text}`"),
-                "1KiB at least: nothing could be called with less",
-            );
-            DEFAULT_BODY_LIMIT
-        }
-        None => {
-            report.mistake(at, format!("`{text}`"), quantity::SIZE);
-            DEFAULT_BODY_LIMIT
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,19 @@
-//! Section: the MCP servers (`mcp.json`).
+//! Section: the MCP servers (`mcp.json`). The keys of a server are declared in
+//! [`portunus_mcp::spec`].
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue};
-use portunus_core::{ids::ServerName, pins::Pinning, scope, secret::SecretText};
+use portunus_core::{
+    ids::ServerName,
+    pins::Pinning,
+    scope,
+    secret::SecretText,
+    settings::{Section, Setting, Settings as _, ValueType},
+};
 use portunus_mcp::{
-    era::Era,
-    spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
+    sandbox::Sandbox,
+    spec::{EnvPart, EnvValue, Isolation, ServerSpec, TYPES, Transport},
 };
 use url::Url;
 
@@ -14,19 +21,25 @@ use super::{
     document::Item,
     expand::{Piece, pieces},
     inputs::{Inputs, Written, written},
-    log::not_one_of,
     mistake::Report,
     pinning,
     placeholder::is_placeholder,
     sandbox,
     server::{OURSELVES, Server, without_credentials},
-    tables,
 };
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
-const LONGEST: Duration = Duration::from_secs(86_400);
+/// `mcp.json`.
+pub(super) const MCP: Section = Section::new(
+    "Portunus: mcp.json, the MCP servers behind the gateway. Comments and trailing commas are allowed.",
+    &[
+        Setting::new("$schema", ValueType::Text, "Where this schema is, for editors; not read"),
+        Setting::new("mcpServers", SERVERS, "The servers by name: letters, digits, `_`, `-`, `.`"),
+        Setting::new("servers", SERVERS, "The same, as VS Code calls it"),
+    ],
+)
+.one_of(&["mcpServers", "servers"]);
+
+const SERVERS: ValueType = ValueType::Map(&ValueType::Section(&ServerSpec::SECTION));
 
 /// Headers that belong to the connection or to the protocol: the gateway writes them itself.
 const OWN_HEADERS: [&str; 14] = [
@@ -67,8 +80,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, own: &Server, report: &mut Report) ->
         .flat_map(|item| item.entries());
     for (name, item) in entries {
         servers.names.push(name.to_owned());
-        let pinned =
-            written(item.find("pinning")).and_then(|written| pinning::parse(written, report));
+        let pinned = pinning::of_server(inputs, &item, report);
         let spec = Reading { inputs, own, item: &item, report }.server(name);
         servers
             .pinning
@@ -99,26 +111,21 @@ struct Reading<'a, 'r> {
 }
 
 impl Reading<'_, '_> {
-    fn server(mut self, name: &str) -> Option<ServerSpec> {
-        let name = self.name(name);
+    /// The server; `None` if it has no good name, or no way to reach it. Its other settings are
+    /// looked at all the same, so that all that is wrong with it is told.
+    fn server(mut self, text: &str) -> Option<ServerSpec> {
+        let name = self.name(text);
         let transport = self.transport();
-        let isolation = self.isolation();
-        if let (Isolation::Shared, Some(transport)) = (isolation, &transport) {
-            self.without_persons(transport);
+        let is_whole = name.is_some() && transport.is_some();
+        let mut spec = ServerSpec::with_defaults(
+            name.or_else(|| ServerName::parse("unnamed").ok())?,
+            transport.unwrap_or_else(unreachable_server),
+        );
+        spec.read(&mut self.inputs.item(self.item, self.report));
+        if spec.isolation == Isolation::Shared {
+            self.without_persons(&spec.transport);
         }
-        let era = self.era();
-        let request_timeout = self.seconds("request_timeout", REQUEST_TIMEOUT);
-        let connect_timeout = self.seconds("connect_timeout", CONNECT_TIMEOUT);
-        let idle_timeout = self.seconds("idle_timeout", IDLE_TIMEOUT);
-        Some(ServerSpec {
-            name: name?,
-            transport: transport?,
-            isolation,
-            era,
-            request_timeout,
-            connect_timeout,
-            idle_timeout,
-        })
+        is_whole.then_some(spec)
     }
 
     fn name(&mut self, text: &str) -> Option<ServerName> {
@@ -263,7 +270,7 @@ impl Reading<'_, '_> {
                     return None;
                 }
                 _ => {
-                    not_one_of(tables::TYPES, written, self.report);
+                    written.not_one_of(TYPES, self.report);
                     return None;
                 }
             },
@@ -325,46 +332,15 @@ impl Reading<'_, '_> {
         }
         headers
     }
+}
 
-    fn isolation(&mut self) -> Isolation {
-        let Some(written) = written(self.item.find("isolation")) else {
-            return Isolation::default();
-        };
-        match written.text.as_str() {
-            "user" => Isolation::User,
-            "shared" => Isolation::Shared,
-            "session" => Isolation::Session,
-            _ => {
-                not_one_of(tables::ISOLATIONS, written, self.report);
-                Isolation::default()
-            }
-        }
-    }
-
-    fn era(&mut self) -> Option<Era> {
-        let written = written(self.item.find("era"))?;
-        match written.text.as_str() {
-            "legacy" => Some(Era::Legacy),
-            "modern" => Some(Era::Modern),
-            _ => {
-                not_one_of(tables::ERAS, written, self.report);
-                None
-            }
-        }
-    }
-
-    fn seconds(&mut self, key: &str, default: Duration) -> Duration {
-        let Some(Written { text, at, .. }) = written(self.item.find(key)) else { return default };
-        let parsed =
-            text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let fits = parsed.filter(|parsed| !parsed.is_zero() && *parsed <= LONGEST);
-        if fits.is_none() {
-            self.report.mistake(
-                at,
-                format!("`{text}`"),
-                "a number of seconds, more than 0 and at most 86400",
-            );
-        }
-        fits.unwrap_or(default)
+/// Stands for the way to a server that has none.
+fn unreachable_server() -> Transport {
+    Transport::Stdio {
+        command: String::new(),
+        args: Vec::new(),
+        env: BTreeMap::new(),
+        cwd: None,
+        sandbox: Sandbox::default(),
     }
 }

@@ -1,26 +1,73 @@
-//! The configuration as it is used: [`Config`]. The types of its sections stand in the files that
-//! read them; [`super::load`] puts it together.
+//! All settings: what `config.yaml` may hold ([`CONFIG`]), and the configuration as it is used
+//! ([`Config`]). The sections are declared and read in files of their own; a setting of none stands
+//! here. [`super::load`] finds the files.
 
 use std::{net::SocketAddr, time::Duration};
 
 use portunus_core::{
-    lifetimes::Lifetimes, oauth::scopes::ScopeRule, resource::PublicUrl, secret::SecretText,
+    lifetimes::Lifetimes,
+    oauth::scopes::ScopeRule,
+    resource::PublicUrl,
+    secret::SecretText,
+    settings::{Section, Setting, Settings as _, ValueType},
 };
 use portunus_mcp::spec::ServerSpec;
 
 use super::{
+    auth_secret::{
+        self, AUTH_SECRET, AUTH_SECRET_FILE, AUTH_SECRET_PREVIOUS, AUTH_SECRET_PREVIOUS_FILE,
+    },
     cidr::Cidr,
-    clients::ClientsConfig,
-    cluster::ClusterConfig,
-    limits::{DEFAULT_CALLS_PER_USER, DEFAULT_CHILDREN_PER_USER, Limits},
-    log::{LogSettings, Names},
-    pinning::PinningRules,
+    clients::{self, CLIENTS, ClientsConfig},
+    cluster::{self, CLUSTER, ClusterConfig},
+    inputs::Inputs,
+    lifetimes::{self, LIFETIMES},
+    limits::{self, LIMITS, Limits},
+    log::{self, LOG, LogSettings},
+    mistake::Report,
+    names::{self, NAMES, Names},
+    pinning::{self, PINNING, PinningRules},
     provider::ProviderConfig,
-    proxies::ProxyRoute,
-    server::DEFAULT_BODY_LIMIT,
-    store::StoreConfig,
-    tls::{Authorities, TlsConfig},
+    providers::{self, PROVIDERS},
+    proxies::{self, PROXIES, ProxyRoute},
+    scopes::{self, SCOPES},
+    server::{self, ALLOWED_HOSTS, ALLOWED_ORIGINS, LISTEN, PUBLIC_URL, TRUSTED_PROXIES},
+    servers,
+    stopping::{self, STOP_DELAY},
+    store::{self, STORE, StoreConfig},
+    tls::{self, Authorities, PROVIDER_CA_FILE, TLS, TlsConfig},
 };
+
+/// `config.yaml`.
+pub(super) const CONFIG: Section = Section::new(
+    "Portunus: config.yaml. Every key is optional; a variable of the environment wins over the file.",
+    &[
+        Setting::new("$schema", ValueType::Text, "Where this schema is, for editors; not read"),
+        PUBLIC_URL,
+        LISTEN,
+        TLS,
+        AUTH_SECRET,
+        AUTH_SECRET_FILE,
+        AUTH_SECRET_PREVIOUS,
+        AUTH_SECRET_PREVIOUS_FILE,
+        PROVIDER_CA_FILE,
+        PROVIDERS,
+        PROXIES,
+        SCOPES,
+        CLIENTS,
+        STORE,
+        CLUSTER,
+        STOP_DELAY,
+        LIFETIMES,
+        NAMES,
+        PINNING,
+        ALLOWED_ORIGINS,
+        ALLOWED_HOSTS,
+        TRUSTED_PROXIES,
+        LOG,
+        LIMITS,
+    ],
+);
 
 /// Everything the gateway is told, typed and checked.
 #[derive(Clone, Debug)]
@@ -61,13 +108,7 @@ pub struct Config {
     /// Peers whose `X-Forwarded-*` counts (threat 38).
     pub trusted_proxies: Vec<Cidr>,
     pub log: LogSettings,
-    /// The most bytes a request body may have.
-    pub body_limit: usize,
-    /// How many calls of one person may be at work at once.
-    pub calls_per_user: usize,
-    /// How many child processes one person may have at once.
-    pub children_per_user: usize,
-    /// How many requests one address or client may make.
+    /// How much a request may take, and how many one address, client or person may make.
     pub limits: Limits,
     /// `NODE_ENV=production`.
     pub production: bool,
@@ -104,11 +145,115 @@ impl Config {
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             log: LogSettings::default(),
-            body_limit: DEFAULT_BODY_LIMIT,
-            calls_per_user: DEFAULT_CALLS_PER_USER,
-            children_per_user: DEFAULT_CHILDREN_PER_USER,
             limits: Limits::default(),
             production: false,
         }
+    }
+
+    /// What is written comes to this. What is wrong is in the report, and has its default here.
+    pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Self {
+        let server = server::resolve(inputs, report);
+        let servers = servers::resolve(inputs, &server, report);
+        let providers = providers::resolve(inputs, &server.public_url, report);
+        let store = store::resolve(inputs, report);
+        Self {
+            auth_secrets: auth_secret::resolve(inputs, report),
+            proxies: proxies::resolve(inputs, &servers.names, &server, report),
+            scopes: scopes::resolve(inputs, &servers.names, report),
+            clients: clients::resolve(inputs, report),
+            cluster: cluster::resolve(inputs, &store, report),
+            stop_delay: stopping::resolve(inputs, &store, report),
+            store,
+            lifetimes: lifetimes::resolve(inputs, report),
+            names: names::resolve(inputs, report),
+            pinning: pinning::resolve(inputs, servers.pinning, report),
+            log: log::resolve(inputs, report),
+            tls: tls::resolve(inputs, report),
+            provider_ca: tls::authorities(inputs, report),
+            public_url: server.public_url,
+            listen: server.listen,
+            providers,
+            servers: servers.enabled,
+            disabled_servers: servers.disabled,
+            allowed_origins: server.allowed_origins,
+            allowed_hosts: server.allowed_hosts,
+            trusted_proxies: server.trusted_proxies,
+            limits: limits::resolve(inputs, report),
+            production: server.production,
+        }
+    }
+
+    /// The settings that another configuration has otherwise, by their names in `config.yaml`.
+    /// Servers are not among them.
+    pub fn differing(&self, new: &Self) -> Vec<Difference> {
+        // Every setting is named here, so that none that is new can be forgotten.
+        let Self {
+            public_url,
+            listen,
+            tls,
+            auth_secrets,
+            provider_ca,
+            providers,
+            servers: _,
+            disabled_servers: _,
+            proxies,
+            scopes,
+            clients,
+            store,
+            cluster,
+            stop_delay,
+            lifetimes,
+            names,
+            pinning,
+            allowed_origins,
+            allowed_hosts,
+            trusted_proxies,
+            log,
+            limits,
+            production: _,
+        } = self;
+        let whole = [
+            (PUBLIC_URL, *public_url != new.public_url),
+            (LISTEN, *listen != new.listen),
+            (TLS, *tls != new.tls),
+            (AUTH_SECRET, *auth_secrets != new.auth_secrets),
+            (PROVIDER_CA_FILE, *provider_ca != new.provider_ca),
+            (PROVIDERS, *providers != new.providers),
+            (PROXIES, *proxies != new.proxies),
+            (SCOPES, *scopes != new.scopes),
+            (CLIENTS, *clients != new.clients),
+            (STORE, *store != new.store),
+            (CLUSTER, *cluster != new.cluster),
+            (STOP_DELAY, *stop_delay != new.stop_delay),
+            (LIFETIMES, *lifetimes != new.lifetimes),
+            (NAMES, *names != new.names),
+            (PINNING, *pinning != new.pinning),
+            (ALLOWED_ORIGINS, *allowed_origins != new.allowed_origins),
+            (ALLOWED_HOSTS, *allowed_hosts != new.allowed_hosts),
+            (TRUSTED_PROXIES, *trusted_proxies != new.trusted_proxies),
+        ];
+        let whole = whole.iter().filter(|(_, differs)| *differs).map(|(setting, _)| Difference {
+            name: setting.name.to_owned(),
+            needs_restart: setting.needs_restart,
+        });
+        let log = log.differing(&new.log).into_iter().map(|name| format!("log.{name}"));
+        let limits = limits.differing_by_name(&new.limits);
+        whole.chain(log.chain(limits).map(Difference::of_path)).collect()
+    }
+}
+
+/// A setting that two configurations have otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its path in `config.yaml`.
+    pub name: String,
+    /// A gateway that runs cannot take it over.
+    pub needs_restart: bool,
+}
+
+impl Difference {
+    fn of_path(name: String) -> Self {
+        let needs_restart = CONFIG.find_path(&name).is_some_and(|setting| setting.needs_restart);
+        Self { name, needs_restart }
     }
 }

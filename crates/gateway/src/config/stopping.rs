@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-use super::{
-    inputs::{Inputs, Written},
-    mistake::Report,
-    quantity::{DURATION, parse_duration, show_duration},
-    store::StoreConfig,
-};
+use portunus_core::settings::{DurationForm, Reader as _, Setting, duration};
+
+use super::{inputs::Inputs, mistake::Report, store::StoreConfig};
+
+const FORM: DurationForm = duration("0s", "5m");
+
+pub(super) const STOP_DELAY: Setting = Setting::new(
+    "stop_delay",
+    FORM.value_type(),
+    "How long connections are still accepted after SIGTERM",
+)
+.default("5s with Redis, 0s with SQLite")
+.variables(&["STOP_DELAY"]);
 
 /// With other gateways beside it: as long as a balancer that looks every second or two takes to
 /// notice.
 const AMONG_OTHERS: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 /// How long the gateway goes on taking connections after SIGTERM.
 pub(super) fn resolve(inputs: &Inputs<'_>, store: &StoreConfig, report: &mut Report) -> Duration {
@@ -21,22 +27,5 @@ pub(super) fn resolve(inputs: &Inputs<'_>, store: &StoreConfig, report: &mut Rep
         StoreConfig::Sqlite { .. } => Duration::ZERO,
         StoreConfig::Redis(_) => AMONG_OTHERS,
     };
-    let Some(Written { text, at, .. }) = inputs.setting("stop_delay", report) else {
-        return default;
-    };
-    match parse_duration(&text) {
-        Some(delay) if delay <= LONGEST => delay,
-        Some(_) => {
-            report.mistake(
-                at,
-                format!("`{text}`"),
-                format!("from 0s to {}", show_duration(LONGEST)),
-            );
-            default
-        }
-        None => {
-            report.mistake(at, format!("`{text}`"), DURATION);
-            default
-        }
-    }
+    inputs.section("", report).read(&STOP_DELAY, &FORM).unwrap_or(default)
 }

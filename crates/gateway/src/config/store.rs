@@ -3,6 +3,9 @@
 
 use std::path::PathBuf;
 
+use portunus_core::settings::{
+    Count, Custom, Reader as _, Section, Setting, ValueType, count, custom,
+};
 use portunus_store::redis::{AddressError, RedisAddress, RedisOptions};
 
 use super::{
@@ -10,6 +13,71 @@ use super::{
     mistake::Report,
     server::without_credentials,
 };
+
+pub(super) const STORE: Setting = Setting::new(
+    "store",
+    ValueType::Section(&SECTION),
+    "Where sign-ins, grants and tokens are kept",
+)
+.needs_restart();
+
+const SECTION: Section = Section::new(
+    "One of the two",
+    &[
+        Setting::new("sqlite", ValueType::Section(&SQLITE), "A file of this machine: the default"),
+        Setting::new(
+            "redis",
+            ValueType::Section(&REDIS),
+            "Redis or Valkey, shared by several gateways",
+        ),
+    ],
+)
+.one_of(&["sqlite", "redis"]);
+
+const SQLITE: Section = Section::new(
+    "SQLite",
+    &[Setting::new("path", ValueType::Text, "The file")
+        .default(DEFAULT_PATH)
+        .variables(&["DB_PATH"])],
+);
+
+const REDIS: Section = Section::new(
+    "Redis or Valkey",
+    &[
+        Setting::new(
+            "url",
+            ValueType::Secret,
+            "redis://host:6379/0, rediss:// for TLS; redis+cluster://a:6379,b:6379; redis+sentinel://a:26379/mymaster",
+        )
+        .variables(&["REDIS_URL"]),
+        Setting::new(
+            "password",
+            ValueType::Secret,
+            "The password, if it does not stand in the URL",
+        )
+        .variables(&["KVS_PASSWORD"]),
+        Setting::new("password_file", ValueType::Text, "A file that holds the password")
+            .variables(&["KVS_PASSWORD_FILE"]),
+        PREFIX,
+        REPLICAS,
+    ],
+);
+
+const PREFIX: Setting =
+    Setting::new("prefix", PREFIX_FORM.value_type(), "What the name of every key begins with")
+        .default("portunus");
+
+const PREFIX_FORM: Custom<String> = custom(ValueType::Text, parse_prefix);
+
+const REPLICAS: Setting = Setting::new(
+    "replicas",
+    REPLICAS_FORM.value_type(),
+    "How many replicas must have a write before it counts",
+)
+.default("none, a write counts when the master has it");
+
+/// More would be a mistake: a write waits for all of them.
+const REPLICAS_FORM: Count<u32> = count().at_most(9);
 
 /// Where things are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +91,6 @@ pub enum StoreConfig {
 
 const DEFAULT_PATH: &str = "./mcp.sqlite";
 const REDIS_URL: &str = "such as redis://host:6379/0, rediss://user@host:6379 (TLS), or the same with redis+cluster:// or redis+sentinel://";
-/// More would be a mistake: a write waits for all of them.
-const MOST_REPLICAS: u32 = 9;
 const LONGEST_PREFIX: usize = 64;
 
 /// Redis when its address is given anywhere (a variable before `config.yaml`), else SQLite.
@@ -58,12 +124,9 @@ pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> StoreConfig {
         report.warning(at, format!("{name} is not used: the store is Redis"));
     }
     let mut options = RedisOptions::new(with_password(address, password, report));
-    if let Some(prefix) = inputs.setting("store.redis.prefix", report) {
-        options.prefix = parse_prefix(prefix, report);
-    }
-    if let Some(replicas) = inputs.setting("store.redis.replicas", report) {
-        options.replicas = parse_replicas(&replicas, report);
-    }
+    let mut section = inputs.section("store.redis", report);
+    options.prefix = section.read(&PREFIX, &PREFIX_FORM).unwrap_or(options.prefix);
+    options.replicas = section.read(&REPLICAS, &REPLICAS_FORM).unwrap_or(options.replicas);
     StoreConfig::Redis(options)
 }
 
@@ -140,27 +203,12 @@ fn with_password(
 }
 
 /// A prefix stands before the hash tag of every key, so it must not hold one.
-fn parse_prefix(Written { text, at, .. }: Written, report: &mut Report) -> String {
+fn parse_prefix(text: &str) -> Result<String, String> {
     let fits = (1..=LONGEST_PREFIX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
-    if !fits {
-        report.mistake(
-            at,
-            format!("`{text}`"),
-            format!("letters, digits, `-`, `_`, `.` and `:`, {LONGEST_PREFIX} at most"),
-        );
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("letters, digits, `-`, `_`, `.` and `:`, {LONGEST_PREFIX} at most"))
     }
-    text
-}
-
-fn parse_replicas(Written { text, at, .. }: &Written, report: &mut Report) -> u32 {
-    let parsed = text.parse().ok().filter(|count| (1..=MOST_REPLICAS).contains(count));
-    if parsed.is_none() {
-        report.mistake(
-            at.clone(),
-            format!("`{text}`"),
-            format!("a whole number from 1 to {MOST_REPLICAS}"),
-        );
-    }
-    parsed.unwrap_or(0)
 }

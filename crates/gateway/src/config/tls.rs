@@ -3,6 +3,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use portunus_core::settings::{Section, Setting, ValueType};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -17,6 +18,34 @@ use super::{
     inputs::{Content, Inputs, Written},
     mistake::Report,
 };
+
+pub(super) const TLS: Setting = Setting::new(
+    "tls",
+    ValueType::Section(&SECTION),
+    "The gateway's own certificate, if nothing in front of it ends TLS",
+);
+
+const SECTION: Section = Section::new(
+    "The gateway's own certificate; both files are followed when they change",
+    &[
+        Setting::new(
+            "certificate_file",
+            ValueType::Text,
+            "The certificate and those that vouch for it, as PEM",
+        )
+        .variables(&["TLS_CERTIFICATE_FILE"]),
+        Setting::new("key_file", ValueType::Text, "Its private key, as PEM")
+            .variables(&["TLS_KEY_FILE"]),
+    ],
+);
+
+pub(super) const PROVIDER_CA_FILE: Setting = Setting::new(
+    "provider_ca_file",
+    ValueType::Text,
+    "A PEM file with the authorities that signed the identity providers' certificates, if this machine does not trust them",
+)
+.variables(&["PROVIDER_CA_FILE"])
+.needs_restart();
 
 /// A certificate with its key, as its files were when they were read.
 #[derive(Clone)]

@@ -1,18 +1,19 @@
 //! What is probably not meant: variables that look like ours and are not, a gateway with nothing
 //! behind it.
 
+use portunus_core::settings::{Section, ValueType};
+
 use super::{
     inputs::{ALLOW_WRITABLE_FILES, Inputs},
     mistake::{Report, Where},
-    provider_name::prefix,
-    settings::Config,
-    shape::{Field, Shape, Table},
+    provider,
+    provider_name::PRESETS,
+    settings::{CONFIG, Config},
     suggest::nearest,
-    tables,
 };
 
-/// Variables that are read beside those of the tables and of the providers.
-const OTHERS: [&str; 16] = [
+/// Variables that are read beside those that settings declare and those of providers.
+const OTHERS: [&str; 9] = [
     "ALLOW_WRITABLE_FILES",
     "AUTH_PROVIDER",
     "DEBUG",
@@ -20,34 +21,8 @@ const OTHERS: [&str; 16] = [
     "KVS_ADDR",
     "LOG_ENV",
     "NODE_ENV",
-    "OKTA_CLIENT_ID",
-    "OKTA_CLIENT_SECRET",
-    "OKTA_CLIENT_SECRET_FILE",
-    "OKTA_REDIRECT_URI",
-    "OKTA_URL",
-    "OAUTH_OKTA_URL",
-    "OAUTH_OKTA_REDIRECT_URI",
     "PORT",
     "TOKEN_EXPIRATION_TIME",
-];
-/// Ends of a provider's variables.
-const SUFFIXES: [&str; 16] = [
-    "ID",
-    "SECRET",
-    "SECRET_FILE",
-    "ISSUER",
-    "INTERNAL_URL",
-    "TENANT_ID",
-    "LABEL",
-    "SCOPES",
-    "GROUPS_CLAIM",
-    "REDIRECT_URI",
-    "ALLOW",
-    "ALLOWED_DOMAINS",
-    "ALLOWED_GROUPS",
-    "ALLOWED_ORGANISATIONS",
-    "ALLOWED_ORGANIZATIONS",
-    "ALLOWED_PEOPLE",
 ];
 /// Variables of Auth.js that need no counterpart here.
 const NOT_NEEDED: [&str; 3] = ["AUTH_URL", "AUTH_TRUST_HOST", "AUTH_REDIRECT_PROXY_URL"];
@@ -149,24 +124,19 @@ fn has_reference(value: &str) -> bool {
 
 /// Every variable that is read with this configuration.
 pub(super) fn known_variables(config: &Config) -> Vec<String> {
-    let mut known: Vec<String> = OTHERS.iter().map(|name| (*name).to_owned()).collect();
-    known.extend(
-        ["OAUTH_OKTA_CLIENT_ID", "OAUTH_OKTA_CLIENT_SECRET", "OAUTH_OKTA_CLIENT_SECRET_FILE"]
-            .map(str::to_owned),
-    );
-    of_table(&tables::CONFIG, &mut known);
+    let others = OTHERS.into_iter().chain(provider::old_variables());
+    let mut known: Vec<String> = others.map(str::to_owned).collect();
+    of_section(&CONFIG, &mut known);
     let configured = config.providers.iter().map(|provider| provider.settings.name.as_str());
-    for provider in tables::PRESETS.iter().copied().chain(configured) {
-        known.extend(SUFFIXES.iter().map(|suffix| format!("{}{suffix}", prefix(provider))));
-    }
+    known.extend(PRESETS.iter().copied().chain(configured).flat_map(provider::variables));
     known
 }
 
-fn of_table(table: &Table, known: &mut Vec<String>) {
-    for Field { shape, variables, .. } in table.fields {
-        known.extend(variables.iter().map(|name| (*name).to_owned()));
-        if let Shape::Table(inner) = shape {
-            of_table(inner, known);
+fn of_section(section: &Section, known: &mut Vec<String>) {
+    for setting in section.settings {
+        known.extend(setting.variables.iter().map(|name| (*name).to_owned()));
+        if let ValueType::Section(inner) = setting.value {
+            of_section(inner, known);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! YAML into a [`Node`] with lines. What the keys mean is decided in [`super::shape`].
+//! YAML into a [`Node`] with lines. What the keys mean is decided in [`super::check`].
 
 use std::fmt;
 

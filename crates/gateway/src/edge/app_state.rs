@@ -77,8 +77,7 @@ pub struct AppState {
     /// Servers as the front page lists them: name and how they are reached.
     pub server_kinds: Vec<(ServerName, &'static str)>,
     pub admission: Admission,
-    pub body_limit: usize,
-    /// What one address and one person may have.
+    /// What a request, one address and one person may have.
     pub limits: Limits,
     /// Counts what addresses and clients ask for.
     pub throttle: Throttle,
@@ -103,7 +102,7 @@ impl AppState {
         LocalMcp {
             hub: Arc::clone(&self.process.hub),
             resources: Arc::clone(&self.resources),
-            body_limit: self.body_limit,
+            body_limit: self.limits.body,
             shares: Shares {
                 requests: self.process.counts.requests_by_user.clone(),
                 bytes: self.process.counts.bytes_by_user.clone(),

@@ -55,7 +55,7 @@ pub(super) fn app(
     if let Err(error) = process.fetcher.use_proxy(proxy.as_ref()) {
         tracing::error!(%error, "clients' documents are not fetched through the proxy that is configured for it");
     }
-    let limits = ProxyLimits { request_body: config.body_limit, ..ProxyLimits::default() };
+    let limits = ProxyLimits { request_body: config.limits.body, ..ProxyLimits::default() };
     AppState {
         process,
         resources: Arc::new(resources),
@@ -76,7 +76,6 @@ pub(super) fn app(
             StoreConfig::Redis(_) => config.lifetimes.of_several_gateways(),
             StoreConfig::Sqlite { .. } => config.lifetimes,
         },
-        body_limit: config.body_limit,
         limits: config.limits,
         throttle,
         registration_policy: Arc::new(config.clients.registration_policy.clone()),

@@ -110,7 +110,7 @@ impl Gateway {
         let options = upstream::Options {
             records: Some(Arc::clone(&records) as _),
             on_request: Arc::clone(&clients) as _,
-            max_children_per_user: config.children_per_user,
+            max_children_per_user: config.limits.children_per_user,
             ..upstream::Options::default()
         };
         let upstream_client = net::upstream_client(NetSettings::upstream())?;
@@ -124,7 +124,7 @@ impl Gateway {
             Arc::new(StoredTasks { store: Arc::clone(&stores.tasks), clock: Arc::clone(&clock) });
         let settings = HubSettings {
             names: build::names(config),
-            max_in_flight_per_user: config.calls_per_user,
+            max_in_flight_per_user: config.limits.calls_per_user,
             pins: Arc::clone(&pins) as _,
             records,
             task_records,

@@ -21,7 +21,7 @@ use super::{
     removed_clients,
 };
 use crate::{
-    config::Config,
+    config::{Config, Difference},
     edge::{
         app_state::{AppState, ProcessState},
         connections::Rules,
@@ -48,14 +48,14 @@ pub struct Changes {
     pub changed_servers: Vec<ServerName>,
     pub removed_servers: Vec<ServerName>,
     /// All else, by the names that the settings have in `config.yaml`.
-    pub settings: Vec<&'static str>,
+    pub settings: Vec<String>,
 }
 
 /// Why a configuration is not taken. Nothing of it is.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refused {
     #[error("{} changed, which a running gateway cannot take over: restart it", .0.join(", "))]
-    NeedsRestart(Vec<&'static str>),
+    NeedsRestart(Vec<String>),
     #[error(
         "AUTH_SECRET was replaced, and what is sealed with the old one could not be opened any more: name the old one as \
          AUTH_SECRET_PREVIOUS"
@@ -71,55 +71,19 @@ pub enum Refused {
 
 impl Changes {
     /// From `old` to `new`; an error if a running gateway cannot follow.
-    // long: one line for each setting.
     pub fn between(old: &Config, new: &Config) -> Result<Self, Refused> {
-        // Every setting is named here, so that none that is new can be forgotten.
-        let Config {
-            public_url,
-            listen,
-            tls,
-            auth_secrets,
-            provider_ca,
-            providers,
-            servers,
-            disabled_servers: _,
-            proxies,
-            scopes,
-            clients,
-            store,
-            cluster,
-            stop_delay,
-            lifetimes,
-            names,
-            pinning,
-            allowed_origins,
-            allowed_hosts,
-            trusted_proxies,
-            log,
-            body_limit,
-            calls_per_user,
-            children_per_user,
-            limits,
-            production: _,
-        } = old;
-        let at_start = [
-            ("listen", *listen != new.listen),
-            ("provider_ca_file", *provider_ca != new.provider_ca),
-            ("store", *store != new.store),
-            ("cluster", *cluster != new.cluster),
-            ("log.format", log.format != new.log.format),
-        ];
-        let at_start = differing(&at_start);
-        if !at_start.is_empty() {
-            return Err(Refused::NeedsRestart(at_start));
+        let (needs_restart, settings): (Vec<_>, Vec<_>) =
+            old.differing(new).into_iter().partition(|one| one.needs_restart);
+        if !needs_restart.is_empty() {
+            return Err(Refused::NeedsRestart(names_of(needs_restart)));
         }
-        if !auth_secrets.first().is_some_and(|sealing| new.auth_secrets.contains(sealing)) {
+        if !old.auth_secrets.first().is_some_and(|sealing| new.auth_secrets.contains(sealing)) {
             return Err(Refused::SecretLost);
         }
         let find = |servers: &[_], name: &ServerName| {
             servers.iter().position(|one: &portunus_mcp::spec::ServerSpec| one.name == *name)
         };
-        let names_of =
+        let those =
             |servers: &[portunus_mcp::spec::ServerSpec],
              is_wanted: &dyn Fn(&portunus_mcp::spec::ServerSpec) -> bool| {
                 servers
@@ -128,41 +92,25 @@ impl Changes {
                     .map(|server| server.name.clone())
                     .collect::<Vec<_>>()
             };
-        let settings = [
-            ("public_url", *public_url != new.public_url),
-            ("tls", *tls != new.tls),
-            ("auth_secret", *auth_secrets != new.auth_secrets),
-            ("providers", *providers != new.providers),
-            ("proxies", *proxies != new.proxies),
-            ("scopes", *scopes != new.scopes),
-            ("clients", *clients != new.clients),
-            ("stop_delay", *stop_delay != new.stop_delay),
-            ("lifetimes", *lifetimes != new.lifetimes),
-            ("names", *names != new.names),
-            ("pinning", *pinning != new.pinning),
-            ("allowed_origins", *allowed_origins != new.allowed_origins),
-            ("allowed_hosts", *allowed_hosts != new.allowed_hosts),
-            ("trusted_proxies", *trusted_proxies != new.trusted_proxies),
-            ("log.level", log.level != new.log.level),
-            ("limits.body", *body_limit != new.body_limit),
-            ("limits.calls_per_user", *calls_per_user != new.calls_per_user),
-            ("limits.children_per_user", *children_per_user != new.children_per_user),
-            ("limits", *limits != new.limits),
-        ];
         Ok(Self {
-            new_servers: names_of(&new.servers, &|server| find(servers, &server.name).is_none()),
-            changed_servers: names_of(&new.servers, &|server| {
-                find(servers, &server.name).is_some_and(|at| servers[at] != *server)
+            new_servers: those(&new.servers, &|server| find(&old.servers, &server.name).is_none()),
+            changed_servers: those(&new.servers, &|server| {
+                find(&old.servers, &server.name).is_some_and(|at| old.servers[at] != *server)
             }),
-            removed_servers: names_of(servers, &|server| {
+            removed_servers: those(&old.servers, &|server| {
                 find(&new.servers, &server.name).is_none()
             }),
-            settings: differing(&settings),
+            settings: names_of(settings),
         })
     }
 
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Is this setting, by its name in `config.yaml`, among what is different?
+    fn has(&self, setting: &str) -> bool {
+        self.settings.iter().any(|name| name == setting)
     }
 }
 
@@ -188,8 +136,8 @@ fn fingerprint(config: &Config) -> String {
     TokenHash::of(&common).to_string().chars().take(12).collect()
 }
 
-fn differing(settings: &[(&'static str, bool)]) -> Vec<&'static str> {
-    settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect()
+fn names_of(differences: Vec<Difference>) -> Vec<String> {
+    differences.into_iter().map(|difference| difference.name).collect()
 }
 
 impl fmt::Display for Changes {
@@ -268,17 +216,17 @@ impl Live {
         {
             let outcome = match Changes::between(&config, &new) {
                 Ok(changes) => self.sealed_for(&config, &new).await.and_then(|()| {
-                    self.take(&config, &new, providers)?;
+                    self.take(&changes, &config, &new, providers)?;
                     Ok(changes)
                 }),
                 Err(refused) => Err(refused),
             };
             if let Ok(changes) = &outcome {
-                if changes.settings.contains(&"auth_secret") {
+                if changes.has("auth_secret") {
                     self.seal_anew().await;
                 }
                 let before = std::mem::replace(&mut config, new);
-                if changes.settings.contains(&"clients") {
+                if changes.has("clients") {
                     removed_clients::end_their_grants(self.current(), &before.clients.configured)
                         .await;
                 }
@@ -298,16 +246,17 @@ impl Live {
     /// From the first line that changes anything, nothing can fail.
     fn take(
         &self,
+        changes: &Changes,
         old: &Config,
         new: &Config,
         providers: Vec<ConnectedProvider>,
     ) -> Result<(), Refused> {
         let Reloadable { upstreams, shared: _, pins, sealer, forwarding } = &self.reloadable;
         let before = self.app.load();
-        let throttle = if old.limits == new.limits {
-            before.throttle.clone()
-        } else {
+        let throttle = if changes.has("limits") {
             Throttle::new(&new.limits)
+        } else {
+            before.throttle.clone()
         };
         let app = build::app(before.process.clone(), new, providers, forwarding.clone(), throttle);
         let service = router::build(&app, self.extra.clone());
@@ -317,8 +266,8 @@ impl Live {
         // Servers that are gone go last: until no request can name them any more.
         let going =
             old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
-        upstreams.limit_children_per_user(new.children_per_user);
-        before.process.hub.limit_calls_per_user(new.calls_per_user);
+        upstreams.limit_children_per_user(new.limits.children_per_user);
+        before.process.hub.limit_calls_per_user(new.limits.calls_per_user);
         upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
         pins.reconfigure(build::pinning(new));
         before.process.hub.reconfigure(build::names(new), new.servers.clone());

@@ -435,7 +435,7 @@ fn a_thousand_lives_agree_with_the_model() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // All of them come from one address.
     let clients = ClientsConfig { max_unused: u64::MAX, ..ClientsConfig::default() };
-    let setup = Setup { limits: Limits::UNLIMITED, clients, ..Setup::default() };
+    let setup = Setup { limits: Limits::unlimited(), clients, ..Setup::default() };
     let fixture = RefCell::new(runtime.block_on(GatewayFixture::of(setup)));
     let bytes: Vec<u8> = seed.to_be_bytes().into_iter().cycle().take(32).collect();
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);

@@ -85,7 +85,7 @@ async fn t55_nobody_uses_up_the_host_of_a_document() {
     let hosts = Arc::new(HostileHosts::start().await);
     let fixture = GatewayFixture::of(Setup {
         hostile_hosts: Some(Arc::clone(&hosts)),
-        ..behind_a_proxy(Limits::UNLIMITED)
+        ..behind_a_proxy(Limits::unlimited())
     })
     .await;
     let headers = vec![("cache-control", "max-age=60".to_owned())];
@@ -273,7 +273,7 @@ async fn t62_http2_that_only_pings_is_closed() {
 
 #[tokio::test]
 async fn t62_every_route_has_places_and_they_are_each_addresss_own() {
-    let limits = Limits { requests_per_address: 3, ..Limits::UNLIMITED };
+    let limits = Limits { requests_per_address: 3, ..Limits::unlimited() };
     let fixture = GatewayFixture::of(behind_a_proxy(limits)).await;
     let (_, browser, tokens) = fixture.connect("/mcp").await;
     let mut slow = Vec::new();
@@ -490,7 +490,7 @@ async fn t56_a_node_reads_no_body_before_the_seal() {
 
 #[tokio::test]
 async fn t63_sign_ins_that_nobody_finishes_have_a_cap_by_address() {
-    let limits = Limits { sign_ins_per_address: 3, ..Limits::UNLIMITED };
+    let limits = Limits { sign_ins_per_address: 3, ..Limits::unlimited() };
     let fixture = GatewayFixture::of(behind_a_proxy(limits)).await;
     let client = fixture.client("/mcp").await;
     let begin = async |browser: &Agent, address: &str| {

@@ -144,7 +144,7 @@ async fn t47_a_message_past_the_limit_is_413_however_it_is_framed() {
          Accept: application/json, text/event-stream\r\nMcp-Session-Id: {}\r\nMcp-Protocol-Version: 2025-11-25\r\n",
         mcp.token, mcp.session
     );
-    let limit = fixture.config.body_limit;
+    let limit = fixture.config.limits.body;
     let message = |length: usize| {
         let (before, after) = (
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":""#,

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use portunus::config::Limits;
 use portunus_core::secret::SecretText;
 use portunus_mcp::spec::{EnvPart, EnvValue, Isolation, Transport};
 use portunus_testkit::{
@@ -161,7 +162,7 @@ async fn t47_one_person_has_so_many_children_and_no_more() {
     child.isolation = Isolation::Session;
     let fixture = GatewayFixture::of(Setup {
         more_servers: vec![child],
-        children_per_user: 2,
+        limits: Limits { children_per_user: 2, ..Limits::default() },
         ..Setup::default()
     })
     .await;

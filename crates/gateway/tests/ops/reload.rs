@@ -113,7 +113,7 @@ async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
     fixture.config.servers.insert(0, child("extra"));
     let listen =
         std::mem::replace(&mut fixture.config.listen, SocketAddr::from(([127, 0, 0, 1], 1)));
-    assert_eq!(fixture.reload().await, Err(Refused::NeedsRestart(vec!["listen"])));
+    assert_eq!(fixture.reload().await, Err(Refused::NeedsRestart(vec!["listen".to_owned()])));
     assert!(!mcp.tools().await.iter().any(|tool| tool.starts_with("extra_")));
     fixture.config.listen = listen;
     let changes = fixture.reload().await.unwrap();

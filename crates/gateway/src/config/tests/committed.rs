@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+use portunus_core::settings::{Section, ValueType};
+
 use super::{SECRET, empty, okta};
 use crate::config::{
-    config_schema, mcp_schema,
-    shape::{Shape, Table},
-    tables,
-    unknown_keys::known_variables,
+    config_schema, mcp_schema, servers::MCP, settings::CONFIG, unknown_keys::known_variables,
 };
 
 fn repository() -> PathBuf {
@@ -55,8 +54,8 @@ fn the_examples_work_once_filled_in() {
 fn the_documentation_names_every_key_and_every_variable() {
     let text = read("docs/configuration.md");
     let mut names = BTreeSet::new();
-    keys(&tables::CONFIG, &mut names);
-    keys(&tables::MCP, &mut names);
+    keys(&CONFIG, &mut names);
+    keys(&MCP, &mut names);
     let missing: Vec<_> =
         names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/configuration.md does not name the keys {missing:?}");
@@ -70,14 +69,14 @@ fn the_documentation_names_every_key_and_every_variable() {
     assert!(missing.is_empty(), "docs/configuration.md does not name the variables {missing:?}");
 }
 
-fn keys(table: &Table, names: &mut BTreeSet<&'static str>) {
-    for field in table.fields {
-        names.insert(field.name);
-        match &field.shape {
-            Shape::Table(inner)
-            | Shape::WordOr(_, inner)
-            | Shape::List(Shape::Table(inner))
-            | Shape::Map(Shape::Table(inner)) => keys(inner, names),
+fn keys(section: &Section, names: &mut BTreeSet<&'static str>) {
+    for setting in section.settings {
+        names.insert(setting.name);
+        match &setting.value {
+            ValueType::Section(inner)
+            | ValueType::WordOr(_, inner)
+            | ValueType::List(ValueType::Section(inner))
+            | ValueType::Map(ValueType::Section(inner)) => keys(inner, names),
             _ => {}
         }
     }

@@ -57,7 +57,7 @@ fn every_key_of_config_yaml() {
     assert_eq!(config.public_url.as_str(), "https://mcp.acme.com");
     assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
     assert_eq!(config.auth_secrets.len(), 2);
-    assert_eq!(config.children_per_user, 7);
+    assert_eq!(config.limits.children_per_user, 7);
     assert_eq!(config.auth_secrets[0].expose(), SECRET);
     let [okta, partners] = &config.providers[..] else { panic!("{:?}", config.providers) };
     assert_eq!((okta.settings.name.as_str(), okta.settings.preset), ("okta", Preset::Okta));
@@ -75,7 +75,7 @@ fn every_key_of_config_yaml() {
     assert_eq!(config.allowed_origins, ["https://app.acme.com", "http://localhost:6274"]);
     assert_eq!(config.allowed_hosts, ["gateway.internal", "10.1.2.3:9000"]);
     assert!(config.trusted_proxies[0].contains([10, 1, 1, 1].into()));
-    assert_eq!(config.body_limit, 1 << 20);
+    assert_eq!(config.limits.body, 1 << 20);
 }
 
 #[test]

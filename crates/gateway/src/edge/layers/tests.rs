@@ -29,7 +29,7 @@ fn state(url: &str) -> EdgeState {
         public_url: PublicUrl::parse(url).unwrap(),
         admission,
         entropy: Arc::new(SeededEntropy::new(1)),
-        throttle: Throttle::new(&Limits::UNLIMITED),
+        throttle: Throttle::new(&Limits::unlimited()),
         requests: KeyedLimit::default(),
         requests_per_address: 1,
         endpoints: Router::new()

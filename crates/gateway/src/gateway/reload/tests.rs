@@ -56,7 +56,7 @@ fn what_changed_is_named() {
     let settings = changes(|new| {
         new.public_url = PublicUrl::parse("https://mcp.example").unwrap();
         new.log.level = LevelFilter::DEBUG;
-        new.body_limit = 1;
+        new.limits.body = 1;
     });
     assert_eq!(settings.unwrap(), "settings: public_url, log.level, limits.body");
 }
@@ -69,7 +69,10 @@ fn what_only_a_restart_can_give_is_refused_by_name() {
         new.log.format = LogFormat::Text;
         new.servers.clear();
     });
-    assert_eq!(refused, Err(Refused::NeedsRestart(vec!["listen", "store", "log.format"])));
+    assert_eq!(
+        refused,
+        Err(Refused::NeedsRestart(["listen", "store", "log.format"].map(str::to_owned).into()))
+    );
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn t25_memory_has_a_bound() {
 
 #[test]
 fn no_limit_is_no_limit() {
-    let throttle = Throttle::new(&Limits::UNLIMITED);
+    let throttle = Throttle::new(&Limits::unlimited());
     for _ in 0..1000 {
         assert!(
             throttle.check(Gate::Token, address("::1")).is_ok()

@@ -3,18 +3,18 @@
 use std::{num::NonZeroU32, time::Duration};
 
 /// What to write for a duration.
-pub(super) const DURATION: &str = "a number with its unit, such as 30s, 60m, 12h or 30d";
+pub const DURATION: &str = "a number with its unit, such as 30s, 60m, 12h or 30d";
 /// What to write for a duration that there need not be.
-pub(super) const DURATION_OR_OFF: &str = "`off`, or a number with its unit, such as 30m, 12h or 7d";
+pub const DURATION_OR_OFF: &str = "`off`, or a number with its unit, such as 30m, 12h or 7d";
 /// What to write for a rate.
-pub(super) const RATE: &str =
+pub const RATE: &str =
     "a number and a time of a day at most, such as 60/m, 5/s or 1000/10m; or unlimited";
 /// What to write for a size.
-pub(super) const SIZE: &str = "a number of bytes, or one with its unit, such as 512KiB or 4MiB";
+pub const SIZE: &str = "a number of bytes, or one with its unit, such as 512KiB or 4MiB";
 
 /// Reads a duration: one or more numbers, each with its unit. A number without one is refused: it
 /// could mean seconds or milliseconds.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
     if rest.is_empty() {
@@ -55,7 +55,7 @@ pub fn show_duration(duration: Duration) -> String {
 
 /// Reads a rate: `60/m`, `1000/10m`, `5/s`. At most one in a nanosecond, for a finer clock there is
 /// none.
-pub(super) fn parse_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
+pub fn parse_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
     let (count, per) = text.split_once('/')?;
     let count: NonZeroU32 = count.trim().parse().ok()?;
     let per = per.trim();
@@ -71,7 +71,7 @@ pub(super) fn parse_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
 }
 
 /// Reads a size in bytes. `kB`, `MB` are thousands, `KiB`, `MiB` are 1024s.
-pub(super) fn parse_size(text: &str) -> Option<usize> {
+pub fn parse_size(text: &str) -> Option<usize> {
     let (number, unit) = leading_number(text.trim())?;
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
