@@ -22,13 +22,13 @@ const MOST_LINKS: usize = 40;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadFile {
     pub bytes: Vec<u8>,
-    /// The first thing on the way to it that somebody else could change.
+    /// The first thing on the way to it that others could change.
     pub writable: Option<Writable>,
     /// Every user of this machine can read it.
     pub is_public: bool,
 }
 
-/// What somebody else could change.
+/// What others could change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writable {
     pub path: PathBuf,
@@ -50,13 +50,13 @@ pub(super) fn read(path: &Path) -> io::Result<ReadFile> {
     let opened = file.metadata()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    // A pipe or a terminal is whoever started us's.
+    // A pipe or a terminal belongs to what started the process.
     if !opened.is_file() {
         return Ok(ReadFile::plain(bytes));
     }
     let steps = walk(path)?;
-    // What is judged is what was read. That it is exchanged in between takes somebody who may, or a
-    // renewal that is under way.
+    // What is judged is what was read. Another file in between is a renewal that is under way, or
+    // the work of a user who may change files here.
     let is_same = steps
         .last()
         .is_some_and(|last| (last.look.dev(), last.look.ino()) == (opened.dev(), opened.ino()));

@@ -32,7 +32,7 @@ const TYPES: [(&str, &str); 6] = [
     ("stdio", "stdio"),
 ];
 
-/// More seconds than anybody waits for an answer: it is milliseconds that are meant.
+/// More seconds than an answer is worth waiting for: milliseconds are meant.
 const SURELY_MILLISECONDS: f64 = 3600.0;
 
 /// Gives everything its name. `known` are the keys of a server.

@@ -198,7 +198,7 @@ impl<'a> Inputs<'a> {
         self.files.files.machine()
     }
 
-    /// A file that a setting names. Somebody else's is reported, and `None`.
+    /// A file that a setting names. One that others could change is reported, and `None`.
     pub(super) fn read_file(
         &self,
         written: &Written,

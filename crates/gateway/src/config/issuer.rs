@@ -1,5 +1,5 @@
 //! What makes an issuer of an identity provider good, and how to mend one that is not. Whether
-//! anybody answers there is for `portunus check --online` to find out.
+//! a provider answers there is for `portunus check --online` to find out.
 
 use portunus_identity::settings::Preset;
 use url::{Host, Url};

@@ -1,5 +1,5 @@
-//! What the machine says of mounts and groups, for [`super::access`]: read only when somebody else
-//! seems to be able to write.
+//! What the machine says of mounts and groups, for [`super::access`]: read only when others seem
+//! to be able to write.
 
 use std::{
     env, fs,

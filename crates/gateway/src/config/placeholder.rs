@@ -1,6 +1,6 @@
 //! Values that were copied from an example and never filled in.
 
-/// Secrets that stand in public documents: anybody can use them.
+/// Secrets that stand in public documents: they keep nothing secret.
 const PUBLISHED: [&str; 2] =
     ["E/MAdDq0B1aX+MGNyVlEUk0WzRpCdimlCrUOKST1CxKH", "very-long-random-string-for-production"];
 

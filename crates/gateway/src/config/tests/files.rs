@@ -1,4 +1,4 @@
-//! Files that somebody else could change (threat 67). How that is found out is tested beside
+//! Files that others could change (threat 67). How that is found out is tested beside
 //! `config::access`.
 
 use std::path::Path;
