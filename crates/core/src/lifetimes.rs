@@ -26,19 +26,24 @@ settings! {
         /// How long a used refresh token still yields the current pair, wherever it comes from
         /// (threat 17).
         refresh_grace: Duration = "30s", duration("0s", "5m"),
-            "How long a used refresh token still gives the current pair of tokens, wherever it comes from";
+            "How long a used refresh token still gives the current pair of tokens, wherever it comes from",
+            details("For clients that race with themselves. At most 5m. With Redis a minute more, by which the clocks of gateways may differ");
         /// How long it does if it comes from the address of the family's latest rotation (FB16);
         /// `None` is no longer than the grace.
         refresh_reuse: Option<Duration> = "24h", duration("1s", "7d").or_off(),
-            "How long it does so from the address that the pair was issued to: off, or up to 7d";
+            "How long it does so from the address that the pair was issued to: off, or up to 7d",
+            details("The address of the latest refresh (of IPv6, the /64): for processes that share one stored token. Any other used token revokes everything the client was given ([decision 50](decisions/0050-families-of-refresh-tokens.md)). Behind a proxy, `trusted_proxies` must name it, or all have its address");
         /// What a person allowed a client, whatever becomes of its tokens: after this long they are
         /// asked to sign in again.
         grant: Duration = "90d", duration("1m", "3650d"),
-            "What a person allowed a client, whatever is refreshed in between";
+            "What a person allowed a client, whatever is refreshed in between",
+            details("Then they are asked to sign in again");
         /// An authorization code that was not redeemed (FB15).
-        authorization_code: Duration = "5m", duration("1s", "10m"), "An authorization code";
+        authorization_code: Duration = "5m", duration("1s", "10m"), "An authorization code",
+            details("At most 10m; it works once");
         /// A sign-in in flight, from the authorization request to the provider's answer.
-        sign_in: Duration = "10m", duration("10s", "1d"), "A sign-in in flight";
+        sign_in: Duration = "10m", duration("10s", "1d"), "A sign-in in flight",
+            details("From a client's request to the provider's answer");
         /// A browser's login, from its sign-in.
         login: Duration = "7d", duration("1m", "365d"), "A browser's login, from its sign-in";
         /// A browser's login, from its last use; `None` sets no such limit.
@@ -47,7 +52,8 @@ settings! {
         /// A registered client that never redeemed a code. Registration is open to strangers, so
         /// such clients do not last (threat 55).
         unused_client: Duration = "1d", duration("1m", "3650d"),
-            "A registered client that was never used";
+            "A registered client that was never used",
+            details("Strangers can make one. A client that finds itself forgotten registers again");
     }
 }
 
