@@ -39,10 +39,11 @@ load size="10000":
 faults kills="500":
     PORTUNUS_KILLS={{kills}} ./test faults
 
-# write the JSON schemas of config.yaml and mcp.json anew
+# write anew what comes out of the declared settings: the JSON schemas and the tables of docs/configuration.md
 schema:
     cargo run -p portunus -- schema config > docs/schema/config.schema.json
     cargo run -p portunus -- schema mcp > docs/schema/mcp.schema.json
+    PORTUNUS_WRITE_TABLES=1 cargo test --locked -p portunus --lib the_tables_of_the_documentation
 
 # screenshots of every page, light, dark and narrow, into .test/screenshots
 screenshots:

@@ -52,7 +52,7 @@ pub const CONFINE: Section = Section::new(
             "read",
             ValueType::List(&ValueType::Text),
             "Files and folders that it may read and execute",
-        )
+        ).details("Beside the system's programs and libraries ([the list](security.md#what-confine-does))")
         .default("none"),
         Setting::new(
             "write",

@@ -46,30 +46,39 @@ settings! {
             "The program to start; it speaks MCP on standard input and output. No shell is involved";
         key args: ValueType::List(&ValueType::Text), "Its arguments";
         key env: ValueType::Map(&ValueType::Personal),
-            "Its environment, beside PATH, HOME and a few others. `${user.sub}` and `${user.email}` are the person whose process it is";
+            "Its environment, beside PATH, HOME and a few others. `${user.sub}` and `${user.email}` are the person whose process it is",
+            details("Nothing else of the gateway's environment reaches it; see below");
         key cwd: ValueType::Text, "The directory it is started in";
         key run_as: ValueType::Text,
             "The user it runs as: user or user:group, by names or numbers. The gateway needs the right to change users",
-            default("the gateway's own");
+            default("the gateway's own"),
+            details("See [What a server may do](#what-a-server-may-do)");
         key confine: ValueType::Section(&CONFINE),
-            "A Landlock sandbox: beside the system's programs and libraries it may open what is named here, and nothing else";
+            "A Landlock sandbox: beside the system's programs and libraries it may open what is named here, and nothing else",
+            details("`read`, `write`, `connect`: the same");
         key confine_if_possible: ValueType::Flag,
             "On a kernel that cannot do all that `confine` asks for: start it with what the kernel can do, with a warning",
             default("false, an error");
         key url: ValueType::Text, "The address of a server that speaks HTTP";
         key type: ValueType::Choice(TYPES),
-            "With url: http (Streamable HTTP, the default) or sse. With command: stdio";
+            "With url: http (Streamable HTTP, the default) or sse. With command: stdio",
+            details("`http` and `streamable-http` are the same; `sse` is HTTP+SSE");
         key headers: ValueType::Map(&ValueType::Secret),
-            "Headers to send with every request to the url";
-        key disabled: ValueType::Flag, "Leave this server out";
+            "Headers to send with every request to the url",
+            details("`Authorization`, for example");
+        key disabled: ValueType::Flag, "Leave this server out",
+            details("Its entry is checked all the same");
 
         isolation: Isolation = "user", ISOLATIONS,
-            "Who shares a connection to it. Default: {default}, one for each user";
+            "Who shares a connection to it. Default: {default}, one for each user",
+            details("See [below](#isolation)");
         /// The one that it speaks; `None`: that is found out.
         era: Option<Era> = "that is found out and remembered", ERAS.optional(),
-            "How it is greeted: legacy by `initialize`, modern by `server/discover` (MCP 2026-07-28)";
+            "How it is greeted: legacy by `initialize`, modern by `server/discover` (MCP 2026-07-28)",
+            details("`legacy` are revisions up to 2025-11-25. What is found out is so on behalf of each client in its own era first; a server that ends or falls silent at a first message it does not know is started once more without it");
         key pinning: PINNING.value_type(), "What happens to its tools when they change",
-            default("that of config.yaml");
+            default("that of config.yaml"),
+            details("See [Tools that change](#tools-that-change)");
         /// How long a request may take before its caller gets an error.
         request_timeout: Duration = "300", seconds(DAY), "Seconds a request may take";
         /// How long connecting and the handshake may take together.
@@ -77,7 +86,8 @@ settings! {
             "Seconds that starting or connecting may take";
         /// A connection that was not used for this long is closed, its child ended.
         idle_timeout: Duration = "600", seconds(DAY),
-            "Seconds after which an unused connection is closed";
+            "Seconds after which an unused connection is closed",
+            details("Its process is ended");
     }
 }
 

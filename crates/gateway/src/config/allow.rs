@@ -29,17 +29,17 @@ pub(super) const ALLOW: Section = Section::new(
             "domains",
             ValueType::List(&ValueType::Text),
             "Domains of verified e-mail addresses, at Google of its Workspace accounts: acme.com, without those below it",
-        ),
+        ).details("The provider must say that it verified the address. At Google the claim `hd` counts"),
         Setting::new(
             "groups",
             ValueType::List(&ValueType::Text),
             "Groups, as the provider spells them: engineering, at GitLab acme/platform",
-        ),
+        ).details("The variable has commas between them. GitLab: the whole path"),
         Setting::new(
             "organisations",
             ValueType::List(&ValueType::Text),
             "GitHub: organisations and teams: acme, acme/platform",
-        ),
+        ).details("The account is a member of the organisation (`acme`), or of the team (`acme/platform`)"),
         Setting::new(
             "organizations",
             ValueType::List(&ValueType::Text),
@@ -49,7 +49,7 @@ pub(super) const ALLOW: Section = Section::new(
             "people",
             ValueType::List(&ValueType::Text),
             "Single accounts, by verified e-mail address, or by what the provider calls them (sub)",
-        ),
+        ).details("At GitHub the number that `https://api.github.com/users/NAME` has as `id`. `sub:` in front of a `sub` that holds an `@`"),
     ],
 );
 

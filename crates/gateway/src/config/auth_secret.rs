@@ -16,6 +16,7 @@ pub(super) const AUTH_SECRET: Setting = Setting::new(
     ValueType::Secret,
     "The secret all keys are derived from: 32 bytes at least, from `openssl rand -base64 33`",
 )
+.details("Required outside the demo")
 .variables(&["AUTH_SECRET"]);
 
 pub(super) const AUTH_SECRET_FILE: Setting =

@@ -24,14 +24,14 @@ use super::{
 pub(super) const CONFIGURED: Section = Section::new(
     "A client known beforehand",
     &[
-        Setting::new("client_id", ValueType::Text, "Its id: letters, digits, `-`, `_`, `.`, `~`")
+        Setting::new("client_id", ValueType::Text, "Its id: letters, digits, `-`, `_`, `.`, `~`").details("1 to 128 of them; not starting with `ptn_client_`")
             .required(),
         Setting::new("name", ValueType::Text, "What the consent page calls it"),
         Setting::new(
             "redirect_uris",
             ValueType::List(&ValueType::Text),
             "Where people are sent back to; needed for authorization_code",
-        ),
+        ).details("https, http on a loopback host, or a private-use scheme. Without a way to prove itself, a client at a loopback host or a private-use scheme has a person answer each time ([46](decisions/0046-a-person-answers-each-time.md))"),
         Setting::new("auth_method", ValueType::Choice(AUTH_METHODS), "How it proves itself")
             .default("by what is given of the following"),
         Setting::new("secret", ValueType::Secret, "Its secret: 32 bytes at least"),
@@ -40,15 +40,15 @@ pub(super) const CONFIGURED: Section = Section::new(
             "secret_sha256",
             ValueType::Secret,
             "The SHA-256 of the secret in hexadecimal, in place of the secret",
-        ),
-        Setting::new("jwks", ValueType::Text, "Its public keys: a JWK Set as JSON"),
+        ).details("`printf %s \"$SECRET\" | sha256sum` prints it"),
+        Setting::new("jwks", ValueType::Text, "Its public keys: a JWK Set as JSON").details("For `private_key_jwt`"),
         Setting::new("jwks_file", ValueType::Text, "A file that holds the JWK Set"),
-        Setting::new("jwks_uri", ValueType::Text, "The https URL of the JWK Set"),
+        Setting::new("jwks_uri", ValueType::Text, "The https URL of the JWK Set").details("It must be on the public Internet like any client's"),
         Setting::new(
             "grant_types",
             ValueType::List(&ValueType::Choice(GRANT_TYPES)),
             "What it may ask for",
-        )
+        ).details("`client_credentials` too, if it proves itself")
         .default("authorization_code and refresh_token"),
         Setting::new("scopes", ValueType::List(&ValueType::Text), "The scopes it may ask for")
             .default("every one there is"),

@@ -58,11 +58,13 @@ const SECTION: Section = Section::new(
 
 settings! {
     struct Registration: "Clients that register themselves (RFC 7591)" {
-        enabled: bool = "true", FLAG, "May clients register?";
+        enabled: bool = "true", FLAG, "May clients register?",
+            details("If not, the endpoint answers 403. Those that are registered stay, until `portunus clients remove`");
         /// Clients that register themselves and never redeem a code, at most (threat 25).
         max_unused: u64 = "10000",
             count::<u64>().expected("a whole number, 1 at least; `enabled: false` switches registration off"),
-            "Registered clients that were never used, at most: one more drives out the oldest of the address that has most";
+            "Registered clients that were never used, at most: one more drives out the oldest of the address that has most",
+            details("They are deleted after `unused_client` of `lifetimes`");
     }
 }
 
@@ -86,7 +88,8 @@ const REDIRECT_SCHEMES: Section = Section::new(
             "remove",
             ValueType::List(&ValueType::Text),
             "Not allowed, known or not; of clients that have registered them, too",
-        ),
+        )
+        .details("Counts at once ([decision 9](decisions/0009-private-use-schemes.md))"),
     ],
 );
 
@@ -108,7 +111,8 @@ const FAMILY: Section = Section::new(
             "redirect_hosts",
             ValueType::List(&ValueType::Text),
             "Hosts of their https redirect URIs, such as claude.ai",
-        ),
+        )
+        .details("No other scheme has a host that says whose it is"),
         Setting::new("registration", ValueType::Flag, "May they register?").default("as everybody"),
         Setting::new("metadata_documents", ValueType::Flag, "Are their documents accepted?")
             .default("as everybody's"),

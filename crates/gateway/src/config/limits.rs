@@ -30,45 +30,56 @@ settings! {
     pub struct Limits: "How much a request may take, and how many one address may make" {
         /// The most bytes a request body may have (threat 47).
         body: usize = "4MiB", SIZE.at_least("1KiB", "nothing could be called with less"),
-            "The largest request body";
+            "The largest request body",
+            details("In bytes, or with a unit (`KiB`, `MiB`)");
         /// How many calls of one person may be at work at once (threat 47).
         calls_per_user: usize = "64", count::<usize>(),
-            "Calls of one person that may be at work at once";
+            "Calls of one person that may be at work at once",
+            details("Up to 256 more wait for two seconds for others to end; then they get 429 with `Retry-After`. Calls that wait for their client's input (`input_required`) are counted apart, 256 of them");
         /// How many child processes one person may have at once (threat 47).
         children_per_user: usize = "64",
             count::<usize>().expected("a whole number, 1 at least: nobody could use a server that is a program with less"),
-            "Server processes that one person may have at once";
+            "Server processes that one person may have at once",
+            details("Of the 256 that there may be. Each client, and each session that can be asked something, has its own; those that all people share do not count. One more closes the longest idle of theirs, and is refused when none is idle");
         /// Registering clients and managing them.
-        registration: Option<Rate> = "120/m", RATE_OR_UNLIMITED, "Clients registered or managed";
+        registration: Option<Rate> = "120/m", RATE_OR_UNLIMITED, "Clients registered or managed",
+            details("By themselves, too");
         /// Beginning sign-ins and authorizations.
-        authorize: Option<Rate> = "300/m", RATE_OR_UNLIMITED, "Sign-ins and authorizations begun";
+        authorize: Option<Rate> = "300/m", RATE_OR_UNLIMITED, "Sign-ins and authorizations begun",
+            details("Each step counts");
         /// Tokens exchanged, revoked, introspected.
         token: Option<Rate> = "1200/m", RATE_OR_UNLIMITED,
             "Tokens exchanged, revoked or introspected";
         /// The same for one client at that address.
-        token_client: Option<Rate> = "300/m", RATE_OR_UNLIMITED, "The same, by one client there";
+        token_client: Option<Rate> = "300/m", RATE_OR_UNLIMITED, "The same, by one client there",
+            details("Raise it for a server that introspects each request");
         /// Open connections of one address without a request yet that proved its sender (threat
         /// 62).
         connections_per_address: usize = "1024", count::<usize>(),
-            "Open connections of one address on which nobody has signed in yet";
+            "Open connections of one address on which nobody has signed in yet",
+            details("Those of `trusted_proxies` do not count");
         /// Open connections of one person.
         connections_per_user: usize = "512", count::<usize>(), "Open connections of one person";
         /// Requests of one address under way that have not proven who asks.
         requests_per_address: usize = "256", count::<usize>(),
-            "Requests of one address under way that have not proven who asks";
+            "Requests of one address under way that have not proven who asks",
+            details("Those without a valid token");
         /// Requests of one person under way (threat 47).
         requests_per_user: usize = "128", count::<usize>(),
-            "Requests of one person under way, proxied ones included";
+            "Requests of one person under way, proxied ones included",
+            details("Messages to the head of their answer, proxied requests to their last byte");
         /// Bytes of one person's messages that are kept (threat 56). A body fits in any case.
         bytes_per_user: usize = "32MiB", SIZE,
-            "Bytes of one person's messages that are kept at once";
+            "Bytes of one person's messages that are kept at once",
+            details("Twice `body` if that is more");
         /// Sign-ins and authorizations that one address has begun and not finished (threat 63).
         sign_ins_per_address: usize = "1000", count::<usize>(),
             "Sign-ins and authorizations that one address has begun and not finished";
         /// Requests with a wrong secret, assertion or access token. Right ones are never held up by
         /// wrong ones.
         failures: Option<Rate> = "120/m", RATE_OR_UNLIMITED,
-            "Wrong secrets, assertions and access tokens";
+            "Wrong secrets, assertions and access tokens",
+            details("Right ones from the same address go on working");
     }
 }
 

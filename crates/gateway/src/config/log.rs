@@ -15,9 +15,11 @@ settings! {
     /// How much is logged, and in which form.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct LogSettings: "The log, on standard error" {
-        level: LevelFilter = "info", LEVEL, "", variables(&["LOG_LEVEL"]);
+        level: LevelFilter = "info", LEVEL, "", variables(&["LOG_LEVEL"]),
+            details("`DEBUG=mcp-gateway:*` asks for `debug` at least");
         format: LogFormat = "json", FORMATS, "JSON lines, or text for people",
-            variables(&["LOG_FORMAT"]), needs_restart();
+            variables(&["LOG_FORMAT"]), needs_restart(),
+            details("`LOG_ENV=development` asks for text");
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) const NAMES: Setting = Setting::new(
     "names",
     FORM.value_type(),
     "How tools and prompts are named on /mcp: {server}_{name}, or as servers name them",
-);
+)
+.details("See [Names](#names)");
 
 pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> Names {
     inputs.section("", report).read(&NAMES, &FORM).unwrap_or_default()

@@ -17,7 +17,7 @@ pub(super) const PINNING: Setting = Setting::new(
     "pinning",
     FORM.value_type(),
     "What happens to tools that change: held until approved (enforce, the default), told of in the log (warn), nothing (off)",
-);
+).details("See [Tools that change](#tools-that-change)");
 
 /// One setting for all servers, and those of servers that have one of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

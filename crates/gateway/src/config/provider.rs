@@ -37,32 +37,32 @@ pub(super) const PROVIDER: Section = Section::new("An identity provider", &[
             "issuer",
             ValueType::Text,
             "Its issuer, such as https://acme.okta.com or https://acme.okta.com/oauth2/default",
-        ),
+        ).details("Has a default for `google`, `github` and `gitlab`"),
         Setting::new(
             "internal_url",
             ValueType::Text,
             "Where this gateway reaches it, if not at the issuer's address: http://keycloak:8080. Browsers and tokens keep to the issuer",
-        ),
+        ).details("See [below](#internal-url)"),
         Setting::new(
             "tenant_id",
             ValueType::Text,
             "Microsoft Entra ID: the tenant, in place of the issuer",
-        ),
+        ).details("`AUTH_AZURE_AD_TENANT_ID`, for example"),
         Setting::new("client_id", ValueType::Text, "The client ID of the application registered there"),
-        Setting::new("client_secret", ValueType::Secret, "Its client secret"),
+        Setting::new("client_secret", ValueType::Secret, "Its client secret").details("Can be left out for `keycloak` and `oidc`, if the provider knows the gateway as a public client"),
         Setting::new("client_secret_file", ValueType::Text, "A file that holds client_secret"),
         Setting::new(
             "scopes",
             ValueType::List(&ValueType::Text),
             "Scopes to ask for in place of the preset's",
-        ),
-        Setting::new("groups_claim", ValueType::Text, "The claim that lists groups").default("groups"),
+        ).details("The variable has spaces or commas between them"),
+        Setting::new("groups_claim", ValueType::Text, "The claim that lists groups").details("See [below](#groups)").default("groups"),
         Setting::new("label", ValueType::Text, "What the sign-in page calls it"),
         Setting::new(
             "redirect_uri",
             ValueType::Text,
             "The callback registered there, if it is {public_url}/auth/callback",
-        ),
+        ).details("Two providers share that one only if their answers carry `iss` (RFC 9207), which Okta's and GitHub's do not; else each has its own, `{public_url}/auth/callback/{name}`"),
         Setting::new(
             "allow",
             ValueType::WordOr(&[allow::ANYONE], &allow::ALLOW),
@@ -113,6 +113,11 @@ pub(super) fn variables(name: &str) -> impl Iterator<Item = String> {
     let keys = PROVIDER.settings.iter().map(|setting| setting.name);
     let own = keys.filter(|key| !OF_FILE_ALONE.contains(key)).map(suffix);
     own.chain(allow::variable_ends()).map(move |end| format!("{start}{end}"))
+}
+
+/// The variable for a key of the provider of this name: `AUTH_OKTA_ID` for `client_id` of `okta`.
+pub(super) fn variable(name: &str, key: &str) -> String {
+    format!("{}{}", prefix(name), suffix(key))
 }
 
 /// Those that the old gateways have for Okta.
@@ -198,9 +203,8 @@ impl Reading<'_, '_> {
         written(self.named.item.as_ref().and_then(|item| item.find(key)))
     }
 
-    /// `AUTH_OKTA_ID` for `client_id` of `okta`.
     fn own_variable(&self, key: &str) -> String {
-        format!("{}{}", prefix(&self.named.name), suffix(key))
+        variable(&self.named.name, key)
     }
 
     /// The variable to name in what is said about a setting: of the naming that was used for

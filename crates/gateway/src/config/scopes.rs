@@ -27,7 +27,7 @@ pub(super) const SCOPES: Setting = Setting::new(
 const SCOPE: Section = Section::new(
     "A scope that clients may ask for and people may grant",
     &[
-        Setting::new("name", ValueType::Text, "The scope, such as github:read").required(),
+        Setting::new("name", ValueType::Text, "The scope, such as github:read").details("Visible characters without spaces, quotes and backslashes. Not `mcp`, `offline_access` or the name of a server").required(),
         Setting::new(
             "description",
             ValueType::Text,
@@ -43,13 +43,13 @@ const SCOPE: Section = Section::new(
             "tools",
             ValueType::List(&ValueType::Text),
             "Tools by the server's own names; * stands for any characters: get_*",
-        ),
+        ).details("All else stands for itself"),
         Setting::new("prompts", ValueType::List(&ValueType::Text), "Prompts, in the same way"),
         Setting::new(
             "resources",
             ValueType::List(&ValueType::Text),
             "URIs of resources, in the same way: repo://*",
-        ),
+        ).details("Texts of URI templates too. A `*` does not fit a URI with `.`, `..`, `\\` or escaped separators in it"),
         Setting::new(
             "includes",
             ValueType::List(&ValueType::Text),

@@ -20,25 +20,31 @@ pub(super) const PUBLIC_URL: Setting = Setting::new(
     ValueType::Text,
     "Where people and clients reach the gateway, such as https://mcp.acme.com",
 )
+.details("It has no path, and is never derived from a request")
 .default("http://localhost:{port}")
 .variables(&["BASE_URL", "PUBLIC_URL"]);
 
-pub(super) const LISTEN: Setting =
-    Setting::new("listen", ValueType::Text, "Address and port to listen on")
-        .default("0.0.0.0:3000 (HOST and PORT set the parts)")
-        .needs_restart();
+pub(super) const LISTEN: Setting = Setting::new(
+    "listen",
+    ValueType::Text,
+    "Address and port to listen on. Default: {default} (HOST and PORT set the parts)",
+)
+.details("The variables `HOST` and `PORT` set the parts")
+.default("0.0.0.0:3000")
+.needs_restart();
 
 pub(super) const ALLOWED_ORIGINS: Setting = Setting::new(
     "allowed_origins",
     ValueType::List(&ValueType::Text),
     "Origins, beside our own, whose pages may call the gateway",
-);
+)
+.details("`https://app.acme.com`, for example. No wildcards");
 
 pub(super) const ALLOWED_HOSTS: Setting = Setting::new(
     "allowed_hosts",
     ValueType::List(&ValueType::Text),
     "Host headers, beside the public URL's, to accept: host or host:port",
-);
+).details("`gateway.internal` (any port), `10.1.2.3:3000`. The default port may be written or left out. A request that names two hosts, in its target and in `Host`, is answered with 400");
 
 pub(super) const TRUSTED_PROXIES: Setting = Setting::new(
     "trusted_proxies",
@@ -108,8 +114,8 @@ impl Server {
     }
 }
 
-/// Of a URL that leads back to the gateway. Who moves from elsewhere may have another port than is
-/// ours by default, so it is no mistake.
+/// Of a URL that leads back to the gateway. A gateway that this one takes the place of may have had
+/// another default port, so it is no mistake.
 pub(super) const OURSELVES: &str = "leads back to the gateway itself, by BASE_URL, HOST and PORT: the address of another program belongs here";
 
 fn listen(inputs: &Inputs<'_>, report: &mut Report) -> SocketAddr {

@@ -13,6 +13,7 @@ pub(super) const STOP_DELAY: Setting = Setting::new(
     FORM.value_type(),
     "How long connections are still accepted after SIGTERM",
 )
+.details("See [Stopping](#stopping)")
 .default("5s with Redis, 0s with SQLite")
 .variables(&["STOP_DELAY"]);
 

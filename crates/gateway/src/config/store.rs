@@ -48,7 +48,7 @@ const REDIS: Section = Section::new(
             "url",
             ValueType::Secret,
             "redis://host:6379/0, rediss:// for TLS; redis+cluster://a:6379,b:6379; redis+sentinel://a:26379/mymaster",
-        )
+        ).details("See below")
         .variables(&["REDIS_URL"]),
         Setting::new(
             "password",
@@ -65,6 +65,7 @@ const REDIS: Section = Section::new(
 
 const PREFIX: Setting =
     Setting::new("prefix", PREFIX_FORM.value_type(), "What the name of every key begins with")
+        .details("Gateways with other prefixes keep apart in one Redis")
         .default("portunus");
 
 const PREFIX_FORM: Custom<String> = custom(ValueType::Text, parse_prefix);
@@ -74,6 +75,7 @@ const REPLICAS: Setting = Setting::new(
     REPLICAS_FORM.value_type(),
     "How many replicas must have a write before it counts",
 )
+.details("1 to 9")
 .default("none, a write counts when the master has it");
 
 /// More would be a mistake: a write waits for all of them.

@@ -2,7 +2,7 @@
 //! `mcp_s` (rows A of the parity table) and `securemcp` (rows B), our own names in `own`, `clients`
 //! and `scopes`, files that others could change in `files`, how mistakes are told in `told`, what
 //! was probably meant in `meant`, files that are committed (examples, schemas, documentation) in
-//! `committed`.
+//! `committed`, and the tables of the documentation in `reference`.
 
 mod allow;
 mod clients;
@@ -13,6 +13,7 @@ mod files;
 mod mcp_s;
 mod meant;
 mod own;
+mod reference;
 mod sandbox;
 mod scopes;
 mod securemcp;
@@ -37,7 +38,7 @@ struct Given {
     files: BTreeMap<PathBuf, String>,
     /// What others could change on the way to a file.
     writable: BTreeMap<PathBuf, Writable>,
-    /// Files that everybody can read.
+    /// Files that every user of the machine can read.
     public: BTreeSet<PathBuf>,
     machine: sandbox::FakeMachine,
 }

@@ -43,7 +43,7 @@ pub(super) const PROVIDER_CA_FILE: Setting = Setting::new(
     "provider_ca_file",
     ValueType::Text,
     "A PEM file with the authorities that signed the identity providers' certificates, if this machine does not trust them",
-)
+).details("See [below](#private-authority)")
 .variables(&["PROVIDER_CA_FILE"])
 .needs_restart();
 

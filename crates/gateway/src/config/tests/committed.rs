@@ -9,11 +9,11 @@ use crate::config::{
     config_schema, mcp_schema, servers::MCP, settings::CONFIG, unknown_keys::known_variables,
 };
 
-fn repository() -> PathBuf {
+pub(super) fn repository() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", ".."].iter().collect()
 }
 
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
