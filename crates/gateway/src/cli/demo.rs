@@ -131,13 +131,11 @@ fn config(
 
 fn server(name: &str, transport: Transport) -> anyhow::Result<ServerSpec> {
     Ok(ServerSpec {
-        name: ServerName::parse(name)?,
-        transport,
         isolation: Isolation::User,
-        era: None,
         request_timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(10 * 60),
+        ..ServerSpec::with_defaults(ServerName::parse(name)?, transport)
     })
 }
 

@@ -159,19 +159,20 @@ impl Fakes {
 
     pub(crate) fn specs(&self) -> Vec<ServerSpec> {
         let spec = |script: &Arc<Script>| ServerSpec {
-            name: script.name.clone(),
-            transport: Transport::Stdio {
-                command: "none".to_owned(),
-                args: Vec::new(),
-                env: std::collections::BTreeMap::default(),
-                cwd: None,
-                sandbox: Sandbox::default(),
-            },
             isolation: script.isolation,
-            era: None,
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(30),
+            ..ServerSpec::with_defaults(
+                script.name.clone(),
+                Transport::Stdio {
+                    command: "none".to_owned(),
+                    args: Vec::new(),
+                    env: std::collections::BTreeMap::default(),
+                    cwd: None,
+                    sandbox: Sandbox::default(),
+                },
+            )
         };
         self.scripts.iter().map(spec).collect()
     }

@@ -84,13 +84,11 @@ impl World {
 fn spec(server: &str, transport: Transport) -> ServerSpec {
     let patience = Duration::from_secs(60);
     ServerSpec {
-        name: name(server),
-        transport,
         isolation: Isolation::User,
-        era: None,
         request_timeout: patience,
         connect_timeout: patience,
         idle_timeout: patience * 10,
+        ..ServerSpec::with_defaults(name(server), transport)
     }
 }
 

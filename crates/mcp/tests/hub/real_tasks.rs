@@ -95,13 +95,11 @@ async fn a_real_server_tells_of_its_tasks() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let patience = Duration::from_secs(60);
     let specs = vec![ServerSpec {
-        name: name("web"),
-        transport: Transport::Http { url, headers: Vec::new() },
         isolation: Isolation::User,
-        era: None,
         request_timeout: patience,
         connect_timeout: patience,
         idle_timeout: patience * 10,
+        ..ServerSpec::with_defaults(name("web"), Transport::Http { url, headers: Vec::new() })
     }];
     let pool = Arc::new(Upstreams::new(specs.clone(), support::client(), Options::default()));
     let servers = Arc::clone(&pool) as Arc<dyn Servers>;

@@ -44,13 +44,11 @@ pub(crate) fn name(text: &str) -> ServerName {
 
 pub(crate) fn spec(server: &str, transport: Transport) -> ServerSpec {
     ServerSpec {
-        name: name(server),
-        transport,
         isolation: Isolation::Shared,
-        era: None,
         request_timeout: PATIENCE,
         connect_timeout: PATIENCE,
         idle_timeout: Duration::from_secs(600),
+        ..ServerSpec::with_defaults(name(server), transport)
     }
 }
 

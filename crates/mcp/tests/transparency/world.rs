@@ -106,13 +106,11 @@ fn spec(name: &str, peer: &Peer) -> ServerSpec {
         Transport::Http { url, headers: Vec::new() }
     };
     ServerSpec {
-        name: ServerName::parse(name).unwrap(),
-        transport,
         isolation: Isolation::User,
-        era: None,
         request_timeout: PATIENCE,
         connect_timeout: PATIENCE,
         idle_timeout: PATIENCE * 10,
+        ..ServerSpec::with_defaults(ServerName::parse(name).unwrap(), transport)
     }
 }
 

@@ -15,19 +15,20 @@ use crate::config::{LogFormat, StoreConfig};
 
 fn server(name: &str, argument: &str) -> ServerSpec {
     ServerSpec {
-        name: ServerName::parse(name).unwrap(),
-        transport: Transport::Stdio {
-            command: "serve".to_owned(),
-            args: vec![argument.to_owned()],
-            env: BTreeMap::new(),
-            cwd: None,
-            sandbox: Sandbox::default(),
-        },
         isolation: Isolation::User,
-        era: None,
         request_timeout: Duration::from_secs(1),
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(1),
+        ..ServerSpec::with_defaults(
+            ServerName::parse(name).unwrap(),
+            Transport::Stdio {
+                command: "serve".to_owned(),
+                args: vec![argument.to_owned()],
+                env: BTreeMap::new(),
+                cwd: None,
+                sandbox: Sandbox::default(),
+            },
+        )
     }
 }
 

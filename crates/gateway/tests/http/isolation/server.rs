@@ -103,13 +103,11 @@ impl Server {
         }
         let patience = Duration::from_secs(60);
         let spec = ServerSpec {
-            name: ServerName::parse(name).unwrap(),
-            transport,
             isolation,
-            era: None,
             request_timeout,
             connect_timeout: patience,
             idle_timeout: patience * 10,
+            ..ServerSpec::with_defaults(ServerName::parse(name).unwrap(), transport)
         };
         (server, spec)
     }
