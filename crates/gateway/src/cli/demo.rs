@@ -33,7 +33,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::signals::stop_signals;
 use crate::{
-    config::{ClientsConfig, Config, LogFormat, LogSettings, StoreConfig},
+    config::{ClientsConfig, Config, LogSettings, StoreConfig},
     demo::{
         people::PEOPLE,
         provider::{self, DemoProvider},
@@ -60,7 +60,7 @@ pub struct DemoArgs {
 /// with it.
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let level = if args.verbose { LevelFilter::INFO } else { LevelFilter::WARN };
-    let log = LogSettings { level, format: LogFormat::Text };
+    let log = LogSettings { level, ..LogSettings::text() };
     telemetry::init(log);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);

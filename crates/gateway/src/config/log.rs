@@ -23,6 +23,13 @@ settings! {
     }
 }
 
+impl LogSettings {
+    /// Lines for people, at the default level.
+    pub fn text() -> Self {
+        Self { format: LogFormat::Text, ..Self::default() }
+    }
+}
+
 /// The form of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
