@@ -106,16 +106,8 @@ const RATE_OR_UNLIMITED: Custom<Option<Rate>> = custom(ValueType::Rate, |text| {
 });
 
 impl Limits {
-    /// What another configuration has otherwise, as a reload tells it: some limits by their own
-    /// names, all others as `limits`.
-    pub(super) fn differing_by_name(&self, new: &Self) -> Vec<String> {
-        const BY_NAME: [&str; 3] = ["body", "calls_per_user", "children_per_user"];
-        let differing = self.differing(new);
-        let (by_name, others): (Vec<&str>, Vec<&str>) =
-            differing.into_iter().partition(|name| BY_NAME.contains(name));
-        let by_name = by_name.into_iter().map(|name| format!("limits.{name}"));
-        by_name.chain((!others.is_empty()).then(|| "limits".to_owned())).collect()
-    }
+    /// Limits that a reload tells of by their own names, and not as `limits`.
+    pub(super) const TOLD_BY_NAME: [&str; 3] = ["body", "calls_per_user", "children_per_user"];
 
     /// Neither rates nor bounds of what is there at once; the sizes of bodies and what the calls of
     /// one person take stay at their defaults.

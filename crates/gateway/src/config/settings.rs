@@ -212,33 +212,31 @@ impl Config {
             limits,
             production: _,
         } = self;
-        let whole = [
-            (PUBLIC_URL, *public_url != new.public_url),
-            (LISTEN, *listen != new.listen),
-            (TLS, *tls != new.tls),
-            (AUTH_SECRET, *auth_secrets != new.auth_secrets),
-            (PROVIDER_CA_FILE, *provider_ca != new.provider_ca),
-            (PROVIDERS, *providers != new.providers),
-            (PROXIES, *proxies != new.proxies),
-            (SCOPES, *scopes != new.scopes),
-            (CLIENTS, *clients != new.clients),
-            (STORE, *store != new.store),
-            (CLUSTER, *cluster != new.cluster),
-            (STOP_DELAY, *stop_delay != new.stop_delay),
-            (LIFETIMES, *lifetimes != new.lifetimes),
-            (NAMES, *names != new.names),
-            (PINNING, *pinning != new.pinning),
-            (ALLOWED_ORIGINS, *allowed_origins != new.allowed_origins),
-            (ALLOWED_HOSTS, *allowed_hosts != new.allowed_hosts),
-            (TRUSTED_PROXIES, *trusted_proxies != new.trusted_proxies),
-        ];
-        let whole = whole.iter().filter(|(_, differs)| *differs).map(|(setting, _)| Difference {
-            name: setting.name.to_owned(),
-            needs_restart: setting.needs_restart,
-        });
-        let log = log.differing(&new.log).into_iter().map(|name| format!("log.{name}"));
-        let limits = limits.differing_by_name(&new.limits);
-        whole.chain(log.chain(limits).map(Difference::of_path)).collect()
+        [
+            whole(&PUBLIC_URL, *public_url != new.public_url),
+            whole(&LISTEN, *listen != new.listen),
+            whole(&TLS, *tls != new.tls),
+            whole(&AUTH_SECRET, *auth_secrets != new.auth_secrets),
+            whole(&PROVIDER_CA_FILE, *provider_ca != new.provider_ca),
+            whole(&PROVIDERS, *providers != new.providers),
+            whole(&PROXIES, *proxies != new.proxies),
+            whole(&SCOPES, *scopes != new.scopes),
+            whole(&CLIENTS, *clients != new.clients),
+            whole(&STORE, *store != new.store),
+            whole(&CLUSTER, *cluster != new.cluster),
+            whole(&STOP_DELAY, *stop_delay != new.stop_delay),
+            parts(&LIFETIMES, &lifetimes.differing(&new.lifetimes), |_| false),
+            whole(&NAMES, *names != new.names),
+            whole(&PINNING, *pinning != new.pinning),
+            whole(&ALLOWED_ORIGINS, *allowed_origins != new.allowed_origins),
+            whole(&ALLOWED_HOSTS, *allowed_hosts != new.allowed_hosts),
+            whole(&TRUSTED_PROXIES, *trusted_proxies != new.trusted_proxies),
+            parts(&LOG, &log.differing(&new.log), |_| true),
+            parts(&LIMITS, &limits.differing(&new.limits), |name| {
+                Limits::TOLD_BY_NAME.contains(&name)
+            }),
+        ]
+        .concat()
     }
 }
 
@@ -251,9 +249,29 @@ pub struct Difference {
     pub needs_restart: bool,
 }
 
-impl Difference {
-    fn of_path(name: String) -> Self {
-        let needs_restart = CONFIG.find_path(&name).is_some_and(|setting| setting.needs_restart);
-        Self { name, needs_restart }
+/// A setting that is told as it is.
+fn whole(Setting { name, needs_restart, .. }: &Setting, differs: bool) -> Vec<Difference> {
+    let difference = Difference { name: (*name).to_owned(), needs_restart: *needs_restart };
+    differs.then_some(difference).into_iter().collect()
+}
+
+/// The settings of a section. Those that take a restart are told by their own names, others if they
+/// are to be, and all that is left by the name of the section.
+fn parts(section: &Setting, names: &[&str], is_told: impl Fn(&str) -> bool) -> Vec<Difference> {
+    let needs_restart = |name: &str| match section.value {
+        ValueType::Section(inner) => inner.find(name).is_some_and(|part| part.needs_restart),
+        _ => false,
+    };
+    let mut differences: Vec<Difference> = Vec::new();
+    for name in names {
+        let (name, needs_restart) = match needs_restart(name) {
+            true => (format!("{}.{name}", section.name), true),
+            false if is_told(name) => (format!("{}.{name}", section.name), false),
+            false => (section.name.to_owned(), false),
+        };
+        if differences.iter().all(|earlier| earlier.name != name) {
+            differences.push(Difference { name, needs_restart });
+        }
     }
+    differences
 }

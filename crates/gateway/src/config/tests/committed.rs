@@ -81,3 +81,34 @@ fn keys(section: &Section, names: &mut BTreeSet<&'static str>) {
         }
     }
 }
+
+/// What a reload compares field by field. Elsewhere the key on top says if a change takes a
+/// restart.
+#[test]
+fn what_takes_a_restart_is_declared_where_a_reload_looks() {
+    let sections = CONFIG.settings.iter().filter_map(|setting| match setting.value {
+        ValueType::Section(inner) => Some((setting.name, inner)),
+        _ => None,
+    });
+    for (name, section) in
+        sections.filter(|(name, _)| !["lifetimes", "log", "limits"].contains(name))
+    {
+        let mut marked = Vec::new();
+        restarts(section, &mut marked);
+        assert!(
+            marked.is_empty(),
+            "{name}: mark the section, for {marked:?} is not compared alone"
+        );
+    }
+}
+
+fn restarts(section: &Section, names: &mut Vec<&'static str>) {
+    for setting in section.settings {
+        names.extend(setting.needs_restart.then_some(setting.name));
+        if let ValueType::Section(inner) | ValueType::List(ValueType::Section(inner)) =
+            &setting.value
+        {
+            restarts(inner, names);
+        }
+    }
+}
