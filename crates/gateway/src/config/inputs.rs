@@ -9,7 +9,7 @@ use std::{
 use portunus_core::{
     file_access::FileKind,
     secret::SecretText,
-    settings::{Form, Reader, Section, Setting},
+    settings::{Form, Reader, Section, Setting, ValueType},
 };
 
 use super::{
@@ -62,9 +62,11 @@ impl Reader for SectionReader<'_, '_> {
         let of_file = || written(self.item.as_ref()?.find(setting.name));
         let Written { text, at, .. } =
             self.inputs.variable(setting.variables, self.report).or_else(of_file)?;
-        form.parse(&text)
-            .map_err(|expected| self.report.mistake(at, format!("`{text}`"), expected))
-            .ok()
+        let found = match setting.value {
+            ValueType::Secret | ValueType::Personal => "[redacted]".to_owned(),
+            _ => format!("`{text}`"),
+        };
+        form.parse(&text).map_err(|expected| self.report.mistake(at, found, expected)).ok()
     }
 }
 

@@ -173,7 +173,7 @@ impl Reading<'_, '_> {
                 }
                 self.remote(url, kind)
             }
-            // The table of keys reports that exactly one of the two is needed.
+            // The check of the file reports that exactly one of the two is needed.
             _ => None,
         }
     }
