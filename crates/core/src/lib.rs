@@ -5,7 +5,7 @@
 //!   [`grant`], [`token`], [`refresh`], [`pkce`], [`lifetimes`]); what a token is for
 //!   ([`resource`], [`scope`]).
 //! - People: sign-in ([`signin`]), who is signed in ([`principal`]), who is admitted
-//!   ([`admission`]).
+//!   ([`admission`]), who may use what ([`access`]).
 //! - MCP: pins of tools and their names ([`pins`], [`tool_name`]), tasks ([`task`]).
 //! - Requests and addresses: [`request`], [`redirect`], [`outside_url`], [`uri`], [`net_address`],
 //!   [`address_block`].
@@ -14,6 +14,7 @@
 //! - Parsed texts and secrets: [`ids`], [`secret`], [`text`]; who may write a file:
 //!   [`file_access`]; how settings are declared: [`settings`].
 
+pub mod access;
 pub mod address_block;
 pub mod admission;
 pub mod client;

@@ -73,6 +73,10 @@ pub struct Principal {
     pub user: UserId,
     /// What the identity provider calls the person.
     pub subject: String,
+    /// The identity provider by its name in the configuration. `None` from nodes of an earlier
+    /// version.
+    #[serde(default)]
+    pub provider: Option<ProviderName>,
     pub client: ClientId,
     /// What the client is known as, if it registered itself
     /// ([`crate::client::Client::application`]).

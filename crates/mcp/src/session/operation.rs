@@ -108,6 +108,7 @@ impl Operation {
         let principal = Principal {
             user: UserId::of("idp", "alice"),
             subject: "alice".to_owned(),
+            provider: None,
             client: ClientId::from_text("client"),
             application: None,
             grant: GrantId::from_text("grant"),

@@ -65,6 +65,7 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
     let principal = Principal {
         user: UserId::from_text(user),
         subject: "subject".to_owned(),
+        provider: None,
         client: ClientId::from_text("ptn_client_test"),
         application: None,
         grant: GrantId::from_text("ptn_grant_test"),

@@ -118,6 +118,7 @@ fn caller(view: View) -> Caller {
     let principal = Principal {
         user: UserId::from_text("alice"),
         subject: "alice".to_owned(),
+        provider: None,
         client: ClientId::from_text("ptn_client_test"),
         application: None,
         grant: GrantId::from_text("ptn_grant_test"),

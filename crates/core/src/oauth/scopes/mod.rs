@@ -16,6 +16,6 @@ pub(crate) mod tests;
 pub use self::{
     catalogue::ScopeCatalogue,
     effective::EffectiveScopes,
-    pattern::{BadPattern, Pattern},
+    pattern::{BadPattern, Pattern, may_lead_out},
     rule::{Operation, ScopeRule},
 };

@@ -1,6 +1,6 @@
-//! Patterns of names and URIs, as scopes are configured with: text in which `*` stands for any run
-//! of characters, and nothing else is special. What the patterns are used for is next door, in
-//! [`super`].
+//! Patterns of names and URIs, as scopes and access rules are configured with: text in which `*`
+//! stands for any run of characters, and nothing else is special. What scopes use them for is next
+//! door, in [`super`]; access rules are [`crate::access`].
 
 use std::fmt;
 
@@ -53,12 +53,19 @@ impl Pattern {
         (self.is_exact(), self.0.bytes().filter(|byte| *byte != b'*').count())
     }
 
-    fn is_exact(&self) -> bool {
+    /// Does it fit one name alone?
+    pub fn is_exact(&self) -> bool {
         !self.0.contains('*')
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-fn may_lead_out(uri: &str) -> bool {
+/// Has the URI dot segments, backslashes or escaped separators, so that it is whatever its server
+/// makes of it?
+pub fn may_lead_out(uri: &str) -> bool {
     let dotted = uri.split(['/', '?', '#']).any(|segment| matches!(segment, "." | ".."));
     let lower = uri.to_ascii_lowercase();
     dotted

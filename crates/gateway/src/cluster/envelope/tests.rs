@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use portunus_core::{
     clock::FixedClock,
     entropy::SeededEntropy,
-    ids::{ClientId, GrantId, UserId},
+    ids::{ClientId, GrantId, ProviderName, UserId},
     oauth::scopes::ScopeCatalogue,
     resource::Resource,
     scope::ScopeSet,
@@ -24,6 +24,7 @@ fn forwarded(body: &'static str) -> ForwardedRequest {
     let principal = Principal {
         user: UserId::of("https://idp.example", "alice"),
         subject: "alice".to_owned(),
+        provider: Some(ProviderName::from_text("okta")),
         client: ClientId::from_text("client"),
         application: None,
         grant: GrantId::from_text("grant"),

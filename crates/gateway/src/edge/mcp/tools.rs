@@ -89,6 +89,7 @@ fn principal_of(user: &User, resources: &Resources) -> Principal {
     Principal {
         user: user.id.clone(),
         subject: user.subject.clone(),
+        provider: Some(user.provider.clone()),
         client: ClientId::from_text("browser"),
         application: None,
         grant: GrantId::from_text("browser"),

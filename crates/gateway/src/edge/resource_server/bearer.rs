@@ -221,6 +221,7 @@ pub(super) fn principal_of(found: &FoundAccess) -> Principal {
     Principal {
         user: found.user.id.clone(),
         subject: found.user.subject.clone(),
+        provider: Some(found.user.provider.clone()),
         client: found.grant.client.clone(),
         application: found.grant.application,
         grant: found.grant.id.clone(),

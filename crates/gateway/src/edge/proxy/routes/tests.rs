@@ -26,6 +26,7 @@ fn principal() -> Principal {
     Principal {
         user: UserId::of("https://idp.example", "alice"),
         subject: "subject".to_owned(),
+        provider: None,
         client: ClientId::from_text("ptn_client_x"),
         application: None,
         grant: GrantId::from_text("ptn_grant_x"),

@@ -1,0 +1,246 @@
+//! Makes Cedar policies of rules, and reads policy files. What the policies then allow is
+//! [`super::decide`]'s.
+
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use miette::Diagnostic;
+
+use super::rule::{AccessRule, Effect, Place, What, Who};
+use crate::{admission::AccountName, oauth::scopes::Pattern};
+
+/// A file of policies, with its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    pub path: String,
+    pub text: String,
+}
+
+/// What is wrong in a policy, or in what a rule came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPolicy {
+    pub place: Place,
+    pub problem: String,
+}
+
+/// A policy, and what it is known by.
+pub(super) struct Compiled {
+    pub(super) policy: Policy,
+    pub(super) name: String,
+    pub(super) place: Place,
+}
+
+/// The policies of a rule. `number` tells rules of one name apart.
+pub(super) fn of_rule(number: usize, rule: &AccessRule) -> Result<Vec<Compiled>, BadPolicy> {
+    let texts = texts(rule);
+    let compiled = texts.iter().enumerate().map(|(n, text)| {
+        let id = PolicyId::new(format!("rule {number}.{n}"));
+        let policy = Policy::parse(Some(id), text)
+            .map_err(|error| BadPolicy { place: rule.place.clone(), problem: error.to_string() })?;
+        Ok(Compiled { policy, name: rule.name.clone(), place: rule.place.clone() })
+    });
+    compiled.collect()
+}
+
+/// The policies of a file.
+pub(super) fn of_file(file: &PolicyFile, schema: &Schema) -> Result<Vec<Compiled>, Vec<BadPolicy>> {
+    let at = |offset: usize, problem: String| BadPolicy {
+        place: Place { file: file.path.clone(), line: line_of(&file.text, offset) },
+        problem,
+    };
+    let set: PolicySet = file.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
+        errors.iter().map(|error| at(offset_of(error), words(error))).collect::<Vec<_>>()
+    })?;
+    if set.num_of_templates() > 0 {
+        return Err(vec![at(0, "a template (`?principal`, `?resource`)".to_owned())]);
+    }
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    let mut wrong: Vec<_> =
+        result.validation_errors().map(|error| at(offset_of(error), words(error))).collect();
+    if !wrong.is_empty() {
+        wrong.sort_by(|a, b| a.place.cmp(&b.place));
+        return Err(wrong);
+    }
+    let mut policies: Vec<&Policy> = set.policies().collect();
+    policies.sort_by_key(|policy| number_of(policy.id()));
+    let mut from = 0;
+    let compiled = policies.into_iter().map(|policy| {
+        // As it stands in the file, so that its place can be found there.
+        let text = policy.to_cedar().unwrap_or_default();
+        let found = file.text[from..].find(&text).map(|at| from + at);
+        let line = line_of(&file.text, found.unwrap_or(from));
+        from = found.map_or(from, |at| at + text.len());
+        Compiled {
+            policy: policy.new_id(PolicyId::new(format!("{}:{}", file.path, policy.id()))),
+            name: policy
+                .annotation("id")
+                .map_or_else(|| format!("policy at line {line}"), ToOwned::to_owned),
+            place: Place { file: file.path.clone(), line },
+        }
+    });
+    Ok(compiled.collect())
+}
+
+/// `policy12` is the thirteenth of its file.
+fn number_of(id: &PolicyId) -> usize {
+    id.to_string().trim_start_matches("policy").parse().unwrap_or(usize::MAX)
+}
+
+fn offset_of(error: &dyn Diagnostic) -> usize {
+    error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset())
+}
+
+fn words(error: &(impl Diagnostic + std::fmt::Display)) -> String {
+    match error.help() {
+        Some(help) => format!("{error} ({help})"),
+        None => error.to_string(),
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> u32 {
+    let before = text.as_bytes().iter().take(offset);
+    u32::try_from(before.filter(|byte| **byte == b'\n').count()).map_or(u32::MAX, |n| n + 1)
+}
+
+/// The policies of a rule, as text: one of a rule about whole servers, else one for each kind of
+/// thing. What a rule allows a part of may be entered.
+pub(super) fn texts(rule: &AccessRule) -> Vec<String> {
+    let What { servers, tools, prompts, resources, read_only } = &rule.what;
+    let head = [who(&rule.who), servers_of(servers)].concat();
+    let policy = |scope: &str, more: Vec<String>| {
+        let conditions = [head.clone(), more].concat();
+        let when = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!("\nwhen {{ {} }}", conditions.join(" && "))
+        };
+        let effect = match rule.effect {
+            Effect::Allow => "permit",
+            Effect::Deny => "forbid",
+        };
+        format!(
+            "@id({})\n@file({})\n@line(\"{}\")\n{effect} (principal, {scope}, resource){when};",
+            quoted(&rule.name),
+            quoted(&rule.place.file),
+            rule.place.line
+        )
+    };
+    if rule.what.is_whole() {
+        return vec![policy("action", Vec::new())];
+    }
+    let mut policies = Vec::new();
+    if rule.effect == Effect::Allow {
+        policies.push(policy("action == Action::\"enter\"", Vec::new()));
+    }
+    if rule.what.has_tools() {
+        let mut conditions = names("name", tools);
+        conditions.extend(read_only.map(|only| format!("resource.read_only == {only}")));
+        policies.push(policy("action == Action::\"callTool\"", conditions));
+    }
+    if !prompts.is_empty() {
+        policies.push(policy("action == Action::\"getPrompt\"", names("name", prompts)));
+    }
+    if !resources.is_empty() {
+        let uris = uris(rule.effect, resources);
+        policies.push(policy("action == Action::\"readResource\"", uris));
+    }
+    policies
+}
+
+fn who(who: &Who) -> Vec<String> {
+    let (mut emails, mut subjects) = (Vec::new(), Vec::new());
+    for person in &who.people {
+        match person {
+            AccountName::Email(address) => emails.push(quoted(&address.to_string())),
+            AccountName::Subject(subject) => subjects.push(quoted(subject)),
+        }
+    }
+    let mut people = Vec::new();
+    if !who.groups.is_empty() {
+        let groups = who.groups.iter().map(|group| format!("Group::{}", quoted(group)));
+        people.push(format!("principal in [{}]", joined(groups)));
+    }
+    if !emails.is_empty() {
+        people.push(format!(
+            "(principal has email && [{}].contains(principal.email))",
+            joined(emails)
+        ));
+    }
+    if !subjects.is_empty() {
+        people.push(format!("[{}].contains(principal.subject)", joined(subjects)));
+    }
+    let mut conditions: Vec<_> = any_of(people).into_iter().collect();
+    if !who.clients.is_empty() {
+        let clients = who.clients.iter().map(|id| format!("Client::{}", quoted(id.as_str())));
+        conditions.push(format!("[{}].contains(context.client)", joined(clients)));
+    }
+    if !who.providers.is_empty() {
+        let providers = who.providers.iter().map(|name| quoted(name.as_str()));
+        conditions.push(format!(
+            "principal has provider && [{}].contains(principal.provider)",
+            joined(providers)
+        ));
+    }
+    conditions
+}
+
+fn servers_of(patterns: &[Pattern]) -> Vec<String> {
+    names("server", patterns)
+}
+
+/// That an attribute of the thing fits one of the patterns; nothing where every one does.
+fn names(attribute: &str, patterns: &[Pattern]) -> Vec<String> {
+    if patterns.iter().any(|pattern| pattern.as_str() == "*") {
+        return Vec::new();
+    }
+    any_of(patterns.iter().map(|pattern| fits(attribute, pattern)).collect()).into_iter().collect()
+}
+
+/// A `*` of a rule that allows does not fit a URI that may lead elsewhere (threat 39); that of a
+/// rule that denies does, wherever it stands.
+fn uris(effect: Effect, patterns: &[Pattern]) -> Vec<String> {
+    let one = |pattern: &Pattern| {
+        let fits = fits("uri", pattern);
+        match effect {
+            _ if pattern.is_exact() => fits,
+            Effect::Allow => format!("(resource.plain && {fits})"),
+            Effect::Deny => format!("(!resource.plain || {fits})"),
+        }
+    };
+    any_of(patterns.iter().map(one).collect()).into_iter().collect()
+}
+
+fn fits(attribute: &str, pattern: &Pattern) -> String {
+    let text = pattern.as_str();
+    if pattern.is_exact() {
+        format!("resource.{attribute} == {}", quoted(text))
+    } else {
+        // In both languages `*` stands for any run of characters.
+        format!("resource.{attribute} like {}", quoted(text))
+    }
+}
+
+fn any_of(conditions: Vec<String>) -> Option<String> {
+    match conditions.len() {
+        0 => None,
+        1 => conditions.into_iter().next(),
+        _ => Some(format!("({})", conditions.join(" || "))),
+    }
+}
+
+fn joined(items: impl IntoIterator<Item = String>) -> String {
+    items.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// A text as Cedar writes it.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='~' => out.push(c),
+            _ => out.extend(c.escape_unicode()),
+        }
+    }
+    out.push('"');
+    out
+}
