@@ -32,12 +32,17 @@ impl From<bool> for Verdict {
 pub trait Allow: Send + Sync {
     /// May the caller use anything of this server?
     fn server(&self, server: &ServerName) -> Verdict;
-    /// `name` is the server's own name of the tool, without our prefix.
-    fn tool(&self, server: &ServerName, name: &str) -> Verdict;
+    /// `name` is the server's own name of the tool, without our prefix. `read_only`: the server
+    /// says of it that it only reads (MCP, tool annotations, `readOnlyHint`).
+    fn tool(&self, server: &ServerName, name: &str, read_only: bool) -> Verdict;
     fn prompt(&self, server: &ServerName, name: &str) -> Verdict;
     fn resource(&self, server: &ServerName, uri: &str) -> Verdict;
     /// A method that none of the others speaks of: an extension, or one that we do not know.
     fn method(&self, server: &ServerName, method: &str) -> Verdict;
+    /// Does it matter whether a tool only reads? Then a call has it looked up in its server's list.
+    fn asks_read_only(&self) -> bool {
+        false
+    }
 }
 
 /// Everything is allowed.
@@ -48,7 +53,7 @@ impl Allow for AllowAll {
     fn server(&self, _: &ServerName) -> Verdict {
         Verdict::Allowed
     }
-    fn tool(&self, _: &ServerName, _: &str) -> Verdict {
+    fn tool(&self, _: &ServerName, _: &str, _: bool) -> Verdict {
         Verdict::Allowed
     }
     fn prompt(&self, _: &ServerName, _: &str) -> Verdict {

@@ -95,6 +95,12 @@ impl Hub {
         self.endpoint.lifecycle.reconfigured(&affected);
     }
 
+    /// Callers may use other things from now on: every client is told to look at its lists again.
+    pub fn permissions_changed(&self) {
+        let servers = self.endpoint.calls.registry.load().names().cloned().collect();
+        self.endpoint.lifecycle.reconfigured(&servers);
+    }
+
     /// Ends the streams that would last for ever, so that connections can drain; calls under way go
     /// on. The servers' connections are closed by their maker.
     #[expect(clippy::unused_async, reason = "telling clients where to resume will have to wait")]

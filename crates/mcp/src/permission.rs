@@ -7,7 +7,7 @@ use crate::{
     allow::{Allow, Verdict},
     answer::Wanted,
     problem::Problem,
-    registry::kind::Kind,
+    registry::{kind::Kind, list::Item},
 };
 
 /// May the caller use anything of this server?
@@ -19,14 +19,15 @@ pub(crate) fn check_server(allow: &dyn Allow, server: &ServerName) -> Result<(),
     }
 }
 
-/// May this be called, or read?
+/// May this be called, or read? Of a tool, whether it only reads counts too.
 pub(crate) fn check(
     allow: &dyn Allow,
     server: &ServerName,
     kind: Kind,
     id: &str,
+    read_only: bool,
 ) -> Result<(), Problem> {
-    match (verdict(allow, server, kind, id), kind) {
+    match (verdict(allow, server, kind, id, read_only), kind) {
         (Verdict::Allowed, _) => Ok(()),
         (Verdict::NotGranted, _) => Err(Problem::not_granted(server, wanted(kind, id))),
         (Verdict::Hidden, Kind::Tools | Kind::Prompts) => Err(unknown(kind, id)),
@@ -62,13 +63,19 @@ pub(crate) fn unknown(kind: Kind, name: &str) -> Problem {
     Problem::invalid_params(format!("Unknown {}: {name}", kind.word()))
 }
 
-pub(crate) fn may_list(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &str) -> bool {
-    verdict(allow, server, kind, id).is_allowed()
+pub(crate) fn may_list(allow: &dyn Allow, server: &ServerName, kind: Kind, item: &Item) -> bool {
+    verdict(allow, server, kind, &item.id, item.read_only).is_allowed()
 }
 
-pub(crate) fn verdict(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &str) -> Verdict {
+pub(crate) fn verdict(
+    allow: &dyn Allow,
+    server: &ServerName,
+    kind: Kind,
+    id: &str,
+    read_only: bool,
+) -> Verdict {
     match kind {
-        Kind::Tools => allow.tool(server, id),
+        Kind::Tools => allow.tool(server, id, read_only),
         Kind::Prompts => allow.prompt(server, id),
         // A template is judged by its text: a rule on a prefix of URIs holds for the templates with
         // that prefix.

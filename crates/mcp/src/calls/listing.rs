@@ -17,7 +17,7 @@ use crate::{
     permission::may_list,
     problem::{Problem, Reply},
     registry::{kind::Kind, list},
-    wire::{self, Outcome, code},
+    wire::{Outcome, code},
 };
 
 /// `tools/list` and its kin.
@@ -36,12 +36,11 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask, kind: Kind) -> 
 async fn of_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, kind: Kind) -> Reply {
     match forward(context, ask, server, ask.params.clone()).await? {
         Outcome::Result(result) => {
-            let is_sound = |id: &str, raw: &wire::Payload| {
-                kind != Kind::Tools || has_sound_header_params(context, ask, server, id, raw)
+            let is_sound = |item: &list::Item| {
+                kind != Kind::Tools || has_sound_header_params(context, ask, server, item)
             };
-            let keep = |id: &str, raw: &wire::Payload| {
-                may_list(&*ask.allow, server, kind, id) && is_sound(id, raw)
-            };
+            let keep =
+                |item: &list::Item| may_list(&*ask.allow, server, kind, item) && is_sound(item);
             let sifted = guard::sift(&context.lists, server, kind, &ask.requester, result).await;
             let kept = sifted.and_then(|result| list::filtered(kind, &result, keep));
             let kept = kept.map_err(|error| {
@@ -64,18 +63,17 @@ fn has_sound_header_params(
     context: &CallContext,
     ask: &Ask,
     server: &ServerName,
-    tool: &str,
-    raw: &wire::Payload,
+    item: &list::Item,
 ) -> bool {
     let profile =
         context.registry.find(server).and_then(|entry| entry.profile(ask.era)).map(|info| info.era);
     if ask.era == Era::Legacy && profile != Some(Era::Modern) {
         return true;
     }
-    match header_params::of_tool(raw) {
+    match header_params::of_tool(&item.raw) {
         Ok(_) => true,
         Err(error) => {
-            tracing::warn!(%server, tool, %error, "a tool is left out");
+            tracing::warn!(%server, tool = &*item.id, %error, "a tool is left out");
             false
         }
     }

@@ -18,7 +18,6 @@ use crate::{
     problem::Problem,
     registry::{kind::Kind, list::List},
     settings::Names,
-    upstream::UpstreamError,
     wire::capabilities,
 };
 
@@ -30,6 +29,9 @@ const INTERFACE: &str = "ui://";
 pub(crate) struct Named {
     pub(crate) server: ServerName,
     pub(crate) name: String,
+    /// Of a tool: does its server say that it only reads? Of one that the client has not been
+    /// granted, this is assumed: what it is will be looked at when it has been.
+    read_only: bool,
 }
 
 pub(crate) async fn by_name(
@@ -43,7 +45,7 @@ pub(crate) async fn by_name(
         Names::Prefixed => by_prefix(context, ask, kind, full, &servers).await?,
         Names::Plain => by_plain_name(context, ask, kind, full, servers).await?,
     };
-    match check(&*ask.allow, &found.server, kind, &found.name) {
+    match check(&*ask.allow, &found.server, kind, &found.name, found.read_only) {
         Ok(()) => Ok(found),
         Err(problem @ Problem::NotGranted(_)) => Err(problem),
         // Said of the name that was asked for.
@@ -66,15 +68,18 @@ async fn by_prefix(
             .of_server(server, kind, &ask.requester)
             .await
             .map_err(|error| Problem::server(server, error))?;
-        if list.has(name) {
-            return Ok(Named { server: server.clone(), name: name.to_owned() });
+        if let Some(item) = list.item(name) {
+            let read_only = item.read_only;
+            return Ok(Named { server: server.clone(), name: name.to_owned(), read_only });
         }
     }
     // A server that the client has nothing of is not asked whether it has such a thing: its name is
     // enough to say what is missing.
     let withheld = context.registry.withheld(&*ask.allow);
     match names::candidates(&withheld, full).first() {
-        Some((server, name)) => Ok(Named { server: (*server).clone(), name: (*name).to_owned() }),
+        Some((server, name)) => {
+            Ok(Named { server: (*server).clone(), name: (*name).to_owned(), read_only: true })
+        }
         None => Err(unknown(kind, full)),
     }
 }
@@ -87,17 +92,19 @@ async fn by_plain_name(
     servers: Vec<ServerName>,
 ) -> Result<Named, Problem> {
     let lists = context.lists.of_servers(servers, kind, &ask.requester).await;
-    let offers = |(server, list): &&(ServerName, Result<Arc<List>, UpstreamError>)| {
-        list.as_ref().is_ok_and(|list| list.has(name)) && may_list(&*ask.allow, server, kind, name)
-    };
-    let mut owners = lists.iter().filter(offers).map(|(server, _)| server);
+    let mut owners = lists.iter().filter_map(|(server, list)| {
+        let item = list.as_ref().ok()?.item(name)?;
+        may_list(&*ask.allow, server, kind, item).then_some((server, item.read_only))
+    });
     match (owners.next(), owners.next()) {
-        (Some(server), None) => Ok(Named { server: server.clone(), name: name.to_owned() }),
-        (Some(one), Some(other)) => {
+        (Some((server, read_only)), None) => {
+            Ok(Named { server: server.clone(), name: name.to_owned(), read_only })
+        }
+        (Some((one, _)), Some((other, _))) => {
             Err(Problem::invalid_params(names::clash(kind, name, &[one, other])))
         }
         (None, _) => match withheld(context, ask, kind, name, |list| list.has(name)).await {
-            Some(server) => Ok(Named { server, name: name.to_owned() }),
+            Some(server) => Ok(Named { server, name: name.to_owned(), read_only: true }),
             None => Err(Problem::invalid_params(format!(
                 "Unknown {}: {name}{}",
                 kind.word(),
@@ -118,7 +125,7 @@ async fn withheld(
     let registry = context.registry.load();
     let servers = registry
         .names()
-        .filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
+        .filter(|server| verdict(&*ask.allow, server, kind, id, true) == Verdict::NotGranted);
     first(&context.lists.of_servers(servers.cloned().collect(), kind, &ask.requester).await, has)
 }
 
@@ -192,7 +199,7 @@ async fn by_interface(
         .await;
     let names_it = |server: &ServerName, list: &List| {
         let mut tools = list.items().iter().filter(|tool| tool.interface.as_deref() == Some(uri));
-        tools.any(|tool| may_list(&*ask.allow, server, Kind::Tools, &tool.id))
+        tools.any(|tool| may_list(&*ask.allow, server, Kind::Tools, tool))
     };
     let named = lists
         .iter()

@@ -11,6 +11,7 @@ use portunus_core::ids::ServerName;
 use super::{ask::Ask, context::CallContext, route};
 use crate::{
     caller::View,
+    lists::guard,
     permission::{check, check_method},
     problem::Problem,
     registry::kind::Kind,
@@ -29,23 +30,30 @@ pub(crate) struct Target {
 /// Finds the target of any request but those about lists, tasks and levels.
 pub(crate) async fn find(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Problem> {
     match &ask.view {
-        View::One(server) => at_one(server, ask),
+        View::One(server) => at_one(context, server, ask).await,
         View::All => Box::pin(among_all(context, ask)).await,
     }
 }
 
 /// Every method passes, known or not, with the bytes that it came with.
-fn at_one(server: &ServerName, ask: &Ask) -> Result<Target, Problem> {
+async fn at_one(
+    context: &Arc<CallContext>,
+    server: &ServerName,
+    ask: &Ask,
+) -> Result<Target, Problem> {
     let allow = &*ask.allow;
     let mut name = None;
     match ask.method.as_str() {
         method::TOOLS_CALL | method::PROMPTS_GET => {
             let named = ask.head()?.name.clone().ok_or_else(|| Problem::missing("name"))?;
-            check(allow, server, kind_of_named(&ask.method), &named)?;
+            let kind = kind_of_named(&ask.method);
+            let read_only =
+                kind == Kind::Tools && is_read_only(context, server, ask, &named).await?;
+            check(allow, server, kind, &named, read_only)?;
             name = Some(named);
         }
         method::RESOURCES_READ | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE => {
-            check(allow, server, Kind::Resources, uri(ask)?)?;
+            check(allow, server, Kind::Resources, uri(ask)?, false)?;
         }
         method::COMPLETION_COMPLETE => check_reference(server, ask)?,
         // A stream of changes belongs to the modern era, whose clients have it from the gateway
@@ -54,6 +62,20 @@ fn at_one(server: &ServerName, ask: &Ask) -> Result<Target, Problem> {
         method => check_method(allow, server, method)?,
     }
     Ok(Target { server: server.clone(), name, params: ask.params.clone() })
+}
+
+/// Does the server say of the tool that it only reads? Looked up where that matters.
+pub(crate) async fn is_read_only(
+    context: &Arc<CallContext>,
+    server: &ServerName,
+    ask: &Ask,
+    tool: &str,
+) -> Result<bool, Problem> {
+    if !ask.allow.asks_read_only() {
+        return Ok(false);
+    }
+    let seen = guard::seen(&context.lists, server, &ask.requester).await?;
+    Ok(seen.item(tool).is_some_and(|item| item.read_only))
 }
 
 /// The server is found, the name there put in, everything else goes on as it came.
@@ -108,6 +130,6 @@ fn check_reference(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
     if name.is_none() && uri.is_none() {
         return check_method(&*ask.allow, server, &ask.method);
     }
-    name.map_or(Ok(()), |name| check(&*ask.allow, server, Kind::Prompts, &name))?;
-    uri.map_or(Ok(()), |uri| check(&*ask.allow, server, Kind::Templates, &uri))
+    name.map_or(Ok(()), |name| check(&*ask.allow, server, Kind::Prompts, &name, false))?;
+    uri.map_or(Ok(()), |uri| check(&*ask.allow, server, Kind::Templates, &uri, false))
 }

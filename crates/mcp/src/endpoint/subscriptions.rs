@@ -195,7 +195,7 @@ impl Open {
             self.ask(method::RESOURCES_SUBSCRIBE, wire::object(&[("uri", &wire::quote(uri))]));
         let server: ServerName = match &self.session.view {
             View::One(server) => {
-                check(&*ask.allow, server, List::Resources, uri)?;
+                check(&*ask.allow, server, List::Resources, uri, false)?;
                 server.clone()
             }
             View::All => route::by_uri(&self.endpoint.calls, &ask, uri).await?,

@@ -8,7 +8,10 @@ use portunus_core::ids::ServerName;
 use super::{find::Lists, quarantine::is_held};
 use crate::{
     problem::Problem,
-    registry::{kind::Kind, list},
+    registry::{
+        kind::Kind,
+        list::{self, List},
+    },
     session::requester::Requester,
     upstream::{ConnectionKey, UpstreamError},
     wire::{self, Payload, WireError},
@@ -61,15 +64,7 @@ pub(crate) async fn guard(
     if !lists.settings.pins.holds(server) {
         return Ok(());
     }
-    let seen = match lists.of_server(server, Kind::Tools, requester).await {
-        // Perhaps it only starts slowly, for which calls have more patience than lists.
-        Err(UpstreamError::Timeout) => match lists.connections.connect(server, requester).await {
-            Ok(_) => lists.of_server(server, Kind::Tools, requester).await,
-            Err(error) => Err(error),
-        },
-        seen => seen,
-    };
-    let seen = seen.map_err(|error| Problem::server(server, error))?;
+    let seen = seen(lists, server, requester).await?;
     if seen.held().iter().any(|item| &*item.id == name) {
         tracing::info!(%server, tool = name.escape_debug().to_string(), "a call of a tool in quarantine is refused");
         let text = format!(
@@ -78,4 +73,21 @@ pub(crate) async fn guard(
         return Err(Problem::refused(IN_QUARANTINE, text));
     }
     Ok(())
+}
+
+/// The server's tools as they were last seen, fetched if they never were.
+pub(crate) async fn seen(
+    lists: &Arc<Lists>,
+    server: &ServerName,
+    requester: &Requester,
+) -> Result<Arc<List>, Problem> {
+    let seen = match lists.of_server(server, Kind::Tools, requester).await {
+        // Perhaps it only starts slowly, for which calls have more patience than lists.
+        Err(UpstreamError::Timeout) => match lists.connections.connect(server, requester).await {
+            Ok(_) => lists.of_server(server, Kind::Tools, requester).await,
+            Err(error) => Err(error),
+        },
+        seen => seen,
+    };
+    seen.map_err(|error| Problem::server(server, error))
 }

@@ -149,7 +149,7 @@ impl<'a> Merged<'a> {
                 // Held ones too: a name must not become another server's while its owner's tool
                 // waits for approval.
                 let items = list.iter().flat_map(|list| list.items().iter().chain(list.held()));
-                for item in items.filter(|item| may_list(allow, server, kind, &item.id)) {
+                for item in items.filter(|item| may_list(allow, server, kind, item)) {
                     offered.entry(&item.id).or_default().push(server);
                 }
             }
@@ -178,7 +178,7 @@ impl<'a> Merged<'a> {
 
     /// `None`: not for this caller, or not to be told from another.
     fn form(&self, n: usize, server: &ServerName, item: &Item) -> Option<Form<'_>> {
-        if !may_list(self.allow, server, self.kind, &item.id) {
+        if !may_list(self.allow, server, self.kind, item) {
             return None;
         }
         if !self.kind.is_named() {
@@ -198,8 +198,8 @@ impl<'a> Merged<'a> {
     fn is_listed_before(&self, n: usize, id: &str) -> bool {
         let mut earlier = self.lists[..n].iter();
         earlier.any(|(server, list)| {
-            list.as_ref().is_ok_and(|list| list.has(id))
-                && may_list(self.allow, server, self.kind, id)
+            let item = list.as_ref().ok().and_then(|list| list.item(id));
+            item.is_some_and(|item| may_list(self.allow, server, self.kind, item))
         })
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Item {
     pub(crate) mirrored: Vec<HeaderParam>,
     /// Of a tool: the resource that is its user interface (MCP Apps). Servers need not list it.
     pub(crate) interface: Option<Box<str>>,
+    /// Of a tool: does its server say that it only reads?
+    pub(crate) read_only: bool,
 }
 
 impl Item {
@@ -41,7 +43,8 @@ impl Item {
             Vec::new()
         };
         let interface = if kind == Kind::Tools { interface_of(&raw) } else { None };
-        Ok(Some(Self { id: id.into(), raw, id_at, mirrored, interface }))
+        let read_only = kind == Kind::Tools && says_read_only(&raw);
+        Ok(Some(Self { id: id.into(), raw, id_at, mirrored, interface, read_only }))
     }
 
     /// The item with `prefix` before its name; no other byte changes. The prefix has no character
@@ -69,6 +72,13 @@ fn interface_of(tool: &Payload) -> Option<Box<str>> {
         .map(String::into_boxed_str)
 }
 
+/// `annotations.readOnlyHint` of a tool. What is no `true` says nothing.
+fn says_read_only(tool: &Payload) -> bool {
+    tool.as_str().contains("readOnlyHint")
+        && wire::find_member(tool, &["annotations", "readOnlyHint"])
+            .is_some_and(|hint| hint.as_str() == "true")
+}
+
 /// One server's list, in the server's order. A name given twice counts once, the first time.
 #[derive(Debug, Default)]
 pub(crate) struct List {
@@ -92,8 +102,13 @@ impl List {
     }
 
     /// Shown or held.
+    pub(crate) fn item(&self, id: &str) -> Option<&Item> {
+        self.find(id).or_else(|| self.held.iter().find(|item| &*item.id == id))
+    }
+
+    /// Shown or held.
     pub(crate) fn has(&self, id: &str) -> bool {
-        self.index.contains_key(id) || self.held.iter().any(|item| &*item.id == id)
+        self.item(id).is_some()
     }
 
     /// Puts into quarantine what `is_held`, by its place in the list.
@@ -147,7 +162,7 @@ pub(crate) fn page(
 pub(crate) fn filtered(
     kind: Kind,
     result: &Payload,
-    keep: impl Fn(&str, &Payload) -> bool,
+    keep: impl Fn(&Item) -> bool,
 ) -> Result<Payload, WireError> {
     let Some((_, listed)) =
         wire::members(result)?.into_iter().find(|(key, _)| key == kind.member())
@@ -179,9 +194,9 @@ pub(crate) fn array<'a>(items: impl Iterator<Item = &'a Bytes> + Clone) -> Paylo
 
 /// What cannot be identified cannot be called either, so it stays; what has two names is refused
 /// (threat 35).
-fn is_kept(kind: Kind, raw: &Payload, keep: impl Fn(&str, &Payload) -> bool) -> bool {
+fn is_kept(kind: Kind, raw: &Payload, keep: impl Fn(&Item) -> bool) -> bool {
     match Item::parse(kind, raw.clone()) {
-        Ok(Some(item)) => keep(&item.id, raw),
+        Ok(Some(item)) => keep(&item),
         Ok(None) => true,
         Err(_) => false,
     }
@@ -226,17 +241,35 @@ mod tests {
     }
 
     #[test]
+    fn tools_that_only_read_say_so() {
+        for (tool, expected) in [
+            (r#"{"name":"t","annotations":{"readOnlyHint":true}}"#, true),
+            (r#"{"name":"t","annotations":{"title":"x","readOnlyHint": true }}"#, true),
+            (r#"{"name":"t","annotations":{"readOnlyHint":false}}"#, false),
+            (r#"{"name":"t","annotations":{"readOnlyHint":"true"}}"#, false),
+            (r#"{"name":"t","readOnlyHint":true}"#, false),
+            (r#"{"name":"t","_meta":{"annotations":{"readOnlyHint":true}}}"#, false),
+            (r#"{"name":"readOnlyHint"}"#, false),
+        ] {
+            let item = Item::parse(Kind::Tools, payload(tool)).unwrap().unwrap();
+            assert_eq!(item.read_only, expected, "{tool}");
+        }
+        let prompt = r#"{"name":"t","annotations":{"readOnlyHint":true}}"#;
+        assert!(!Item::parse(Kind::Prompts, payload(prompt)).unwrap().unwrap().read_only);
+    }
+
+    #[test]
     fn filtering_touches_only_what_it_must() {
         let raw = r#"{"x":1.50,"tools":[ {"name":"a"} , {"name":"b", "k":1e2}],"nextCursor":"c"}"#;
-        assert_eq!(filtered(Kind::Tools, &payload(raw), |_, _| true).unwrap().as_str(), raw);
-        let without = filtered(Kind::Tools, &payload(raw), |name, _| name != "a").unwrap();
+        assert_eq!(filtered(Kind::Tools, &payload(raw), |_| true).unwrap().as_str(), raw);
+        let without = filtered(Kind::Tools, &payload(raw), |item| &*item.id != "a").unwrap();
         assert_eq!(
             without.as_str(),
             r#"{"x":1.50,"tools":[{"name":"b", "k":1e2}],"nextCursor":"c"}"#
         );
         let twice = r#"{"tools":[{"name":"a","name":"b"}]}"#;
         assert_eq!(
-            filtered(Kind::Tools, &payload(twice), |_, _| true).unwrap().as_str(),
+            filtered(Kind::Tools, &payload(twice), |_| true).unwrap().as_str(),
             r#"{"tools":[]}"#
         );
     }

@@ -59,7 +59,7 @@ impl Allow for One {
     fn server(&self, server: &ServerName) -> Verdict {
         (server.as_str() == self.0).into()
     }
-    fn tool(&self, server: &ServerName, _: &str) -> Verdict {
+    fn tool(&self, server: &ServerName, _: &str, _: bool) -> Verdict {
         self.server(server)
     }
     fn prompt(&self, server: &ServerName, _: &str) -> Verdict {

@@ -4,7 +4,7 @@
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
     allow::{Allow, Verdict},
-    hub::{HubSettings, View},
+    hub::{HubSettings, Names, View},
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ impl Allow for NoSecrets {
     fn server(&self, server: &ServerName) -> Verdict {
         (server.as_str() != "hidden").into()
     }
-    fn tool(&self, _: &ServerName, name: &str) -> Verdict {
+    fn tool(&self, _: &ServerName, name: &str, _: bool) -> Verdict {
         (name != "secret").into()
     }
     fn prompt(&self, _: &ServerName, name: &str) -> Verdict {
@@ -123,4 +123,63 @@ async fn a_decision_that_changes_holds_from_the_next_request_on() {
     assert_eq!(client.tools().await, ["files_open"]);
     fakes.says("hidden", "notifications/tools/list_changed", None);
     assert!(stream.is_silent().await, "nor is anything heard of it any more");
+}
+
+/// Allows tools that only read.
+struct Reading;
+
+impl Allow for Reading {
+    fn server(&self, _: &ServerName) -> Verdict {
+        Verdict::Allowed
+    }
+    fn tool(&self, _: &ServerName, _: &str, read_only: bool) -> Verdict {
+        read_only.into()
+    }
+    fn prompt(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Hidden
+    }
+    fn resource(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Hidden
+    }
+    fn method(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Hidden
+    }
+    fn asks_read_only(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn t32_whether_a_tool_only_reads_is_looked_up_before_a_call() {
+    let listed = [
+        r#"{"name":"look","annotations":{"readOnlyHint":true},"inputSchema":{"type":"object"}}"#,
+        r#"{"name":"write","annotations":{"readOnlyHint":false},"inputSchema":{"type":"object"}}"#,
+        r#"{"name":"silent","inputSchema":{"type":"object"}}"#,
+    ];
+    for names in [Names::Prefixed, Names::Plain] {
+        for (view, prefix) in [(View::All, "files_"), (View::One(name("files")), "")] {
+            let prefix = if names == Names::Plain { "" } else { prefix };
+            let fakes = Fakes::new(vec![Script::new("files").with("tools/list", &listed)]);
+            let hub = hub(&fakes, HubSettings { names, ..HubSettings::default() });
+            // Nothing was listed before.
+            let client = Client::allowed(&hub, view, Reading).await;
+            assert_eq!(client.call(&format!("{prefix}look")).await["by"], "files");
+            for tool in ["write", "silent", "absent"] {
+                let params = json!({ "name": format!("{prefix}{tool}") });
+                assert_eq!(client.error("tools/call", params).await.0, -32602, "{tool}");
+            }
+            assert_eq!(client.tools().await, [format!("{prefix}look")]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_are_told_that_they_may_use_other_things() {
+    let fakes = Fakes::new(vec![server("files"), server("hidden")]);
+    let hub = hub(&fakes, HubSettings::default());
+    let client = Client::all(&hub, "alice").await;
+    let mut stream = client.listen().await;
+    hub.permissions_changed();
+    let told = stream.next().await.unwrap();
+    assert!(told.contains("notifications/tools/list_changed"), "{told}");
 }

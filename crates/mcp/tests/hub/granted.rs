@@ -34,7 +34,7 @@ impl Allow for Part {
     fn server(&self, server: &ServerName) -> Verdict {
         if server.as_str() == "first" { Verdict::Allowed } else { Verdict::NotGranted }
     }
-    fn tool(&self, server: &ServerName, name: &str) -> Verdict {
+    fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
         Self::of(server, name)
     }
     fn prompt(&self, server: &ServerName, name: &str) -> Verdict {

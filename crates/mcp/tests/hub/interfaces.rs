@@ -77,7 +77,7 @@ impl Allow for Without {
     fn server(&self, _: &ServerName) -> Verdict {
         Verdict::Allowed
     }
-    fn tool(&self, _: &ServerName, name: &str) -> Verdict {
+    fn tool(&self, _: &ServerName, name: &str, _: bool) -> Verdict {
         if name == self.0 { self.1 } else { Verdict::Allowed }
     }
     fn prompt(&self, _: &ServerName, _: &str) -> Verdict {

@@ -136,7 +136,7 @@ async fn a_plain_name_that_policy_leaves_to_one_server_is_no_clash() {
         fn server(&self, _: &ServerName) -> Verdict {
             Verdict::Allowed
         }
-        fn tool(&self, server: &ServerName, name: &str) -> Verdict {
+        fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
             (server.as_str() == "one" || name != "same").into()
         }
         fn prompt(&self, _: &ServerName, _: &str) -> Verdict {

@@ -191,7 +191,7 @@ impl Allow for Only {
     fn server(&self, server: &ServerName) -> Verdict {
         (server.as_str() == "one").into()
     }
-    fn tool(&self, server: &ServerName, name: &str) -> Verdict {
+    fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
         match (server.as_str(), self.0.contains(&name)) {
             ("one", true) => Verdict::Allowed,
             ("one", false) => Verdict::NotGranted,

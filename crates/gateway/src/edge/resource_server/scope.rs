@@ -1,6 +1,6 @@
-//! What a token's scopes let its holder use: the predicate that MCP lists are filtered by and calls
-//! are guarded by (threat 32), and the challenge for a call that they do not cover. What each scope
-//! means is `portunus_core::oauth::scopes`.
+//! What a token's scopes let its holder use, and the challenge for a call that they do not cover.
+//! What each scope means is `portunus_core::oauth::scopes`; what access rules allow beside is
+//! [`super::access`].
 
 use axum::response::Response;
 use http::{HeaderValue, header};
@@ -36,7 +36,7 @@ impl Allow for ScopeAllow {
         if self.0.touches(server) { Verdict::Allowed } else { Verdict::NotGranted }
     }
 
-    fn tool(&self, server: &ServerName, name: &str) -> Verdict {
+    fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
         self.verdict(&Operation::Tool(server, name))
     }
 

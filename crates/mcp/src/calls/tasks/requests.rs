@@ -14,7 +14,7 @@ use crate::{
     allow::Verdict,
     answer::Wanted,
     caller::View,
-    calls::{ask::Ask, context::CallContext, forward::forward},
+    calls::{ask::Ask, context::CallContext, forward::forward, target::is_read_only},
     client_capabilities::Missing,
     era::Era,
     permission::check_method,
@@ -105,10 +105,13 @@ async fn own_at(
     id: &str,
 ) -> Result<(), Problem> {
     match owned(context, ask, server, id).await? {
-        Some(origin) => permitted(ask, &origin),
+        Some(origin) => permitted(context, ask, &origin).await,
         None if is_common(context, server) => Err(not_found()),
         // The child is the client's alone, so whatever tasks it has are.
-        None => permitted(ask, &TaskOrigin { server: server.clone(), tool: None, session: None }),
+        None => {
+            let origin = TaskOrigin { server: server.clone(), tool: None, session: None };
+            permitted(context, ask, &origin).await
+        }
     }
 }
 
@@ -182,18 +185,27 @@ async fn find(
     servers: Vec<ServerName>,
 ) -> Result<Found, Problem> {
     let mut origins = own_of(context, ask, &servers, id).await?;
-    origins.retain(|origin| verdict(ask, origin) != Verdict::Hidden);
+    let mut verdicts = Vec::new();
+    for origin in &origins {
+        verdicts.push(verdict(context, ask, origin).await?);
+    }
+    let mut verdicts = verdicts.into_iter();
+    origins.retain(|_| verdicts.next() != Some(Verdict::Hidden));
     match origins.as_slice() {
         [] => ask_around(context, ask, id, servers).await,
-        [origin] => {
-            permitted(ask, origin).map(|()| Found { server: origin.server.clone(), state: None })
-        }
+        [origin] => permitted(context, ask, origin)
+            .await
+            .map(|()| Found { server: origin.server.clone(), state: None }),
         several => Err(ambiguous(several.iter().map(|origin| &origin.server))),
     }
 }
 
-fn permitted(ask: &Ask, origin: &TaskOrigin) -> Result<(), Problem> {
-    match verdict(ask, origin) {
+async fn permitted(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    origin: &TaskOrigin,
+) -> Result<(), Problem> {
+    match verdict(context, ask, origin).await? {
         Verdict::Allowed => Ok(()),
         Verdict::NotGranted => {
             let what = origin.tool.clone().map_or(Wanted::Server, Wanted::Tool);
@@ -205,12 +217,19 @@ fn permitted(ask: &Ask, origin: &TaskOrigin) -> Result<(), Problem> {
 
 /// Who may call the tool may follow what became of the call. Where the tool is not known, a task is
 /// a thing of the whole server's.
-fn verdict(ask: &Ask, origin: &TaskOrigin) -> Verdict {
-    match (ask.allow.server(&origin.server), &origin.tool) {
-        (Verdict::Allowed, Some(tool)) => ask.allow.tool(&origin.server, tool),
+async fn verdict(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    origin: &TaskOrigin,
+) -> Result<Verdict, Problem> {
+    Ok(match (ask.allow.server(&origin.server), &origin.tool) {
+        (Verdict::Allowed, Some(tool)) => {
+            let read_only = is_read_only(context, &origin.server, ask, tool).await?;
+            ask.allow.tool(&origin.server, tool, read_only)
+        }
         (Verdict::Allowed, None) => ask.allow.method(&origin.server, &ask.method),
         (other, _) => other,
-    }
+    })
 }
 
 /// No record says whose the task is. All at once, those servers are asked for it whose process is
