@@ -2,9 +2,10 @@
 //! ([`Config`]). The sections are declared and read in files of their own; a setting of none stands
 //! here. [`super::load`] finds the files.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use portunus_core::{
+    access::Policy,
     lifetimes::Lifetimes,
     oauth::scopes::ScopeRule,
     resource::PublicUrl,
@@ -91,6 +92,8 @@ pub struct Config {
     /// Scopes beside `mcp` and the servers' names. Names are unique, includes are known and without
     /// circles.
     pub scopes: Vec<ScopeRule>,
+    /// Who may use what.
+    pub access: Arc<Policy>,
     pub clients: ClientsConfig,
     pub store: StoreConfig,
     /// Where other gateways on the same store reach this one.
@@ -134,6 +137,7 @@ impl Config {
             disabled_servers: Vec::new(),
             proxies: Vec::new(),
             scopes: Vec::new(),
+            access: Arc::default(),
             clients: ClientsConfig::default(),
             store,
             cluster: ClusterConfig::default(),
@@ -160,6 +164,7 @@ impl Config {
             auth_secrets: auth_secret::resolve(inputs, report),
             proxies: proxies::resolve(inputs, &servers.names, &server, report),
             scopes: scopes::resolve(inputs, &servers.names, report),
+            access: Arc::default(),
             clients: clients::resolve(inputs, report),
             cluster: cluster::resolve(inputs, &store, report),
             stop_delay: stopping::resolve(inputs, &store, report),
@@ -198,6 +203,7 @@ impl Config {
             disabled_servers: _,
             proxies,
             scopes,
+            access,
             clients,
             store,
             cluster,
@@ -221,6 +227,10 @@ impl Config {
             whole(&PROVIDERS, *providers != new.providers),
             whole(&PROXIES, *proxies != new.proxies),
             whole(&SCOPES, *scopes != new.scopes),
+            (*access != new.access)
+                .then(|| Difference { name: "access".to_owned(), needs_restart: false })
+                .into_iter()
+                .collect(),
             whole(&CLIENTS, *clients != new.clients),
             whole(&STORE, *store != new.store),
             whole(&CLUSTER, *cluster != new.cluster),

@@ -27,7 +27,7 @@ use super::{
     oauth::support::{assertions::Assertions, client_directory::ClientDirectory},
     providers::Providers,
     proxy::ProxyRoutes,
-    resource_server::cache::TokenCache,
+    resource_server::{access::Access, cache::TokenCache},
     throttle::limiter::Throttle,
 };
 use crate::{cluster::Cluster, config::Limits, net::guarded::GuardedFetcher};
@@ -48,6 +48,9 @@ pub struct ProcessState {
     /// Who is admitted by the configuration of now: requests and streams that began under an
     /// earlier one are judged by it too. `None` until the gateway runs.
     pub admission: watch::Sender<Option<Providers>>,
+    /// The access rules of now: requests and streams that began under earlier ones are judged by
+    /// them too.
+    pub access: Access,
     /// The other gateways on the same store.
     pub cluster: Cluster,
     /// Has the process been told to stop?
@@ -102,6 +105,7 @@ impl AppState {
         LocalMcp {
             hub: Arc::clone(&self.process.hub),
             resources: Arc::clone(&self.resources),
+            access: self.process.access.clone(),
             body_limit: self.limits.body,
             shares: Shares {
                 requests: self.process.counts.requests_by_user.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, Router, extract::State, response::Response, routing};
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
+    access::Thing,
     ids::ServerName,
     principal::User,
     resource::Resources,
@@ -14,11 +15,13 @@ use portunus_core::{
 use super::{
     browser::PageContext,
     extensions::RequestId,
+    mcp::tools::at_browser,
     oauth::{disconnect, support::client_directory::ClientDirectory},
     pages::{
         ConnectHelp, FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser, Label, UrlText,
         when,
     },
+    resource_server::access::Access,
 };
 
 /// Grants shown at most.
@@ -30,6 +33,7 @@ pub struct FrontPageState {
     pub directory: ClientDirectory,
     pub grants: Arc<dyn GrantStore>,
     pub resources: Arc<Resources>,
+    pub access: Access,
     pub server_kinds: Arc<[(ServerName, &'static str)]>,
     pub proxy_patterns: Arc<[String]>,
 }
@@ -64,7 +68,7 @@ async fn page(
             email: user.email.as_deref().map(Label::from),
             groups: user.groups.iter().map(Label::from).collect(),
         }),
-        servers: if user.is_some() { servers(state) } else { Vec::new() },
+        servers: user.map(|user| servers(state, user)).unwrap_or_default(),
         grants: match user {
             Some(user) => grants(state, user).await?,
             None => Vec::new(),
@@ -76,13 +80,17 @@ async fn page(
     })
 }
 
-fn servers(state: &FrontPageState) -> Vec<FrontPageServer> {
-    let own = state.server_kinds.iter().map(|(name, kind)| FrontPageServer {
+/// Those that the person may use, whatever the client.
+fn servers(state: &FrontPageState, user: &User) -> Vec<FrontPageServer> {
+    let access = state.access.of(Arc::new(at_browser(user, &state.resources)));
+    let own = state.server_kinds.iter().filter(|(name, _)| access.may_enter(name));
+    let own = own.map(|(name, kind)| FrontPageServer {
         name: Label::from(name.as_str()),
         url: UrlText::from(state.resources.of_server(name).as_str()),
         kind,
     });
-    let proxied = state.proxy_patterns.iter().map(|pattern| FrontPageServer {
+    let proxied = state.proxy_patterns.iter().filter(|pattern| access.may(&Thing::Proxy(pattern)));
+    let proxied = proxied.map(|pattern| FrontPageServer {
         name: Label::from(pattern),
         url: UrlText::from(state.resources.public_url().at(pattern)),
         kind: "proxy",

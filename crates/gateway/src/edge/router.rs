@@ -228,6 +228,7 @@ fn people(app: &AppState, page_context: &PageContext, bearer: &Bearer) -> Router
             directory: app.directory(),
             grants: Arc::clone(&app.process.stores.grants),
             resources: Arc::clone(&app.resources),
+            access: app.process.access.clone(),
             server_kinds: app.server_kinds.clone().into(),
             proxy_patterns: proxy_patterns.collect(),
         }))

@@ -123,6 +123,7 @@ fn fingerprint(config: &Config) -> String {
         servers,
         proxies,
         scopes,
+        access,
         clients,
         lifetimes,
         names,
@@ -131,7 +132,10 @@ fn fingerprint(config: &Config) -> String {
     } = config;
     let common = format!(
         "{:?}",
-        (public_url, providers, servers, proxies, scopes, clients, lifetimes, names, pinning)
+        (
+            public_url, providers, servers, proxies, scopes, access, clients, lifetimes, names,
+            pinning
+        )
     );
     TokenHash::of(&common).to_string().chars().take(12).collect()
 }
@@ -279,6 +283,10 @@ impl Live {
         ));
         self.service.change(service);
         before.process.admission.send_replace(Some(app.providers.clone()));
+        if old.access != new.access {
+            before.process.access.change(Arc::clone(&new.access));
+            before.process.hub.permissions_changed();
+        }
         self.app.store(Arc::new(app));
         upstreams.reconfigure(new.servers.clone());
         telemetry::set_level(new.log.level);

@@ -4,6 +4,8 @@
 //! next door, in `tests/ops`; both stand on `tests/fixture`.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod admission;
 #[cfg(test)]
 mod authorization_codes;

@@ -15,13 +15,18 @@ use portunus_mcp::{
 use super::{shares::Shares, tool_list};
 use crate::{
     cluster::forwarded::{ForwardedKind, ForwardedRequest},
-    edge::resource_server::scope::{self, ScopeAllow},
+    edge::resource_server::{
+        access::{Access, RequestAllow},
+        scope::{self, ScopeAllow},
+    },
 };
 
 #[derive(Clone)]
 pub struct LocalMcp {
     pub hub: Arc<Hub>,
     pub resources: Arc<Resources>,
+    /// Rules of this node: they decide about requests of others too.
+    pub access: Access,
     /// The most bytes of a message (threat 47).
     pub body_limit: usize,
     pub shares: Shares,
@@ -31,7 +36,10 @@ impl LocalMcp {
     /// Runs the forwarded request on this node.
     pub async fn run(&self, forwarded: ForwardedRequest) -> Response {
         let ForwardedRequest { what, principal, scopes, view, headers, body } = forwarded;
-        let allow = Arc::new(ScopeAllow::new(scopes));
+        let allow = Arc::new(RequestAllow {
+            scopes: ScopeAllow::new(scopes),
+            access: self.access.of(Arc::clone(&principal)),
+        });
         // Set by the edge of whichever node took the request.
         let request_id = headers.get("x-request-id").cloned();
         let caller = Caller { principal: Arc::clone(&principal), view, allow, request_id };

@@ -56,7 +56,7 @@ async fn get(State(state): State<ToolsState>, request: Request) -> Response {
         }
     } else {
         match state.page_context.login(request.headers()).await {
-            Ok(Some((_, user))) => Arc::new(principal_of(&user, &state.resources)),
+            Ok(Some((_, user))) => Arc::new(at_browser(&user, &state.resources)),
             Ok(None) => {
                 let refused = Refused::Challenge(Challenge::NoToken);
                 return state.bearer.refusal(
@@ -83,9 +83,9 @@ async fn get(State(state): State<ToolsState>, request: Request) -> Response {
         .await
 }
 
-/// The person at their own browser may use what policy allows them, as a client with the scope
-/// `mcp` may.
-fn principal_of(user: &User, resources: &Resources) -> Principal {
+/// The person at their own browser may use what access rules allow them, as a client `browser` with
+/// the scope `mcp` may.
+pub fn at_browser(user: &User, resources: &Resources) -> Principal {
     Principal {
         user: user.id.clone(),
         subject: user.subject.clone(),

@@ -1,5 +1,5 @@
-//! The one way to everything that needs an access token: path -> resource -> token -> scope -> hub
-//! or proxy.
+//! The one way to everything that needs an access token: path -> resource -> token -> access
+//! rules -> scope -> hub or proxy.
 
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use axum::{
 };
 use http::StatusCode;
 use portunus_core::{
+    access::Thing,
+    ids::ServerName,
     oauth::{params::Params, scopes::Operation},
     principal::Principal,
     request::PlainPath,
@@ -19,6 +21,7 @@ use portunus_mcp::hub::View;
 use serde_json::json;
 
 use super::{
+    access::CallerAccess,
     bearer::{Admitted, Bearer},
     scope, watch,
 };
@@ -51,7 +54,7 @@ pub async fn any(
         state.resources.guarding(path).zip(state.resources.address(path, request.uri().query()))
     });
     let Some(((resource, target), address)) = found else {
-        return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
+        return nothing_here();
     };
     let Admitted { principal, look_up } =
         match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
@@ -64,6 +67,16 @@ pub async fn any(
     }
     if let Some(permit) = request.extensions().get::<AddressPermit>() {
         permit.release();
+    }
+    // What rules do not allow the caller is not there, before anything is said of scopes.
+    let access = state.mcp.local.access.of(Arc::clone(&principal));
+    let is_there = match target {
+        Target::Proxy { pattern } => access.may(&Thing::Proxy(pattern)),
+        Target::Server(name) => access.may_enter(name),
+        Target::All => true,
+    };
+    if !is_there {
+        return nothing_here();
     }
     let scopes = state.resources.catalogue().effective(&principal.scopes);
     let view = match target {
@@ -87,7 +100,7 @@ pub async fn any(
             return insufficient_scope(&state, &principal);
         }
         Target::Server(name) => View::One(name.clone()),
-        Target::All => match named_server(&state.resources, request.uri().query()) {
+        Target::All => match named_server(&state.resources, request.uri().query(), &access) {
             Ok(view) => view,
             Err(response) => return *response,
         },
@@ -98,13 +111,18 @@ pub async fn any(
 }
 
 /// `/mcp?server_name=` picks one server (parity A8).
-fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<Response>> {
+fn named_server(
+    resources: &Resources,
+    query: Option<&str>,
+    access: &CallerAccess,
+) -> Result<View, Box<Response>> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     let params = params.map_err(|bad| {
         Box::new(problem(StatusCode::BAD_REQUEST, "invalid_request", &bad.to_string()))
     })?;
     let Some(name) = params.find("server_name") else { return Ok(View::All) };
-    match resources.servers().find(|server| server.as_str() == name) {
+    let is_named = |server: &&ServerName| server.as_str() == name && access.may_enter(server);
+    match resources.servers().find(is_named) {
         Some(server) => Ok(View::One(server.clone())),
         None => Err(Box::new(problem(
             StatusCode::NOT_FOUND,
@@ -121,6 +139,10 @@ fn insufficient_scope(state: &ResourceServerState, principal: &Principal) -> Res
         problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
     scope::challenge(&mut response, principal, &state.resources, &Operation::Everything);
     response
+}
+
+fn nothing_here() -> Response {
+    problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
 }
 
 fn problem(status: StatusCode, error: &str, description: &str) -> Response {

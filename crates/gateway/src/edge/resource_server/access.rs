@@ -1,0 +1,214 @@
+//! Access rules in force ([`Access`]), and what a request may use by them and by its token's scopes
+//! together ([`RequestAllow`]). The rules and the decision are `portunus_core::access`; what scopes
+//! allow is [`super::scope`].
+//!
+//! Decisions are remembered for each caller, so that neither a call nor a list asks Cedar each
+//! time. They are forgotten with the rules they were made by.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use moka::sync::Cache;
+use portunus_core::{
+    access::{Facts, Policy, Thing},
+    ids::ServerName,
+    principal::Principal,
+};
+use portunus_mcp::allow::{Allow, Verdict};
+
+use super::scope::ScopeAllow;
+
+/// Callers of whom decisions are remembered, by what is known of them: a person with each client is
+/// one.
+const CALLERS: u64 = 1024;
+/// Bytes of decisions of one caller.
+const BYTES_PER_CALLER: usize = 128 * 1024;
+/// What a decision takes beside its name.
+const ENTRY: usize = 96;
+
+/// The access rules in force. All clones share them; requests and streams that began under earlier
+/// ones too.
+#[derive(Clone)]
+pub struct Access(Arc<ArcSwap<Generation>>);
+
+/// The rules of one configuration, and what was decided by them.
+struct Generation {
+    policy: Arc<Policy>,
+    callers: Cache<Facts, Arc<Mutex<Decisions>>>,
+}
+
+/// What was decided for one caller, by kind of thing, server and name.
+#[derive(Default)]
+struct Decisions {
+    found: HashMap<Kind, HashMap<Box<str>, ByName>>,
+    bytes: usize,
+}
+
+type ByName = HashMap<Box<str>, bool>;
+
+/// What is done with a thing; of a tool, also what its server says of it.
+type Kind = (&'static str, bool);
+
+/// What one caller may use.
+pub struct CallerAccess {
+    access: Access,
+    principal: Arc<Principal>,
+    /// By the rules that the caller was last judged by.
+    held: ArcSwapOption<Held>,
+}
+
+struct Held {
+    generation: Arc<Generation>,
+    facts: Facts,
+    decisions: Arc<Mutex<Decisions>>,
+}
+
+impl Access {
+    pub fn new(policy: Arc<Policy>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(Generation::new(policy))))
+    }
+
+    /// From now on, these rules decide.
+    pub fn change(&self, policy: Arc<Policy>) {
+        self.0.store(Arc::new(Generation::new(policy)));
+    }
+
+    /// What this caller may use, by the rules in force whenever it is asked.
+    pub fn of(&self, principal: Arc<Principal>) -> CallerAccess {
+        CallerAccess { access: self.clone(), principal, held: ArcSwapOption::empty() }
+    }
+}
+
+impl Generation {
+    fn new(policy: Arc<Policy>) -> Self {
+        Self { policy, callers: Cache::new(CALLERS) }
+    }
+}
+
+impl CallerAccess {
+    /// May the caller use this?
+    pub fn may(&self, thing: &Thing<'_>) -> bool {
+        let generation = self.access.0.load();
+        if generation.policy.is_open() {
+            return true;
+        }
+        let held = self.held(&generation);
+        let locked = || held.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(decided) = locked().find(thing) {
+            return decided;
+        }
+        let decision = held.generation.policy.decide(&held.facts, thing);
+        let allowed = decision.is_allowed();
+        if !allowed {
+            tracing::debug!(
+                user = %self.principal.user, client_id = %self.principal.client, ?thing, %decision,
+                "access rules do not allow this"
+            );
+        }
+        locked().remember(thing, allowed);
+        allowed
+    }
+
+    /// Anything at all of this server?
+    pub fn may_enter(&self, server: &ServerName) -> bool {
+        self.may(&Thing::Server(server))
+    }
+
+    fn asks_read_only(&self) -> bool {
+        self.access.0.load().policy.asks_read_only()
+    }
+
+    fn held(&self, generation: &Arc<Generation>) -> Arc<Held> {
+        if let Some(held) = self.held.load_full()
+            && Arc::ptr_eq(&held.generation, generation)
+        {
+            return held;
+        }
+        let facts = Facts::of(&self.principal);
+        let decisions = generation.callers.get_with_by_ref(&facts, Arc::default);
+        let held = Arc::new(Held { generation: Arc::clone(generation), facts, decisions });
+        self.held.store(Some(Arc::clone(&held)));
+        held
+    }
+}
+
+impl Decisions {
+    fn find(&self, thing: &Thing<'_>) -> Option<bool> {
+        self.found.get(&kind(thing))?.get(thing.server())?.get(thing.name()).copied()
+    }
+
+    /// When it is full, everything is decided anew.
+    fn remember(&mut self, thing: &Thing<'_>, allowed: bool) {
+        let bytes = ENTRY + thing.server().len() + thing.name().len();
+        if bytes > BYTES_PER_CALLER / 16 {
+            return;
+        }
+        if self.bytes + bytes > BYTES_PER_CALLER {
+            *self = Self::default();
+        }
+        let of_server =
+            self.found.entry(kind(thing)).or_default().entry(thing.server().into()).or_default();
+        if of_server.insert(thing.name().into(), allowed).is_none() {
+            self.bytes += bytes;
+        }
+    }
+}
+
+fn kind(thing: &Thing<'_>) -> Kind {
+    let read_only = matches!(thing, Thing::Tool { read_only: true, .. });
+    (thing.action(), read_only)
+}
+
+/// What a request may use: what the scopes of its token cover, of what the rules allow its caller.
+/// What rules do not allow is not there, whatever the scopes are.
+pub struct RequestAllow {
+    pub scopes: ScopeAllow,
+    pub access: CallerAccess,
+}
+
+impl RequestAllow {
+    fn verdict(&self, thing: &Thing<'_>, scopes: impl FnOnce() -> Verdict) -> Verdict {
+        if self.access.may(thing) { scopes() } else { Verdict::Hidden }
+    }
+}
+
+impl Allow for RequestAllow {
+    fn server(&self, server: &ServerName) -> Verdict {
+        self.verdict(&Thing::Server(server), || self.scopes.server(server))
+    }
+
+    fn tool(&self, server: &ServerName, name: &str, read_only: bool) -> Verdict {
+        self.verdict(&Thing::Tool { server, name, read_only }, || {
+            self.scopes.tool(server, name, read_only)
+        })
+    }
+
+    fn prompt(&self, server: &ServerName, name: &str) -> Verdict {
+        self.verdict(&Thing::Prompt(server, name), || self.scopes.prompt(server, name))
+    }
+
+    fn resource(&self, server: &ServerName, uri: &str) -> Verdict {
+        self.verdict(&Thing::Resource(server, uri), || self.scopes.resource(server, uri))
+    }
+
+    fn method(&self, server: &ServerName, method: &str) -> Verdict {
+        self.verdict(&Thing::Method(server, method), || self.scopes.method(server, method))
+    }
+
+    fn asks_read_only(&self) -> bool {
+        self.access.asks_read_only()
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Access").field(&self.0.load().policy).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
