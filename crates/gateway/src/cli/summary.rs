@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use portunus_core::{
+    access::{AccessRule, Policy},
     admission::{Allow, DomainOf, Organisation},
     oauth::registration_policy::Domain,
     pins::Pinning,
@@ -23,6 +24,10 @@ use crate::config::{
     StoreConfig,
 };
 
+/// What is so without access rules.
+pub(super) const OPEN: &str =
+    "every person who signs in may use every server: there are no access rules (`access`)";
+
 /// The whole configuration.
 pub fn summary(config: &Config) -> String {
     let mut text = String::new();
@@ -32,6 +37,7 @@ pub fn summary(config: &Config) -> String {
     servers(config, &mut text);
     proxies(config, &mut text);
     scopes(config, &mut text);
+    access(&config.access, &mut text);
     text
 }
 
@@ -367,6 +373,36 @@ fn scopes(config: &Config, text: &mut String) {
         if !rule.includes.is_empty() {
             line(text, "  includes", list(rule.includes.iter().map(Scope::as_str), ""));
         }
+    }
+}
+
+/// Who may use what.
+fn access(policy: &Policy, text: &mut String) {
+    text.push_str("\nAccess\n");
+    if policy.is_open() {
+        let _ = writeln!(text, "  {OPEN}");
+        return;
+    }
+    for AccessRule { name, place, effect, who, what } in policy.rules() {
+        let _ = writeln!(text, "  {effect} {who}");
+        line(text, "  rule", format_args!("{}, {place}", visible(name)));
+        line(text, "  servers", list(what.servers.iter(), "all"));
+        let lists = [
+            ("  tools", &what.tools),
+            ("  prompts", &what.prompts),
+            ("  resources", &what.resources),
+        ];
+        for (name, patterns) in lists.into_iter().filter(|(_, patterns)| !patterns.is_empty()) {
+            line(text, name, list(patterns.iter(), ""));
+        }
+        match what.read_only {
+            Some(true) => line(text, "  tools that", "say that they only read"),
+            Some(false) => line(text, "  tools that", "do not say that they only read"),
+            None => {}
+        }
+    }
+    for file in policy.files() {
+        line(text, "policy file", &file.path);
     }
 }
 

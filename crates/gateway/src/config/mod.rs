@@ -3,6 +3,7 @@
 //! ([`Mistakes`]). What the settings mean to a person is described in `docs/configuration.md`.
 
 mod access;
+mod access_rules;
 mod allow;
 mod auth_secret;
 mod check;

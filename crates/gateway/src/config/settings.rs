@@ -15,6 +15,7 @@ use portunus_core::{
 use portunus_mcp::spec::ServerSpec;
 
 use super::{
+    access_rules::{self, ACCESS, POLICY_FILES},
     auth_secret::{
         self, AUTH_SECRET, AUTH_SECRET_FILE, AUTH_SECRET_PREVIOUS, AUTH_SECRET_PREVIOUS_FILE,
     },
@@ -55,6 +56,8 @@ pub(super) const CONFIG: Section = Section::new(
         PROVIDERS,
         PROXIES,
         SCOPES,
+        ACCESS,
+        POLICY_FILES,
         CLIENTS,
         STORE,
         CLUSTER,
@@ -160,11 +163,17 @@ impl Config {
         let servers = servers::resolve(inputs, &server, report);
         let providers = providers::resolve(inputs, &server.public_url, report);
         let store = store::resolve(inputs, report);
+        let proxies = proxies::resolve(inputs, &servers.names, &server, report);
+        let named = access_rules::Names {
+            servers: &servers.names,
+            proxies: &proxies,
+            providers: &providers,
+        };
         Self {
             auth_secrets: auth_secret::resolve(inputs, report),
-            proxies: proxies::resolve(inputs, &servers.names, &server, report),
+            access: access_rules::resolve(inputs, &named, report),
+            proxies,
             scopes: scopes::resolve(inputs, &servers.names, report),
-            access: Arc::default(),
             clients: clients::resolve(inputs, report),
             cluster: cluster::resolve(inputs, &store, report),
             stop_delay: stopping::resolve(inputs, &store, report),
@@ -227,10 +236,8 @@ impl Config {
             whole(&PROVIDERS, *providers != new.providers),
             whole(&PROXIES, *proxies != new.proxies),
             whole(&SCOPES, *scopes != new.scopes),
-            (*access != new.access)
-                .then(|| Difference { name: "access".to_owned(), needs_restart: false })
-                .into_iter()
-                .collect(),
+            whole(&ACCESS, access.rules() != new.access.rules()),
+            whole(&POLICY_FILES, access.files() != new.access.files()),
             whole(&CLIENTS, *clients != new.clients),
             whole(&STORE, *store != new.store),
             whole(&CLUSTER, *cluster != new.cluster),

@@ -31,6 +31,12 @@ fn the_schemas_are_those_of_the_parser() {
 }
 
 #[test]
+fn the_documentation_shows_the_schema_of_policies() {
+    let schema = portunus_core::access::SCHEMA.trim_end();
+    assert!(read("docs/access.md").contains(schema), "docs/access.md shows another schema");
+}
+
+#[test]
 fn the_examples_lack_nothing_but_ones_own_values() {
     let given =
         empty().file(".env", &read("examples/.env.example")).yaml(&read("examples/config.yaml"));

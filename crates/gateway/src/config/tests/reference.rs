@@ -8,7 +8,9 @@ use portunus_core::settings::{Section, Setting, Settings as _, ValueType};
 use portunus_mcp::{sandbox::CONFINE, spec::ServerSpec};
 
 use super::committed::{read, repository};
-use crate::config::{allow::ALLOW, provider, provider::PROVIDER, settings::CONFIG};
+use crate::config::{
+    access_rules::WHO, allow::ALLOW, provider, provider::PROVIDER, settings::CONFIG,
+};
 
 const PATH: &str = "docs/configuration.md";
 const BEGIN: &str = "<!-- settings of ";
@@ -71,6 +73,7 @@ fn table(of: &str, markers: &[&str]) -> String {
             rows(ServerSpec::SECTION.settings.iter(), "", false, &|name| name == "confine")
         }
         "confine" => rows(CONFINE.settings.iter(), "", false, &|_| false),
+        "access.who" => rows(WHO.settings.iter(), "", false, &|_| false),
         _ => {
             let setting = CONFIG.find_path(of).unwrap_or(&ALLOW_OF_PROVIDER);
             let section = section_of(&setting.value).unwrap_or_else(|| panic!("{of}: no section"));
