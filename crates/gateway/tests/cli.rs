@@ -529,3 +529,122 @@ async fn changed_tools_are_shown_and_approved_by_fingerprint() {
     assert_eq!(text(&run(&["list"])), "0 waiting for approval\n");
     assert_eq!(run(&["forget", "no server"]).status.code(), Some(1));
 }
+
+/// A folder with servers and rules.
+fn with_rules() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = r#"{"mcpServers": {"github": {"command": "x"}, "github_ent": {"command": "x"}}}"#;
+    fs::write(folder.path().join("mcp.json"), servers).unwrap();
+    let rules = r"access:
+  - name: engineers
+    who: {groups: [engineering]}
+    servers: [github]
+  - name: readers
+    who: anyone
+    servers: [github_ent]
+    read_only: true
+policy_files: [access.cedar]
+";
+    fs::write(folder.path().join("config.yaml"), rules).unwrap();
+    let policy = "\n@id(\"no deletes\")\nforbid (principal, action == Action::\"callTool\", resource)\nwhen { resource.name like \"delete_*\" };\n";
+    fs::write(folder.path().join("access.cedar"), policy).unwrap();
+    folder
+}
+
+#[test]
+fn access_explain_says_which_rule_decided_and_what_to_change() {
+    let folder = with_rules();
+    let ask = |args: &[&str]| {
+        let args = [&["access", "explain", "--user", "alice@acme.example"], args].concat();
+        let output = portunus(folder.path(), &args, &okta());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        text(&output)
+    };
+    let engineering = ["--groups", "everyone,engineering"];
+    for (args, parts) in [
+        (
+            [&engineering[..], &["--tool", "github_create_issue"]].concat(),
+            &["yes: ", "the tool create_issue of github", "`engineers` (", "config.yaml:2)"][..],
+        ),
+        (
+            vec!["--groups", "sales", "--tool", "github_create_issue"],
+            &[
+                "no: ",
+                "no rule allows it",
+                "`engineers` (",
+                "allows it to groups engineering",
+                r#"add to `access`: {who: {groups: ["sales"]}, servers: ["github"], tools: ["create_issue"]}"#,
+            ][..],
+        ),
+        (
+            [&engineering[..], &["--tool", "github_delete_repo"]].concat(),
+            &["no: ", "denied by `no deletes` (access.cedar:2)", "change the rule"][..],
+        ),
+        // The longest name of a server counts, as on `/mcp`.
+        (vec!["--tool", "github_ent_get"], &["no: ", "the tool get of github_ent"][..]),
+        (
+            vec!["--tool", "github_ent_get", "--read-only"],
+            &["yes: ", "which only reads", "`readers`"][..],
+        ),
+        (vec!["--server", "github_ent"], &["yes: ", "the server github_ent"][..]),
+        (vec!["--server", "github"], &["no: ", "the server github\n"][..]),
+    ] {
+        let told = ask(&args);
+        assert!(parts.iter().all(|part| told.contains(part)), "{args:?}: {parts:?} in {told}");
+    }
+    let told: serde_json::Value =
+        serde_json::from_str(&ask(&["--server", "github", "--json"])).unwrap();
+    assert_eq!(told["allowed"], false);
+    assert_eq!(told["decision"], "not_allowed");
+    assert_eq!(told["near"][0]["name"], "engineers");
+    assert_eq!(told["near"][0]["line"], 2);
+    let unknown = ["access", "explain", "--user", "a", "--server", "gitlab"];
+    let output = portunus(folder.path(), &unknown, &okta());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("gitlab is no enabled server"), "{}", text(&output));
+}
+
+#[test]
+fn access_test_compares_the_rules_with_a_table() {
+    let folder = with_rules();
+    let run = |table: &str| {
+        fs::write(folder.path().join("access.test.yaml"), table).unwrap();
+        let output = portunus(folder.path(), &["access", "test", "access.test.yaml"], &okta());
+        (output.status.code(), text(&output))
+    };
+    let met = r#"
+- {user: alice@acme.example, groups: [engineering], tool: github_create_issue, expect: allow}
+- {user: bob, groups: [sales], server: github, expect: deny}
+- {user: bob, server: github_ent, tool: get, read_only: true, expect: allow}
+- {user: bob, server: github_ent, resource: "file:///x", expect: deny}
+"#;
+    assert_eq!(run(met), (Some(0), "4 of 4 expectations are met\n".to_owned()));
+    let line = "- {name: sales too, user: bob, groups: [sales], server: github, expect: allow}\n";
+    let (code, told) = run(&format!("{met}{line}"));
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.starts_with("access.test.yaml:6: sales too: no: bob may not use"), "{told}");
+    assert!(told.ends_with("4 of 5 expectations are met\n"), "{told}");
+    for (wrong, part) in [
+        ("- {user: bob, server: github}", "no `expect`"),
+        ("- {user: bob, server: github, expct: deny}", "expct"),
+        ("- {server: github, expect: deny}", "no `user`"),
+        ("[]", "no expectations"),
+    ] {
+        let (code, told) = run(wrong);
+        assert_eq!(code, Some(1), "{wrong}: {told}");
+        assert!(told.contains(part), "{wrong}: {told}");
+    }
+}
+
+#[test]
+fn check_says_who_may_use_what() {
+    let folder = with_rules();
+    let (code, told) = check(folder.path(), &["--files-only"], &[]);
+    assert_eq!(code, Some(0), "{told}");
+    for part in ["allow groups engineering", "engineers, ", "policy file", "access.cedar"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    fs::write(folder.path().join("config.yaml"), "").unwrap();
+    let (_, told) = check(folder.path(), &["--files-only"], &[]);
+    assert!(told.contains("every person who signs in may use every server"), "{told}");
+}

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which file answers. Each command has a file of its own
 //! next door.
 
+pub mod access;
 pub mod backup;
 pub mod check;
 pub mod clients;
@@ -76,6 +77,8 @@ enum Command {
     Grants(grants::GrantsArgs),
     /// List the tools of servers, show what changed, approve or forget it
     Tools(tools::ToolsArgs),
+    /// Say who may use what by the access rules, and test them
+    Access(access::AccessArgs),
     /// Write everything that is kept into one file, while the gateway runs
     Backup(backup::BackupArgs),
     /// Put what a backup holds into the configured store, which may be of another kind
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Grants(args) => grants::run(args),
         Command::Tools(args) => tools::run(args),
+        Command::Access(args) => access::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),
         Command::Store(args) => store::run(args),

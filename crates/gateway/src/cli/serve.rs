@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    ConfigFiles,
+    ConfigFiles, access,
     reload::{Following, Providers},
     signals::{hangups, stop_signals},
 };
@@ -53,6 +53,7 @@ pub async fn run(
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
         version = env!("CARGO_PKG_VERSION"), "portunus is up"
     );
+    access::tell(&config.access);
     let (tell, configurations) = mpsc::channel(1);
     let elsewhere = gateway.new_elsewhere();
     let probing = tokio::spawn(probe(config.providers.clone(), http));
