@@ -552,6 +552,22 @@ when { resource.name like "delete_*" } unless { principal has email && principal
     assert!(both.decide(&alice(), &tool(&server("jira"), "get")).is_allowed());
 }
 
+/// A policy about single tools does not show their server by itself.
+#[test]
+fn t32_nothing_is_used_of_a_server_that_may_not_be_entered() {
+    let github = server("github");
+    let tools = r#"permit (principal, action == Action::"callTool", resource);"#;
+    let enter = r#"permit (principal, action == Action::"enter", resource == Server::"github");"#;
+    let decide = |text: &str, thing| {
+        let policy = Policy::new(Vec::new(), vec![file(text)]).unwrap();
+        policy.decide(&alice(), &thing).is_allowed()
+    };
+    assert!(!decide(tools, tool(&github, "x")) && !decide(tools, Thing::Server(&github)));
+    let both = format!("{tools}\n{enter}");
+    assert!(decide(&both, tool(&github, "x")) && decide(&both, Thing::Server(&github)));
+    assert!(!decide(&both, tool(&server("jira"), "x")));
+}
+
 #[test]
 fn mistakes_of_policy_files_have_their_lines() {
     for (text, line, part) in [
