@@ -10,6 +10,7 @@
 //! - Requests and addresses: [`request`], [`redirect`], [`outside_url`], [`uri`], [`net_address`],
 //!   [`address_block`].
 //! - Several gateways on one store: [`node`], [`invalidation`].
+//! - What happened, in chains that tell when they were changed: [`audit`].
 //! - The ports through which the rules reach what is stored: [`store`].
 //! - Parsed texts and secrets: [`ids`], [`secret`], [`text`]; who may write a file:
 //!   [`file_access`]; how settings are declared: [`settings`].
@@ -17,6 +18,7 @@
 pub mod access;
 pub mod address_block;
 pub mod admission;
+pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod entropy;

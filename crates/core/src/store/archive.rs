@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::{error::StoreError, pins::PinRecord};
 use crate::{
+    audit::{ChainHead, ChainedRecord},
     client::Client,
     clock::Timestamp,
     grant::{Consent, Grant},
@@ -65,6 +66,10 @@ pub enum Record {
         task: TaskOwnership,
         expires_at: Timestamp,
     },
+    /// How far a chain of the audit trail has come; its records follow.
+    AuditHead(ChainHead),
+    /// Of one chain, older ones come first.
+    AuditRecord(ChainedRecord),
 }
 
 /// A grant and its tokens as they were at one moment.
@@ -121,10 +126,12 @@ pub enum RecordKind {
     Session,
     Task,
     Pin,
+    AuditChain,
+    AuditRecord,
 }
 
 impl RecordKind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Client,
         Self::User,
         Self::Login,
@@ -139,6 +146,8 @@ impl RecordKind {
         Self::Session,
         Self::Task,
         Self::Pin,
+        Self::AuditChain,
+        Self::AuditRecord,
     ];
 
     /// What people call several of them.
@@ -158,6 +167,8 @@ impl RecordKind {
             Self::Session => "MCP sessions",
             Self::Task => "owners of tasks",
             Self::Pin => "pinned tools",
+            Self::AuditChain => "chains of the audit trail",
+            Self::AuditRecord => "audit records",
         }
     }
 }
@@ -193,6 +204,8 @@ impl Census {
             Record::Pin(_) => RecordKind::Pin,
             Record::Session { .. } => RecordKind::Session,
             Record::Task { .. } => RecordKind::Task,
+            Record::AuditHead(_) => RecordKind::AuditChain,
+            Record::AuditRecord(_) => RecordKind::AuditRecord,
             Record::Grant(grant) => {
                 self.add(RecordKind::AccessToken, grant.access.len() as u64);
                 self.add(

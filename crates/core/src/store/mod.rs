@@ -7,6 +7,7 @@
 
 mod archive;
 mod assertions;
+mod audit;
 mod clients;
 mod consents;
 mod error;
@@ -28,6 +29,7 @@ pub use archive::{
     StoredRefresh, Unreadable, UsedRefresh,
 };
 pub use assertions::AssertionStore;
+pub use audit::{AuditStore, StoredChain};
 pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
 pub use error::StoreError;
@@ -55,6 +57,7 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     pub tasks: Arc<dyn TaskStore>,
     pub invalidations: Arc<dyn InvalidationStore>,
+    pub audit: Arc<dyn AuditStore>,
     pub upkeep: Arc<dyn Upkeep>,
     pub archive: Arc<dyn Archive>,
 }

@@ -13,6 +13,7 @@
 
 pub mod archive;
 pub mod assertions;
+pub mod audit;
 pub mod clients;
 pub mod consents;
 pub mod grants;
@@ -135,6 +136,10 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             tasks: kept_whole, gone_when_expired_or_deleted, found_after_a_restart_and_purged
+        }
+        $crate::conformance_suite! { @port $backend
+            audit: kept_in_order, appended_whole_or_not_at_all, one_of_many_appends_wins, found_by_what_is_wanted,
+            what_is_deleted_in_its_time_is_not_missed, kept_over_a_restart
         }
         $crate::conformance_suite! { @port $backend
             restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,

@@ -17,7 +17,7 @@ use super::{database::Database, scan::Scan};
 pub(super) struct RedisArchive(pub(super) Arc<Database>);
 
 /// How the keys of records begin, behind the tag.
-const RECORDS: [&str; 15] = [
+const RECORDS: [&str; 17] = [
     "client:",
     "user:",
     "consents-of-user:",
@@ -33,6 +33,8 @@ const RECORDS: [&str; 15] = [
     "refresh:",
     "family:",
     "grant:",
+    "audit-head:",
+    "audit-records:",
 ];
 
 #[async_trait]

@@ -4,12 +4,14 @@
 //! A tag is one of 256 shards, by the first byte of a hash, so that in each shard one list tells
 //! what expires when. A grant and its tokens are in the shard of the code the grant came from; a
 //! look-up that has only a token or a grant's id finds the shard by a pointer. A user's logins and
-//! consents are in the user's shard. Clients share one slot, as do pinned tools.
+//! consents are in the user's shard. Clients share one slot, as do pinned tools. A chain of the
+//! audit trail is in the shard of its id.
 
 use std::fmt::Display;
 
 use portunus_core::{
     address_block::AddressTag,
+    audit::ChainId,
     ids::{ClientId, GrantId, ServerName, TransactionId, UserId},
     refresh::FamilyId,
     secret::TokenHash,
@@ -305,6 +307,21 @@ impl Keys {
     /// The channel they are told on. Channels know no databases, so its name does.
     pub(super) fn invalidations(&self) -> String {
         self.among("bulletins", format_args!("database-{}", self.database))
+    }
+
+    /// The ids of the chains of the audit trail.
+    pub(super) fn audit_chains(&self) -> String {
+        self.among("audit", "chains")
+    }
+
+    /// How far a chain has come.
+    pub(super) fn audit_head(&self, chain: &ChainId) -> String {
+        self.in_shard(Shard::of_text(chain.as_str()), format_args!("audit-head:{chain}"))
+    }
+
+    /// Its records, a stream by their numbers.
+    pub(super) fn audit_records(&self, chain: &ChainId) -> String {
+        self.in_shard(Shard::of_text(chain.as_str()), format_args!("audit-records:{chain}"))
     }
 
     /// Is there while an import is under way, and after one that broke off.

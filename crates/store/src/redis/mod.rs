@@ -7,6 +7,7 @@
 mod address;
 mod archive;
 mod assertions;
+mod audit;
 mod clients;
 mod connection;
 mod consents;

@@ -10,6 +10,7 @@ use super::{
     address::RedisAddress,
     archive::RedisArchive,
     assertions::RedisAssertionStore,
+    audit::RedisAuditStore,
     clients::RedisClientStore,
     connection::Connection,
     consents::RedisConsentStore,
@@ -119,6 +120,7 @@ fn bundle(database: &Arc<Database>, address: RedisAddress) -> Stores {
         sessions: Arc::new(RedisSessionStore(Arc::clone(database))),
         tasks: Arc::new(RedisTaskStore(Arc::clone(database))),
         invalidations: Arc::new(RedisInvalidationStore { database: Arc::clone(database), address }),
+        audit: Arc::new(RedisAuditStore(Arc::clone(database))),
         upkeep: Arc::new(RedisUpkeep(Arc::clone(database))),
         archive: Arc::new(RedisArchive(Arc::clone(database))),
     }

@@ -59,6 +59,8 @@ script!(TOUCH: "touch.lua");
 script!(RESEAL: "reseal.lua");
 script!(POST: "bulletins.lua", "post.lua");
 script!(MARK: "bulletins.lua", "mark.lua");
+script!(APPEND_AUDIT: "append_audit.lua");
+script!(DELETE_AUDIT: "delete_audit.lua");
 script!(EXPORT_GRANT: "export_grant.lua");
 script!(IMPORT_GRANT: "import_grant.lua");
 script!(IMPORT_PIN: "pins.lua", "import_pin.lua");

@@ -4,6 +4,7 @@
 
 mod archive;
 mod assertions;
+mod audit;
 mod clients;
 mod connection;
 mod consents;
@@ -62,6 +63,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
         tasks: Arc::new(tasks::SqliteTaskStore(Arc::clone(database))),
         invalidations: Arc::new(invalidations::SqliteInvalidationStore(Arc::clone(database))),
+        audit: Arc::new(audit::SqliteAuditStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
         archive: Arc::new(archive::SqliteArchive(Arc::clone(database))),
     }

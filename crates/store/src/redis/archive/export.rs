@@ -12,7 +12,7 @@ use portunus_core::{
     ids::{ClientId, GrantId, UserId},
     secret::TokenHash,
     signin::Login,
-    store::{ArchiveError, Record, RecordKind, RecordSink, StoreError, Unreadable},
+    store::{ArchiveError, Record, RecordKind, RecordSink, StoreError, StoredChain, Unreadable},
     token::AuthorizationCode,
 };
 use redis::Value;
@@ -48,6 +48,7 @@ pub(in super::super) async fn run(
     let mut export = Export { database, sink };
     export.clients().await?;
     export.pins().await?;
+    export.audit().await?;
     export.consents().await?;
     for shard in Shard::all() {
         export.shard(shard).await?;
@@ -126,6 +127,34 @@ impl Export<'_> {
                 .map(|pin| (pin.tool.clone(), Ok(Some(Record::Pin(pin)))))
                 .collect();
             self.give(RecordKind::Pin, read).await?;
+        }
+        Ok(())
+    }
+
+    /// Of each chain as far as its head says: what is appended meanwhile is left for the next time.
+    async fn audit(&mut self) -> Result<(), ArchiveError> {
+        for StoredChain { id, head } in self.database.audit_chains().await? {
+            let last = head.as_ref().map_or(u64::MAX, |head| head.last);
+            let read = match head {
+                Some(head) => Ok(Some(Record::AuditHead(head))),
+                None => Err(corrupt("audit_chains.head")),
+            };
+            self.give(RecordKind::AuditChain, [(id.to_string(), read)]).await?;
+            let mut from = 0;
+            loop {
+                let mut records = self.database.audit_records(&id, from, PORTION).await?;
+                let Some(newest) = records.last() else { break };
+                from = newest.seq + 1;
+                records.retain(|record| record.seq <= last);
+                let is_end = records.is_empty();
+                let read = records
+                    .into_iter()
+                    .map(|record| (record.seq.to_string(), Ok(Some(Record::AuditRecord(record)))));
+                self.give(RecordKind::AuditRecord, read.collect::<Vec<Read>>()).await?;
+                if is_end {
+                    break;
+                }
+            }
         }
         Ok(())
     }

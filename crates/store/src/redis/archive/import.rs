@@ -47,14 +47,15 @@ pub(super) async fn run(
     source: &mut dyn RecordSource,
 ) -> Result<(), ArchiveError> {
     while let Some(records) = source.next().await? {
-        let (pins, others): (Vec<_>, Vec<_>) =
-            records.into_iter().partition(|record| matches!(record, Record::Pin(_)));
+        let (in_order, others): (Vec<_>, Vec<_>) = records
+            .into_iter()
+            .partition(|record| matches!(record, Record::Pin(_) | Record::AuditRecord(_)));
         let kept =
             stream::iter(others).map(|record| keep(database, record)).buffer_unordered(AT_ONCE);
         kept.try_collect::<()>().await?;
         // Older ones first, as they come.
-        for pin in pins {
-            keep(database, pin).await?;
+        for record in in_order {
+            keep(database, record).await?;
         }
     }
     Ok(())
@@ -90,6 +91,8 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         Record::Task { id, task, expires_at } => {
             RedisTaskStore(shared()).keep_task(&id, &task, expires_at).await
         }
+        Record::AuditHead(head) => database.import_audit_head(&head).await,
+        Record::AuditRecord(record) => database.import_audit_record(&record).await,
     };
     match kept {
         // It came twice, because it was read while it changed.

@@ -18,6 +18,7 @@ use rusqlite::{Connection, Row, types::ValueRef};
 use tokio::sync::mpsc::Sender;
 
 use super::super::{
+    audit,
     clients::read_client,
     connection,
     database::Database,
@@ -143,6 +144,13 @@ impl Export<'_> {
         let pins = "SELECT server || ' ' || tool, server, tool, fingerprint, seen_at, approved_at, definition FROM pins
                     ORDER BY server, tool, id";
         self.each(RecordKind::Pin, pins, pin)?;
+        self.each(RecordKind::AuditChain, "SELECT id, head FROM audit_chains", |row| {
+            Ok(Record::AuditHead(from_json("audit_chains", &row.get::<_, String>(1)?)?))
+        })?;
+        let records = "SELECT chain, seq, at, hash, record FROM audit_records ORDER BY chain, seq";
+        self.each(RecordKind::AuditRecord, records, |row| {
+            Ok(Record::AuditRecord(audit::read_record(row)?))
+        })?;
         self.send()
     }
 

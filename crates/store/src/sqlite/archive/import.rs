@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::{
     super::{
-        connection,
+        audit, connection,
         database::Database,
         failure::Failure,
         families::SealedFamily,
@@ -145,6 +145,8 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
             keep_session(db, sealer, &id, &user, &state, expires_at)
         }
         Record::Task { id, task, expires_at } => tasks::keep(db, &id, &task, expires_at),
+        Record::AuditHead(head) => audit::insert_head(db, &head),
+        Record::AuditRecord(record) => audit::insert_record(db, &record),
     }
 }
 

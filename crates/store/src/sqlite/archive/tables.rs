@@ -1,7 +1,7 @@
 //! Which tables an archive has.
 
 /// Every table of records.
-pub(super) const TABLES: [&str; 14] = [
+pub(super) const TABLES: [&str; 16] = [
     "access_tokens",
     "refresh_families",
     "refresh_tokens",
@@ -16,6 +16,8 @@ pub(super) const TABLES: [&str; 14] = [
     "assertions",
     "sessions",
     "tasks",
+    "audit_chains",
+    "audit_records",
 ];
 /// Nodes and homes go too when everything is replaced; what is in them is about gateways that are
 /// gone.

@@ -1,0 +1,127 @@
+//! Records in order: each has a hash over the hash before it and its own bytes, so that none can be
+//! changed, left out or moved without all that follow. How far a chain has come says
+//! [`super::head`]; [`super::verify`] reads it all again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    entry::{AuditRecord, Entry, Origin, Person},
+    event::Event,
+    head::{ChainHead, checkpoint_text},
+    key::AuditKeys,
+    position::{ChainId, RecordHash},
+};
+use crate::{clock::Timestamp, ids::NodeId};
+
+/// A checkpoint follows so many records at the latest.
+pub const CHECKPOINT_EVERY: u64 = 1_000;
+
+/// A record as it is kept: its exact text, and what is known of it without reading that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainedRecord {
+    pub chain: ChainId,
+    /// The first is 1.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub text: String,
+    pub hash: RecordHash,
+}
+
+const HASH_MEMBER: &str = ",\"hash\":\"";
+
+impl ChainedRecord {
+    /// What the text says; `None` if it is no record.
+    pub fn read(&self) -> Option<AuditRecord> {
+        serde_json::from_str(&self.text).ok()
+    }
+
+    /// One line of JSON: the text, with its hash as the last member.
+    pub fn line(&self) -> String {
+        let body = self.text.strip_suffix('}').unwrap_or(&self.text);
+        format!("{body}{HASH_MEMBER}{}\"}}", self.hash)
+    }
+
+    /// A line as [`Self::line`] writes it.
+    pub fn from_line(line: &str) -> Option<Self> {
+        let (body, hash) = line.trim_end().strip_suffix("\"}")?.rsplit_once(HASH_MEMBER)?;
+        let (text, hash) = (format!("{body}}}"), RecordHash::parse(hash)?);
+        let AuditRecord { chain, seq, at, .. } = serde_json::from_str(&text).ok()?;
+        Some(Self { chain, seq, at, text, hash })
+    }
+}
+
+/// A chain at its end: makes records of entries.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    head: ChainHead,
+    node: NodeId,
+}
+
+impl Chain {
+    /// A new chain, empty.
+    pub fn begin(id: ChainId, node: NodeId) -> Self {
+        let beginning = id.beginning();
+        let head = ChainHead {
+            chain: id,
+            deleted: 0,
+            deleted_hash: beginning,
+            last: 0,
+            last_hash: beginning,
+            last_at: Timestamp::from_millis(0),
+            is_closed: false,
+            key: String::new(),
+            signature: String::new(),
+        };
+        Self { head, node }
+    }
+
+    /// Goes on where another has ended.
+    pub const fn resume(head: ChainHead, node: NodeId) -> Self {
+        Self { head, node }
+    }
+
+    /// Appends one record. It is part of the chain once the store has it together with
+    /// [`Self::head`].
+    pub fn append(&mut self, entry: Entry) -> ChainedRecord {
+        let Entry { at, person, origin, event } = entry.bounded();
+        self.head.is_closed = matches!(event, Event::Stopped);
+        let (chain, seq) = (self.head.chain.clone(), self.head.last + 1);
+        let node = self.node.as_str().to_owned();
+        let record = AuditRecord { chain, seq, at, node, person, origin, event };
+        // Texts, numbers and lists of them: there is nothing in it that could fail.
+        let text = serde_json::to_string(&record).unwrap_or_default();
+        let hash = self.head.last_hash.follow(&text);
+        self.head.last = seq;
+        self.head.last_hash = hash;
+        self.head.last_at = at;
+        ChainedRecord { chain: record.chain, seq, at, text, hash }
+    }
+
+    /// Signs how far the chain has come, in a record of its own.
+    pub fn checkpoint(&mut self, at: Timestamp, keys: &AuditKeys) -> ChainedRecord {
+        let (through, hash) = (self.head.last, self.head.last_hash);
+        let (key, signature) = keys.tag(&checkpoint_text(&self.head.chain, through, &hash));
+        let is_closed = self.head.is_closed;
+        let record = self.append(Entry {
+            at,
+            person: Person::default(),
+            origin: Origin::default(),
+            event: Event::Checkpoint { through, hash, key, signature },
+        });
+        self.head.is_closed = is_closed;
+        record
+    }
+
+    /// How far it has come, signed.
+    pub fn head(&self, keys: &AuditKeys) -> ChainHead {
+        keys.sign(self.head.clone())
+    }
+
+    pub const fn id(&self) -> &ChainId {
+        &self.head.chain
+    }
+
+    pub const fn last(&self) -> u64 {
+        self.head.last
+    }
+}

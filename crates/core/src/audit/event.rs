@@ -1,0 +1,277 @@
+//! What is recorded: a closed set. Nothing here holds a token, a secret, an argument of a call or
+//! anything of an answer; texts that strangers choose are cut by [`super::entry`].
+
+use serde::{Deserialize, Serialize};
+
+use super::position::{ChainId, Position, RecordHash};
+
+/// What happened. Its name in a record is the member `event`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A process writes this chain from here on. `beside` are the newest positions of other chains
+    /// then: one that disappears as a whole is missed by them.
+    Started {
+        version: String,
+        beside: Vec<Position>,
+    },
+    /// It ended in order.
+    Stopped,
+    /// The chain had come so far: a signature over the position of the record before this one.
+    Checkpoint {
+        through: u64,
+        hash: RecordHash,
+        key: String,
+        signature: String,
+    },
+    /// Older records were deleted: of those that were kept longer than `audit.keep`.
+    Expired {
+        through: u64,
+    },
+    /// There was no room for so many events.
+    Dropped {
+        count: u64,
+    },
+
+    SignedIn {
+        provider: String,
+    },
+    SignedOut {
+        provider: String,
+    },
+    /// A request was not let through, a person not admitted, a client refused.
+    Refused {
+        reason: RefusalReason,
+        /// What it was about: a resource, a provider, scopes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<String>,
+    },
+    ClientRegistered {
+        name: String,
+    },
+    /// By its own hand (RFC 7592).
+    ClientChanged {
+        name: String,
+    },
+    ClientDeleted,
+    ConsentGiven {
+        scopes: String,
+        resources: String,
+    },
+    /// The grant ends with it.
+    ConsentWithdrawn {
+        grant: String,
+    },
+    CodeRedeemed {
+        grant: String,
+        scopes: String,
+        resources: String,
+    },
+    /// A second use of a code; its grant is revoked.
+    CodeReused {
+        grant: String,
+    },
+    /// A client of the configuration got a token for itself.
+    ClientTokenIssued {
+        grant: String,
+        scopes: String,
+        resources: String,
+    },
+    TokenRefreshed {
+        grant: String,
+        /// The refresh token had been used before, within its grace.
+        again: bool,
+    },
+    /// A refresh token was used again where or when it may not be; its grant is revoked.
+    RefreshReused {
+        grant: String,
+    },
+    /// By the client (RFC 7009). Without a grant: one access token alone.
+    TokenRevoked {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grant: Option<String>,
+    },
+
+    Call(Call),
+
+    ConfigurationReloaded {
+        changes: String,
+    },
+    ConfigurationRefused {
+        why: String,
+    },
+    /// An administrator let a tool out of quarantine.
+    PinApproved {
+        server: String,
+        fingerprint: String,
+    },
+    /// What an administrator did at the command line.
+    Command {
+        command: String,
+        about: String,
+    },
+}
+
+/// A call of a tool, a prompt, a resource read, or a request on a proxied route: one record for
+/// each, when it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    pub kind: CallKind,
+    /// `None`: no server has what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Of the tool or prompt, as its server calls it; of a resource its URI without the query; of a
+    /// proxied request its method.
+    pub name: String,
+    pub outcome: CallOutcome,
+    /// The error's code (JSON-RPC), or the HTTP status of a proxied request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    pub ms: u64,
+    /// Of the parameters, and of the result or error.
+    pub request_bytes: u64,
+    pub answer_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    Tool,
+    Prompt,
+    Resource,
+    Proxy,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOutcome {
+    Ok,
+    /// A result that says of itself that it is an error (MCP, `isError`).
+    ToolError,
+    /// The server answered with an error.
+    ServerError,
+    /// The server could not be asked, or did not answer.
+    Unavailable,
+    /// The token's scopes do not cover it.
+    InsufficientScope,
+    /// A rule about who may use what does not allow it.
+    PolicyRefused,
+    /// The gateway refused it: there is no such thing, it is in quarantine, it cannot be read.
+    Refused,
+    Cancelled,
+}
+
+/// Why something was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// There was a token, and it is unknown, expired or revoked.
+    UnknownToken,
+    /// The token is for another resource.
+    WrongResource,
+    /// The header cannot be read, or the token came in the query.
+    MalformedToken,
+    InsufficientScope,
+    SignInNotAllowed,
+    /// The provider could not be asked what the rules about sign-in depend on.
+    SignInNotChecked,
+    SignInFailed,
+    ConsentDenied,
+    RegistrationRefused,
+    /// The client could not prove itself, or what it presented is not good.
+    TokenRequestRefused,
+}
+
+macro_rules! words {
+    ($type:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
+        impl $type {
+            /// As it stands in records, and in filters.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+words!(CallKind { Tool => "tool", Prompt => "prompt", Resource => "resource", Proxy => "proxy" });
+words!(CallOutcome {
+    Ok => "ok",
+    ToolError => "tool_error",
+    ServerError => "server_error",
+    Unavailable => "unavailable",
+    InsufficientScope => "insufficient_scope",
+    PolicyRefused => "policy_refused",
+    Refused => "refused",
+    Cancelled => "cancelled",
+});
+words!(RefusalReason {
+    UnknownToken => "unknown_token",
+    WrongResource => "wrong_resource",
+    MalformedToken => "malformed_token",
+    InsufficientScope => "insufficient_scope",
+    SignInNotAllowed => "sign_in_not_allowed",
+    SignInNotChecked => "sign_in_not_checked",
+    SignInFailed => "sign_in_failed",
+    ConsentDenied => "consent_denied",
+    RegistrationRefused => "registration_refused",
+    TokenRequestRefused => "token_request_refused",
+});
+
+impl Event {
+    /// As it stands in records, and in filters.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Stopped => "stopped",
+            Self::Checkpoint { .. } => "checkpoint",
+            Self::Expired { .. } => "expired",
+            Self::Dropped { .. } => "dropped",
+            Self::SignedIn { .. } => "signed_in",
+            Self::SignedOut { .. } => "signed_out",
+            Self::Refused { .. } => "refused",
+            Self::ClientRegistered { .. } => "client_registered",
+            Self::ClientChanged { .. } => "client_changed",
+            Self::ClientDeleted => "client_deleted",
+            Self::ConsentGiven { .. } => "consent_given",
+            Self::ConsentWithdrawn { .. } => "consent_withdrawn",
+            Self::CodeRedeemed { .. } => "code_redeemed",
+            Self::CodeReused { .. } => "code_reused",
+            Self::ClientTokenIssued { .. } => "client_token_issued",
+            Self::TokenRefreshed { .. } => "token_refreshed",
+            Self::RefreshReused { .. } => "refresh_reused",
+            Self::TokenRevoked { .. } => "token_revoked",
+            Self::Call(_) => "call",
+            Self::ConfigurationReloaded { .. } => "configuration_reloaded",
+            Self::ConfigurationRefused { .. } => "configuration_refused",
+            Self::PinApproved { .. } => "pin_approved",
+            Self::Command { .. } => "command",
+        }
+    }
+
+    /// How it ended, for those that end in one way or another.
+    pub const fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { reason, .. } => Some(reason.word()),
+            Self::Call(call) => Some(call.outcome.word()),
+            _ => None,
+        }
+    }
+
+    /// The texts that others than the gateway choose.
+    pub(super) fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Refused { about, .. } => about.iter_mut().collect(),
+            Self::ClientRegistered { name } | Self::ClientChanged { name } => vec![name],
+            Self::ConsentGiven { scopes, resources }
+            | Self::CodeRedeemed { scopes, resources, .. }
+            | Self::ClientTokenIssued { scopes, resources, .. } => vec![scopes, resources],
+            Self::Call(call) => vec![&mut call.name],
+            Self::ConfigurationReloaded { changes } => vec![changes],
+            Self::ConfigurationRefused { why } => vec![why],
+            Self::Command { about, .. } => vec![about],
+            Self::PinApproved { server, fingerprint } => vec![server, fingerprint],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The audit trail: records as they were written, in the order of their chains, and beside each
+//! chain its signed head.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portunus_core::{
+    Timestamp,
+    audit::{AuditFilter, ChainHead, ChainId, ChainedRecord, RecordHash},
+    store::{AuditStore, StoreError, StoredChain},
+};
+use rusqlite::{Connection, Row, params};
+
+use super::{database::Database, failure::Failure};
+use crate::record::{from_json, to_json};
+
+pub(super) struct SqliteAuditStore(pub(super) Arc<Database>);
+
+/// Of the chains that have records, found without reading all of them, and of those with a head.
+const CHAINS: &str = "WITH RECURSIVE found (id) AS (
+     SELECT min(chain) FROM audit_records
+     UNION ALL SELECT (SELECT min(chain) FROM audit_records WHERE chain > found.id) FROM found WHERE found.id IS NOT NULL)
+     SELECT ids.id, audit_chains.head FROM
+     (SELECT id FROM found WHERE id IS NOT NULL UNION SELECT id FROM audit_chains) AS ids
+     LEFT JOIN audit_chains ON audit_chains.id = ids.id ORDER BY ids.id";
+
+#[async_trait]
+impl AuditStore for SqliteAuditStore {
+    async fn list_chains(&self) -> Result<Vec<StoredChain>, StoreError> {
+        self.0
+            .read(|db| {
+                let mut statement = db.prepare_cached(CHAINS)?;
+                let mut rows = statement.query([])?;
+                let mut chains = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let head: Option<String> = row.get(1)?;
+                    chains.push(StoredChain {
+                        id: ChainId::from_text(row.get::<_, String>(0)?),
+                        head: head.and_then(|head| from_json("audit_chains", &head).ok()),
+                    });
+                }
+                Ok(chains)
+            })
+            .await
+    }
+
+    async fn append(
+        &self,
+        before: Option<&ChainHead>,
+        after: &ChainHead,
+        records: &[ChainedRecord],
+    ) -> Result<(), StoreError> {
+        let (before, after, records) = (before.cloned(), after.clone(), records.to_vec());
+        self.0
+            .write(move |db| {
+                replace_head(db, before.as_ref(), &after)?;
+                records.iter().try_for_each(|record| insert_record(db, record))
+            })
+            .await
+    }
+
+    async fn read_records(
+        &self,
+        chain: &ChainId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<ChainedRecord>, StoreError> {
+        let chain = chain.as_str().to_owned();
+        self.0
+            .read(move |db| {
+                let mut statement = db.prepare_cached(
+                    "SELECT chain, seq, at, hash, record FROM audit_records WHERE chain = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+                )?;
+                let mut rows = statement.query(params![chain, number(from), number(limit as u64)])?;
+                let mut records = Vec::new();
+                while let Some(row) = rows.next()? {
+                    records.push(read_record(row)?);
+                }
+                Ok(records)
+            })
+            .await
+    }
+
+    async fn find_records(
+        &self,
+        filter: &AuditFilter,
+        limit: usize,
+    ) -> Result<Vec<ChainedRecord>, StoreError> {
+        let filter = filter.clone();
+        self.0
+            .read(move |db| {
+                let mut statement = db.prepare_cached(
+                    "SELECT chain, seq, at, hash, record FROM audit_records WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, chain DESC, seq DESC",
+                )?;
+                let since = filter.since.map_or(i64::MIN, Timestamp::as_millis);
+                let until = filter.until.map_or(i64::MAX, Timestamp::as_millis);
+                let mut rows = statement.query(params![since, until])?;
+                let mut records = Vec::new();
+                while records.len() < limit
+                    && let Some(row) = rows.next()?
+                {
+                    let record = read_record(row)?;
+                    if record.read().is_some_and(|read| filter.matches(&read)) {
+                        records.push(record);
+                    }
+                }
+                records.reverse();
+                Ok(records)
+            })
+            .await
+    }
+
+    async fn delete_records(
+        &self,
+        before: &ChainHead,
+        after: &ChainHead,
+    ) -> Result<(), StoreError> {
+        let (before, after) = (before.clone(), after.clone());
+        self.0
+            .write(move |db| {
+                replace_head(db, Some(&before), &after)?;
+                db.prepare_cached("DELETE FROM audit_records WHERE chain = ?1 AND seq <= ?2")?
+                    .execute(params![after.chain.as_str(), number(after.deleted)])?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// SQLite has no larger numbers; a chain never comes that far.
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn replace_head(
+    db: &Connection,
+    before: Option<&ChainHead>,
+    after: &ChainHead,
+) -> Result<(), Failure> {
+    let (id, head) = (after.chain.as_str(), to_json(after)?);
+    let replaced = match before {
+        None => db
+            .prepare_cached("INSERT OR IGNORE INTO audit_chains (id, head) VALUES (?1, ?2)")?
+            .execute(params![id, head])?,
+        Some(before) => db
+            .prepare_cached("UPDATE audit_chains SET head = ?2 WHERE id = ?1 AND head = ?3")?
+            .execute(params![id, head, to_json(before)?])?,
+    };
+    if replaced == 0 { Err(Failure(StoreError::Conflict)) } else { Ok(()) }
+}
+
+pub(super) fn insert_head(db: &Connection, head: &ChainHead) -> Result<(), Failure> {
+    db.prepare_cached("INSERT OR REPLACE INTO audit_chains (id, head) VALUES (?1, ?2)")?
+        .execute(params![head.chain.as_str(), to_json(head)?])?;
+    Ok(())
+}
+
+pub(super) fn insert_record(db: &Connection, record: &ChainedRecord) -> Result<(), Failure> {
+    let ChainedRecord { chain, seq, at, text, hash } = record;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![chain.as_str(), number(*seq), at.as_millis(), hash.as_bytes(), text])?;
+    Ok(())
+}
+
+/// Of columns `chain, seq, at, hash, record`.
+pub(super) fn read_record(row: &Row<'_>) -> Result<ChainedRecord, Failure> {
+    // A hash of another length is one that does not fit.
+    let hash: Vec<u8> = row.get(3)?;
+    Ok(ChainedRecord {
+        chain: ChainId::from_text(row.get::<_, String>(0)?),
+        seq: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
+        at: Timestamp::from_millis(row.get(2)?),
+        hash: RecordHash::from_bytes(hash.try_into().unwrap_or_default()),
+        text: row.get(4)?,
+    })
+}
