@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 use portunus_core::{ids::ServerName, principal::Principal};
 
-use crate::{allow::Allow, upstream::Person};
+use crate::{allow::Allow, observer::CallObserver, upstream::Person};
 
 /// Which servers the endpoint shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub struct Caller {
     pub allow: Arc<dyn Allow>,
     /// Of the request, for the logs of HTTP servers (parity B10).
     pub request_id: Option<HeaderValue>,
+    /// Hears what became of what is called.
+    pub observer: Option<Arc<dyn CallObserver>>,
 }
 
 impl Caller {

@@ -22,6 +22,7 @@ pub mod hub;
 mod implementation;
 mod lifecycle;
 mod lists;
+pub mod observer;
 mod permission;
 pub mod pins;
 mod problem;

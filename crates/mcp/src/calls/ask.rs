@@ -11,6 +11,7 @@ use crate::{
     allow::Allow,
     caller::View,
     era::Era,
+    observer::CallObserver,
     problem::Problem,
     session::{Session, level::Level, requester::Requester},
     upstream::CallEvent,
@@ -35,6 +36,8 @@ pub(crate) struct Ask {
     pub(crate) level: Option<Level>,
     /// Goes along to servers over HTTP.
     pub(crate) request_id: Option<HeaderValue>,
+    /// Hears what becomes of it.
+    pub(crate) observer: Option<Arc<dyn CallObserver>>,
     pub(crate) call_events: mpsc::Sender<CallEvent>,
     pub(crate) cancel: CancellationToken,
 }
@@ -77,6 +80,7 @@ impl Ask {
             header_params: HeaderMap::new(),
             level: self.level,
             request_id: self.request_id.clone(),
+            observer: None,
             call_events: self.call_events.clone(),
             cancel: self.cancel.clone(),
         }

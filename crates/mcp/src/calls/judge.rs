@@ -95,6 +95,7 @@ fn probe(
         header_params: HeaderMap::new(),
         level: None,
         request_id: caller.request_id.clone(),
+        observer: None,
         call_events: mpsc::channel(1).0,
         cancel: CancellationToken::new(),
     }

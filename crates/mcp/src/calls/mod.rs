@@ -3,7 +3,7 @@
 //! ([`forward`], [`lanes`]). What is answered on the way: lists ([`listing`]), levels ([`level`]),
 //! subscriptions ([`subscribe`]), tasks ([`tasks`]), what the gateway says of itself ([`discover`],
 //! [`greeting`], [`merged_capabilities`]). Whether another token may have an answer is judged in
-//! [`judge`].
+//! [`judge`]; what became of one is told by [`observed`].
 
 pub(crate) mod ask;
 pub(crate) mod context;
@@ -15,6 +15,7 @@ pub(crate) mod lanes;
 mod level;
 mod listing;
 mod merged_capabilities;
+mod observed;
 pub(crate) mod pipeline;
 pub(crate) mod route;
 pub(crate) mod subscribe;

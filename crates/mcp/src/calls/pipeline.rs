@@ -11,6 +11,7 @@ use super::{
     discover,
     forward::forward_named,
     level, listing,
+    observed::Observed,
     subscribe::{Subscription, subscribe},
     target::{self, Target},
     tasks,
@@ -24,6 +25,15 @@ use crate::{
 };
 
 pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
+    let observed = Observed::begin(ask);
+    let reply = answer(context, ask, observed.as_ref()).await;
+    if let Some(observed) = observed {
+        observed.ended(&reply);
+    }
+    reply
+}
+
+async fn answer(context: &Arc<CallContext>, ask: &Ask, observed: Option<&Observed<'_>>) -> Reply {
     // What is no call of a tool is boxed: a call would carry its size, from task to task.
     if let Some(kind) = Kind::of_method(&ask.method) {
         return Box::pin(listing::reply(context, ask, kind)).await;
@@ -39,6 +49,9 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
         _ => {}
     }
     let Target { server, name, params } = target::find(context, ask).await?;
+    if let Some(observed) = observed {
+        observed.found(&server, name.as_deref());
+    }
     let tool = name.filter(|_| ask.method == method::TOOLS_CALL);
     if let Some(tool) = &tool {
         guard::guard(&context.lists, &server, &ask.requester, tool).await?;

@@ -133,6 +133,7 @@ async fn answer(
         header_params: HeaderMap::new(),
         level: None,
         request_id: caller.request_id.clone(),
+        observer: caller.observer.clone(),
         call_events: work.call_events,
         cancel,
     };

@@ -155,6 +155,7 @@ async fn begin(
         header_params,
         level,
         request_id: caller.request_id.clone(),
+        observer: caller.observer.clone(),
         call_events: work.call_events,
         cancel,
     });

@@ -185,6 +185,7 @@ impl Open {
             header_params: HeaderMap::new(),
             level: None,
             request_id: None,
+            observer: None,
             call_events,
             cancel: self.session.ended.clone(),
         }

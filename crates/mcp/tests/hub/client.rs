@@ -75,7 +75,13 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
         email: None,
         name: None,
     };
-    Caller { principal: Arc::new(principal), view, allow: Arc::new(AllowAll), request_id: None }
+    Caller {
+        principal: Arc::new(principal),
+        view,
+        allow: Arc::new(AllowAll),
+        request_id: None,
+        observer: None,
+    }
 }
 
 pub(crate) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

@@ -128,7 +128,13 @@ fn caller(view: View) -> Caller {
         email: None,
         name: None,
     };
-    Caller { principal: Arc::new(principal), view, allow: Arc::new(AllowAll), request_id: None }
+    Caller {
+        principal: Arc::new(principal),
+        view,
+        allow: Arc::new(AllowAll),
+        request_id: None,
+        observer: None,
+    }
 }
 
 /// A seal that hides nothing, but opens for the same thing alone.

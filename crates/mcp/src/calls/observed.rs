@@ -1,0 +1,113 @@
+//! Tells the observer of a request what became of its call. The call itself is
+//! [`super::pipeline`]'s.
+
+use std::{sync::OnceLock, time::Instant};
+
+use portunus_core::ids::ServerName;
+use serde::Deserialize;
+
+use super::ask::Ask;
+use crate::{
+    observer::{CallEnd, CallObserver, Called, EndedCall},
+    problem::{Problem, Reply},
+    upstream::UpstreamError,
+    wire::{self, Outcome, Payload, protocol::method},
+};
+
+/// A call that is told of when it has ended; as cancelled, if it is dropped before.
+pub(super) struct Observed<'a> {
+    observer: &'a dyn CallObserver,
+    ask: &'a Ask,
+    called: Called,
+    target: OnceLock<(ServerName, String)>,
+    began: Instant,
+    is_told: bool,
+}
+
+impl<'a> Observed<'a> {
+    /// `None` for what is no call, or has no observer.
+    pub(super) fn begin(ask: &'a Ask) -> Option<Self> {
+        let called = match ask.method.as_str() {
+            method::TOOLS_CALL => Called::Tool,
+            method::PROMPTS_GET => Called::Prompt,
+            method::RESOURCES_READ => Called::Resource,
+            _ => return None,
+        };
+        let observer = ask.observer.as_deref()?;
+        let (target, began) = (OnceLock::new(), Instant::now());
+        Some(Self { observer, ask, called, target, began, is_told: false })
+    }
+
+    /// Where it goes. A resource is called by its URI everywhere.
+    pub(super) fn found(&self, server: &ServerName, name: Option<&str>) {
+        let name = name.unwrap_or_else(|| self.name_of_the_client());
+        self.observer.found(server, name);
+        // It is found once.
+        let _ = self.target.set((server.clone(), name.to_owned()));
+    }
+
+    pub(super) fn ended(mut self, reply: &Reply) {
+        let (end, answer_bytes) = end_of(self.called, reply);
+        let refused = match reply {
+            Err(Problem::NotGranted(refused)) => Some(&refused.server),
+            _ => None,
+        };
+        self.tell(end, answer_bytes, refused);
+    }
+
+    fn tell(&mut self, end: CallEnd, answer_bytes: usize, refused: Option<&ServerName>) {
+        self.is_told = true;
+        let target = self.target.get();
+        self.observer.ended(&EndedCall {
+            called: self.called,
+            server: target.map(|(server, _)| server).or(refused),
+            name: target.map_or_else(|| self.name_of_the_client(), |(_, name)| name),
+            end,
+            took: self.began.elapsed(),
+            request_bytes: self.ask.params.as_ref().map_or(0, |params| params.as_bytes().len()),
+            answer_bytes,
+        });
+    }
+
+    fn name_of_the_client(&self) -> &'a str {
+        let Ok(head) = self.ask.head() else { return "" };
+        let name = if self.called == Called::Resource { &head.uri } else { &head.name };
+        name.as_deref().unwrap_or_default()
+    }
+}
+
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.tell(CallEnd::Cancelled, 0, None);
+        }
+    }
+}
+
+fn end_of(called: Called, reply: &Reply) -> (CallEnd, usize) {
+    match reply {
+        Ok(Outcome::Result(result)) => {
+            let is_error = called == Called::Tool && is_error(result);
+            let end = if is_error { CallEnd::ToolError } else { CallEnd::Result };
+            (end, result.as_bytes().len())
+        }
+        Ok(Outcome::Error(error)) => {
+            (CallEnd::Error { code: wire::code_of(error) }, error.as_bytes().len())
+        }
+        Err(Problem::Refused { code, .. }) => (CallEnd::Refused { code: *code }, 0),
+        Err(Problem::NotGranted(_)) => (CallEnd::NotGranted, 0),
+        Err(Problem::Server { error: UpstreamError::Cancelled, .. }) => (CallEnd::Cancelled, 0),
+        Err(Problem::Server { .. }) => (CallEnd::Unavailable, 0),
+    }
+}
+
+/// Only a result that has the word somewhere is read for it.
+fn is_error(result: &Payload) -> bool {
+    #[derive(Deserialize)]
+    struct Result {
+        #[serde(rename = "isError", default)]
+        is_error: bool,
+    }
+    memchr::memmem::find(result.as_bytes(), b"\"isError\"").is_some()
+        && result.read::<Result>().is_ok_and(|result| result.is_error)
+}
