@@ -1,11 +1,13 @@
 //! Portunus: single sign-on for MCP servers. This crate is the gateway itself: its configuration
 //! ([`config`]), its commands ([`cli`]), what speaks HTTP to browsers and clients ([`edge`]), its
-//! clients for the outside ([`net`]), its log ([`telemetry`]), its life from start to stop
-//! ([`gateway`]), what it remembers of servers' tools ([`pins`]) and of sessions ([`records`]),
-//! other gateways on the same store ([`cluster`]) and what they tell ([`invalidations`]), and the
-//! machine under it ([`os`]). The rules live in `portunus-core`, what is kept in `portunus-store`,
-//! the providers in `portunus-identity`, the protocol in `portunus-mcp`.
+//! clients for the outside ([`net`]), its log ([`telemetry`]) and its audit trail ([`audit`]), its
+//! life from start to stop ([`gateway`]), what it remembers of servers' tools ([`pins`]) and of
+//! sessions ([`records`]), other gateways on the same store ([`cluster`]) and what they tell
+//! ([`invalidations`]), and the machine under it ([`os`]). The rules live in `portunus-core`, what
+//! is kept in `portunus-store`, the providers in `portunus-identity`, the protocol in
+//! `portunus-mcp`.
 
+pub mod audit;
 pub mod cli;
 pub mod cluster;
 pub mod config;

@@ -24,8 +24,9 @@ pub enum Event {
         key: String,
         signature: String,
     },
-    /// Older records were deleted: of those that were kept longer than `audit.keep`.
+    /// Records of a chain up to this one were deleted: they were older than `audit.keep`.
     Expired {
+        of: ChainId,
         through: u64,
     },
     /// There was no room for so many events.
@@ -103,6 +104,7 @@ pub enum Event {
     /// An administrator let a tool out of quarantine.
     PinApproved {
         server: String,
+        tool: String,
         fingerprint: String,
     },
     /// What an administrator did at the command line.
@@ -270,7 +272,7 @@ impl Event {
             Self::ConfigurationReloaded { changes } => vec![changes],
             Self::ConfigurationRefused { why } => vec![why],
             Self::Command { about, .. } => vec![about],
-            Self::PinApproved { server, fingerprint } => vec![server, fingerprint],
+            Self::PinApproved { tool, .. } => vec![tool],
             _ => Vec::new(),
         }
     }

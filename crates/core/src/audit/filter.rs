@@ -33,7 +33,7 @@ impl AuditFilter {
         };
         let (server, tool) = match &record.event {
             Event::Call(call) => (call.server.as_deref(), Some(call.name.as_str())),
-            Event::PinApproved { server, .. } => (Some(server.as_str()), None),
+            Event::PinApproved { server, tool, .. } => (Some(server.as_str()), Some(tool.as_str())),
             _ => (None, None),
         };
         self.covers(record.at)

@@ -24,6 +24,7 @@ use portunus_store::{
 
 use super::{ConfigFiles, run_async, serve};
 use crate::{
+    audit::command::{done, record},
     config::{Config, Loaded, StoreConfig},
     os::OsEntropy,
 };
@@ -105,6 +106,7 @@ async fn fill<W: Write + Send>(out: W, config: &Config) -> anyhow::Result<(W, Su
     };
     let mut writer = Writer::begin(out, sealer, &*entropy, SystemClock.now(), kind(config), watch)?;
     stores.archive.export(&mut writer).await.context("the backup broke off")?;
+    record(config, &stores, vec![done("backup", String::new())]).await?;
     Ok(writer.finish()?)
 }
 

@@ -20,6 +20,7 @@ use portunus_core::{
 
 use super::{ConfigFiles, grants::counted, run_async, serve};
 use crate::{
+    audit::command::{done, record},
     config::{Config, Loaded},
     edge::pages::when::day,
 };
@@ -77,7 +78,10 @@ pub fn run(args: ClientsArgs) -> anyhow::Result<ExitCode> {
                 show(&find(&config, &stores, client_id).await?, now)
             }
             ClientsCommand::Remove { client_id, .. } => {
-                remove(&config, &stores, client_id, now).await?
+                let about = client_id.clone();
+                let text = remove(&config, &stores, client_id, now).await?;
+                record(&config, &stores, vec![done("clients remove", about)]).await?;
+                text
             }
         };
         Ok(io::stdout().write_all(text.as_bytes())?)

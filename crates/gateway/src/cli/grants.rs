@@ -23,6 +23,7 @@ use portunus_core::{
 
 use super::{ConfigFiles, run_async, serve};
 use crate::{
+    audit::command::{done, record},
     config::{Config, Loaded},
     edge::pages::when,
 };
@@ -185,8 +186,17 @@ async fn answer(command: GrantsCommand, config: Config) -> anyhow::Result<()> {
             None => list(&stores, [GrantsOf::Everyone], now).await?,
         },
         GrantsCommand::Revoke { grant, whose, .. } => match (whose.select(&stores).await?, grant) {
-            (Some(selected), _) => revoke_all(&stores, &selected, now).await?,
-            (None, Some(grant)) => revoke_one(&stores, &GrantId::from_text(grant), now).await?,
+            (Some(selected), _) => {
+                let text = revoke_all(&stores, &selected, now).await?;
+                let told = |of: &Selected| done("grants revoke", of.whose.clone());
+                record(&config, &stores, selected.iter().map(told).collect()).await?;
+                text
+            }
+            (None, Some(grant)) => {
+                let text = revoke_one(&stores, &GrantId::from_text(&grant), now).await?;
+                record(&config, &stores, vec![done("grants revoke", grant)]).await?;
+                text
+            }
             (None, None) => bail!("say which grant, or whose"),
         },
     };

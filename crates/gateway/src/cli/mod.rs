@@ -2,6 +2,7 @@
 //! next door.
 
 pub mod access;
+pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod clients;
@@ -79,6 +80,8 @@ enum Command {
     Tools(tools::ToolsArgs),
     /// Say who may use what by the access rules, and test them
     Access(access::AccessArgs),
+    /// Show, search, verify or export the audit trail
+    Audit(audit::AuditArgs),
     /// Write everything that is kept into one file, while the gateway runs
     Backup(backup::BackupArgs),
     /// Put what a backup holds into the configured store, which may be of another kind
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Grants(args) => grants::run(args),
         Command::Tools(args) => tools::run(args),
         Command::Access(args) => access::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),
         Command::Store(args) => store::run(args),

@@ -26,6 +26,7 @@ use super::{
     run_async,
 };
 use crate::{
+    audit::command::{done, record},
     config::{Config, Loaded, StoreConfig},
     gateway,
     os::OsEntropy,
@@ -112,6 +113,7 @@ async fn restore(args: &RestoreArgs, config: &Config) -> anyhow::Result<()> {
             "the restore broke off; no gateway starts on this store until one has succeeded (with --replace)"
         }
     })?;
+    record(config, &stores, vec![done("restore", format!("made {at}"))]).await?;
     writeln!(
         io::stdout(),
         "{} restored into {}, as they were in {} at {at}",

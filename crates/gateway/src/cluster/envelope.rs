@@ -6,7 +6,7 @@
 //! It is opened in two steps: the seal and the headers first, then the body, which is not read for
 //! a sender without the secret.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method};
@@ -58,6 +58,9 @@ pub(super) struct AboutForwarded {
     server: Option<ServerName>,
     principal: Principal,
     headers: BoundHeaders,
+    /// From where the request came.
+    #[serde(default)]
+    address: Option<IpAddr>,
 }
 
 impl About {
@@ -74,6 +77,7 @@ impl About {
             },
             principal: Principal::clone(&forwarded.principal),
             headers: BoundHeaders::of(headers),
+            address: forwarded.audit.address(),
         }))
     }
 }
@@ -119,6 +123,7 @@ pub(super) struct OpenedRequest {
     pub(super) view: View,
     /// Those that the sender bound: of all that came, no others count.
     pub(super) headers: HeaderMap,
+    pub(super) address: Option<IpAddr>,
 }
 
 /// Why an envelope is not accepted: for the log.
@@ -185,7 +190,7 @@ impl Envelopes {
 }
 
 fn opened(about: About, received: &HeaderMap) -> Result<Opened, Rejected> {
-    let AboutForwarded { method, server, principal, headers } = match about {
+    let AboutForwarded { method, server, principal, headers, address } = match about {
         About::SharedServer { shared_server } => return Ok(Opened::SharedServer(shared_server)),
         About::Forwarded(about) => *about,
     };
@@ -197,7 +202,7 @@ fn opened(about: About, received: &HeaderMap) -> Result<Opened, Rejected> {
     };
     let view = server.map_or(View::All, View::One);
     let headers = headers.take_from(received).ok_or(Rejected::Headers)?;
-    Ok(Opened::Forwarded(Box::new(OpenedRequest { what, principal, view, headers })))
+    Ok(Opened::Forwarded(Box::new(OpenedRequest { what, principal, view, headers, address })))
 }
 
 #[cfg(test)]

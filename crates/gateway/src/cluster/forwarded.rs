@@ -7,8 +7,10 @@ use http::{HeaderMap, Method};
 use portunus_core::{oauth::scopes::EffectiveScopes, principal::Principal};
 use portunus_mcp::hub::View;
 
+use crate::audit::RequestAudit;
+
 /// What is asked of the MCP half, its token already checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ForwardedRequest {
     pub what: ForwardedKind,
     pub principal: Arc<Principal>,
@@ -17,6 +19,8 @@ pub struct ForwardedRequest {
     pub view: View,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// From where, and what the edge notes of it.
+    pub audit: RequestAudit,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

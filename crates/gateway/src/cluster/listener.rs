@@ -28,15 +28,18 @@ use super::{
     sender::{ENVELOPE, PATH, REFUSED},
     servers,
 };
-use crate::edge::{
-    body::{self, ByteBudget},
-    connections::{Connection, Connections, Rules},
-    extensions::ConnectedFrom,
-    keyed_limit::KeyedLimit,
-    mcp::local::LocalMcp,
-    secure::Secure,
-    server,
-    spanned_body::in_span,
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        body::{self, ByteBudget},
+        connections::{Connection, Connections, Rules},
+        extensions::ConnectedFrom,
+        keyed_limit::KeyedLimit,
+        mcp::local::LocalMcp,
+        secure::Secure,
+        server,
+        spanned_body::in_span,
+    },
 };
 
 /// What a request to a shared server has beside the parameters that a client sent.
@@ -143,14 +146,16 @@ async fn take(State(listening): State<Listening>, request: Request) -> Response 
 
 /// Runs a forwarded request as one of this node's own.
 async fn run(mcp: &LocalMcp, opened: OpenedRequest, body: Bytes) -> Response {
-    let OpenedRequest { what, principal, view, headers } = opened;
+    let OpenedRequest { what, principal, view, headers, address } = opened;
     let scopes = mcp.resources.catalogue().effective(&principal.scopes);
     // The id is that of the node which took the request: one id, whichever node logs.
     let request_id =
         headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let audit = RequestAudit::new(mcp.audit.clone(), address, request_id.as_str());
     let span = tracing::info_span!("request", request_id);
     let principal = Arc::new(principal);
-    let response = mcp.run(ForwardedRequest { what, principal, scopes, view, headers, body });
+    let response =
+        mcp.run(ForwardedRequest { what, principal, scopes, view, headers, body, audit });
     in_span(response.instrument(span.clone()).await, span)
 }
 

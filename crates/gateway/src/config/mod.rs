@@ -5,6 +5,7 @@
 mod access;
 mod access_rules;
 mod allow;
+mod audit;
 mod auth_secret;
 mod check;
 mod cidr;
@@ -54,6 +55,7 @@ mod yaml;
 
 pub use self::{
     access::{ReadFile, Writable},
+    audit::{AuditConfig, OnFull, SinkTarget},
     cidr::{BadCidr, Cidr},
     clients::ClientsConfig,
     cluster::ClusterConfig,

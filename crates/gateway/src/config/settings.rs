@@ -16,6 +16,7 @@ use portunus_mcp::spec::ServerSpec;
 
 use super::{
     access_rules::{self, ACCESS, POLICY_FILES},
+    audit::AuditConfig,
     auth_secret::{
         self, AUTH_SECRET, AUTH_SECRET_FILE, AUTH_SECRET_PREVIOUS, AUTH_SECRET_PREVIOUS_FILE,
     },
@@ -114,6 +115,7 @@ pub struct Config {
     /// Peers whose `X-Forwarded-*` counts (threat 38).
     pub trusted_proxies: Vec<Cidr>,
     pub log: LogSettings,
+    pub audit: AuditConfig,
     /// How much a request may take, and how many one address, client or person may make.
     pub limits: Limits,
     /// `NODE_ENV=production`.
@@ -152,6 +154,7 @@ impl Config {
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             log: LogSettings::default(),
+            audit: AuditConfig::default(),
             limits: Limits::default(),
             production: false,
         }
@@ -182,6 +185,7 @@ impl Config {
             names: names::resolve(inputs, report),
             pinning: pinning::resolve(inputs, servers.pinning, report),
             log: log::resolve(inputs, report),
+            audit: AuditConfig::default(),
             tls: tls::resolve(inputs, report),
             provider_ca: tls::authorities(inputs, report),
             public_url: server.public_url,
@@ -224,6 +228,7 @@ impl Config {
             allowed_hosts,
             trusted_proxies,
             log,
+            audit: _,
             limits,
             production: _,
         } = self;

@@ -30,7 +30,7 @@ use super::{
     resource_server::{access::Access, cache::TokenCache},
     throttle::limiter::Throttle,
 };
-use crate::{cluster::Cluster, config::Limits, net::guarded::GuardedFetcher};
+use crate::{audit::AuditLog, cluster::Cluster, config::Limits, net::guarded::GuardedFetcher};
 
 /// What stays as long as the process does, whatever the configuration.
 #[derive(Clone)]
@@ -53,6 +53,8 @@ pub struct ProcessState {
     pub access: Access,
     /// The other gateways on the same store.
     pub cluster: Cluster,
+    /// Where it is told what happens.
+    pub audit: AuditLog,
     /// Has the process been told to stop?
     pub stopping: Stopping,
     /// The way to URLs that are not in the configuration.
@@ -107,6 +109,7 @@ impl AppState {
             resources: Arc::clone(&self.resources),
             access: self.process.access.clone(),
             body_limit: self.limits.body,
+            audit: self.process.audit.clone(),
             shares: Shares {
                 requests: self.process.counts.requests_by_user.clone(),
                 bytes: self.process.counts.bytes_by_user.clone(),

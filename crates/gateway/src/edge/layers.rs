@@ -44,7 +44,10 @@ use super::{
         limiter::{Throttle, TooMany},
     },
 };
-use crate::config::Cidr;
+use crate::{
+    audit::{AuditLog, RequestAudit},
+    config::Cidr,
+};
 
 /// Who may speak to us at all, before any token is looked at (threats 34, 38).
 #[derive(Clone, Debug, Default)]
@@ -65,6 +68,8 @@ pub struct EdgeState {
     /// So many at most.
     pub requests_per_address: usize,
     pub stopping: Stopping,
+    /// Where it is told what requests do.
+    pub audit: AuditLog,
     /// Pages say so.
     pub demo: bool,
     /// What they stand round.
@@ -107,6 +112,8 @@ pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
         request.headers_mut().insert(REQUEST_ID, value);
     }
     request.extensions_mut().insert(id.clone());
+    let audit = RequestAudit::new(state.audit.clone(), peer, id.as_str());
+    request.extensions_mut().insert(audit.clone());
     request.extensions_mut().insert(Peer(peer.unwrap_or(IpAddr::from([0, 0, 0, 0]))));
     let (method, version) = (request.method().clone(), request.version());
     let path = request.uri().path().to_owned();
@@ -125,12 +132,17 @@ pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
+        let (principal, target) = (audit.names().principal.get(), audit.names().target.get());
         tracing::info!(
             method = method.as_str(),
             path,
             status,
             ms,
             peer = peer.map(spelled).as_deref(),
+            user = principal.map(|principal| principal.user.as_str()),
+            client_id = principal.map(|principal| principal.client.as_str()),
+            server = target.map(|(server, _)| server.as_str()),
+            tool = target.map(|(_, name)| name.as_str()),
             "request"
         );
         in_span(response, Span::current())
@@ -384,6 +396,11 @@ async fn ask(state: &EdgeState, mut request: Request) -> Response {
         );
         return answers::too_many(TooMany(Duration::from_secs(1)));
     };
+    // A balancer is told how the gateway is, whatever can be recorded.
+    let is_recorded = !ANY_HOST.contains(&request.uri().path());
+    if is_recorded && state.audit.admit().await.is_err() {
+        return answers::audit_full();
+    }
     let permit = AddressPermit::new(permit);
     request.extensions_mut().insert(permit.clone());
     let response = match state.endpoints.clone().oneshot(request).await {

@@ -84,6 +84,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         admission: app.admission.clone(),
         entropy: Arc::clone(&app.process.entropy),
         stopping: app.process.stopping.clone(),
+        audit: app.process.audit.clone(),
         demo: app.process.demo,
         throttle: app.throttle.clone(),
         requests: app.process.counts.requests_by_address.clone(),

@@ -22,6 +22,7 @@ use portunus_store::seal::Sealer;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
+    task::JoinHandle,
     time::Instant,
 };
 
@@ -34,9 +35,10 @@ use super::{
     removed_clients,
 };
 use crate::{
+    audit::{AuditLog, AuditWriter, QueueEnd, WriterParts, audit_keys},
     cli::signals::{StopSignal, linger},
     cluster::{Cluster, LocalOwnership, Member, MemberParts, Neighbours},
-    config::Config,
+    config::{Config, StoreConfig},
     edge::{
         app_state::{Counts, ProcessState},
         connections::{Connections, Rules},
@@ -58,6 +60,8 @@ use crate::{
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// How long after their expiry: more than the clocks of gateways are ever apart.
 const PURGE_LATE: Duration = Duration::from_secs(60 * 60);
+/// How long the last audit records may take.
+const AUDIT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long child processes may take to end.
 const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -69,6 +73,7 @@ pub struct Gateway {
     providers: Vec<ConnectedProvider>,
     node: Option<RunningNode>,
     elsewhere: watch::Sender<u64>,
+    audit: Option<QueueEnd>,
 }
 
 /// What a gateway is told while it runs.
@@ -147,6 +152,7 @@ impl Gateway {
             sealer,
             forwarding: net::forwarding_client(NetSettings::upstream())?,
         };
+        let (audit, audit_queue) = AuditLog::new(&config.audit, Arc::clone(&clock));
         let process = ProcessState {
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
             stores,
@@ -164,6 +170,7 @@ impl Gateway {
             access: Access::new(Arc::clone(&config.access)),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
+            audit,
             demo,
         };
         Ok(Self {
@@ -173,6 +180,7 @@ impl Gateway {
             providers,
             node: None,
             elsewhere: watch::Sender::new(0),
+            audit: audit_queue,
         })
     }
 
@@ -250,7 +258,9 @@ impl Gateway {
         extra: Router,
         orders: Orders,
     ) -> anyhow::Result<()> {
-        let Self { mut process, reloadable, config, providers, node, elsewhere } = self;
+        let Self { mut process, reloadable, config, providers, node, elsewhere, audit: queue } =
+            self;
+        let audit = process.audit.clone();
         process.stores = invalidations::forgetting(process.stores, &process.tokens);
         let Orders { stop: mut signals, configurations } = orders;
         let (hub, upstreams, shared) = (
@@ -259,6 +269,10 @@ impl Gateway {
             Arc::clone(&reloadable.shared),
         );
         let me = node.as_ref().map(|node| node.member.id().clone());
+        let writing = match queue {
+            Some(queue) => Some(write_audit(queue, &process, &config, me.clone()).await?),
+            None => None,
+        };
         let listening = Invalidations::begin(
             Arc::clone(&process.stores.invalidations),
             Arc::clone(process.tokens.invalidation_log()),
@@ -298,9 +312,31 @@ impl Gateway {
             node.end(until).await;
         }
         upstreams.shutdown(CHILDREN_DEADLINE).await;
+        audit.stop(AUDIT_DEADLINE).await;
+        drop(writing);
         tracing::info!("stopped");
         served.context("the server failed")
     }
+}
+
+/// Starts the writer of the audit records, its chain open.
+async fn write_audit(
+    queue: QueueEnd,
+    process: &ProcessState,
+    config: &Config,
+    me: Option<NodeId>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let entropy = Arc::new(OsEntropy);
+    let parts = WriterParts {
+        store: Arc::clone(&process.stores.audit),
+        keys: audit_keys(&config.auth_secrets),
+        clock: Arc::clone(&process.clock),
+        node: me.unwrap_or_else(|| NodeId::generate(&*entropy)),
+        entropy,
+        is_alone: matches!(config.store, StoreConfig::Sqlite { .. }),
+    };
+    let writer = AuditWriter::open(queue, parts, &config.audit).await;
+    Ok(writer.context("the audit trail cannot be gone on with")?.spawn())
 }
 
 /// Deletes expired records every now and then, well after they expired: to another gateway on the

@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc};
 use arc_swap::ArcSwap;
 use axum::Router;
 use portunus_core::{
+    audit::{Event, Origin, Person},
     ids::{NodeId, ServerName},
     invalidation::{Generation, Invalidation},
     secret::TokenHash,
@@ -21,6 +22,7 @@ use super::{
     removed_clients,
 };
 use crate::{
+    audit::audit_keys,
     config::{Config, Difference},
     edge::{
         app_state::{AppState, ProcessState},
@@ -227,6 +229,7 @@ impl Live {
             };
             if let Ok(changes) = &outcome {
                 if changes.has("auth_secret") {
+                    self.app().process.audit.change_keys(audit_keys(&new.auth_secrets));
                     self.seal_anew().await;
                 }
                 let before = std::mem::replace(&mut config, new);
@@ -242,9 +245,20 @@ impl Live {
                     .await;
                 }
             }
+            self.tell(&outcome);
             // A caller that does not wait for the answer does not need it.
             let _ = answer.send(outcome);
         }
+    }
+
+    /// Tells the audit log of a new configuration; one that changes nothing is none.
+    fn tell(&self, outcome: &Result<Changes, Refused>) {
+        let event = match outcome {
+            Ok(changes) if changes.is_empty() => return,
+            Ok(changes) => Event::ConfigurationReloaded { changes: changes.to_string() },
+            Err(refused) => Event::ConfigurationRefused { why: refused.to_string() },
+        };
+        self.app().process.audit.record(Person::default(), Origin::default(), event);
     }
 
     /// From the first line that changes anything, nothing can fail.

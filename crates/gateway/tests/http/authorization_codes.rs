@@ -162,12 +162,12 @@ async fn a_late_replay(redis: Option<&Server>) {
 
 #[tokio::test]
 async fn t70_a_code_replayed_long_after_its_lifetime_ends_the_grant() {
-    a_late_replay(None).await;
+    Box::pin(a_late_replay(None)).await;
 }
 
 #[tokio::test]
 async fn t70_a_code_replayed_long_after_its_lifetime_ends_the_grant_in_redis() {
-    a_late_replay(Some(&Server::start(&[]))).await;
+    Box::pin(a_late_replay(Some(&Server::start(&[])))).await;
 }
 
 /// Twenty holders of one code, all with the right verifier: one of them stole it, and the gateway

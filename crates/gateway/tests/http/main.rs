@@ -8,6 +8,8 @@ mod access;
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod authorization_codes;
 #[cfg(test)]
 mod authorize;

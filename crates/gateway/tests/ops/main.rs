@@ -3,6 +3,8 @@
 //! gateway is next door, in `tests/http`; both stand on `tests/fixture`.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod child_cleanup;

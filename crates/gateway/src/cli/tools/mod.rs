@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use portunus_core::{
     Clock as _, Timestamp,
+    audit::Event,
     clock::SystemClock,
     ids::ServerName,
     pins::{FingerprintPrefix, ToolFingerprint},
@@ -23,6 +24,7 @@ use portunus_core::{
 use self::change::{Excerpt, printable, quoted};
 use super::{ConfigFiles, run_async, serve};
 use crate::{
+    audit::command::{done, record},
     config::{Config, Loaded},
     edge::pages::when::day,
 };
@@ -112,7 +114,8 @@ pub fn run(args: ToolsArgs) -> anyhow::Result<ExitCode> {
 async fn answer(command: ToolsCommand, config: Config) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let parse = |server: &str| ServerName::parse(server).context("no server can have this name");
-    let pins = &*serve::open_records(&config).await?.pins;
+    let stores = serve::open_records(&config).await?;
+    let pins = &*stores.pins;
     let text = match command {
         ToolsCommand::List { server, waiting, .. } => {
             let server = server.as_deref().map(parse).transpose()?;
@@ -131,10 +134,20 @@ async fn answer(command: ToolsCommand, config: Config) -> anyhow::Result<()> {
             let records = pins.list_pins(Some(&server)).await?;
             let chosen =
                 if all { waiting_in(&records).collect() } else { chosen(&records, &fingerprint)? };
-            approve(pins, &chosen, now).await?
+            let text = approve(pins, &chosen, now).await?;
+            let told = |pin: &&PinRecord| Event::PinApproved {
+                server: pin.server.to_string(),
+                tool: pin.tool.clone(),
+                fingerprint: pin.fingerprint.to_string(),
+            };
+            record(&config, &stores, chosen.iter().map(told).collect()).await?;
+            text
         }
         ToolsCommand::Forget { server, tool, .. } => {
             let forgotten = pins.forget(&parse(&server)?, tool.as_deref()).await?;
+            let about =
+                tool.as_deref().map_or_else(|| server.clone(), |tool| format!("{server} {tool}"));
+            record(&config, &stores, vec![done("tools forget", about)]).await?;
             ensure!(forgotten > 0 || tool.is_none(), "no such tool of {server} was ever seen");
             format!("{forgotten} tools forgotten: they are trusted as they are seen next\n")
         }

@@ -13,6 +13,7 @@ use portunus_core::{
 };
 
 use super::*;
+use crate::audit::{AuditLog, RequestAudit};
 
 fn envelopes(secret: &str, seed: u64, clock: &Arc<FixedClock>) -> Envelopes {
     let entropy = Arc::new(SeededEntropy::new(seed));
@@ -44,6 +45,7 @@ fn forwarded(body: &'static str) -> ForwardedRequest {
         view,
         headers: HeaderMap::new(),
         body: Bytes::from_static(body.as_bytes()),
+        audit: RequestAudit::new(AuditLog::off(), None, ""),
     }
 }
 

@@ -25,6 +25,7 @@ fn state(url: &str) -> EdgeState {
     };
     EdgeState {
         stopping: Stopping::default(),
+        audit: AuditLog::off(),
         demo: false,
         public_url: PublicUrl::parse(url).unwrap(),
         admission,

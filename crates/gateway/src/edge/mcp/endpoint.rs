@@ -15,6 +15,7 @@ use portunus_mcp::hub::View;
 
 use super::local::LocalMcp;
 use crate::{
+    audit::RequestAudit,
     cluster::{Cluster, ForwardedKind, ForwardedRequest},
     edge::body,
 };
@@ -32,6 +33,7 @@ impl McpState {
         principal: Arc<Principal>,
         scopes: EffectiveScopes,
         view: View,
+        audit: RequestAudit,
         request: Request,
     ) -> Response {
         let (parts, body) = request.into_parts();
@@ -72,6 +74,7 @@ impl McpState {
                 view,
                 headers: parts.headers,
                 body,
+                audit,
             })
             .await;
         drop(permit);

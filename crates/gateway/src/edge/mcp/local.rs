@@ -6,7 +6,7 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{body::Body, response::Response};
 use futures::StreamExt as _;
 use http::Method;
-use portunus_core::resource::Resources;
+use portunus_core::{audit::RefusalReason, resource::Resources};
 use portunus_mcp::{
     answer::{self, Answer},
     hub::{Caller, Hub},
@@ -14,10 +14,14 @@ use portunus_mcp::{
 
 use super::{shares::Shares, tool_list};
 use crate::{
+    audit::{AuditLog, CallWatch},
     cluster::forwarded::{ForwardedKind, ForwardedRequest},
-    edge::resource_server::{
-        access::{Access, RequestAllow},
-        scope::{self, ScopeAllow},
+    edge::{
+        oauth::support::answers,
+        resource_server::{
+            access::{Access, RequestAllow},
+            scope::{self, ScopeAllow},
+        },
     },
 };
 
@@ -30,19 +34,27 @@ pub struct LocalMcp {
     /// The most bytes of a message (threat 47).
     pub body_limit: usize,
     pub shares: Shares,
+    pub audit: AuditLog,
 }
 
 impl LocalMcp {
     /// Runs the forwarded request on this node.
     pub async fn run(&self, forwarded: ForwardedRequest) -> Response {
-        let ForwardedRequest { what, principal, scopes, view, headers, body } = forwarded;
+        let ForwardedRequest { what, principal, scopes, view, headers, body, audit } = forwarded;
+        // Of another node it knows only now whether there is room.
+        if self.audit.admit().await.is_err() {
+            return answers::audit_full();
+        }
         let allow = Arc::new(RequestAllow {
             scopes: ScopeAllow::new(scopes),
             access: self.access.of(Arc::clone(&principal)),
         });
         // Set by the edge of whichever node took the request.
         let request_id = headers.get("x-request-id").cloned();
-        let caller = Caller { principal: Arc::clone(&principal), view, allow, request_id };
+        let watch = Arc::new(CallWatch::new(audit.clone(), Arc::clone(&principal)));
+        let observer = self.audit.is_on().then(|| Arc::clone(&watch) as _);
+        let caller =
+            Caller { principal: Arc::clone(&principal), view, allow, request_id, observer };
         let answer = match what {
             ForwardedKind::Tools => return tool_list::answer(&self.hub.tools(caller).await),
             ForwardedKind::Mcp(Method::POST) => self.hub.post(caller, &headers, body).await,
@@ -52,6 +64,10 @@ impl LocalMcp {
         let refused = answer.refused.clone();
         let mut response = respond(answer);
         if let Some(refused) = refused {
+            if !watch.has_told() {
+                let about = refused.server.as_str();
+                audit.refused((&*principal).into(), RefusalReason::InsufficientScope, about);
+            }
             scope::challenge(
                 &mut response,
                 &principal,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Request, State},
     response::Response,
     routing,
@@ -21,6 +21,7 @@ use portunus_mcp::hub::View;
 
 use super::endpoint::McpState;
 use crate::{
+    audit::RequestAudit,
     cluster::{ForwardedKind, ForwardedRequest},
     edge::{
         browser::PageContext,
@@ -41,12 +42,17 @@ pub fn routes(state: ToolsState) -> Router {
     Router::new().route("/tools", routing::get(get)).with_state(state)
 }
 
-async fn get(State(state): State<ToolsState>, request: Request) -> Response {
+async fn get(
+    State(state): State<ToolsState>,
+    Extension(audit): Extension<RequestAudit>,
+    request: Request,
+) -> Response {
     let resource = state.resources.root();
     let principal = if request.headers().contains_key(header::AUTHORIZATION) {
         match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
             Ok(admitted) => admitted.principal,
             Err(refused) => {
+                refused.tell(&audit, &resource);
                 return state.bearer.refusal(
                     &refused,
                     &resource,
@@ -79,6 +85,7 @@ async fn get(State(state): State<ToolsState>, request: Request) -> Response {
             view: View::All,
             headers,
             body,
+            audit,
         })
         .await
 }

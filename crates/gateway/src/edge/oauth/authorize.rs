@@ -33,11 +33,14 @@ use self::error::AuthorizeError;
 use super::support::{
     client_directory::ClientDirectory, consent_page::Asking, transactions::Transactions,
 };
-use crate::edge::{
-    browser::{Browser, PageContext, see_other},
-    extensions::{Peer, RequestId},
-    pages::{BackLink, Label, SignedInPage},
-    providers::Providers,
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        browser::{Browser, PageContext, see_other},
+        extensions::{Peer, RequestId},
+        pages::{BackLink, Label, SignedInPage},
+        providers::Providers,
+    },
 };
 
 #[derive(Clone)]
@@ -63,16 +66,19 @@ async fn get(
     State(state): State<AuthorizeState>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let answered = answer(&state, peer, &headers, query.as_deref().unwrap_or_default()).await;
+    let answered =
+        answer(&state, peer, &audit, &headers, query.as_deref().unwrap_or_default()).await;
     answered.unwrap_or_else(|error| error.answer(&state.page_context, &id))
 }
 
 async fn answer(
     state: &AuthorizeState,
     peer: IpAddr,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     query: &str,
 ) -> Result<Response, AuthorizeError> {
@@ -80,9 +86,9 @@ async fn answer(
         .map_err(|bad| AuthorizeError::Untrusted(bad.to_string()))?;
     match params.find("transaction") {
         Some(transaction) => {
-            resume(state, peer, headers, &TransactionId::from_text(transaction)).await
+            resume(state, peer, audit, headers, &TransactionId::from_text(transaction)).await
         }
-        None => begin(state, peer, headers, &params).await,
+        None => begin(state, peer, audit, headers, &params).await,
     }
 }
 
@@ -90,6 +96,7 @@ async fn answer(
 async fn begin(
     state: &AuthorizeState,
     peer: IpAddr,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, AuthorizeError> {
@@ -117,7 +124,7 @@ async fn begin(
     let browser = state.page_context.browser(headers);
     let transaction =
         state.transactions.begin(&browser, Purpose::Authorize(request.clone()), peer).await?;
-    go_on(state, headers, browser, transaction, &request, client).await
+    go_on(state, audit, headers, browser, transaction, &request, client).await
 }
 
 /// A step of the sign-in came back. Everything is read from the transaction, nothing from the
@@ -125,6 +132,7 @@ async fn begin(
 async fn resume(
     state: &AuthorizeState,
     peer: IpAddr,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     transaction: &TransactionId,
 ) -> Result<Response, AuthorizeError> {
@@ -143,12 +151,13 @@ async fn resume(
             "it has changed its addresses or keys since you began".to_owned(),
         ));
     }
-    go_on(state, headers, browser, transaction, &request, client).await
+    go_on(state, audit, headers, browser, transaction, &request, client).await
 }
 
 /// Decides the next step and takes it.
 async fn go_on(
     state: &AuthorizeState,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     browser: Browser,
     transaction: BrowserTransaction,
@@ -174,7 +183,7 @@ async fn go_on(
                 .consented_at
                 .is_some()
                 .then(|| consent::remember(request, &user.id, remembered, now));
-            issue_code(state, &transaction, request, login, user, consent).await
+            issue_code(state, audit, &transaction, request, (login, user), consent).await
         }
         (Step::SignIn | Step::IssueCode, _) => {
             Ok(browser
@@ -212,10 +221,10 @@ async fn go_on(
 /// with a code.
 async fn issue_code(
     state: &AuthorizeState,
+    audit: &RequestAudit,
     transaction: &BrowserTransaction,
     request: &AuthorizationRequest,
-    login: &Login,
-    user: &User,
+    (login, user): (&Login, &User),
     consent: Option<Consent>,
 ) -> Result<Response, AuthorizeError> {
     let now = state.page_context.clock.now();
@@ -224,6 +233,7 @@ async fn issue_code(
     }
     if let Some(consent) = consent {
         state.consents.save_consent(&consent).await?;
+        audit.consent_given(user, &consent);
     }
     let (secret, code) = authorize::issue_code(
         request,

@@ -16,7 +16,7 @@ use http::HeaderMap;
 use portunus_core::{
     Timestamp,
     admission::NotAdmitted,
-    ids::{ProviderName, TransactionId, UserId},
+    ids::{ClientId, ProviderName, TransactionId, UserId},
     lifetimes::Lifetimes,
     oauth::params::Params,
     principal::User,
@@ -32,10 +32,13 @@ use super::support::{
     provider_requests::StateCookie,
     transactions::{ProviderAnswer, Transactions},
 };
-use crate::edge::{
-    browser::{LOGIN, PageContext, see_other},
-    extensions::RequestId,
-    providers::{ProviderEntry, Providers},
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        browser::{LOGIN, PageContext, see_other},
+        extensions::RequestId,
+        providers::{ProviderEntry, Providers},
+    },
 };
 
 /// Where answers of providers come to, or at this path with the provider's name behind it.
@@ -61,38 +64,43 @@ pub fn routes(callback: CallbackState) -> Router {
 async fn get(
     State(callback): State<CallbackState>,
     Extension(id): Extension<RequestId>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    arrive(&callback, &id, &headers, PATH, &query.unwrap_or_default()).await
+    arrive(&callback, &id, &audit, &headers, PATH, &query.unwrap_or_default()).await
 }
 
 async fn get_named(
     State(callback): State<CallbackState>,
     Extension(id): Extension<RequestId>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     Path(provider): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    arrive(&callback, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default())
-        .await
+    let path = format!("{PATH}/{provider}");
+    arrive(&callback, &id, &audit, &headers, &path, &query.unwrap_or_default()).await
 }
 
 async fn arrive(
     callback: &CallbackState,
     id: &RequestId,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     path: &str,
     query: &str,
 ) -> Response {
-    let answered = answer(callback, headers, path, query).await;
+    let answered = answer(callback, audit, headers, path, query).await;
     answered.unwrap_or_else(|error| {
+        error.tell(audit);
         error.answer(&callback.page_context, id, callback.resources.public_url())
     })
 }
 
 async fn answer(
     callback: &CallbackState,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     path: &str,
     query: &str,
@@ -102,7 +110,7 @@ async fn answer(
     let state = state.ok_or(CallbackError::Foreign)?.hash();
     match take_request(callback, headers, &params, path, &state).await? {
         Some((provider_request, transaction)) => {
-            sign_in(callback, headers, &params, &provider_request, transaction).await
+            sign_in(callback, audit, headers, &params, &provider_request, transaction).await
         }
         None => again(callback, headers, &state).await,
     }
@@ -163,6 +171,7 @@ async fn take_request(
 
 async fn sign_in(
     callback: &CallbackState,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     params: &Params,
     provider_request: &ProviderRequest,
@@ -201,6 +210,7 @@ async fn sign_in(
     }
     callback.logins.insert_login(&user, &login).await?;
     tracing::info!(user = %user.id, provider = %provider_request.provider, groups = user.groups.len(), "signed in");
+    audit.signed_in(&user, client_of(&transaction));
     let next = match &transaction.purpose {
         Purpose::Authorize(_) => {
             note_sign_in(callback, headers, &transaction.id, login.id).await?;
@@ -216,6 +226,14 @@ async fn sign_in(
     let mut response = see_other(&next);
     response.headers_mut().append(name, value);
     Ok(response)
+}
+
+/// The client that the person signs in for.
+fn client_of(transaction: &BrowserTransaction) -> Option<&ClientId> {
+    match &transaction.purpose {
+        Purpose::Authorize(request) => Some(&request.client),
+        Purpose::SignIn { .. } => None,
+    }
 }
 
 /// The account gets nothing: no login, no code, no record. If it has a record, from when it was

@@ -12,6 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
+    audit::{Person, RefusalReason},
     ids::{TransactionId, UserId},
     oauth::{
         authorize::{self, AuthorizationProgress},
@@ -24,10 +25,13 @@ use portunus_core::{
 };
 
 use super::support::{client_directory::ClientDirectory, transactions::Transactions};
-use crate::edge::{
-    browser::{PageContext, PageError, see_other},
-    extensions::RequestId,
-    limits,
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        browser::{PageContext, PageError, see_other},
+        extensions::RequestId,
+        limits,
+    },
 };
 
 #[derive(Clone)]
@@ -48,10 +52,11 @@ pub fn routes(state: ConsentState) -> Router {
 async fn post(
     State(state): State<ConsentState>,
     Extension(id): Extension<RequestId>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer(&state, &headers, &body)
+    answer(&state, &audit, &headers, &body)
         .await
         .unwrap_or_else(|error| error.answer(&state.page_context, &id))
 }
@@ -88,6 +93,7 @@ impl ConsentError {
 
 async fn answer(
     state: &ConsentState,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, ConsentError> {
@@ -107,7 +113,7 @@ async fn answer(
         Some("allow") => {
             Ok(allow(state, headers, form.find("asked"), &request, transaction).await?)
         }
-        Some("deny") => Ok(deny(state, &transaction, &request).await?),
+        Some("deny") => Ok(deny(state, audit, headers, &transaction, &request).await?),
         _ => Err(ConsentError::NotThisForm),
     }
 }
@@ -144,6 +150,8 @@ async fn allow(
 /// nowhere.
 async fn deny(
     state: &ConsentState,
+    audit: &RequestAudit,
+    headers: &HeaderMap,
     transaction: &BrowserTransaction,
     request: &AuthorizationRequest,
 ) -> Result<Response, StoreError> {
@@ -151,6 +159,10 @@ async fn deny(
         return Ok(see_other("/"));
     }
     tracing::info!(client_id = %request.client, "consent denied");
+    let user = state.page_context.login(headers).await?.map(|(_, user)| user);
+    let person = user.as_ref().map(Person::user).unwrap_or_default();
+    let about = request.resources.to_string();
+    audit.refused(person.with_client(request.client.as_str()), RefusalReason::ConsentDenied, about);
     let issuer = state.resources.public_url().as_str();
     match authorize::error_redirect(&request.return_address(), &consent::denied(), issuer) {
         Some(back) => Ok(see_other(&back)),

@@ -17,10 +17,13 @@ use portunus_core::{
     store::{ConsentStore, GrantStore, StoreError},
 };
 
-use crate::edge::{
-    browser::{PageContext, PageError, see_other},
-    extensions::RequestId,
-    limits,
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        browser::{PageContext, PageError, see_other},
+        extensions::RequestId,
+        limits,
+    },
 };
 
 pub const PATH: &str = "/auth/disconnect";
@@ -42,10 +45,11 @@ pub fn routes(state: DisconnectState) -> Router {
 async fn post(
     State(state): State<DisconnectState>,
     Extension(id): Extension<RequestId>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer(&state, &headers, &body)
+    answer(&state, &audit, &headers, &body)
         .await
         .unwrap_or_else(|error| error.answer(&state.page_context, &id))
 }
@@ -80,6 +84,7 @@ impl DisconnectError {
 
 async fn answer(
     state: &DisconnectState,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, DisconnectError> {
@@ -88,7 +93,8 @@ async fn answer(
     if !browser.is_some_and(|browser| state.page_context.is_own_form(&browser, form.find("csrf"))) {
         return Err(DisconnectError::NotThisForm);
     }
-    disconnect(state, headers, &GrantId::from_text(form.find("grant").unwrap_or_default())).await?;
+    let grant = GrantId::from_text(form.find("grant").unwrap_or_default());
+    disconnect(state, audit, headers, &grant).await?;
     Ok(see_other("/"))
 }
 
@@ -96,6 +102,7 @@ async fn answer(
 /// so that the application has to ask again.
 async fn disconnect(
     state: &DisconnectState,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     grant: &GrantId,
 ) -> Result<(), StoreError> {
@@ -107,5 +114,6 @@ async fn disconnect(
     state.consents.delete_consents(&user.id, &grant.client).await?;
     state.grants.revoke_grant(&grant.id, state.page_context.clock.now()).await?;
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");
+    audit.consent_withdrawn(&user, &grant);
     Ok(())
 }

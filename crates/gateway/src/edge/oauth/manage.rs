@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, State},
     response::{IntoResponse as _, Response},
@@ -27,7 +27,7 @@ use portunus_core::{
 };
 
 use super::support::answers::{self, Failure};
-use crate::edge::limits;
+use crate::{audit::RequestAudit, edge::limits};
 
 /// As the log calls it.
 const ENDPOINT: &str = "register/{client_id}";
@@ -61,6 +61,7 @@ async fn get(
 
 async fn put(
     State(state): State<ManageState>,
+    Extension(audit): Extension<RequestAudit>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -68,17 +69,25 @@ async fn put(
     if !limits::is_json(&headers) {
         return answers::not_json();
     }
-    answer(&state, &headers, update(&state, &id, &headers, &body).await)
+    let updated = update(&state, &id, &headers, &body).await;
+    if let Ok(registration) = &updated {
+        audit.client_changed(&registration.client);
+    }
+    answer(&state, &headers, updated)
 }
 
 /// Everything the client was given ends with it, at once.
 async fn delete(
     State(state): State<ManageState>,
+    Extension(audit): Extension<RequestAudit>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     match end(&state, &id, &headers).await {
-        Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
+        Ok(client) => {
+            audit.client_deleted(&client);
+            (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response()
+        }
         Err(failure) => answers::failure(&failure, ENDPOINT, &headers),
     }
 }
@@ -133,9 +142,9 @@ async fn update(
     Ok(registration)
 }
 
-async fn end(state: &ManageState, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
+async fn end(state: &ManageState, id: &str, headers: &HeaderMap) -> Result<ClientId, Failure> {
     let managed = admit(state, id, headers).await?;
     let deleted = state.clients.delete_client(&managed.client().id, state.clock.now()).await?;
     tracing::info!(client_id = %managed.client().id, grants_revoked = deleted.grants_revoked, "client deleted by itself");
-    Ok(())
+    Ok(managed.client().id.clone())
 }

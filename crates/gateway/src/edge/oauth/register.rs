@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Clock, Entropy,
     address_block::AddressBlock,
+    audit::{Person, RefusalReason},
     oauth::{
         ErrorCode, OAuthError,
         client_metadata::ClientMetadata,
@@ -26,7 +27,10 @@ use portunus_core::{
 };
 
 use super::support::answers;
-use crate::edge::{extensions::Peer, limits};
+use crate::{
+    audit::RequestAudit,
+    edge::{extensions::Peer, limits},
+};
 
 #[derive(Clone)]
 pub struct RegisterState {
@@ -49,14 +53,22 @@ pub fn routes(state: RegisterState) -> Router {
 async fn post(
     State(state): State<RegisterState>,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     match register(&state, peer, &headers, &body).await {
         Ok(registration) => {
+            audit.client_registered(&registration.client);
             answers::no_store(StatusCode::CREATED, &registration.response(&state.public_url))
         }
-        Err(error) => error.answer(),
+        Err(error) => {
+            if let RegisterError::Refused(problem) = &error {
+                let reason = RefusalReason::RegistrationRefused;
+                audit.refused(Person::default(), reason, problem.code.as_str());
+            }
+            error.answer()
+        }
     }
 }
 

@@ -24,7 +24,10 @@ use super::support::{
     answers::{self, Failure},
     client_gate::ClientGate,
 };
-use crate::edge::{extensions::Peer, limits};
+use crate::{
+    audit::RequestAudit,
+    edge::{extensions::Peer, limits},
+};
 
 #[derive(Clone)]
 pub struct RevokeState {
@@ -45,10 +48,11 @@ pub fn routes(state: RevokeState) -> Router {
 async fn post(
     State(state): State<RevokeState>,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match end(&state, peer, &headers, &body).await {
+    match end(&state, peer, &audit, &headers, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(failure) => answers::failure(&failure, "revoke", &headers),
     }
@@ -57,6 +61,7 @@ async fn post(
 async fn end(
     state: &RevokeState,
     peer: IpAddr,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<(), Failure> {
@@ -68,6 +73,7 @@ async fn end(
             if let Some(grant) = revoke::of_refresh(&client, &presented, found)? {
                 state.grants.revoke_grant(&grant, now).await?;
                 tracing::info!(client_id = %client.client().id, %grant, "grant revoked by its client");
+                audit.token_revoked(&client.client().id, Some(&grant));
             }
         }
         Some(Presented::Access(hash)) => {
@@ -78,6 +84,7 @@ async fn end(
             state.grants.revoke_access(&hash).await?;
             if known {
                 tracing::info!(client_id = %client.client().id, "access token revoked by its client");
+                audit.token_revoked(&client.client().id, None);
             }
         }
         None => {}

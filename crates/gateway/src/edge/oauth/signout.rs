@@ -20,12 +20,15 @@ use portunus_core::{
     store::{LoginStore, StoreError},
 };
 
-use crate::edge::{
-    browser::{LOGIN, PageContext, PageError, see_other},
-    extensions::RequestId,
-    limits,
-    pages::{Label, SignedOutPage},
-    providers::Providers,
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        browser::{LOGIN, PageContext, PageError, see_other},
+        extensions::RequestId,
+        limits,
+        pages::{Label, SignedOutPage},
+        providers::Providers,
+    },
 };
 
 /// The cookie of a browser that went to a provider to sign out there: the state that comes back,
@@ -87,10 +90,11 @@ impl SignOutState {
 async fn post(
     State(signout): State<SignOutState>,
     Extension(id): Extension<RequestId>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer(&signout, &headers, &body)
+    answer(&signout, &audit, &headers, &body)
         .await
         .unwrap_or_else(|error| error.answer(&signout.page_context, &id))
 }
@@ -125,6 +129,7 @@ impl SignOutError {
 
 async fn answer(
     signout: &SignOutState,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, SignOutError> {
@@ -134,13 +139,17 @@ async fn answer(
     {
         return Err(SignOutError::NotThisForm);
     }
-    let mut response = sign_out(signout, headers).await?;
+    let mut response = sign_out(signout, audit, headers).await?;
     let (name, value) = signout.page_context.cookies.clear(LOGIN);
     response.headers_mut().append(name, value);
     Ok(response)
 }
 
-async fn sign_out(signout: &SignOutState, headers: &HeaderMap) -> Result<Response, StoreError> {
+async fn sign_out(
+    signout: &SignOutState,
+    audit: &RequestAudit,
+    headers: &HeaderMap,
+) -> Result<Response, StoreError> {
     let signed_out = || see_other("/auth/signout");
     let cookie = signout.page_context.cookies.find(headers, LOGIN);
     let Some(secret) = cookie.and_then(|value| TokenSecret::parse(TokenKind::Login, &value)) else {
@@ -150,6 +159,7 @@ async fn sign_out(signout: &SignOutState, headers: &HeaderMap) -> Result<Respons
         return Ok(signed_out());
     };
     tracing::info!(user = %login.user, "signed out");
+    audit.signed_out(&login.user, &login.provider);
     let Some(entry) = signout.providers.find(&login.provider) else { return Ok(signed_out()) };
     let return_to = signout.public_url.at("/auth/signout");
     let state = TokenSecret::generate(TokenKind::State, &*signout.page_context.entropy);

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use portunus_core::{
     Clock,
+    audit::{Person, RefusalReason},
     oauth::{
         header as header_rules,
         metadata::{self, Challenge},
@@ -23,10 +24,13 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::cache::{Entry, TokenCache};
-use crate::edge::{
-    extensions::FailedAuthentication,
-    oauth::support::answers,
-    providers::{self, Providers},
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        extensions::FailedAuthentication,
+        oauth::support::answers,
+        providers::{self, Providers},
+    },
 };
 
 /// Lets requests with a valid token for a resource through.
@@ -60,8 +64,8 @@ pub enum Standing {
 /// Why a request was not let through.
 pub enum Refused {
     Challenge(Challenge),
-    /// The token is for another resource of ours.
-    OfAnother,
+    /// The token is this person's, for another resource of ours.
+    OfAnother(Arc<Principal>),
     Store(StoreError),
 }
 
@@ -76,11 +80,10 @@ impl Bearer {
         let token = read_token(headers, query).map_err(Refused::Challenge)?.hash();
         let Some(entry) = self.find_live(&token, resource).await.map_err(Refused::Store)? else {
             let found = self.find(&token).await.map_err(Refused::Store)?;
-            let is_of_another = found.is_some_and(|entry| entry.found.token.resource != *resource);
-            return Err(if is_of_another {
-                Refused::OfAnother
-            } else {
-                Refused::Challenge(Challenge::InvalidToken)
+            let of_another = found.filter(|entry| entry.found.token.resource != *resource);
+            return Err(match of_another {
+                Some(entry) => Refused::OfAnother(Arc::clone(&entry.principal)),
+                None => Refused::Challenge(Challenge::InvalidToken),
             });
         };
         Ok(Admitted { principal: Arc::clone(&entry.principal), look_up: entry })
@@ -173,7 +176,7 @@ impl Bearer {
         let challenge = match refused {
             Refused::Store(error) => return answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
-            Refused::OfAnother => Challenge::InvalidToken,
+            Refused::OfAnother(_) => Challenge::InvalidToken,
         };
         let (status, error) = match challenge {
             Challenge::NoToken | Challenge::InvalidToken => {
@@ -183,7 +186,7 @@ impl Bearer {
         };
         let value = metadata::challenge(challenge, resource, address, &self.resources);
         let description = match refused {
-            Refused::OfAnother => {
+            Refused::OfAnother(_) => {
                 format!("the token is for another resource: ask for one with resource={resource}")
             }
             _ => "sign in: the WWW-Authenticate header says where".to_owned(),
@@ -198,6 +201,24 @@ impl Bearer {
             response.extensions_mut().insert(FailedAuthentication);
         }
         response
+    }
+}
+
+impl Refused {
+    /// Tells the audit log. A request without a token is none that was refused: it asks where to
+    /// sign in.
+    pub fn tell(&self, audit: &RequestAudit, resource: &Resource) {
+        let (person, reason) = match self {
+            Self::Challenge(Challenge::NoToken) | Self::Store(_) => return,
+            Self::Challenge(Challenge::InvalidToken) => {
+                (Person::default(), RefusalReason::UnknownToken)
+            }
+            Self::Challenge(Challenge::InvalidRequest) => {
+                (Person::default(), RefusalReason::MalformedToken)
+            }
+            Self::OfAnother(principal) => ((&**principal).into(), RefusalReason::WrongResource),
+        };
+        audit.refused(person, reason, resource.as_str());
     }
 }
 

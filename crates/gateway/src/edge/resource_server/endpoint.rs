@@ -1,16 +1,17 @@
 //! The one way to everything that needs an access token: path -> resource -> token -> access
 //! rules -> scope -> hub or proxy.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Extension, Json,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     access::Thing,
+    audit::{Call, CallKind, CallOutcome, RefusalReason},
     ids::ServerName,
     oauth::{params::Params, scopes::Operation},
     principal::Principal,
@@ -25,12 +26,15 @@ use super::{
     bearer::{Admitted, Bearer},
     scope, watch,
 };
-use crate::edge::{
-    connections::Connection,
-    extensions::{AddressPermit, Peer, RequestId},
-    held_body::until_sent,
-    mcp::endpoint::McpState,
-    proxy::{self, ProxyRoutes},
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        connections::Connection,
+        extensions::{AddressPermit, FromAnotherServer, Peer, RequestId},
+        held_body::until_sent,
+        mcp::endpoint::McpState,
+        proxy::{self, ProxyRoutes},
+    },
 };
 
 pub struct ResourceServerState {
@@ -45,6 +49,7 @@ pub async fn any(
     State(state): State<Arc<ResourceServerState>>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(audit): Extension<RequestAudit>,
     request: Request,
 ) -> Response {
     // What is matched is what is forwarded. The edge has refused every path that could mean two
@@ -59,8 +64,13 @@ pub async fn any(
     let Admitted { principal, look_up } =
         match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
             Ok(admitted) => admitted,
-            Err(refused) => return state.bearer.refusal(&refused, &resource, &address),
+            Err(refused) => {
+                refused.tell(&audit, &resource);
+                return state.bearer.refusal(&refused, &resource, &address);
+            }
         };
+    // Of one request it is told once.
+    let _ = audit.names().principal.set(Arc::clone(&principal));
     // A proven request counts for its person, no longer for its address.
     if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
         connection.proven(&principal.user);
@@ -86,7 +96,9 @@ pub async fn any(
                 Err(response) => return *response,
             };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
+            let begun = ProxiedCall::begin(pattern, &request);
             let response = Box::pin(state.proxy.forward(pattern, request, caller)).await;
+            begun.ended(&audit, &principal, &response);
             return watch::while_valid(
                 &state.bearer,
                 look_up,
@@ -94,10 +106,10 @@ pub async fn any(
                 until_sent(response, permit),
             );
         }
-        Target::Proxy { .. } => return insufficient_scope(&state, &principal),
+        Target::Proxy { .. } => return insufficient_scope(&state, &principal, &audit),
         // The configuration no longer has any of the token's scopes.
         Target::All | Target::Server(_) if scopes.is_empty() => {
-            return insufficient_scope(&state, &principal);
+            return insufficient_scope(&state, &principal, &audit);
         }
         Target::Server(name) => View::One(name.clone()),
         Target::All => match named_server(&state.resources, request.uri().query(), &access) {
@@ -105,7 +117,7 @@ pub async fn any(
             Err(response) => return *response,
         },
     };
-    let mut response = state.mcp.serve(principal, scopes, view, request).await;
+    let mut response = state.mcp.serve(principal, scopes, view, audit, request).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
     watch::while_valid(&state.bearer, look_up, &resource, response)
 }
@@ -134,7 +146,13 @@ fn named_server(
 
 /// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP
 /// server, the hub finds out.
-fn insufficient_scope(state: &ResourceServerState, principal: &Principal) -> Response {
+fn insufficient_scope(
+    state: &ResourceServerState,
+    principal: &Principal,
+    audit: &RequestAudit,
+) -> Response {
+    let about = principal.resource.as_str();
+    audit.refused(principal.into(), RefusalReason::InsufficientScope, about);
     let mut response =
         problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
     scope::challenge(&mut response, principal, &state.resources, &Operation::Everything);
@@ -143,6 +161,53 @@ fn insufficient_scope(state: &ResourceServerState, principal: &Principal) -> Res
 
 fn nothing_here() -> Response {
     problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+}
+
+/// A request on a proxied route, as the audit log is told of it.
+struct ProxiedCall {
+    pattern: String,
+    method: String,
+    bytes: u64,
+    began: Instant,
+}
+
+impl ProxiedCall {
+    fn begin(pattern: &str, request: &Request) -> Self {
+        Self {
+            pattern: pattern.to_owned(),
+            method: request.method().as_str().to_owned(),
+            bytes: length(request.headers()),
+            began: Instant::now(),
+        }
+    }
+
+    /// Its answer has begun.
+    fn ended(self, audit: &RequestAudit, principal: &Principal, response: &Response) {
+        let status = response.status();
+        let is_ours = response.extensions().get::<FromAnotherServer>().is_none();
+        let outcome = match status {
+            status if !status.is_client_error() && !status.is_server_error() => CallOutcome::Ok,
+            _ if is_ours => CallOutcome::Unavailable,
+            _ => CallOutcome::ServerError,
+        };
+        let call = Call {
+            kind: CallKind::Proxy,
+            server: Some(self.pattern),
+            name: self.method,
+            outcome,
+            code: Some(i64::from(status.as_u16())),
+            ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            request_bytes: self.bytes,
+            answer_bytes: length(response.headers()),
+        };
+        audit.called(principal, call);
+    }
+}
+
+/// As it is announced: a stream has none.
+fn length(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or_default()
 }
 
 fn problem(status: StatusCode, error: &str, description: &str) -> Response {

@@ -4,16 +4,30 @@
 use axum::response::Response;
 use http::StatusCode;
 use portunus_core::{
-    admission::NotAdmitted, principal::User, resource::PublicUrl, signin::BrowserTransaction,
+    admission::NotAdmitted,
+    audit::{Person, RefusalReason},
+    principal::User,
+    resource::PublicUrl,
+    signin::{BrowserTransaction, Purpose},
     store::StoreError,
 };
 use portunus_identity::provider::IdentityError;
 
-use crate::edge::{
-    browser::{PageContext, PageError},
-    extensions::RequestId,
-    oauth::support::{admission, provider_requests},
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        browser::{PageContext, PageError},
+        extensions::RequestId,
+        oauth::support::{admission, provider_requests},
+    },
 };
+
+fn client_of(transaction: &BrowserTransaction) -> Option<String> {
+    match &transaction.purpose {
+        Purpose::Authorize(request) => Some(request.client.as_str().to_owned()),
+        Purpose::SignIn { .. } => None,
+    }
+}
 
 /// Why the person is not signed in.
 #[derive(Debug)]
@@ -50,6 +64,29 @@ impl From<StoreError> for CallbackError {
 }
 
 impl CallbackError {
+    /// Tells the audit log of a person who was not let in.
+    pub(super) fn tell(&self, audit: &RequestAudit) {
+        let of = |user: &User, transaction: &BrowserTransaction| Person {
+            client: client_of(transaction),
+            ..Person::user(user)
+        };
+        match self {
+            Self::Foreign | Self::Finished | Self::Store(_) => {}
+            Self::Provider { error, transaction } => {
+                let person = Person { client: client_of(transaction), ..Person::default() };
+                audit.refused(person, RefusalReason::SignInFailed, error.to_string());
+            }
+            Self::NotAdmitted { user, transaction, .. } => {
+                let about = user.provider.as_str();
+                audit.refused(of(user, transaction), RefusalReason::SignInNotAllowed, about);
+            }
+            Self::NotChecked { user, transaction, .. } => {
+                let about = user.provider.as_str();
+                audit.refused(of(user, transaction), RefusalReason::SignInNotChecked, about);
+            }
+        }
+    }
+
     pub(super) fn answer(
         self,
         pages: &PageContext,

@@ -125,6 +125,17 @@ pub fn store_down(cause: &StoreError) -> Response {
     response
 }
 
+/// What the request does could not be recorded: 503, and nothing was done.
+pub fn audit_full() -> Response {
+    let problem = OAuthError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "what requests do cannot be recorded just now; try again",
+    );
+    let mut response = error(&problem, false);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -72,6 +72,7 @@ impl GrantType for AuthorizationCode {
                 state.clients.touch_client(&request.client.client().id, now).await?;
                 tracing::info!(user = %redemption.grant.user, client_id = %redemption.grant.client, grant = %redemption.grant.id,
                     resources = %redemption.grant.resources, "grant made");
+                request.audit.code_redeemed(&redemption.grant);
                 Ok(Issued::Answer(redemption.answer))
             }
             Redeemed::Already(grant) => Err(replayed(request, &grant).await),
@@ -89,5 +90,6 @@ async fn replayed(request: &TokenRequest<'_>, grant: &GrantId) -> Failure {
         return error.into();
     }
     tracing::warn!(client_id = %request.client.client().id, %grant, "a code was used twice: its grant is revoked");
+    request.audit.code_reused(&request.client.client().id, grant);
     token::code_replayed().into()
 }

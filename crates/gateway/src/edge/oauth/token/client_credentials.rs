@@ -50,6 +50,7 @@ impl GrantType for ClientCredentials {
         request.state.grants.insert_grant(&made.grant, &made.access).await?;
         tracing::info!(user = %made.grant.user, client_id = %made.grant.client, grant = %made.grant.id,
             resources = %made.grant.resources, "grant made for the client itself");
+        request.audit.client_token_issued(&made.grant);
         Ok(Issued::Answer(made.answer))
     }
 }

@@ -10,7 +10,10 @@ use axum::{
     routing,
 };
 use http::{HeaderMap, StatusCode};
-use portunus_core::oauth::{ErrorCode, OAuthError, token::TokenResponse};
+use portunus_core::{
+    audit::{Person, RefusalReason},
+    oauth::{ErrorCode, OAuthError, token::TokenResponse},
+};
 
 use super::{
     authorization_code::AuthorizationCode,
@@ -19,10 +22,13 @@ use super::{
     refresh_token::RefreshToken,
     state::TokenState,
 };
-use crate::edge::{
-    extensions::Peer,
-    limits,
-    oauth::support::answers::{self, Failure},
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        extensions::Peer,
+        limits,
+        oauth::support::answers::{self, Failure},
+    },
 };
 
 pub fn routes(state: TokenState) -> Router {
@@ -36,23 +42,36 @@ pub fn routes(state: TokenState) -> Router {
 async fn post(
     State(state): State<TokenState>,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(audit): Extension<RequestAudit>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match answer(&state, peer, &headers, &body).await {
+    let mut proven = None;
+    match answer(&state, peer, &audit, &headers, &body, &mut proven).await {
         Ok(answer) => answers::no_store(StatusCode::OK, &answer),
-        Err(failure) => answers::failure(&failure, "token", &headers),
+        Err(failure) => {
+            if let Failure::OAuth(problem) = &failure {
+                let about = format!("{}: {}", problem.code.as_str(), problem.description);
+                let person = proven.map(Person::client).unwrap_or_default();
+                audit.refused(person, RefusalReason::TokenRequestRefused, about);
+            }
+            answers::failure(&failure, "token", &headers)
+        }
     }
 }
 
+/// `proven` is the client's id, once it has proven itself.
 async fn answer(
     state: &TokenState,
     peer: IpAddr,
+    audit: &RequestAudit,
     headers: &HeaderMap,
     body: &[u8],
+    proven: &mut Option<String>,
 ) -> Result<TokenResponse, Failure> {
     let (form, client) = state.gate.admit(peer, headers, body).await?;
-    let request = TokenRequest { state, client: &client, form: &form, peer };
+    *proven = Some(client.client().id.as_str().to_owned());
+    let request = TokenRequest { state, client: &client, form: &form, peer, audit };
     match form.require("grant_type")? {
         "authorization_code" => run::<AuthorizationCode>(&request).await,
         "refresh_token" => run::<RefreshToken>(&request).await,

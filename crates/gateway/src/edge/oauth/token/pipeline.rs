@@ -15,7 +15,7 @@ use portunus_core::{
 };
 
 use super::state::TokenState;
-use crate::edge::oauth::support::answers::Failure;
+use crate::{audit::RequestAudit, edge::oauth::support::answers::Failure};
 
 /// How often a request is checked again because another request changed what it is about.
 ///
@@ -30,6 +30,7 @@ pub(super) struct TokenRequest<'a> {
     pub(super) client: &'a AuthenticatedClient,
     pub(super) form: &'a Params,
     pub(super) peer: IpAddr,
+    pub(super) audit: &'a RequestAudit,
 }
 
 /// Whose tokens are asked for.

@@ -79,6 +79,9 @@ impl GrantType for RefreshToken {
         };
         if is_done {
             log_usage(&exchange);
+            let is_again = !matches!(exchange.usage, Usage::First);
+            let client = &request.client.client().id;
+            request.audit.token_refreshed(&checked.user, client, &exchange.grant, is_again);
             return Ok(Issued::Answer(exchange.answer));
         }
         if exchange.change.is_none() {
@@ -107,6 +110,7 @@ async fn reused(request: &TokenRequest<'_>, grant: &GrantId, reuse: Reuse) -> Fa
     if let Err(error) = request.state.grants.revoke_grant(grant, request.state.clock.now()).await {
         return error.into();
     }
+    request.audit.refresh_reused(&request.client.client().id, grant);
     match reuse {
         Reuse::Elsewhere { generations } => {
             tracing::warn!(%grant, generations, "refresh token used again from another address: its grant is revoked");

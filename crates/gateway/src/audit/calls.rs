@@ -1,0 +1,83 @@
+//! Makes one event of each call that the hub tells of, and notes who calls what for the line of the
+//! request log.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use portunus_core::{
+    audit::{Call, CallKind, CallOutcome},
+    ids::ServerName,
+    principal::Principal,
+};
+use portunus_mcp::observer::{CallEnd, CallObserver, Called, EndedCall};
+
+use super::request::RequestAudit;
+
+/// Hears of the call of one request.
+pub struct CallWatch {
+    audit: RequestAudit,
+    principal: Arc<Principal>,
+    has_told: AtomicBool,
+}
+
+impl CallWatch {
+    pub const fn new(audit: RequestAudit, principal: Arc<Principal>) -> Self {
+        Self { audit, principal, has_told: AtomicBool::new(false) }
+    }
+
+    /// Was there a call, and has it ended?
+    pub fn has_told(&self) -> bool {
+        self.has_told.load(Ordering::Relaxed)
+    }
+}
+
+impl CallObserver for CallWatch {
+    fn found(&self, server: &ServerName, name: &str) {
+        // One request makes one call.
+        let _ = self.audit.names().target.set((server.as_str().to_owned(), without_query(name)));
+    }
+
+    fn ended(&self, ended: &EndedCall<'_>) {
+        self.has_told.store(true, Ordering::Relaxed);
+        let (outcome, code) = outcome(ended.end);
+        self.audit.called(
+            &self.principal,
+            Call {
+                kind: match ended.called {
+                    Called::Tool => CallKind::Tool,
+                    Called::Prompt => CallKind::Prompt,
+                    Called::Resource => CallKind::Resource,
+                },
+                server: ended.server.map(|server| server.as_str().to_owned()),
+                name: match ended.called {
+                    Called::Resource => without_query(ended.name),
+                    Called::Tool | Called::Prompt => ended.name.to_owned(),
+                },
+                outcome,
+                code,
+                ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
+                request_bytes: ended.request_bytes as u64,
+                answer_bytes: ended.answer_bytes as u64,
+            },
+        );
+    }
+}
+
+/// What follows in a URI may be an argument.
+fn without_query(uri: &str) -> String {
+    uri.find(['?', '#']).map_or(uri, |at| &uri[..at]).to_owned()
+}
+
+const fn outcome(end: CallEnd) -> (CallOutcome, Option<i64>) {
+    match end {
+        CallEnd::Result => (CallOutcome::Ok, None),
+        CallEnd::ToolError => (CallOutcome::ToolError, None),
+        CallEnd::Error { code } => (CallOutcome::ServerError, code),
+        CallEnd::Unavailable => (CallOutcome::Unavailable, None),
+        CallEnd::NotGranted => (CallOutcome::InsufficientScope, None),
+        CallEnd::Refused { code } => (CallOutcome::Refused, Some(code)),
+        CallEnd::Cancelled => (CallOutcome::Cancelled, None),
+    }
+}

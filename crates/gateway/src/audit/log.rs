@@ -1,0 +1,187 @@
+//! Where everything that happens is told. Telling costs an atomic addition and a push: the records
+//! are made, hashed and written by [`super::writer`]. The queue is bounded in bytes; what is done
+//! when it is full is [`OnFull`]'s.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use portunus_core::{
+    Clock,
+    audit::{AuditKeys, Entry, Event, Origin, Person},
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::config::{AuditConfig, OnFull};
+
+/// Bytes of events that may wait for the store. Requests under way when it is reached may tell as
+/// much again.
+pub(super) const QUEUE: usize = 8 * 1024 * 1024;
+/// How long a request waits for room before it is refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// There is no room for what a request would have to record.
+#[derive(Clone, Copy, Debug)]
+pub struct Full;
+
+/// What the writer takes.
+pub(super) enum Queued {
+    Event {
+        entry: Box<Entry>,
+        size: usize,
+    },
+    /// These sign from now on.
+    Keys(AuditKeys),
+    /// Everything before is written, then the chain is closed; the sender hears of it.
+    Stop(oneshot::Sender<()>),
+}
+
+/// The log. All clones share it.
+#[derive(Clone)]
+pub struct AuditLog(Option<Arc<Shared>>);
+
+struct Shared {
+    queue: mpsc::UnboundedSender<Queued>,
+    level: Arc<Level>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How full the queue is, as both ends know it.
+pub(super) struct Level {
+    waiting: AtomicUsize,
+    dropped: AtomicU64,
+    room: Notify,
+    refuses: bool,
+    bound: usize,
+}
+
+impl Level {
+    fn new(on_full: OnFull, bound: usize) -> Self {
+        Self {
+            waiting: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            room: Notify::new(),
+            refuses: on_full == OnFull::Refuse,
+            bound,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= self.bound
+    }
+
+    /// What is written needs no room any more.
+    pub(super) fn written(&self, size: usize) {
+        self.waiting.fetch_sub(size, Ordering::Relaxed);
+        if !self.is_full() {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// How many were dropped since the last time.
+    pub(super) fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// The other end of the queue.
+pub struct QueueEnd {
+    pub(super) queue: mpsc::UnboundedReceiver<Queued>,
+    pub(super) level: Arc<Level>,
+}
+
+impl AuditLog {
+    /// A log, and the end for its writer. `None` if nothing is recorded.
+    pub fn new(config: &AuditConfig, clock: Arc<dyn Clock>) -> (Self, Option<QueueEnd>) {
+        Self::with_bound(config, clock, QUEUE)
+    }
+
+    pub(super) fn with_bound(
+        config: &AuditConfig,
+        clock: Arc<dyn Clock>,
+        bound: usize,
+    ) -> (Self, Option<QueueEnd>) {
+        if !config.enabled {
+            return (Self::off(), None);
+        }
+        let (sender, queue) = mpsc::unbounded_channel();
+        let level = Arc::new(Level::new(config.on_full, bound));
+        let shared = Shared { queue: sender, level: Arc::clone(&level), clock };
+        (Self(Some(Arc::new(shared))), Some(QueueEnd { queue, level }))
+    }
+
+    /// Records nothing.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// These keys sign from now on.
+    pub fn change_keys(&self, keys: AuditKeys) {
+        if let Some(shared) = &self.0 {
+            // Without a writer there is nothing to sign.
+            let _ = shared.queue.send(Queued::Keys(keys));
+        }
+    }
+
+    /// May a request begin that will have to record something? Waits for room first.
+    pub async fn admit(&self) -> Result<(), Full> {
+        let Some(shared) = &self.0 else { return Ok(()) };
+        let level = &shared.level;
+        if !level.is_full() || !level.refuses {
+            return Ok(());
+        }
+        let room = async {
+            loop {
+                let told = level.room.notified();
+                if !level.is_full() {
+                    return;
+                }
+                told.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, room).await.map_err(|_| {
+            tracing::error!(
+                "a request is refused: the store does not take the audit records (audit.on_full)"
+            );
+            Full
+        })
+    }
+
+    pub fn record(&self, person: Person, origin: Origin, event: Event) {
+        let Some(Shared { queue, level, clock }) = self.0.as_deref() else { return };
+        let mut entry = Entry { at: clock.now(), person, origin, event };
+        let size = entry.size();
+        let most = if level.refuses { 2 * level.bound } else { level.bound };
+        if level.waiting.fetch_add(size, Ordering::Relaxed) + size > most {
+            level.waiting.fetch_sub(size, Ordering::Relaxed);
+            if level.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::error!(
+                    "audit events are dropped: the store does not take them; how many is recorded when it does"
+                );
+            }
+            return;
+        }
+        if queue.send(Queued::Event { entry: Box::new(entry), size }).is_err() {
+            level.waiting.fetch_sub(size, Ordering::Relaxed);
+        }
+    }
+
+    /// Has everything written and the chain closed; gives up when `patience` is over.
+    pub async fn stop(&self, patience: Duration) {
+        let Some(shared) = &self.0 else { return };
+        let (done, is_done) = oneshot::channel();
+        if shared.queue.send(Queued::Stop(done)).is_ok()
+            && tokio::time::timeout(patience, is_done).await.is_err()
+        {
+            tracing::error!("the last audit records could not be written in time");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Reads the whole trail again, out of the store or out of a file, and says what is wrong with it.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+    path::Path,
+};
+
+use portunus_core::{
+    audit::{AuditKeys, ChainId, ChainedRecord, Finding, Position, Verifier},
+    store::{StoreError, StoredChain, Stores},
+    text::visible,
+};
+use serde_json::json;
+
+use super::PORTION;
+
+/// What was read, and what was found.
+pub(super) struct Verified {
+    records: u64,
+    chains: usize,
+    /// Lines of a file that are no records.
+    no_records: Vec<usize>,
+    findings: Vec<Finding>,
+}
+
+/// Gateways may append meanwhile: what came after a chain's head was read is not looked at.
+pub(super) async fn store(stores: &Stores, keys: &AuditKeys) -> Result<Verified, StoreError> {
+    let mut verifier = Verifier::new(keys);
+    for StoredChain { id, head } in stores.audit.list_chains().await? {
+        let last = head.as_ref().map_or(u64::MAX, |head| head.last);
+        let mut reading = verifier.chain(&id, head.as_ref(), false);
+        let mut from = 0;
+        'chain: loop {
+            let records = stores.audit.read_records(&id, from, PORTION).await?;
+            let Some(newest) = records.last() else { break };
+            from = newest.seq + 1;
+            for record in &records {
+                if record.seq > last && end_of(stores, &id).await? >= record.seq {
+                    break 'chain;
+                }
+                reading.take(record);
+            }
+        }
+        reading.finish();
+    }
+    let named: Vec<Position> = verifier.named().cloned().collect();
+    for position in named {
+        let found = stores.audit.read_records(&position.chain, position.seq, 1).await?;
+        if let Some(record) = found.first().filter(|record| record.seq == position.seq) {
+            verifier.found(&position, record.hash);
+        }
+    }
+    Ok(verified(verifier, Vec::new()))
+}
+
+/// How far the chain has come by now.
+async fn end_of(stores: &Stores, id: &ChainId) -> Result<u64, StoreError> {
+    let chains = stores.audit.list_chains().await?;
+    let chain = chains.into_iter().find(|chain| chain.id == *id);
+    Ok(chain.and_then(|chain| chain.head).map_or(0, |head| head.last))
+}
+
+/// The lines of one file. What was put aside before, and what is in the store alone, is not missed.
+pub(super) fn file(path: &Path, keys: &AuditKeys) -> io::Result<Verified> {
+    let (mut chains, mut no_records) = (BTreeMap::<_, Vec<ChainedRecord>>::new(), Vec::new());
+    for (number, line) in BufReader::new(File::open(path)?).lines().enumerate() {
+        match ChainedRecord::from_line(&line?) {
+            Some(record) => chains.entry(record.chain.clone()).or_default().push(record),
+            None => no_records.push(number + 1),
+        }
+    }
+    let mut verifier = Verifier::new(keys);
+    for (id, records) in &chains {
+        let mut reading = verifier.chain(id, None, true);
+        for record in records {
+            reading.take(record);
+        }
+        reading.finish();
+    }
+    // What they name of others may be in another file.
+    let named: Vec<Position> = verifier.named().cloned().collect();
+    for position in named {
+        let found = chains.get(&position.chain).and_then(|records| {
+            records.iter().find(|record| record.seq == position.seq).map(|record| record.hash)
+        });
+        verifier.found(&position, found.unwrap_or(position.hash));
+    }
+    Ok(verified(verifier, no_records))
+}
+
+fn verified(verifier: Verifier<'_>, no_records: Vec<usize>) -> Verified {
+    let (records, chains) = (verifier.records(), verifier.chains());
+    Verified { records, chains, no_records, findings: verifier.finish() }
+}
+
+impl Verified {
+    pub(super) fn is_sound(&self) -> bool {
+        self.findings.is_empty() && self.no_records.is_empty()
+    }
+
+    pub(super) fn told(&self, as_json: bool) -> String {
+        let Self { records, chains, no_records, findings } = self;
+        if as_json {
+            let findings = findings.iter().map(|finding| {
+                json!({"chain": finding.chain, "seq": finding.seq, "found": finding.to_string()})
+            });
+            let told = json!({
+                "sound": self.is_sound(), "records": records, "chains": chains,
+                "findings": findings.collect::<Vec<_>>(), "lines_that_are_no_records": no_records,
+            });
+            return format!("{told}\n");
+        }
+        let mut text = String::new();
+        for finding in findings {
+            // A damaged record may say anything.
+            text.push_str(&visible(&finding.to_string()));
+            text.push('\n');
+        }
+        for line in no_records {
+            let _ = writeln!(text, "line {line}: no record");
+        }
+        let wrong = findings.len() + no_records.len();
+        let end = if wrong == 0 {
+            "as they were written".to_owned()
+        } else {
+            format!("{wrong} things are wrong: the trail was tampered with, or is damaged")
+        };
+        let _ = writeln!(text, "{records} records in {chains} chains: {end}");
+        text
+    }
+}
