@@ -24,8 +24,8 @@ pub(super) struct Sink {
 
 impl Sink {
     pub(super) fn new(config: &AuditConfig) -> Option<Self> {
-        let target = config.sink.clone()?;
-        let rotate_bytes = config.rotate_bytes.max(1);
+        let target = config.file.clone()?;
+        let rotate_bytes = config.rotate_bytes as u64;
         Some(Self { target, rotate_bytes, open: None, is_failing: false })
     }
 

@@ -217,7 +217,7 @@ async fn a_file_has_the_same_lines_and_is_put_aside_when_it_is_large() {
     let fixture = Fixture::new();
     let path = fixture.folder.path().join("audit.jsonl");
     let config = AuditConfig {
-        sink: Some(SinkTarget::File(path.clone())),
+        file: Some(SinkTarget::File(path.clone())),
         rotate_bytes: 600,
         ..AuditConfig::default()
     };

@@ -1,20 +1,43 @@
-//! What the configuration says of the audit trail.
+//! Section: the audit trail. What becomes of it is [`crate::audit`]'s.
 
 use std::{path::PathBuf, time::Duration};
 
-/// The section `audit`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditConfig {
-    pub enabled: bool,
-    /// Where records go beside the store.
-    pub sink: Option<SinkTarget>,
-    /// A file that has become larger than this many bytes is put aside.
-    pub rotate_bytes: u64,
-    /// How old records become; `None`: they stay.
-    pub keep: Option<Duration>,
-    pub on_full: OnFull,
+use portunus_core::{
+    settings,
+    settings::{
+        Choice, Custom, FLAG, SIZE, Setting, Settings as _, ValueType, choice, custom, duration,
+    },
+};
+
+use super::{inputs::Inputs, mistake::Report};
+
+pub(super) const AUDIT: Setting = Setting::new(
+    "audit",
+    ValueType::Section(&AuditConfig::SECTION),
+    "What is recorded of what people and clients do (docs/audit.md)",
+)
+.needs_restart();
+
+settings! {
+    /// What is recorded, and what becomes of it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct AuditConfig: "The audit trail (docs/audit.md)" {
+        enabled: bool = "true", FLAG, "Is anything recorded?";
+        /// Where records go beside the store.
+        file: Option<SinkTarget> = "off", FILE,
+            "A file that the records go to as well, as lines of JSON; `stdout`: standard output";
+        /// A file that would become larger is put aside.
+        rotate_bytes: usize = "100MiB", SIZE.at_least("4KiB", "one record has to find room"),
+            "A file that would become larger is put aside, as `FILE.1`; ten are kept";
+        /// How old records become; `None`: they stay.
+        keep: Option<Duration> = "365d", duration("1h", "3650d").or_off(),
+            "How old records become before they are deleted; `off`: they stay";
+        on_full: OnFull = "refuse", ON_FULL,
+            "When the store does not take the records: requests get 503 (refuse), or they pass and what is not recorded is counted (drop)";
+    }
 }
 
+/// Where lines of records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkTarget {
     Stdout,
@@ -22,23 +45,26 @@ pub enum SinkTarget {
 }
 
 /// What becomes of requests when records come faster than the store takes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFull {
     /// They wait, and are refused with 503 when that does not help.
-    #[default]
     Refuse,
     /// They pass. What is not recorded is counted, and the count is recorded.
     Drop,
 }
 
-impl Default for AuditConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            sink: None,
-            rotate_bytes: 100 * 1024 * 1024,
-            keep: Some(Duration::from_secs(365 * 24 * 3600)),
-            on_full: OnFull::default(),
-        }
-    }
+const ON_FULL: Choice<OnFull> = choice(&["refuse", "drop"], &[OnFull::Refuse, OnFull::Drop]);
+
+const FILE: Custom<Option<SinkTarget>> = custom(ValueType::Text, |text| {
+    Ok(match text {
+        "off" => None,
+        "stdout" => Some(SinkTarget::Stdout),
+        path => Some(SinkTarget::File(PathBuf::from(path))),
+    })
+});
+
+pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> AuditConfig {
+    let mut audit = AuditConfig::default();
+    audit.read(&mut inputs.section("audit", report));
+    audit
 }

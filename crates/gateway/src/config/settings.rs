@@ -16,7 +16,7 @@ use portunus_mcp::spec::ServerSpec;
 
 use super::{
     access_rules::{self, ACCESS, POLICY_FILES},
-    audit::AuditConfig,
+    audit::{self, AUDIT, AuditConfig},
     auth_secret::{
         self, AUTH_SECRET, AUTH_SECRET_FILE, AUTH_SECRET_PREVIOUS, AUTH_SECRET_PREVIOUS_FILE,
     },
@@ -70,6 +70,7 @@ pub(super) const CONFIG: Section = Section::new(
         ALLOWED_HOSTS,
         TRUSTED_PROXIES,
         LOG,
+        AUDIT,
         LIMITS,
     ],
 );
@@ -185,7 +186,7 @@ impl Config {
             names: names::resolve(inputs, report),
             pinning: pinning::resolve(inputs, servers.pinning, report),
             log: log::resolve(inputs, report),
-            audit: AuditConfig::default(),
+            audit: audit::resolve(inputs, report),
             tls: tls::resolve(inputs, report),
             provider_ca: tls::authorities(inputs, report),
             public_url: server.public_url,
@@ -228,7 +229,7 @@ impl Config {
             allowed_hosts,
             trusted_proxies,
             log,
-            audit: _,
+            audit,
             limits,
             production: _,
         } = self;
@@ -253,6 +254,7 @@ impl Config {
             whole(&ALLOWED_ORIGINS, *allowed_origins != new.allowed_origins),
             whole(&ALLOWED_HOSTS, *allowed_hosts != new.allowed_hosts),
             whole(&TRUSTED_PROXIES, *trusted_proxies != new.trusted_proxies),
+            whole(&AUDIT, *audit != new.audit),
             parts(&LOG, &log.differing(&new.log), |_| true),
             parts(&LIMITS, &limits.differing(&new.limits), |name| {
                 Limits::TOLD_BY_NAME.contains(&name)

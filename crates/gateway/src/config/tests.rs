@@ -6,6 +6,7 @@
 
 mod access;
 mod allow;
+mod audit;
 mod clients;
 mod cluster;
 mod committed;
