@@ -175,6 +175,8 @@ pub enum RefusalReason {
     /// The header cannot be read, or the token came in the query.
     MalformedToken,
     InsufficientScope,
+    /// A rule about who may use what does not allow the server, or the proxied path.
+    PolicyRefused,
     SignInNotAllowed,
     /// The provider could not be asked what the rules about sign-in depend on.
     SignInNotChecked,
@@ -212,6 +214,7 @@ words!(RefusalReason {
     WrongResource => "wrong_resource",
     MalformedToken => "malformed_token",
     InsufficientScope => "insufficient_scope",
+    PolicyRefused => "policy_refused",
     SignInNotAllowed => "sign_in_not_allowed",
     SignInNotChecked => "sign_in_not_checked",
     SignInFailed => "sign_in_failed",

@@ -10,21 +10,30 @@ use portunus_core::{
     audit::{Call, CallKind, CallOutcome},
     ids::ServerName,
     principal::Principal,
+    resource::Resources,
 };
 use portunus_mcp::observer::{CallEnd, CallObserver, Called, EndedCall};
 
 use super::request::RequestAudit;
+use crate::edge::resource_server::access::RequestAllow;
 
 /// Hears of the call of one request.
 pub struct CallWatch {
     audit: RequestAudit,
     principal: Arc<Principal>,
+    allow: Arc<RequestAllow>,
+    resources: Arc<Resources>,
     has_told: AtomicBool,
 }
 
 impl CallWatch {
-    pub const fn new(audit: RequestAudit, principal: Arc<Principal>) -> Self {
-        Self { audit, principal, has_told: AtomicBool::new(false) }
+    pub const fn new(
+        audit: RequestAudit,
+        principal: Arc<Principal>,
+        allow: Arc<RequestAllow>,
+        resources: Arc<Resources>,
+    ) -> Self {
+        Self { audit, principal, allow, resources, has_told: AtomicBool::new(false) }
     }
 
     /// Was there a call, and has it ended?
@@ -42,6 +51,15 @@ impl CallObserver for CallWatch {
     fn ended(&self, ended: &EndedCall<'_>) {
         self.has_told.store(true, Ordering::Relaxed);
         let (outcome, code) = outcome(ended.end);
+        let by_rules = || {
+            let servers = self.resources.servers();
+            self.allow.access.refused(servers, ended.called, ended.server, ended.name)
+        };
+        let refused = (outcome == CallOutcome::Refused).then(by_rules).flatten();
+        let outcome = if refused.is_some() { CallOutcome::PolicyRefused } else { outcome };
+        let (server, name) = refused.unzip();
+        let name = name.as_deref().unwrap_or(ended.name);
+        let server = server.as_ref().or(ended.server);
         self.audit.called(
             &self.principal,
             Call {
@@ -50,10 +68,10 @@ impl CallObserver for CallWatch {
                     Called::Prompt => CallKind::Prompt,
                     Called::Resource => CallKind::Resource,
                 },
-                server: ended.server.map(|server| server.as_str().to_owned()),
+                server: server.map(|server| server.as_str().to_owned()),
                 name: match ended.called {
-                    Called::Resource => without_query(ended.name),
-                    Called::Tool | Called::Prompt => ended.name.to_owned(),
+                    Called::Resource => without_query(name),
+                    Called::Tool | Called::Prompt => name.to_owned(),
                 },
                 outcome,
                 code,

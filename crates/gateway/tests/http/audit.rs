@@ -2,8 +2,11 @@
 //! ended, and nothing of what was said. What administrators do with it is next door, in
 //! `tests/ops/audit.rs`.
 
+use std::sync::Arc;
+
 use portunus_core::{
     Clock as _,
+    access::{AccessRule, Effect, Place, Policy, What, Who},
     audit::{AuditFilter, AuditRecord, CallKind, CallOutcome, ChainedRecord, Event, RefusalReason},
     ids::ServerName,
     oauth::scopes::{Pattern, ScopeRule},
@@ -226,5 +229,53 @@ async fn no_and_the_end_of_what_was_allowed_are_recorded() {
         .unwrap();
     assert_eq!(denied.person.user.as_deref(), Some(fixture.user("alice").as_str()));
     only(&records, "refresh_reused");
+    fixture.close().await;
+}
+
+/// A call that a rule does not allow is answered like one of something that is not there. The
+/// record says which it was.
+#[tokio::test]
+async fn t32_what_access_rules_refuse_is_recorded_as_that() {
+    let patterns = |text: &str| vec![Pattern::parse(text).unwrap()];
+    let rule = AccessRule {
+        name: "echo".to_owned(),
+        place: Place { file: "config.yaml".to_owned(), line: 1 },
+        effect: Effect::Allow,
+        who: Who { groups: vec!["engineering".to_owned()], ..Who::default() },
+        what: What { servers: patterns("uuid"), tools: patterns("echo"), ..What::default() },
+    };
+    let access = Arc::new(Policy::new(vec![rule], Vec::new()).unwrap());
+    let fixture = GatewayFixture::of(Setup { access, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    assert_eq!(mcp.call_text("uuid_echo", json!({"text": "a"})).await, "a");
+    for name in ["uuid_fail", "dice_roll", "nothing_at_all"] {
+        mcp.call(name, json!({})).await;
+    }
+    mcp.request("prompts/get", json!({"name": "uuid_plain"})).await;
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    let ask = |path: &str, token: &str| {
+        browser.send(Request::json(&fixture.at(path), &ping).without_cookies().bearer(token))
+    };
+    assert_eq!(ask("/mcp?server_name=dice", &tokens.access).await.status, 404);
+    let (_, _, of_dice) = fixture.connect("/mcp/dice").await;
+    assert_eq!(ask("/mcp/dice", &of_dice.access).await.status, 404);
+
+    let records = records(&fixture, "the refusals are recorded", |record| {
+        matches!(&record.event, Event::Refused { about: Some(about), .. } if about.ends_with("/mcp/dice"))
+    })
+    .await;
+    assert_eq!(
+        calls(&records),
+        [
+            seen(CallKind::Tool, Some("uuid"), "echo", CallOutcome::Ok),
+            seen(CallKind::Tool, Some("uuid"), "fail", CallOutcome::PolicyRefused),
+            seen(CallKind::Tool, Some("dice"), "roll", CallOutcome::PolicyRefused),
+            seen(CallKind::Tool, None, "nothing_at_all", CallOutcome::Refused),
+            seen(CallKind::Prompt, Some("uuid"), "plain", CallOutcome::PolicyRefused),
+        ]
+    );
+    let refusals: Vec<_> = records.iter().filter_map(refusal).collect();
+    assert_eq!(refusals, [RefusalReason::PolicyRefused; 2]);
     fixture.close().await;
 }

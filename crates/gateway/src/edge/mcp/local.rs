@@ -51,7 +51,12 @@ impl LocalMcp {
         });
         // Set by the edge of whichever node took the request.
         let request_id = headers.get("x-request-id").cloned();
-        let watch = Arc::new(CallWatch::new(audit.clone(), Arc::clone(&principal)));
+        let watch = Arc::new(CallWatch::new(
+            audit.clone(),
+            Arc::clone(&principal),
+            Arc::clone(&allow),
+            Arc::clone(&self.resources),
+        ));
         let observer = self.audit.is_on().then(|| Arc::clone(&watch) as _);
         let caller =
             Caller { principal: Arc::clone(&principal), view, allow, request_id, observer };

@@ -18,7 +18,10 @@ use portunus_core::{
     ids::ServerName,
     principal::Principal,
 };
-use portunus_mcp::allow::{Allow, Verdict};
+use portunus_mcp::{
+    allow::{Allow, Verdict},
+    observer::Called,
+};
 
 use super::scope::ScopeAllow;
 
@@ -118,6 +121,36 @@ impl CallerAccess {
         self.may(&Thing::Server(server))
     }
 
+    /// Of a call that was refused, what these rules do not allow: the server, and its own name of
+    /// what was called. `None`: it was refused for another reason.
+    ///
+    /// On `/mcp` a server that may not be entered is not there, and a call of it names no `server`:
+    /// it is found by the prefix.
+    pub fn refused<'a>(
+        &self,
+        servers: impl Iterator<Item = &'a ServerName>,
+        called: Called,
+        server: Option<&ServerName>,
+        name: &str,
+    ) -> Option<(ServerName, String)> {
+        if self.access.0.load().policy.is_open() {
+            return None;
+        }
+        if let Some(server) = server {
+            let is_refused = !self.may(&thing(called, server, name));
+            return is_refused.then(|| (server.clone(), name.to_owned()));
+        }
+        let own = |server: &'a ServerName| {
+            let own = name.strip_prefix(server.as_str())?.strip_prefix('_')?;
+            (!self.may(&thing(called, server, own))).then(|| (server.clone(), own.to_owned()))
+        };
+        servers.filter_map(own).max_by_key(|(server, _)| server.as_str().len())
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     fn asks_read_only(&self) -> bool {
         self.access.0.load().policy.asks_read_only()
     }
@@ -133,6 +166,15 @@ impl CallerAccess {
         let held = Arc::new(Held { generation: Arc::clone(generation), facts, decisions });
         self.held.store(Some(Arc::clone(&held)));
         held
+    }
+}
+
+/// Without a look at the server's list, a tool counts as one that does not only read.
+const fn thing<'a>(called: Called, server: &'a ServerName, name: &'a str) -> Thing<'a> {
+    match called {
+        Called::Tool => Thing::Tool { server, name, read_only: false },
+        Called::Prompt => Thing::Prompt(server, name),
+        Called::Resource => Thing::Resource(server, name),
     }
 }
 

@@ -86,6 +86,8 @@ pub async fn any(
         Target::All => true,
     };
     if !is_there {
+        let about = principal.resource.as_str();
+        audit.refused((&*principal).into(), RefusalReason::PolicyRefused, about);
         return nothing_here();
     }
     let scopes = state.resources.catalogue().effective(&principal.scopes);
@@ -112,7 +114,8 @@ pub async fn any(
             return insufficient_scope(&state, &principal, &audit);
         }
         Target::Server(name) => View::One(name.clone()),
-        Target::All => match named_server(&state.resources, request.uri().query(), &access) {
+        Target::All => match named_server(&state.resources, request.uri().query(), &access, &audit)
+        {
             Ok(view) => view,
             Err(response) => return *response,
         },
@@ -127,21 +130,25 @@ fn named_server(
     resources: &Resources,
     query: Option<&str>,
     access: &CallerAccess,
+    audit: &RequestAudit,
 ) -> Result<View, Box<Response>> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     let params = params.map_err(|bad| {
         Box::new(problem(StatusCode::BAD_REQUEST, "invalid_request", &bad.to_string()))
     })?;
     let Some(name) = params.find("server_name") else { return Ok(View::All) };
-    let is_named = |server: &&ServerName| server.as_str() == name && access.may_enter(server);
-    match resources.servers().find(is_named) {
-        Some(server) => Ok(View::One(server.clone())),
-        None => Err(Box::new(problem(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "server_name names no server of this gateway",
-        ))),
+    if let Some(server) = resources.servers().find(|server| server.as_str() == name) {
+        if access.may_enter(server) {
+            return Ok(View::One(server.clone()));
+        }
+        let person = access.principal().into();
+        audit.refused(person, RefusalReason::PolicyRefused, server.as_str());
     }
+    Err(Box::new(problem(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "server_name names no server of this gateway",
+    )))
 }
 
 /// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP
