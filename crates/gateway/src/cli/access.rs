@@ -1,4 +1,4 @@
-//! `portunus access`: why somebody may use something or not (`explain`), and a committed table of
+//! `portunus access`: why a caller may use something or not (`explain`), and a committed table of
 //! what is expected (`test`). Both read the configuration alone and ask the one decision of
 //! `portunus_core::access`; what scopes a token has is not asked.
 
