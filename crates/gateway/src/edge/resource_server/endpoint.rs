@@ -12,7 +12,6 @@ use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     access::Thing,
     audit::{Call, CallKind, CallOutcome, RefusalReason},
-    ids::ServerName,
     oauth::{params::Params, scopes::Operation},
     principal::Principal,
     request::PlainPath,

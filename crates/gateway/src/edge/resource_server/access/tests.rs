@@ -65,6 +65,20 @@ fn t41_what_is_remembered_is_of_one_caller_and_one_thing() {
     }
 }
 
+/// What a server says of its tool is part of what was decided.
+#[test]
+fn t41_a_tool_that_only_reads_is_another_thing() {
+    let (mut decisions, server) = (Decisions::default(), server());
+    let tool = |read_only| Thing::Tool { server: &server, name: "x", read_only };
+    decisions.remember(&tool(true), true);
+    assert_eq!(decisions.find(&tool(false)), None);
+    decisions.remember(&tool(false), false);
+    assert_eq!(
+        (decisions.find(&tool(true)), decisions.find(&tool(false))),
+        (Some(true), Some(false))
+    );
+}
+
 /// A caller that was judged goes on under the new rules: streams do not end with a reload.
 #[test]
 fn t41_decisions_go_with_the_rules_that_made_them() {
