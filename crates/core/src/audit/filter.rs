@@ -1,7 +1,12 @@
 //! Which records are wanted.
 
+use std::time::Duration;
+
 use super::{entry::AuditRecord, event::Event};
 use crate::clock::Timestamp;
+
+/// How far a clock is expected to go back at most.
+const CLOCK_BACK: Duration = Duration::from_secs(3600);
 
 /// Which records are wanted; what is left out wants all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +27,12 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    /// May a record of this time be wanted?
-    pub fn covers(&self, at: Timestamp) -> bool {
+    /// Is what stands before a record of this time too old, though clocks went back meanwhile?
+    pub fn is_over(&self, at: Timestamp) -> bool {
+        self.since.is_some_and(|since| at + CLOCK_BACK < since)
+    }
+
+    fn covers(&self, at: Timestamp) -> bool {
         self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
     }
 

@@ -90,7 +90,7 @@ impl RedisAuditStore {
     ) -> Result<Vec<ChainedRecord>, StoreError> {
         let key = self.0.keys.audit_records(chain);
         let (mut found, mut before) = (Vec::new(), "+".to_owned());
-        while found.len() < limit {
+        'chain: while found.len() < limit {
             let mut command = redis::cmd("XREVRANGE");
             command.arg(&key).arg(&before).arg("-").arg("COUNT").arg(PORTION);
             let [entries] = self.0.connection.read(&key, [command]).await?;
@@ -99,6 +99,9 @@ impl RedisAuditStore {
             before = format!("({oldest}");
             for entry in entries {
                 let record = read_record(chain, entry)?;
+                if filter.is_over(record.at) {
+                    break 'chain;
+                }
                 if found.len() < limit && record.read().is_some_and(|read| filter.matches(&read)) {
                     found.push(record);
                 }

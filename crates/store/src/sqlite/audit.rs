@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
-    audit::{AuditFilter, ChainHead, ChainId, ChainedRecord, RecordHash},
+    audit::{AuditFilter, ChainHead, ChainId, ChainedRecord, RecordHash, merge_by_time},
     store::{AuditStore, StoreError, StoredChain},
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Statement, params};
 
 use super::{database::Database, failure::Failure};
 use crate::record::{from_json, to_json};
@@ -23,6 +23,8 @@ const CHAINS: &str = "WITH RECURSIVE found (id) AS (
      SELECT ids.id, audit_chains.head FROM
      (SELECT id FROM found WHERE id IS NOT NULL UNION SELECT id FROM audit_chains) AS ids
      LEFT JOIN audit_chains ON audit_chains.id = ids.id ORDER BY ids.id";
+
+const INSERT: &str = "INSERT OR REPLACE INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 #[async_trait]
 impl AuditStore for SqliteAuditStore {
@@ -54,7 +56,8 @@ impl AuditStore for SqliteAuditStore {
         self.0
             .write(move |db| {
                 replace_head(db, before.as_ref(), &after)?;
-                records.iter().try_for_each(|record| insert_record(db, record))
+                let mut statement = db.prepare_cached(INSERT)?;
+                records.iter().try_for_each(|record| insert(&mut statement, record))
             })
             .await
     }
@@ -89,23 +92,13 @@ impl AuditStore for SqliteAuditStore {
         let filter = filter.clone();
         self.0
             .read(move |db| {
-                let mut statement = db.prepare_cached(
-                    "SELECT chain, seq, at, hash, record FROM audit_records WHERE at >= ?1 AND at < ?2 ORDER BY at DESC, chain DESC, seq DESC",
-                )?;
-                let since = filter.since.map_or(i64::MIN, Timestamp::as_millis);
-                let until = filter.until.map_or(i64::MAX, Timestamp::as_millis);
-                let mut rows = statement.query(params![since, until])?;
-                let mut records = Vec::new();
-                while records.len() < limit
-                    && let Some(row) = rows.next()?
-                {
-                    let record = read_record(row)?;
-                    if record.read().is_some_and(|read| filter.matches(&read)) {
-                        records.push(record);
-                    }
+                let mut chains = Vec::new();
+                for id in chain_ids(db)? {
+                    chains.push(newest_of(db, &id, &filter, limit)?);
                 }
-                records.reverse();
-                Ok(records)
+                let mut merged = merge_by_time(chains);
+                merged.drain(..merged.len().saturating_sub(limit));
+                Ok(merged)
             })
             .await
     }
@@ -156,12 +149,52 @@ pub(super) fn insert_head(db: &Connection, head: &ChainHead) -> Result<(), Failu
 }
 
 pub(super) fn insert_record(db: &Connection, record: &ChainedRecord) -> Result<(), Failure> {
+    insert(&mut *db.prepare_cached(INSERT)?, record)
+}
+
+fn insert(statement: &mut Statement<'_>, record: &ChainedRecord) -> Result<(), Failure> {
     let ChainedRecord { chain, seq, at, text, hash } = record;
-    db.prepare_cached(
-        "INSERT OR REPLACE INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![chain.as_str(), number(*seq), at.as_millis(), hash.as_bytes(), text])?;
+    statement.execute(params![
+        chain.as_str(),
+        number(*seq),
+        at.as_millis(),
+        hash.as_bytes(),
+        text
+    ])?;
     Ok(())
+}
+
+fn chain_ids(db: &Connection) -> Result<Vec<String>, Failure> {
+    let mut statement = db.prepare_cached(CHAINS)?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// Oldest first.
+fn newest_of(
+    db: &Connection,
+    chain: &str,
+    filter: &AuditFilter,
+    limit: usize,
+) -> Result<Vec<ChainedRecord>, Failure> {
+    let mut statement = db.prepare_cached(
+        "SELECT chain, seq, at, hash, record FROM audit_records WHERE chain = ?1 ORDER BY seq DESC",
+    )?;
+    let mut rows = statement.query([chain])?;
+    let mut records = Vec::new();
+    while records.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let record = read_record(row)?;
+        if filter.is_over(record.at) {
+            break;
+        }
+        if record.read().is_some_and(|read| filter.matches(&read)) {
+            records.push(record);
+        }
+    }
+    records.reverse();
+    Ok(records)
 }
 
 /// Of columns `chain, seq, at, hash, record`.

@@ -1,4 +1,5 @@
--- The audit trail: the records of each chain as they were written, and how far each has come, signed.
+-- The audit trail: the records of each chain as they were written, and how far each has come, signed. There is no index by
+-- time: each call writes a record, and a chain is nearly in the order of time.
 CREATE TABLE audit_chains (
     id   TEXT PRIMARY KEY,
     head TEXT NOT NULL
@@ -11,4 +12,3 @@ CREATE TABLE audit_records (
     record TEXT NOT NULL,
     PRIMARY KEY (chain, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX audit_records_by_time ON audit_records (at);
