@@ -12,7 +12,10 @@ use portunus_core::{
     principal::Principal,
     resource::Resources,
 };
-use portunus_mcp::observer::{CallEnd, CallObserver, Called, EndedCall};
+use portunus_mcp::{
+    hub::View,
+    observer::{CallEnd, CallObserver, Called, EndedCall},
+};
 
 use super::request::RequestAudit;
 use crate::edge::resource_server::access::RequestAllow;
@@ -23,17 +26,25 @@ pub struct CallWatch {
     principal: Arc<Principal>,
     allow: Arc<RequestAllow>,
     resources: Arc<Resources>,
+    /// Of an endpoint of one server.
+    server: Option<ServerName>,
     has_told: AtomicBool,
 }
 
 impl CallWatch {
-    pub const fn new(
+    pub fn new(
         audit: RequestAudit,
         principal: Arc<Principal>,
         allow: Arc<RequestAllow>,
         resources: Arc<Resources>,
+        view: &View,
     ) -> Self {
-        Self { audit, principal, allow, resources, has_told: AtomicBool::new(false) }
+        let server = match view {
+            View::All => None,
+            View::One(server) => Some(server.clone()),
+        };
+        let has_told = AtomicBool::new(false);
+        Self { audit, principal, allow, resources, server, has_told }
     }
 
     /// Was there a call, and has it ended?
@@ -53,7 +64,8 @@ impl CallObserver for CallWatch {
         let (outcome, code) = outcome(ended.end);
         let by_rules = || {
             let servers = self.resources.servers();
-            self.allow.access.refused(servers, ended.called, ended.server, ended.name)
+            let server = ended.server.or(self.server.as_ref());
+            self.allow.access.refused(servers, ended.called, server, ended.name)
         };
         let refused = (outcome == CallOutcome::Refused).then(by_rules).flatten();
         let outcome = if refused.is_some() { CallOutcome::PolicyRefused } else { outcome };

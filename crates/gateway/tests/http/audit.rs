@@ -253,6 +253,9 @@ async fn t32_what_access_rules_refuse_is_recorded_as_that() {
         mcp.call(name, json!({})).await;
     }
     mcp.request("prompts/get", json!({"name": "uuid_plain"})).await;
+    let of_uuid = fixture.at("/mcp?server_name=uuid");
+    let of_uuid = McpClient::connect(&browser, &of_uuid, &tokens.access).await;
+    of_uuid.call("fail", json!({})).await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     let ask = |path: &str, token: &str| {
         browser.send(Request::json(&fixture.at(path), &ping).without_cookies().bearer(token))
@@ -273,6 +276,7 @@ async fn t32_what_access_rules_refuse_is_recorded_as_that() {
             seen(CallKind::Tool, Some("dice"), "roll", CallOutcome::PolicyRefused),
             seen(CallKind::Tool, None, "nothing_at_all", CallOutcome::Refused),
             seen(CallKind::Prompt, Some("uuid"), "plain", CallOutcome::PolicyRefused),
+            seen(CallKind::Tool, Some("uuid"), "fail", CallOutcome::PolicyRefused),
         ]
     );
     let refusals: Vec<_> = records.iter().filter_map(refusal).collect();

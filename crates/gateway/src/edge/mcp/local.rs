@@ -56,6 +56,7 @@ impl LocalMcp {
             Arc::clone(&principal),
             Arc::clone(&allow),
             Arc::clone(&self.resources),
+            &view,
         ));
         let observer = self.audit.is_on().then(|| Arc::clone(&watch) as _);
         let caller =
