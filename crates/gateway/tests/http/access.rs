@@ -164,7 +164,9 @@ async fn t32_people_see_and_call_what_their_groups_may() {
     }
     // On one server, what no rule speaks of is for those who may use all of it.
     let mcp = McpClient::connect(&own, &fixture.at("/mcp/uuid"), &own_token).await;
+    let before = fixture.uuid.seen().len();
     assert_absent(&mcp.request("extension/anything", json!({})).await, "extension/anything");
+    assert_eq!(fixture.uuid.seen().len(), before, "the server does not get to refuse it itself");
     fixture.close().await;
 }
 
