@@ -119,7 +119,13 @@ impl Walk<'_> {
     fn list(&mut self, inner: &'static ValueType, node: &mut Node, key: &str) {
         let Value::List(items) = &mut node.value else { return self.wrong(node, key, "a list") };
         for (index, item) in items.iter_mut().enumerate() {
-            self.value(inner, item, &format!("{key}[{index}]"));
+            let key = format!("{key}[{index}]");
+            // Left out in silence, it would leave a list of nothing, which means something else.
+            if item.value == Value::Null {
+                let expected = expected(inner, &item.value);
+                self.report.mistake(self.at(item.line, &key), "nothing", expected);
+            }
+            self.value(inner, item, &key);
         }
     }
 

@@ -76,6 +76,12 @@ fn each_mistake_is_named_with_its_line() {
         ),
         (rule("who: anyone, servers: []"), vec!["access[0].servers", "an empty list"]),
         (rule("who: anyone, tools: []"), vec!["access[0].tools", "an empty list"]),
+        (rule("who: anyone, tools: [~]"), vec!["config.yaml:2: access[0].tools[0]", "nothing"]),
+        (rule("who: anyone, servers: [null]"), vec!["access[0].servers[0]", "nothing"]),
+        (rule("who: {groups: [~], providers: [okta]}"), vec!["access[0].who.groups[0]", "nothing"]),
+        ("access:\n  -\n".to_owned(), vec!["config.yaml:2: access[0]", "nothing"]),
+        ("access: [~]".to_owned(), vec!["access[0]", "nothing"]),
+        ("policy_files: [~]".to_owned(), vec!["policy_files[0]", "nothing"]),
         (rule("who: anyone, tools: ['']"), vec!["access[0].tools[0]", "a pattern is"]),
         (
             rule("who: anyone, servers: [/mcp/dice/], tools: [x]"),
