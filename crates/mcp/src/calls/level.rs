@@ -10,6 +10,7 @@ use crate::{
     caller::View,
     connections::levels::wanted_level,
     era::Era,
+    permission::check_method,
     problem::{Problem, Reply, done},
     session::{level::Level, requester::key},
     upstream::Owner,
@@ -45,7 +46,7 @@ async fn tell_one(
     let spec =
         context.registry.spec(server).ok_or_else(|| Problem::method_not_found(&ask.method))?;
     let key = key(&spec, ask.session()?);
-    if key.owner == Owner::AllUsers {
+    if key.owner == Owner::AllUsers || check_method(&*ask.allow, server, &ask.method).is_err() {
         return Ok(done());
     }
     let peer = context

@@ -98,13 +98,13 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
                 return Err(Problem::missing("ref"));
             };
             match (reference.kind.as_deref(), &reference.name, &reference.uri) {
-                (Some("ref/prompt"), Some(name), _) => {
+                (Some("ref/prompt"), Some(name), None) => {
                     let found = route::by_name(context, ask, Kind::Prompts, name).await?;
                     let own = Payload::trusted(Bytes::from(wire::quote(&found.name)));
                     let params = wire::replace_member(params, &["ref", "name"], &own)?;
                     Ok(Target { server: found.server, name: None, params: Some(params) })
                 }
-                (Some("ref/resource"), _, Some(uri)) => {
+                (Some("ref/resource"), None, Some(uri)) => {
                     Ok(as_it_came(route::by_template(context, ask, uri).await?))
                 }
                 _ => Err(Problem::invalid_params(

@@ -89,6 +89,9 @@ async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask)
             Problem::method_not_found(&ask.method)
         });
     };
+    if Method::of(&ask.method, ask.era).is_none() {
+        check_method(&*ask.allow, server, &ask.method)?;
+    }
     own_at(context, server, ask, id).await?;
     let reply = forward(context, ask, server, ask.params.clone()).await;
     if let Ok(Outcome::Result(_)) = &reply {
