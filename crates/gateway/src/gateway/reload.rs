@@ -67,6 +67,10 @@ pub enum Refused {
         "an earlier AUTH_SECRET is left out, and what is sealed with it cannot be sealed anew just now ({0}): try again later, with SIGHUP"
     )]
     StillSealed(String),
+    #[error(
+        "all access rules are gone, and everyone would be allowed everything: is the file whole? Restart the gateway if that is meant"
+    )]
+    RulesGone,
     #[error("{0}")]
     Unusable(String),
 }
@@ -78,6 +82,10 @@ impl Changes {
             old.differing(new).into_iter().partition(|one| one.needs_restart);
         if !needs_restart.is_empty() {
             return Err(Refused::NeedsRestart(names_of(needs_restart)));
+        }
+        // A file that is cut short or not there for a moment must not open everything.
+        if new.access.is_open() && !old.access.is_open() {
+            return Err(Refused::RulesGone);
         }
         if !old.auth_secrets.first().is_some_and(|sealing| new.auth_secrets.contains(sealing)) {
             return Err(Refused::SecretLost);
@@ -284,6 +292,10 @@ impl Live {
         // Servers that are gone go last: until no request can name them any more.
         let going =
             old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
+        // Before anything that they are about is there.
+        if old.access != new.access {
+            before.process.access.change(Arc::clone(&new.access));
+        }
         upstreams.limit_children_per_user(new.limits.children_per_user);
         before.process.hub.limit_calls_per_user(new.limits.calls_per_user);
         upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
@@ -298,7 +310,6 @@ impl Live {
         self.service.change(service);
         before.process.admission.send_replace(Some(app.providers.clone()));
         if old.access != new.access {
-            before.process.access.change(Arc::clone(&new.access));
             before.process.hub.permissions_changed();
         }
         self.app.store(Arc::new(app));

@@ -1,9 +1,13 @@
 //! Tables: which configurations a running gateway takes over from which, and what it says of them.
 //! What then happens is in `tests/ops/reload.rs`.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use portunus_core::{resource::PublicUrl, secret::SecretText};
+use portunus_core::{
+    access::{AccessRule, Effect, Place, Policy, What, Who},
+    resource::PublicUrl,
+    secret::SecretText,
+};
 use portunus_mcp::{
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
@@ -86,4 +90,26 @@ fn a_secret_is_replaced_by_naming_both() {
     assert_eq!(changes(secrets(&["two"])), Err(Refused::SecretLost));
     assert_eq!(changes(secrets(&["two", "one"])), Ok("settings: auth_secret".to_owned()));
     assert_eq!(changes(secrets(&["one", "two"])), Ok("settings: auth_secret".to_owned()));
+}
+
+/// A file that is cut short for a moment must not open everything to everyone.
+#[test]
+fn t32_rules_change_and_do_not_all_go() {
+    let rule = |name: &str| AccessRule {
+        name: name.to_owned(),
+        place: Place { file: "config.yaml".to_owned(), line: 1 },
+        effect: Effect::Allow,
+        who: Who::default(),
+        what: What::default(),
+    };
+    let with = |names: &[&str]| {
+        let rules = names.iter().map(|name| rule(name)).collect();
+        Config { access: Arc::new(Policy::new(rules, Vec::new()).unwrap()), ..config() }
+    };
+    let change =
+        |old: &Config, new: &Config| Changes::between(old, new).map(|changes| changes.to_string());
+    let changed = || Ok("settings: access".to_owned());
+    assert_eq!(change(&with(&["one", "two"]), &with(&["one"])), changed());
+    assert_eq!(change(&config(), &with(&["one"])), changed());
+    assert_eq!(change(&with(&["one"]), &config()), Err(Refused::RulesGone));
 }
