@@ -52,6 +52,10 @@ pub(super) fn of_file(file: &PolicyFile, schema: &Schema) -> Result<Vec<Compiled
     if set.num_of_templates() > 0 {
         return Err(vec![at(0, "a template (`?principal`, `?resource`)".to_owned())]);
     }
+    // Cut off, a file that denies would deny nothing.
+    if set.is_empty() {
+        return Err(vec![at(0, "no policy in it".to_owned())]);
+    }
     let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
     let mut wrong: Vec<_> =
         result.validation_errors().map(|error| at(offset_of(error), words(error))).collect();
@@ -194,15 +198,17 @@ fn names(attribute: &str, patterns: &[Pattern]) -> Vec<String> {
     any_of(patterns.iter().map(|pattern| fits(attribute, pattern)).collect()).into_iter().collect()
 }
 
-/// A `*` of a rule that allows does not fit a URI that may lead elsewhere (threat 39); that of a
-/// rule that denies does, wherever it stands.
+/// A `*` of a rule that allows does not fit a URI that may lead elsewhere (threat 39). A rule that
+/// denies fits every such URI, and other spellings of those that it names.
 fn uris(effect: Effect, patterns: &[Pattern]) -> Vec<String> {
     let one = |pattern: &Pattern| {
-        let fits = fits("uri", pattern);
+        let as_written = fits("uri", pattern);
         match effect {
-            _ if pattern.is_exact() => fits,
-            Effect::Allow => format!("(resource.plain && {fits})"),
-            Effect::Deny => format!("(!resource.plain || {fits})"),
+            Effect::Allow if pattern.is_exact() => as_written,
+            Effect::Allow => format!("(resource.plain && {as_written})"),
+            Effect::Deny => {
+                format!("(!resource.plain || {as_written} || {})", fits("canonical", pattern))
+            }
         }
     };
     any_of(patterns.iter().map(one).collect()).into_iter().collect()

@@ -12,6 +12,7 @@ use super::{
     rule::{AccessRule, Effect, Place},
     schema::{self, Facts, Thing},
 };
+use crate::admission::{AccountName, Unread};
 
 /// All rules and policies together. Without any, every caller may use everything; with any, only
 /// what one allows and none denies.
@@ -75,6 +76,20 @@ impl Policy {
     pub fn asks_read_only(&self) -> bool {
         self.rules.iter().any(|rule| rule.what.read_only.is_some())
             || self.files.iter().any(|file| file.text.contains("read_only"))
+    }
+
+    /// Could something that was not read of a person's account keep a rule from denying?
+    pub fn may_deny_by(&self, unread: Unread) -> bool {
+        let by_rule = |rule: &AccessRule| {
+            let by_email = |person: &AccountName| matches!(person, AccountName::Email(_));
+            rule.effect == Effect::Deny
+                && ((unread.groups && !rule.who.groups.is_empty())
+                    || (unread.email && rule.who.people.iter().any(by_email)))
+        };
+        // What a policy denies by is not looked into.
+        let by_file = |file: &PolicyFile| file.text.contains("forbid");
+        (unread.groups || unread.email)
+            && (self.rules.iter().any(by_rule) || self.files.iter().any(by_file))
     }
 
     pub fn rules(&self) -> &[AccessRule] {

@@ -11,6 +11,7 @@ mod decide;
 mod explain;
 mod rule;
 mod schema;
+mod spelling;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@ use cedar_policy::{
     Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema,
 };
 
+use super::spelling::canonical;
 use crate::{
     admission::EmailAddress, ids::ServerName, oauth::scopes::may_lead_out, principal::Principal,
 };
@@ -146,6 +147,7 @@ impl<'a> Thing<'a> {
                 attributes.insert("uri".to_owned(), text(name));
                 let plain = RestrictedExpression::new_bool(!may_lead_out(name));
                 attributes.insert("plain".to_owned(), plain);
+                attributes.insert("canonical".to_owned(), text(&canonical(name)));
             } else {
                 attributes.insert("name".to_owned(), text(name));
             }

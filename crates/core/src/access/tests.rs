@@ -7,7 +7,7 @@ use cedar_policy::{Entities, PolicySet, ValidationMode, Validator};
 
 use super::*;
 use crate::{
-    admission::AccountName,
+    admission::{AccountName, Unread},
     entropy::{Entropy, SeededEntropy},
     ids::{ClientId, ProviderName, ServerName},
     oauth::scopes::Pattern,
@@ -257,7 +257,8 @@ fn t32_what_denies_goes_first_wherever_it_stands() {
 #[test]
 fn t39_a_denied_resource_stays_denied_by_other_spellings() {
     let files = server("files");
-    let secret = What { resources: patterns(&["file:///secret/*"]), ..What::default() };
+    let secret =
+        What { resources: patterns(&["file:///secret/*", "file:///key"]), ..What::default() };
     let policy = policy(&[
         allow(Who::default(), What::default()),
         rule(2, Effect::Deny, Who::default(), secret),
@@ -268,10 +269,50 @@ fn t39_a_denied_resource_stays_denied_by_other_spellings() {
         ("file:///public/../secret/a", false),
         ("file:///public/%2e%2e/secret/a", false),
         ("file:///public\\..\\secret", false),
+        ("file:///%73ecret/a", false),
+        ("FILE:///secret/a", false),
+        ("file://localhost/secret/a", false),
+        ("file:////secret/a", false),
+        ("file:///key", false),
+        ("file:///./key", false),
+        ("file:///x/../key", false),
+        ("file:///%6Bey", false),
+        ("file:///My%20Files/a", true),
     ] {
         let decision = policy.decide(&alice(), &Thing::Resource(&files, uri));
         assert_eq!(decision.is_allowed(), expected, "{uri}");
     }
+}
+
+/// A rule that denies by what was not read of an account cannot be relied on.
+#[test]
+fn what_was_not_read_may_keep_a_rule_from_denying() {
+    let (email, groups) =
+        (Unread { email: true, groups: false }, Unread { email: false, groups: true });
+    let named = || Who { people: people(&["x@acme.example"]), ..Who::default() };
+    let subject = || Who { people: people(&["sub:s1"]), ..Who::default() };
+    let group = || Who { groups: texts(&["a"]), ..Who::default() };
+    for (who, by_email, by_groups) in [
+        (Who::default(), false, false),
+        (named(), true, false),
+        (subject(), false, false),
+        (group(), false, true),
+    ] {
+        let denies = policy(&[rule(1, Effect::Deny, who.clone(), What::default())]);
+        assert_eq!(
+            (denies.may_deny_by(email), denies.may_deny_by(groups)),
+            (by_email, by_groups),
+            "{who:?}"
+        );
+        let allows = policy(&[rule(1, Effect::Allow, who, What::default())]);
+        assert!(!allows.may_deny_by(email) && !allows.may_deny_by(groups));
+    }
+    let file = file(
+        "permit (principal, action, resource); forbid (principal, action == Action::\"proxy\", resource);",
+    );
+    let policy = Policy::new(Vec::new(), vec![file]).unwrap();
+    assert!(policy.may_deny_by(email) && policy.may_deny_by(groups));
+    assert!(!policy.may_deny_by(Unread::default()));
 }
 
 /// What a rule says is data: no text of it can become a condition.
@@ -496,10 +537,11 @@ mod reference {
             1 => !what.prompts.is_empty() && any(&what.prompts, wanted.name),
             2 => what.resources.iter().any(|pattern| {
                 let (star, text) = (pattern.as_str().contains('*'), wanted.name);
+                let fits = if star { pattern.fits(text) } else { pattern.as_str() == text };
                 match effect {
-                    _ if !star => pattern.as_str() == text,
-                    Effect::Allow => !text.contains("..") && pattern.fits(text),
-                    Effect::Deny => text.contains("..") || pattern.fits(text),
+                    Effect::Allow if star => !text.contains("..") && fits,
+                    Effect::Allow => fits,
+                    Effect::Deny => text.contains("..") || fits,
                 }
             }),
             _ => {

@@ -143,6 +143,7 @@ fn oauth(app: &AppState, page_context: &PageContext) -> Router {
             providers: app.providers.clone(),
             resources: Arc::clone(&app.resources),
             lifetimes: app.lifetimes,
+            access: app.process.access.clone(),
         }))
         .merge(signout::routes(signout::SignOutState {
             page_context: page_context.clone(),

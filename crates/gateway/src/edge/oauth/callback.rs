@@ -38,6 +38,7 @@ use crate::{
         browser::{LOGIN, PageContext, see_other},
         extensions::RequestId,
         providers::{ProviderEntry, Providers},
+        resource_server::access::Access,
     },
 };
 
@@ -52,6 +53,7 @@ pub struct CallbackState {
     pub providers: Providers,
     pub resources: Arc<Resources>,
     pub lifetimes: Lifetimes,
+    pub access: Access,
 }
 
 pub fn routes(callback: CallbackState) -> Router {
@@ -204,6 +206,11 @@ async fn sign_in(
     if let Err(why) = entry.allow.decide(&user) {
         return Err(not_admitted(callback, transaction, entry, &person, user, why).await?);
     }
+    if callback.access.may_deny_by(person.unread) {
+        let why = "what access rules deny by was not read whole".to_owned();
+        let (user, transaction) = (Box::new(user), Box::new(transaction));
+        return Err(CallbackError::NotChecked { user, transaction, why });
+    }
     let (cookie, login) = new_login(callback, &user, person.id_token, now);
     if let Some((old, _)) = callback.page_context.any_login(headers).await? {
         callback.logins.take_login(&old.id).await?;
@@ -249,6 +256,7 @@ async fn not_admitted(
 ) -> Result<CallbackError, StoreError> {
     let (user, transaction) = (Box::new(user), Box::new(transaction));
     if entry.allow.depends_on(person.unread) {
+        let why = why.to_string();
         return Ok(CallbackError::NotChecked { user, transaction, why });
     }
     if callback

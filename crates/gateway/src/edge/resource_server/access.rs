@@ -15,11 +15,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use moka::sync::Cache;
 use portunus_core::{
     access::{Facts, Policy, Thing},
+    admission::Unread,
     ids::ServerName,
     principal::Principal,
 };
 use portunus_mcp::{
     allow::{Allow, Verdict},
+    hub::View,
     observer::Called,
 };
 
@@ -30,6 +32,8 @@ use super::scope::ScopeAllow;
 const CALLERS: u64 = 1024;
 /// Bytes of decisions of one caller.
 const BYTES_PER_CALLER: usize = 128 * 1024;
+/// A longer name is refused while there are rules. In bytes.
+const LONGEST_NAME: usize = BYTES_PER_CALLER / 16 - 1024;
 /// What a decision takes beside its name.
 const ENTRY: usize = 96;
 
@@ -64,6 +68,31 @@ pub struct CallerAccess {
     held: ArcSwapOption<Held>,
 }
 
+/// What a stream shows.
+pub enum Shown {
+    All,
+    Server(ServerName),
+    /// A proxied path, by its pattern.
+    Proxy(String),
+}
+
+impl Shown {
+    pub fn of(view: &View) -> Self {
+        match view {
+            View::All => Self::All,
+            View::One(server) => Self::Server(server.clone()),
+        }
+    }
+}
+
+/// The rules that a stream goes on by.
+pub struct StreamAccess {
+    access: Access,
+    /// Of its person, when it began.
+    facts: Facts,
+    shown: Shown,
+}
+
 struct Held {
     generation: Arc<Generation>,
     facts: Facts,
@@ -80,9 +109,36 @@ impl Access {
         self.0.store(Arc::new(Generation::new(policy)));
     }
 
+    /// Could something that was not read of a person's account keep a rule from denying?
+    pub fn may_deny_by(&self, unread: Unread) -> bool {
+        self.0.load().policy.may_deny_by(unread)
+    }
+
     /// What this caller may use, by the rules in force whenever it is asked.
     pub fn of(&self, principal: Arc<Principal>) -> CallerAccess {
         CallerAccess { access: self.clone(), principal, held: ArcSwapOption::empty() }
+    }
+
+    /// For a stream that begins.
+    pub fn stream(&self, principal: &Principal, shown: Shown) -> StreamAccess {
+        StreamAccess { access: self.clone(), facts: Facts::of(principal), shown }
+    }
+}
+
+impl StreamAccess {
+    /// May the stream go on, now that this is known of its person? What it carries is judged by
+    /// what was known when it began, so it ends with that.
+    pub fn may_go_on(&self, principal: &Arc<Principal>) -> bool {
+        if self.access.0.load().policy.is_open() {
+            return true;
+        }
+        let caller = self.access.of(Arc::clone(principal));
+        let is_there = match &self.shown {
+            Shown::All => true,
+            Shown::Server(server) => caller.may_enter(server),
+            Shown::Proxy(pattern) => caller.may(&Thing::Proxy(pattern)),
+        };
+        is_there && Facts::of(principal) == self.facts
     }
 }
 
@@ -98,6 +154,10 @@ impl CallerAccess {
         let generation = self.access.0.load();
         if generation.policy.is_open() {
             return true;
+        }
+        // It would take long to decide, and could not be remembered: no name is as long.
+        if thing.name().len() > LONGEST_NAME {
+            return false;
         }
         let held = self.held(&generation);
         let locked = || held.decisions.lock().unwrap_or_else(PoisonError::into_inner);

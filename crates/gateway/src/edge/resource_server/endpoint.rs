@@ -21,7 +21,7 @@ use portunus_mcp::hub::View;
 use serde_json::json;
 
 use super::{
-    access::CallerAccess,
+    access::{CallerAccess, Shown},
     bearer::{Admitted, Bearer},
     scope, watch,
 };
@@ -100,12 +100,10 @@ pub async fn any(
             let begun = ProxiedCall::begin(pattern, &request);
             let response = Box::pin(state.proxy.forward(pattern, request, caller)).await;
             begun.ended(&audit, &principal, &response);
-            return watch::while_valid(
-                &state.bearer,
-                look_up,
-                &resource,
-                until_sent(response, permit),
-            );
+            let shown = Shown::Proxy(pattern.to_owned());
+            let rules = state.mcp.local.access.stream(&principal, shown);
+            let response = until_sent(response, permit);
+            return watch::while_valid(&state.bearer, look_up, &resource, rules, response);
         }
         Target::Proxy { .. } => return insufficient_scope(&state, &principal, &audit),
         // The configuration no longer has any of the token's scopes.
@@ -119,9 +117,10 @@ pub async fn any(
             Err(response) => return *response,
         },
     };
+    let rules = state.mcp.local.access.stream(&principal, Shown::of(&view));
     let mut response = state.mcp.serve(principal, scopes, view, audit, request).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
-    watch::while_valid(&state.bearer, look_up, &resource, response)
+    watch::while_valid(&state.bearer, look_up, &resource, rules, response)
 }
 
 /// `/mcp?server_name=` picks one server (parity A8).

@@ -1,6 +1,8 @@
 //! Streams outlive the moment their token was checked. So the token is looked up again every now
 //! and then, and at once when a invalidation names it or the rules of who is admitted may have
-//! changed. A stream ends with its grant, and with a token that was revoked; one whose token has
+//! changed. A stream ends with its grant, and with a token that was revoked; when access rules no
+//! longer allow its server or route, or its person has other groups than when it began: its client
+//! begins another, which is judged anew. One whose token has
 //! run out goes on while its client has another of the same grant, or for a grace in which it may
 //! ask for one (FB82): there are clients that never listen again.
 
@@ -12,6 +14,7 @@ use http::header;
 use portunus_core::resource::Resource;
 
 use super::{
+    access::StreamAccess,
     bearer::{Bearer, Standing},
     cache::Entry,
 };
@@ -29,6 +32,7 @@ pub fn while_valid(
     bearer: &Bearer,
     look_up: Arc<Entry>,
     resource: &Resource,
+    rules: StreamAccess,
     response: Response,
 ) -> Response {
     let is_stream = response
@@ -64,6 +68,7 @@ pub fn while_valid(
                 {
                     Standing::Ended
                 }
+                Ok(Standing::Live(found)) if !rules.may_go_on(&found.principal) => Standing::Ended,
                 Ok(standing) => standing,
                 // A store that cannot be asked is no reason to end what was allowed.
                 Err(_) => Standing::Live(Arc::clone(&look_up)),
@@ -72,7 +77,7 @@ pub fn while_valid(
                 Standing::Live(found) => (look_up, good_at) = (found, bearer.clock.now()),
                 Standing::RunOut if bearer.clock.now().since(good_at) <= GRACE => {}
                 Standing::RunOut | Standing::Ended => {
-                    tracing::debug!("a stream ends with its token");
+                    tracing::debug!("a stream ends: with its token, or by the access rules");
                     return;
                 }
             }

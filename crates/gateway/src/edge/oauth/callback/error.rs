@@ -52,7 +52,7 @@ pub(super) enum CallbackError {
     NotChecked {
         user: Box<User>,
         transaction: Box<BrowserTransaction>,
-        why: NotAdmitted,
+        why: String,
     },
     Store(StoreError),
 }

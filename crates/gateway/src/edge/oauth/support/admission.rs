@@ -69,10 +69,10 @@ pub fn not_checked(
     id: &RequestId,
     user: &User,
     transaction: &Transaction,
-    why: &NotAdmitted,
+    why: &str,
 ) -> Response {
     tracing::warn!(
-        user = %user.id, provider = %user.provider, %why,
+        user = %user.id, provider = %user.provider, why,
         "sign-in refused: the provider did not tell all that the rule asks for, so it could not be checked; see the scopes setting"
     );
     let text = "Whether your account may use this gateway could not be checked: your identity provider did not say enough about it.";

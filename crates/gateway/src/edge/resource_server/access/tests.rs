@@ -113,3 +113,31 @@ fn t47_what_is_remembered_of_one_caller_has_a_bound() {
     decisions.remember(&Thing::Prompt(&server, &long), true);
     assert_eq!(decisions.find(&Thing::Prompt(&server, &long)), None, "it is too long");
 }
+
+/// A stream carries what its person could see when it began: it ends with that.
+#[test]
+fn t41_a_stream_ends_with_what_it_was_judged_by() {
+    let access = Access::new(policy(Effect::Allow, &["staff"], &[]));
+    let (staff, moved) = (principal(&["staff"], "one"), principal(&["staff", "more"], "one"));
+    let left = principal(&["guests"], "one");
+    let of = |shown| access.stream(&staff, shown);
+    let streams =
+        [of(Shown::All), of(Shown::Server(server())), of(Shown::Proxy("/mcp/x/".to_owned()))];
+    for (n, stream) in streams.iter().enumerate() {
+        assert!(stream.may_go_on(&staff), "{n}");
+        assert!(!stream.may_go_on(&moved) && !stream.may_go_on(&left), "{n}");
+    }
+    access.change(policy(Effect::Deny, &["staff"], &[]));
+    assert_eq!(streams.map(|stream| stream.may_go_on(&staff)), [true, false, false]);
+    access.change(Arc::default());
+    assert!(access.stream(&staff, Shown::All).may_go_on(&left), "without rules it does not matter");
+}
+
+#[test]
+fn t47_a_name_that_is_too_long_is_not_decided_about() {
+    let access = Access::new(policy(Effect::Allow, &["staff"], &["*"]));
+    let (caller, server) = (access.of(principal(&["staff"], "one")), server());
+    let tool = |name| Thing::Tool { server: &server, name, read_only: false };
+    let (fits, long) = ("x".repeat(LONGEST_NAME), "x".repeat(LONGEST_NAME + 1));
+    assert!(caller.may(&tool(&fits)) && !caller.may(&tool(&long)));
+}
