@@ -243,13 +243,20 @@ describe('nodes die while requests are under way', () => {
   // The balancer asks another node, where the provider's answer was taken already: this browser's sign-in goes on all the same.
   step('the one that waits for the provider: the sign-in goes on at another node', async () => {
     await freshBrowser();
-    waiting = async () => {
-      waiting = async () => {};
-      // One of them is the one.
-      for (const _ of cluster.nodes) await turns.next();
-      await turns.whole();
-    };
-    await roll(await whole('alice'));
+    const over = new Promise((resolve) => {
+      waiting = async () => {
+        waiting = async () => {};
+        // One of them is the one.
+        for (const _ of cluster.nodes) await turns.next();
+        await turns.whole();
+        resolve();
+      };
+    });
+    // The sign-in goes on when the one dies; what the application asks for then would meet the deaths of the others.
+    harm = () => over;
+    const tokens = await whole('alice');
+    harm = async () => {};
+    await roll(tokens);
   });
 
   step('begun again after it was allowed', async () => roll(await whole('alice')));

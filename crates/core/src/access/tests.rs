@@ -72,11 +72,14 @@ fn without_rules_everything_is_allowed_and_with_any_nothing_is() {
     assert!(Policy::default().is_open());
     let others = policy(&[allow(groups(&["other"]), What::default())]);
     assert_eq!(others.decide(&alice(), &Thing::Server(&github)), Decision::NotAllowed);
-    // A policy file counts, whatever it has.
-    let file = PolicyFile { path: "empty.cedar".to_owned(), text: "// nothing\n".to_owned() };
-    let empty = Policy::new(Vec::new(), vec![file]).unwrap();
-    assert!(!empty.is_open());
-    assert_eq!(empty.decide(&alice(), &Thing::Server(&github)), Decision::NotAllowed);
+    // A policy file counts, whatever it allows. One that was cut off is a mistake.
+    let of_file = |text: &str| Policy::new(Vec::new(), vec![file(text)]);
+    let idle = of_file("permit (principal, action, resource) when { false };").unwrap();
+    assert!(!idle.is_open());
+    assert_eq!(idle.decide(&alice(), &Thing::Server(&github)), Decision::NotAllowed);
+    for text in ["", "// nothing\n"] {
+        assert_eq!(of_file(text).unwrap_err()[0].problem, "no policy in it");
+    }
 }
 
 /// One rule, one caller, one thing.
