@@ -157,6 +157,11 @@ fn each_way_of_tampering_is_found_with_its_position() {
             ],
         ),
         (
+            "beside its text another time",
+            |records, _| records[3].at = Timestamp::from_secs(1),
+            vec![(4, P::Misplaced)],
+        ),
+        (
             "duplicated",
             |records, _| records.insert(4, records[3].clone()),
             vec![(4, P::OutOfOrder)],

@@ -45,7 +45,7 @@ pub enum Problem {
     Appended,
     /// The same number once more, or out of order.
     OutOfOrder,
-    /// Its text is that of another chain's record, or of another number.
+    /// Its text is that of another chain's record, or of another number or time.
     Misplaced,
     /// Its text is no record.
     Unreadable,
@@ -101,7 +101,7 @@ impl fmt::Display for Finding {
             }
             Problem::OutOfOrder => write!(f, "{chain} {seq}: twice, or out of order"),
             Problem::Misplaced => {
-                write!(f, "{chain} {seq}: its text is of another chain or number")
+                write!(f, "{chain} {seq}: its text is of another chain, number or time")
             }
             Problem::Unreadable => write!(f, "{chain} {seq}: it is no record"),
             Problem::Changed => write!(
@@ -287,7 +287,7 @@ impl Reading<'_, '_> {
         let read = record.read();
         match &read {
             None => self.find(seq, Problem::Unreadable),
-            Some(read) if read.chain != self.chain || read.seq != seq => {
+            Some(read) if (&read.chain, read.seq, read.at) != (&self.chain, seq, record.at) => {
                 self.find(seq, Problem::Misplaced);
             }
             Some(_) => {}

@@ -39,6 +39,8 @@ pub(super) struct ChainEnd {
     stored: Option<ChainHead>,
     /// The record up to which a checkpoint vouches.
     vouched: u64,
+    /// That a record does not hold what is old back from its deletion is told once.
+    has_warned: bool,
 }
 
 impl ChainEnd {
@@ -62,6 +64,7 @@ impl ChainEnd {
                 stored: Some(head.clone()),
                 vouched: head.last,
                 writing: writing.clone(),
+                has_warned: false,
             };
             match end.append(vec![end.started(&heads, now)]).await {
                 Err(StoreError::Conflict) => {}
@@ -77,7 +80,7 @@ impl ChainEnd {
     fn begin(writing: Writing) -> Self {
         let id = ChainId::generate(writing.writer, &*writing.entropy);
         let chain = Chain::begin(id, writing.node.clone());
-        Self { writing, chain, stored: None, vouched: 0 }
+        Self { writing, chain, stored: None, vouched: 0, has_warned: false }
     }
 
     fn started(&self, heads: &[ChainHead], at: Timestamp) -> Entry {
@@ -232,19 +235,43 @@ impl ChainEnd {
         Ok(expired)
     }
 
+    /// The head after the next records that are old are deleted. What stands beside a record's text
+    /// is not signed: its text says when it was, and the hashes say that it was written so.
     async fn next_step(
-        &self,
+        &mut self,
         head: &ChainHead,
         older_than: Timestamp,
     ) -> Result<Option<ChainHead>, StoreError> {
         let store = &self.writing.store;
         let records = store.read_records(&head.chain, head.deleted + 1, STEP).await?;
-        let old = records.iter().take_while(|record| record.at < older_than);
-        // What does not follow is left for who looks for what is wrong.
-        let old = old.zip(head.deleted + 1..).take_while(|(record, seq)| record.seq == *seq);
-        Ok(old
-            .last()
-            .map(|(record, _)| self.writing.keys.sign(head.without(record.seq, record.hash))))
+        let (mut through, mut hash) = (head.deleted, head.deleted_hash);
+        // What is behind the head came after it was read.
+        for record in records.iter().take_while(|record| record.seq <= head.last) {
+            let seq = through + 1;
+            let follows = hash.follow(&record.text);
+            let read = record.read().filter(|read| {
+                record.hash == follows
+                    && record.seq == seq
+                    && (&read.chain, read.seq, read.at) == (&head.chain, seq, record.at)
+                    && (seq < head.last || follows == head.last_hash)
+            });
+            let Some(read) = read else {
+                // It is left for `verify` to name, and what follows with it.
+                if !std::mem::replace(&mut self.has_warned, true) {
+                    tracing::warn!(
+                        chain = head.chain.as_str(),
+                        seq,
+                        "old audit records are kept: one is not as it was written (`portunus audit verify` says more)"
+                    );
+                }
+                break;
+            };
+            if read.at >= older_than {
+                break;
+            }
+            (through, hash) = (seq, follows);
+        }
+        Ok((through > head.deleted).then(|| self.writing.keys.sign(head.without(through, hash))))
     }
 }
 

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use portunus_core::{
     Clock, Timestamp,
     audit::{
-        AuditFilter, AuditKeys, AuditRecord, ChainedRecord, Event, Finding, Origin, Person,
-        Verifier,
+        AuditFilter, AuditKeys, AuditRecord, Chain, ChainId, ChainedRecord, Event, Finding, Origin,
+        Person, Verifier,
     },
     clock::FixedClock,
     entropy::SeededEntropy,
@@ -210,6 +210,49 @@ async fn what_is_old_is_deleted_and_not_missed() {
     end.append(expired).await.unwrap();
     assert_eq!(fixture.words().await, ["started", "expired"]);
     assert_eq!(fixture.findings().await, []);
+}
+
+type Tamper = fn(&mut [ChainedRecord]);
+
+/// A store with a chain of three records, of which `tamper` has changed what is kept.
+async fn tampered(tamper: Tamper) -> Fixture {
+    let fixture = Fixture::new();
+    let mut chain = Chain::begin(ChainId::from_text("gateway-1"), NodeId::from_text("node-1"));
+    let mut records: Vec<_> =
+        (0..3).map(|_| chain.append(super::chain::own(NOW, Event::Stopped))).collect();
+    tamper(&mut records);
+    fixture.store.append(None, &chain.head(&keys()), &records).await.unwrap();
+    fixture
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_hold_is_not_deleted_however_old_it_seems() {
+    let day = Duration::from_secs(24 * 3600);
+    let cases: [(Tamper, Duration, usize); 4] = [
+        (|_| (), 2 * day, 0),
+        // A time that is beside the text alone.
+        (|records| records[0].at = Timestamp::from_millis(0), Duration::ZERO, 3),
+        (|records| records[1].hash = records[0].hash, 2 * day, 2),
+        (|records| records[2].text = records[2].text.replace("node-1", "node-9"), 2 * day, 1),
+    ];
+    for (at, (tamper, later, kept)) in cases.into_iter().enumerate() {
+        let fixture = tampered(tamper).await;
+        fixture.clock.advance(later);
+        let writing = super::chain::Writing {
+            store: Arc::clone(&fixture.store),
+            keys: keys(),
+            entropy: Arc::new(SeededEntropy::new(2)),
+            node: NodeId::from_text("node-2"),
+            writer: "command",
+            is_alone: false,
+        };
+        let now = fixture.clock.now();
+        let (mut end, _) = super::chain::ChainEnd::open(writing, now).await.unwrap();
+        end.expire(now - day, now).await.unwrap();
+        let id = ChainId::from_text("gateway-1");
+        let left = fixture.store.read_records(&id, 0, 100).await.unwrap();
+        assert_eq!(left.len(), kept, "case {at}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
