@@ -100,22 +100,24 @@ impl Entry {
     #[must_use]
     pub fn bounded(mut self) -> Self {
         let Person { user, subject, email, client, account } = &mut self.person;
-        for text in [user, subject, email, client, account].into_iter().flatten() {
-            cut(text);
-        }
-        for text in self.event.texts() {
-            cut(text);
+        let own = [user, subject, email, client, account].into_iter().flatten();
+        for text in own.chain(self.event.texts()) {
+            // What is cut off gives back its memory too.
+            if text.capacity() > LONGEST {
+                *text = shortened(text);
+            }
         }
         self
     }
 }
 
-fn cut(text: &mut String) {
-    if text.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or_default());
-        text.push('…');
+/// A copy of the text as far as a record has it. Cut once more it stays as it is.
+pub fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
     }
+    let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at));
+    [&text[..end.unwrap_or_default()], "…"].concat()
 }
 
 /// A record as its text says it.

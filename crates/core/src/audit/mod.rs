@@ -22,7 +22,7 @@ mod tests;
 
 pub use self::{
     chain::{CHECKPOINT_EVERY, Chain, ChainedRecord},
-    entry::{AuditRecord, Entry, Origin, Person},
+    entry::{AuditRecord, Entry, Origin, Person, shortened},
     event::{Call, CallKind, CallOutcome, Event, RefusalReason},
     filter::AuditFilter,
     head::ChainHead,

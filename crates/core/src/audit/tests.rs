@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::{
     chain::{Chain, ChainedRecord},
-    entry::{Entry, Origin, Person},
+    entry::{Entry, Origin, Person, shortened},
     event::{Call, CallKind, CallOutcome, Event, RefusalReason},
     filter::AuditFilter,
     head::ChainHead,
@@ -337,6 +337,21 @@ fn what_strangers_choose_is_cut() {
         .append(Entry { event: Event::ClientRegistered { name: "ä".repeat(10_000) }, ..call(1) });
     assert!(record.text.len() < 800, "{}", record.text);
     assert!(record.text.contains('…'));
+}
+
+#[test]
+fn what_was_cut_takes_no_memory_and_is_cut_once() {
+    for letter in ["a", "ä", "€", "𝄞"] {
+        for before in 0..4 {
+            let name = "a".repeat(before) + &letter.repeat(100_000);
+            let entry = Entry { event: Event::ClientRegistered { name }, ..call(1) };
+            let mut cut = entry.bounded();
+            assert!(cut.size() < size_of::<Entry>() + 500, "{}", cut.size());
+            let Event::ClientRegistered { name } = &cut.event else { panic!("another event") };
+            assert!(name.capacity() < 300, "{}", name.capacity());
+            assert_eq!(shortened(name), *name);
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use portunus_core::{
-    audit::{Call, CallKind, CallOutcome},
+    audit::{Call, CallKind, CallOutcome, shortened},
     ids::ServerName,
     principal::Principal,
     resource::Resources,
@@ -55,8 +55,9 @@ impl CallWatch {
 
 impl CallObserver for CallWatch {
     fn found(&self, server: &ServerName, name: &str) {
-        // One request makes one call.
-        let _ = self.audit.names().target.set((server.as_str().to_owned(), without_query(name)));
+        // One request makes one call. A name may be as long as a message: it is cut, then copied.
+        let name = shortened(without_query(name));
+        let _ = self.audit.names().target.set((server.as_str().to_owned(), name));
     }
 
     fn ended(&self, ended: &EndedCall<'_>) {
@@ -82,8 +83,8 @@ impl CallObserver for CallWatch {
                 },
                 server: server.map(|server| server.as_str().to_owned()),
                 name: match ended.called {
-                    Called::Resource => without_query(name),
-                    Called::Tool | Called::Prompt => name.to_owned(),
+                    Called::Resource => shortened(without_query(name)),
+                    Called::Tool | Called::Prompt => shortened(name),
                 },
                 outcome,
                 code,
@@ -96,8 +97,8 @@ impl CallObserver for CallWatch {
 }
 
 /// What follows in a URI may be an argument.
-fn without_query(uri: &str) -> String {
-    uri.find(['?', '#']).map_or(uri, |at| &uri[..at]).to_owned()
+fn without_query(uri: &str) -> &str {
+    uri.find(['?', '#']).map_or(uri, |at| &uri[..at])
 }
 
 const fn outcome(end: CallEnd) -> (CallOutcome, Option<i64>) {

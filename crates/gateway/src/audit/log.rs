@@ -157,7 +157,8 @@ impl AuditLog {
 
     pub fn record(&self, person: Person, origin: Origin, event: Event) {
         let Some(Shared { queue, level, clock }) = self.0.as_deref() else { return };
-        let mut entry = Entry { at: clock.now(), person, origin, event };
+        // Bounded first: what waits is what is counted.
+        let mut entry = Entry { at: clock.now(), person, origin, event }.bounded();
         let size = entry.size();
         let most = if level.refuses { 2 * level.bound } else { level.bound };
         if level.waiting.fetch_add(size, Ordering::Relaxed) + size > most {
