@@ -97,9 +97,9 @@ pub async fn any(
                 Err(response) => return *response,
             };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
-            let begun = ProxiedCall::begin(pattern, &request);
+            let begun = ProxiedCall::begin(pattern, &request, audit, Arc::clone(&principal));
             let response = Box::pin(state.proxy.forward(pattern, request, caller)).await;
-            begun.ended(&audit, &principal, &response);
+            begun.ended(&response);
             let shown = Shown::Proxy(pattern.to_owned());
             let rules = state.mcp.local.access.stream(&principal, shown);
             let response = until_sent(response, permit);
@@ -168,26 +168,38 @@ fn nothing_here() -> Response {
     problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
 }
 
-/// A request on a proxied route, as the audit log is told of it.
+/// A request on a proxied route, as the audit log is told of it. One that is dropped before its
+/// answer has begun was cancelled: its client has gone.
 struct ProxiedCall {
+    audit: RequestAudit,
+    principal: Arc<Principal>,
     pattern: String,
     method: String,
     bytes: u64,
     began: Instant,
+    is_told: bool,
 }
 
 impl ProxiedCall {
-    fn begin(pattern: &str, request: &Request) -> Self {
+    fn begin(
+        pattern: &str,
+        request: &Request,
+        audit: RequestAudit,
+        principal: Arc<Principal>,
+    ) -> Self {
         Self {
+            audit,
+            principal,
             pattern: pattern.to_owned(),
             method: request.method().as_str().to_owned(),
             bytes: length(request.headers()),
             began: Instant::now(),
+            is_told: false,
         }
     }
 
     /// Its answer has begun.
-    fn ended(self, audit: &RequestAudit, principal: &Principal, response: &Response) {
+    fn ended(mut self, response: &Response) {
         let status = response.status();
         let is_ours = response.extensions().get::<FromAnotherServer>().is_none();
         let outcome = match status {
@@ -195,17 +207,30 @@ impl ProxiedCall {
             _ if is_ours => CallOutcome::Unavailable,
             _ => CallOutcome::ServerError,
         };
+        self.tell(outcome, Some(i64::from(status.as_u16())), length(response.headers()));
+    }
+
+    fn tell(&mut self, outcome: CallOutcome, code: Option<i64>, answer_bytes: u64) {
+        self.is_told = true;
         let call = Call {
             kind: CallKind::Proxy,
-            server: Some(self.pattern),
-            name: self.method,
+            server: Some(std::mem::take(&mut self.pattern)),
+            name: std::mem::take(&mut self.method),
             outcome,
-            code: Some(i64::from(status.as_u16())),
+            code,
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             request_bytes: self.bytes,
-            answer_bytes: length(response.headers()),
+            answer_bytes,
         };
-        audit.called(principal, call);
+        self.audit.called(&self.principal, call);
+    }
+}
+
+impl Drop for ProxiedCall {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.tell(CallOutcome::Cancelled, None, 0);
+        }
     }
 }
 
