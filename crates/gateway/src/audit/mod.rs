@@ -19,6 +19,6 @@ pub use self::{
     calls::CallWatch,
     keys::audit_keys,
     log::{AuditLog, Full, QueueEnd},
-    request::{CallNames, RequestAudit},
+    request::{CallNames, PendingRefusal, RequestAudit},
     writer::{AuditWriter, WriterParts},
 };

@@ -27,6 +27,22 @@ struct Inner {
     names: CallNames,
 }
 
+/// On the answer to a request that is refused: recorded when the failure was counted, so that a
+/// flood of them is recorded no faster than an address may fail (`throttle::layer`).
+#[derive(Clone)]
+pub struct PendingRefusal {
+    audit: RequestAudit,
+    person: Person,
+    reason: RefusalReason,
+    about: String,
+}
+
+impl PendingRefusal {
+    pub fn record(self) {
+        self.audit.refused(self.person, self.reason, self.about);
+    }
+}
+
 /// Who calls what: for the line of the request log.
 #[derive(Debug, Default)]
 pub struct CallNames {
@@ -66,6 +82,16 @@ impl RequestAudit {
 
     pub fn refused(&self, person: Person, reason: RefusalReason, about: impl Into<String>) {
         self.record(person, Event::Refused { reason, about: Some(about.into()) });
+    }
+
+    /// The same, for the answer to carry until the failure is counted.
+    pub fn refusal(
+        &self,
+        person: Person,
+        reason: RefusalReason,
+        about: impl Into<String>,
+    ) -> PendingRefusal {
+        PendingRefusal { audit: self.clone(), person, reason, about: about.into() }
     }
 
     pub fn client_registered(&self, client: &Client) {

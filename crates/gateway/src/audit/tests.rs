@@ -1,13 +1,15 @@
 //! The log and its writer on a store: what is written and in which order, what is done when the
 //! store does not take it, and what becomes of a chain that another writes too.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use axum::response::IntoResponse as _;
+use http::StatusCode;
 use portunus_core::{
     Clock, Timestamp,
     audit::{
         AuditFilter, AuditKeys, AuditRecord, Chain, ChainId, ChainedRecord, Event, Finding, Origin,
-        Person, Verifier,
+        Person, RefusalReason, Verifier,
     },
     clock::FixedClock,
     entropy::SeededEntropy,
@@ -19,8 +21,14 @@ use portunus_store::{seal::Sealer, sqlite};
 use portunus_testkit::wait;
 use tempfile::TempDir;
 
-use super::{AuditLog, AuditWriter, WriterParts, audit_keys};
-use crate::config::{AuditConfig, OnFull, SinkTarget};
+use super::{AuditLog, AuditWriter, RequestAudit, WriterParts, audit_keys};
+use crate::{
+    config::{AuditConfig, Limits, OnFull, Rate, SinkTarget},
+    edge::{
+        extensions::{FailedAuthentication, Peer},
+        throttle::{layer::failures, limiter::Throttle},
+    },
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_772_539_200);
 
@@ -159,6 +167,27 @@ async fn a_full_queue_refuses_requests_or_drops_events_and_says_how_many() {
         assert_eq!(waiting.len() as u64 + dropped, 100, "{on_full:?}");
         queue.level.written(4_000.min(waiting.len() * 2_000));
     }
+}
+
+#[tokio::test]
+async fn of_a_flood_of_refusals_so_many_are_recorded_as_an_address_may_fail() {
+    let clock = Arc::new(FixedClock::at(NOW));
+    let (log, queue) = AuditLog::new(&AuditConfig::default(), clock);
+    let three = Rate { count: 3.try_into().unwrap(), per: Duration::from_secs(24 * 3600) };
+    let throttle = Throttle::new(&Limits { failures: Some(three), ..Limits::default() });
+    for address in [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from) {
+        let audit = RequestAudit::new(log.clone(), Some(address), "request");
+        for _ in 0..10 {
+            let reason = RefusalReason::UnknownToken;
+            let mut response = StatusCode::UNAUTHORIZED.into_response();
+            response.extensions_mut().insert(FailedAuthentication);
+            response.extensions_mut().insert(audit.refusal(Person::default(), reason, "/mcp"));
+            failures(&throttle, Some(Peer(address)), response);
+        }
+    }
+    let mut waiting = Vec::new();
+    queue.unwrap().queue.recv_many(&mut waiting, 1_000).await;
+    assert_eq!(waiting.len(), 2 * 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,11 +52,11 @@ async fn get(
         match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
             Ok(admitted) => admitted.principal,
             Err(refused) => {
-                refused.tell(&audit, &resource);
                 return state.bearer.refusal(
                     &refused,
                     &resource,
                     &state.resources.address_of(&resource),
+                    &audit,
                 );
             }
         }
@@ -69,6 +69,7 @@ async fn get(
                     &refused,
                     &resource,
                     &state.resources.address_of(&resource),
+                    &audit,
                 );
             }
             Err(error) => return answers::store_down(&error),

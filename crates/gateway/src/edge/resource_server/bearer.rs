@@ -25,7 +25,7 @@ use tokio::sync::watch;
 
 use super::cache::{Entry, TokenCache};
 use crate::{
-    audit::RequestAudit,
+    audit::{PendingRefusal, RequestAudit},
     edge::{
         extensions::FailedAuthentication,
         oauth::support::answers,
@@ -166,12 +166,14 @@ impl Bearer {
         Ok(Some(self.cache.keep(asking, found, principal).await))
     }
 
-    /// The answer for a request to `address` that was not let through.
+    /// The answer for a request to `address` that was not let through. It is recorded if it is
+    /// given: too many failures of an address are not ([`crate::edge::throttle::layer`]).
     pub fn refusal(
         &self,
         refused: &Refused,
         resource: &Resource,
         address: &ResourceAddress,
+        audit: &RequestAudit,
     ) -> Response {
         let challenge = match refused {
             Refused::Store(error) => return answers::store_down(error),
@@ -197,19 +199,20 @@ impl Bearer {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if challenge == Challenge::InvalidToken {
+        if let Some(record) = refused.record(audit, resource) {
             response.extensions_mut().insert(FailedAuthentication);
+            response.extensions_mut().insert(record);
         }
         response
     }
 }
 
 impl Refused {
-    /// Tells the audit log. A request without a token is none that was refused: it asks where to
-    /// sign in.
-    pub fn tell(&self, audit: &RequestAudit, resource: &Resource) {
+    /// What the audit log is told of it. A request without a token is none that was refused: it
+    /// asks where to sign in.
+    fn record(&self, audit: &RequestAudit, resource: &Resource) -> Option<PendingRefusal> {
         let (person, reason) = match self {
-            Self::Challenge(Challenge::NoToken) | Self::Store(_) => return,
+            Self::Challenge(Challenge::NoToken) | Self::Store(_) => return None,
             Self::Challenge(Challenge::InvalidToken) => {
                 (Person::default(), RefusalReason::UnknownToken)
             }
@@ -218,7 +221,7 @@ impl Refused {
             }
             Self::OfAnother(principal) => ((&**principal).into(), RefusalReason::WrongResource),
         };
-        audit.refused(person, reason, resource.as_str());
+        Some(audit.refusal(person, reason, resource.as_str()))
     }
 }
 

@@ -64,8 +64,7 @@ pub async fn any(
         match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
             Ok(admitted) => admitted,
             Err(refused) => {
-                refused.tell(&audit, &resource);
-                return state.bearer.refusal(&refused, &resource, &address);
+                return state.bearer.refusal(&refused, &resource, &address, &audit);
             }
         };
     // Of one request it is told once.

@@ -10,10 +10,13 @@ use axum::{
 use http::StatusCode;
 
 use super::limiter::{Gate, Throttle, TooMany};
-use crate::edge::{
-    browser::{PageContext, PageError},
-    extensions::{FailedAuthentication, Peer, RequestId},
-    oauth::support::answers,
+use crate::{
+    audit::PendingRefusal,
+    edge::{
+        browser::{PageContext, PageError},
+        extensions::{FailedAuthentication, Peer, RequestId},
+        oauth::support::answers,
+    },
 };
 
 /// What [`by_address`] needs.
@@ -44,19 +47,22 @@ pub async fn by_address(
     }
 }
 
-/// Round everything: what failed to prove itself counts, and too many such answers become 429.
-pub fn failures(throttle: &Throttle, peer: Option<Peer>, response: Response) -> Response {
+/// Round everything: what failed to prove itself counts, and too many such answers become 429. The
+/// refusal of one that is not too much is recorded.
+pub fn failures(throttle: &Throttle, peer: Option<Peer>, mut response: Response) -> Response {
     let has_failed = response.extensions().get::<FailedAuthentication>().is_some();
-    match peer {
-        Some(Peer(peer)) if has_failed => match throttle.count_failure(peer) {
-            Ok(()) => response,
-            Err(too_many) => {
-                tracing::info!(%peer, "too many failed authentications from one address");
-                answers::too_many(too_many)
-            }
-        },
-        _ => response,
+    let refusal = response.extensions_mut().remove::<PendingRefusal>();
+    if let Some(Peer(peer)) = peer
+        && has_failed
+        && let Err(too_many) = throttle.count_failure(peer)
+    {
+        tracing::info!(%peer, "too many failed authentications from one address");
+        return answers::too_many(too_many);
     }
+    if let Some(refusal) = refusal {
+        refusal.record();
+    }
+    response
 }
 
 fn page(too_many: TooMany, page_context: &PageContext, id: &RequestId) -> Response {
