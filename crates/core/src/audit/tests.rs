@@ -162,6 +162,25 @@ fn each_way_of_tampering_is_found_with_its_position() {
             vec![(4, P::Misplaced)],
         ),
         (
+            "numbers that no chain has",
+            |records, _| {
+                let (mut first, mut last) = (records[0].clone(), records[11].clone());
+                (first.seq, last.seq) = (0, u64::MAX);
+                records.insert(0, first);
+                records.push(last.clone());
+                records.push(last);
+            },
+            vec![(0, P::OutOfOrder), (u64::MAX, P::Appended), (u64::MAX, P::OutOfOrder)],
+        ),
+        (
+            "a checkpoint of the last number there is",
+            |records, _| {
+                let largest = format!("\"through\":{}", u64::MAX);
+                records[5].text = records[5].text.replace("\"through\":5", &largest);
+            },
+            vec![(6, P::Changed), (6, P::CheckpointForged)],
+        ),
+        (
             "duplicated",
             |records, _| records.insert(4, records[3].clone()),
             vec![(4, P::OutOfOrder)],

@@ -325,7 +325,8 @@ impl Reading<'_, '_> {
         signature: &str,
     ) {
         let text = checkpoint_text(&self.chain, through, hash);
-        let is_of_the_chain = through + 1 == seq && self.hash.is_none_or(|before| before == *hash);
+        let is_of_the_chain =
+            through.checked_add(1) == Some(seq) && self.hash.is_none_or(|before| before == *hash);
         match self.verifier.keys.check(key, &text, signature) {
             Signature::Good if is_of_the_chain => {
                 self.unvouched.clear();

@@ -167,7 +167,20 @@ impl Database {
         let mut command = redis::cmd("XRANGE");
         command.arg(&key).arg(format!("{from}-0")).arg("+").arg("COUNT").arg(limit);
         let [found] = self.connection.read(&key, [command]).await?;
-        answer::<Vec<Entry>>(found)?.into_iter().map(|entry| read_record(chain, entry)).collect()
+        let mut entries: Vec<Entry> = answer(found)?;
+        // A gateway writes one entry under each number. Others under the last number are read with
+        // it, for the next portion begins behind that.
+        if entries.len() == limit
+            && let Some((last, _)) = entries.last()
+            && let Some((number, _)) = last.split_once('-')
+            && number.parse().is_ok_and(|number: u64| number < u64::MAX)
+        {
+            let mut command = redis::cmd("XRANGE");
+            command.arg(&key).arg(format!("({last}")).arg(number).arg("COUNT").arg(limit);
+            let [found] = self.connection.read(&key, [command]).await?;
+            entries.extend(answer::<Vec<Entry>>(found)?);
+        }
+        entries.into_iter().map(|entry| read_record(chain, entry)).collect()
     }
 
     async fn audit_head(&self, chain: &ChainId) -> Result<Option<String>, StoreError> {

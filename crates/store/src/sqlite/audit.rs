@@ -69,12 +69,16 @@ impl AuditStore for SqliteAuditStore {
         limit: usize,
     ) -> Result<Vec<ChainedRecord>, StoreError> {
         let chain = chain.as_str().to_owned();
+        // With the first are those of negative numbers: no gateway writes them, and they are to be
+        // found.
+        let from = if from == 0 { Ok(i64::MIN) } else { i64::try_from(from) };
+        let Ok(from) = from else { return Ok(Vec::new()) };
         self.0
             .read(move |db| {
                 let mut statement = db.prepare_cached(
                     "SELECT chain, seq, at, hash, record FROM audit_records WHERE chain = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
                 )?;
-                let mut rows = statement.query(params![chain, number(from), number(limit as u64)])?;
+                let mut rows = statement.query(params![chain, from, number(limit as u64)])?;
                 let mut records = Vec::new();
                 while let Some(row) = rows.next()? {
                     records.push(read_record(row)?);
@@ -112,8 +116,10 @@ impl AuditStore for SqliteAuditStore {
         self.0
             .write(move |db| {
                 replace_head(db, Some(&before), &after)?;
-                db.prepare_cached("DELETE FROM audit_records WHERE chain = ?1 AND seq <= ?2")?
-                    .execute(params![after.chain.as_str(), number(after.deleted)])?;
+                db.prepare_cached(
+                    "DELETE FROM audit_records WHERE chain = ?1 AND seq BETWEEN 1 AND ?2",
+                )?
+                .execute(params![after.chain.as_str(), number(after.deleted)])?;
                 Ok(())
             })
             .await
@@ -208,4 +214,40 @@ pub(super) fn read_record(row: &Row<'_>) -> Result<ChainedRecord, Failure> {
         hash: RecordHash::from_bytes(hash.try_into().unwrap_or_default()),
         text: row.get(4)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use portunus_core::{entropy::SeededEntropy, secret::SecretText};
+
+    use crate::seal::Sealer;
+
+    use super::*;
+
+    /// Or what was put there by hand is shown and never verified, or read without an end.
+    #[tokio::test]
+    async fn records_of_any_number_are_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mcp.sqlite");
+        let sealer =
+            Sealer::new(&[SecretText::new("a secret")], Arc::new(SeededEntropy::new(1))).unwrap();
+        let store = super::super::open(&path, sealer).unwrap().audit;
+        let connection = Connection::open(&path).unwrap();
+        for seq in [-7, 1, i64::MAX] {
+            connection
+                .execute(
+                    "INSERT INTO audit_records (chain, seq, at, hash, record) VALUES ('a', ?1, 0, x'00', '{}')",
+                    [seq],
+                )
+                .unwrap();
+        }
+        let chain = ChainId::from_text("a");
+        let (mut read, mut next) = (Vec::new(), Some(0));
+        while let Some(from) = next {
+            let records = store.read_records(&chain, from, 1).await.unwrap();
+            next = records.last().and_then(|last| last.seq.checked_add(1));
+            read.extend(records.into_iter().map(|record| record.seq));
+        }
+        assert_eq!(read, [0, 1, i64::MAX as u64]);
+    }
 }

@@ -206,11 +206,11 @@ fn print(records: &[ChainedRecord], output: &Output) -> anyhow::Result<()> {
 async fn export(stores: &Stores, filter: &AuditFilter) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for chain in stores.audit.list_chains().await? {
-        let mut from = 0;
-        loop {
+        let mut next = Some(0);
+        while let Some(from) = next {
             let records = stores.audit.read_records(&chain.id, from, PORTION).await?;
             let Some(last) = records.last() else { break };
-            from = last.seq + 1;
+            next = last.seq.checked_add(1);
             for record in &records {
                 // What cannot be read is exported too, unless something particular is wanted.
                 let is_wanted = record

@@ -32,11 +32,11 @@ pub(super) async fn store(stores: &Stores, keys: &AuditKeys) -> Result<Verified,
     for StoredChain { id, head } in stores.audit.list_chains().await? {
         let last = head.as_ref().map_or(u64::MAX, |head| head.last);
         let mut reading = verifier.chain(&id, head.as_ref(), false);
-        let mut from = 0;
-        'chain: loop {
+        let mut next = Some(0);
+        'chain: while let Some(from) = next {
             let records = stores.audit.read_records(&id, from, PORTION).await?;
             let Some(newest) = records.last() else { break };
-            from = newest.seq + 1;
+            next = newest.seq.checked_add(1);
             for record in &records {
                 if record.seq > last && end_of(stores, &id).await? >= record.seq {
                     break 'chain;

@@ -140,11 +140,11 @@ impl Export<'_> {
                 None => Err(corrupt("audit_chains.head")),
             };
             self.give(RecordKind::AuditChain, [(id.to_string(), read)]).await?;
-            let mut from = 0;
-            loop {
+            let mut next = Some(0);
+            while let Some(from) = next {
                 let mut records = self.database.audit_records(&id, from, PORTION).await?;
                 let Some(newest) = records.last() else { break };
-                from = newest.seq + 1;
+                next = newest.seq.checked_add(1);
                 records.retain(|record| record.seq <= last);
                 let is_end = records.is_empty();
                 let read = records
