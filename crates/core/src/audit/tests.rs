@@ -335,6 +335,8 @@ fn a_chain_that_is_gone_is_missed_by_those_that_name_it() {
     let found = verify(false, &head, &[]);
     assert_eq!((found[0].chain.as_str(), found[0].seq), ("gateway-2", 1));
     assert_eq!(found[0].problem, Problem::ChainMissing { other: head.position() });
+    // Its records are there, and no list has the chain.
+    assert_eq!(verify(false, &head, &records), found);
     // Deleted in its time, as a whole.
     let expired = keys().sign(head.without(12, head.last_hash));
     assert_eq!(verify(true, &expired, &[]), []);

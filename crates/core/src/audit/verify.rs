@@ -59,7 +59,7 @@ pub enum Problem {
     OtherEnd,
     /// The first record that is kept does not follow what was deleted in its time.
     OtherStart,
-    /// It names another chain that is gone, or that has not come as far as it says.
+    /// It names another chain that is gone, is in no list, or has not come as far as it says.
     ChainMissing {
         other: Position,
     },
@@ -126,7 +126,7 @@ impl fmt::Display for Finding {
             }
             Problem::ChainMissing { other } => write!(
                 f,
-                "{chain} {seq}: names record {} of chain {}, which is not there as it was",
+                "{chain} {seq}: names record {} of chain {}, which is not there, or not listed, as it was",
                 other.seq, other.chain
             ),
         }
@@ -179,9 +179,14 @@ impl<'a> Verifier<'a> {
         self.named.iter().map(|(_, _, position)| position)
     }
 
-    /// What stands there.
+    /// What stands there. The chain is to be read all the same: one that is in no list is missed.
     pub fn found(&mut self, at: &Position, hash: RecordHash) {
         self.seen.insert((at.chain.clone(), at.seq), hash);
+    }
+
+    /// What stands there is not at hand, as for a file, and so nothing is said of it.
+    pub fn is_elsewhere(&mut self, at: &Position) {
+        self.named.retain(|(_, _, position)| position != at);
     }
 
     /// Begins with a chain. `head` is what stands beside it; `is_partial`: of a file, which has
@@ -242,10 +247,10 @@ impl<'a> Verifier<'a> {
         for (chain, seq, other) in std::mem::take(&mut self.named) {
             let place = (other.chain.clone(), other.seq);
             let is_there = match (self.seen.get(&place), self.ends.get(&other.chain)) {
-                (Some(hash), _) => *hash == other.hash,
+                (Some(hash), Some(_)) => *hash == other.hash,
                 // Deleted in its time.
                 (None, Some((deleted, _))) => other.seq <= *deleted,
-                (None, None) => false,
+                (_, None) => false,
             };
             if !is_there {
                 self.find(&chain, seq, Problem::ChainMissing { other });

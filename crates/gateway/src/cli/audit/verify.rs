@@ -1,7 +1,7 @@
 //! Reads the whole trail again, out of the store or out of a file, and says what is wrong with it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs::File,
     io::{self, BufRead as _, BufReader},
@@ -29,22 +29,17 @@ pub(super) struct Verified {
 /// Gateways may append meanwhile: what came after a chain's head was read is not looked at.
 pub(super) async fn store(stores: &Stores, keys: &AuditKeys) -> Result<Verified, StoreError> {
     let mut verifier = Verifier::new(keys);
-    for StoredChain { id, head } in stores.audit.list_chains().await? {
-        let last = head.as_ref().map_or(u64::MAX, |head| head.last);
-        let mut reading = verifier.chain(&id, head.as_ref(), false);
-        let mut next = Some(0);
-        'chain: while let Some(from) = next {
-            let records = stores.audit.read_records(&id, from, PORTION).await?;
-            let Some(newest) = records.last() else { break };
-            next = newest.seq.checked_add(1);
-            for record in &records {
-                if record.seq > last && end_of(stores, &id).await? >= record.seq {
-                    break 'chain;
-                }
-                reading.take(record);
-            }
+    let mut listed = BTreeSet::new();
+    loop {
+        // Once more at the end: a chain that is begun meanwhile may be named by one that was read.
+        let mut chains = stores.audit.list_chains().await?;
+        chains.retain(|chain| listed.insert(chain.id.clone()));
+        if chains.is_empty() {
+            break;
         }
-        reading.finish();
+        for chain in chains {
+            read_chain(stores, &mut verifier, chain).await?;
+        }
     }
     let named: Vec<Position> = verifier.named().cloned().collect();
     for position in named {
@@ -54,6 +49,29 @@ pub(super) async fn store(stores: &Stores, keys: &AuditKeys) -> Result<Verified,
         }
     }
     Ok(verified(verifier, Vec::new()))
+}
+
+async fn read_chain(
+    stores: &Stores,
+    verifier: &mut Verifier<'_>,
+    StoredChain { id, head }: StoredChain,
+) -> Result<(), StoreError> {
+    let last = head.as_ref().map_or(u64::MAX, |head| head.last);
+    let mut reading = verifier.chain(&id, head.as_ref(), false);
+    let mut next = Some(0);
+    'chain: while let Some(from) = next {
+        let records = stores.audit.read_records(&id, from, PORTION).await?;
+        let Some(newest) = records.last() else { break };
+        next = newest.seq.checked_add(1);
+        for record in &records {
+            if record.seq > last && end_of(stores, &id).await? >= record.seq {
+                break 'chain;
+            }
+            reading.take(record);
+        }
+    }
+    reading.finish();
+    Ok(())
 }
 
 /// How far the chain has come by now.
@@ -86,7 +104,10 @@ pub(super) fn file(path: &Path, keys: &AuditKeys) -> io::Result<Verified> {
         let found = chains.get(&position.chain).and_then(|records| {
             records.iter().find(|record| record.seq == position.seq).map(|record| record.hash)
         });
-        verifier.found(&position, found.unwrap_or(position.hash));
+        match found {
+            Some(hash) => verifier.found(&position, hash),
+            None => verifier.is_elsewhere(&position),
+        }
     }
     Ok(verified(verifier, no_records))
 }
