@@ -200,13 +200,26 @@ impl ChainEnd {
         appended
     }
 
-    /// Deletes what is older, of this chain and of those of others; says how far in records.
+    /// Deletes what is older, of this chain and of those of others, in so many steps at most.
     pub(super) async fn expire(
         &mut self,
         older_than: Timestamp,
         now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let mut expired = Vec::new();
+        steps: usize,
+    ) -> Expired {
+        let mut expired = Expired { told: Vec::new(), result: Ok(false) };
+        expired.result = self.expire_steps(older_than, now, steps, &mut expired.told).await;
+        expired
+    }
+
+    /// Is there more to do?
+    async fn expire_steps(
+        &mut self,
+        older_than: Timestamp,
+        now: Timestamp,
+        mut steps: usize,
+        told: &mut Vec<Entry>,
+    ) -> Result<bool, StoreError> {
         for StoredChain { id, head } in self.writing.store.list_chains().await? {
             let is_own = id == *self.chain.id();
             let head = if is_own { self.stored.clone() } else { head };
@@ -216,23 +229,40 @@ impl ChainEnd {
                 continue;
             };
             let before = head.deleted;
-            while let Some(after) = self.next_step(&head, older_than).await? {
-                match self.writing.store.delete_records(&head, &after).await {
-                    // Its own gateway writes it just now.
-                    Err(StoreError::Conflict) => break,
-                    deleted => deleted?,
-                }
-                head = after;
-                if is_own {
-                    self.chain = Chain::resume(head.clone(), self.writing.node.clone());
-                    self.stored = Some(head.clone());
-                }
-            }
+            let ended = self.expire_chain(&mut head, is_own, older_than, &mut steps).await;
             if head.deleted > before {
-                expired.push(own(now, Event::Expired { of: id, through: head.deleted }));
+                told.push(own(now, Event::Expired { of: id, through: head.deleted }));
+            }
+            if ended? {
+                return Ok(true);
             }
         }
-        Ok(expired)
+        Ok(false)
+    }
+
+    /// Of one chain, until nothing is old or no step is left: then it says so.
+    async fn expire_chain(
+        &mut self,
+        head: &mut ChainHead,
+        is_own: bool,
+        older_than: Timestamp,
+        steps: &mut usize,
+    ) -> Result<bool, StoreError> {
+        while let Some(after) = self.next_step(head, older_than).await? {
+            let Some(left) = steps.checked_sub(1) else { return Ok(true) };
+            *steps = left;
+            match self.writing.store.delete_records(head, &after).await {
+                // Its own gateway writes it just now.
+                Err(StoreError::Conflict) => break,
+                deleted => deleted?,
+            }
+            *head = after;
+            if is_own {
+                self.chain = Chain::resume(head.clone(), self.writing.node.clone());
+                self.stored = Some(head.clone());
+            }
+        }
+        Ok(false)
     }
 
     /// The head after the next records that are old are deleted. What stands beside a record's text
@@ -273,6 +303,14 @@ impl ChainEnd {
         }
         Ok((through > head.deleted).then(|| self.writing.keys.sign(head.without(through, hash))))
     }
+}
+
+/// What a turn of [`ChainEnd::expire`] has done.
+pub(super) struct Expired {
+    /// How far records were deleted, to be recorded also if a later step failed.
+    pub(super) told: Vec<Entry>,
+    /// Is there more to do?
+    pub(super) result: Result<bool, StoreError>,
 }
 
 /// Of the gateway itself.

@@ -235,8 +235,12 @@ async fn what_is_old_is_deleted_and_not_missed() {
     };
     let now = fixture.clock.now();
     let (mut end, _) = super::chain::ChainEnd::open(writing, now).await.unwrap();
-    let expired = end.expire(now - day, now).await.unwrap();
-    end.append(expired).await.unwrap();
+    // No step is left, one is, and then there is no more.
+    let turn = end.expire(now - day, now, 0).await;
+    assert_eq!((turn.told.len(), turn.result.unwrap()), (0, true));
+    let turn = end.expire(now - day, now, 1).await;
+    assert_eq!((turn.told.len(), turn.result.unwrap()), (1, false));
+    end.append(turn.told).await.unwrap();
     assert_eq!(fixture.words().await, ["started", "expired"]);
     assert_eq!(fixture.findings().await, []);
 }
@@ -277,7 +281,7 @@ async fn what_does_not_hold_is_not_deleted_however_old_it_seems() {
         };
         let now = fixture.clock.now();
         let (mut end, _) = super::chain::ChainEnd::open(writing, now).await.unwrap();
-        end.expire(now - day, now).await.unwrap();
+        assert!(!end.expire(now - day, now, 10).await.result.unwrap(), "case {at}");
         let id = ChainId::from_text("gateway-1");
         let left = fixture.store.read_records(&id, 0, 100).await.unwrap();
         assert_eq!(left.len(), kept, "case {at}");

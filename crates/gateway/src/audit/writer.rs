@@ -13,7 +13,7 @@ use portunus_core::{
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use super::{
-    chain::{ChainEnd, Writing, own},
+    chain::{ChainEnd, Expired, Writing, own},
     log::{QueueEnd, Queued},
     sink::Sink,
 };
@@ -27,6 +27,10 @@ const LINGER: Duration = Duration::from_millis(10);
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
 /// How often old records are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Steps of deleting at a time: what happens meanwhile is written between them.
+const EXPIRE_STEPS: usize = 10;
+/// How soon it is gone on with.
+const EXPIRE_NEXT: Duration = Duration::from_millis(100);
 /// How long the store is left alone after it failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -95,7 +99,11 @@ impl AuditWriter {
                         }
                     }
                 }
-                _ = expire.tick() => self.expire().await,
+                _ = expire.tick() => {
+                    if self.expire().await {
+                        expire.reset_after(EXPIRE_NEXT);
+                    }
+                }
             }
         }
     }
@@ -179,11 +187,14 @@ impl AuditWriter {
         }
     }
 
-    async fn expire(&mut self) {
-        let (Some(keep), now) = (self.keep, self.clock.now()) else { return };
-        match self.end.expire(now - keep, now).await {
-            Ok(expired) => self.append(expired).await,
-            Err(error) => tracing::warn!(%error, "old audit records could not be deleted"),
-        }
+    /// Is there more to delete?
+    async fn expire(&mut self) -> bool {
+        let (Some(keep), now) = (self.keep, self.clock.now()) else { return false };
+        let Expired { told, result } = self.end.expire(now - keep, now, EXPIRE_STEPS).await;
+        self.append(told).await;
+        result.unwrap_or_else(|error| {
+            tracing::warn!(%error, "old audit records could not be deleted");
+            false
+        })
     }
 }
