@@ -15,7 +15,7 @@ use clap::Args;
 use portunus_core::{
     Clock as _, Entropy,
     clock::SystemClock,
-    store::{RecordKind, Unreadable},
+    store::{RecordKind, Stores, Unreadable},
 };
 use portunus_store::{
     backup::{Summary, Writer},
@@ -69,12 +69,15 @@ pub fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn write(file: &Path, config: &Config) -> anyhow::Result<()> {
+    let stores = serve::open_records(config).await?;
     let summary = if file == Path::new("-") {
-        fill(io::stdout(), config).await?.1
+        let (mut out, summary) = fill(io::stdout(), config, &stores).await?;
+        out.flush().context("cannot write to standard output")?;
+        summary
     } else {
         refuse_to_overwrite(file)?;
         let partial = Partial::create(file)?;
-        let (mut out, summary) = fill(BufWriter::new(&partial.file), config).await?;
+        let (mut out, summary) = fill(BufWriter::new(&partial.file), config, &stores).await?;
         out.flush().with_context(|| format!("cannot write {}", partial.path.display()))?;
         drop(out);
         partial.keep(file)?;
@@ -86,6 +89,8 @@ async fn write(file: &Path, config: &Config) -> anyhow::Result<()> {
         file.display().to_string()
     };
     writeln!(io::stderr(), "{} of {} to {to}", told(&summary), name(config))?;
+    // The command has done it by now, whatever could not be read.
+    record(config, &stores, vec![done("backup", String::new())]).await?;
     if summary.left_out > 0 {
         bail!(
             "{} records could not be read and are not in it: `portunus store check` says more",
@@ -95,9 +100,12 @@ async fn write(file: &Path, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn fill<W: Write + Send>(out: W, config: &Config) -> anyhow::Result<(W, Summary)> {
+async fn fill<W: Write + Send>(
+    out: W,
+    config: &Config,
+    stores: &Stores,
+) -> anyhow::Result<(W, Summary)> {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let stores = serve::open_records(config).await?;
     let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy))?;
     let mut progress = Progress::default();
     let watch = move |summary: &Summary, record: Option<&Unreadable>| match record {
@@ -106,7 +114,6 @@ async fn fill<W: Write + Send>(out: W, config: &Config) -> anyhow::Result<(W, Su
     };
     let mut writer = Writer::begin(out, sealer, &*entropy, SystemClock.now(), kind(config), watch)?;
     stores.archive.export(&mut writer).await.context("the backup broke off")?;
-    record(config, &stores, vec![done("backup", String::new())]).await?;
     Ok(writer.finish()?)
 }
 
