@@ -343,6 +343,58 @@ fn a_chain_that_is_gone_is_missed_by_those_that_name_it() {
 }
 
 #[test]
+fn of_a_file_it_is_told_what_no_checkpoint_vouches_for() {
+    use Problem as P;
+    type Case = (&'static str, fn(&mut Vec<ChainedRecord>), Vec<(u64, Problem)>, u64);
+    let cases: Vec<Case> = vec![
+        ("whole", |_| (), vec![], 0),
+        // The first one's hash is made with one that is not at hand.
+        ("of the middle", |records| drop(records.drain(..2)), vec![], 1),
+        ("with a gap", |records| drop(records.drain(2..4)), vec![(3, P::Missing { to: 4 })], 3),
+        ("cut off behind a checkpoint", |records| records.truncate(6), vec![], 0),
+        ("cut off elsewhere", |records| records.truncate(9), vec![], 3),
+        ("without any checkpoint", |records| records.truncate(5), vec![], 5),
+        (
+            "made anew behind a checkpoint, without a key",
+            |records| {
+                records.truncate(9);
+                records[7].text = records[7].text.replace("alice", "mallet");
+                rehash(records, 7);
+            },
+            vec![],
+            3,
+        ),
+        (
+            "made anew, another chain's as its first",
+            |records| {
+                *records = written("gateway-2").0;
+                records.truncate(3);
+                for record in records {
+                    record.text = record.text.replace("gateway-2", "gateway-1");
+                }
+            },
+            vec![(1, P::Changed), (2, P::Changed), (3, P::Changed)],
+            3,
+        ),
+    ];
+    let keys = keys();
+    for (name, tamper, expected, unvouched) in cases {
+        let (mut records, _) = written("gateway-1");
+        tamper(&mut records);
+        let mut verifier = Verifier::new(&keys);
+        let mut reading = verifier.chain(&ChainId::from_text("gateway-1"), None, true);
+        for record in &records {
+            reading.take(record);
+        }
+        reading.finish();
+        assert_eq!(verifier.unvouched(), unvouched, "{name}");
+        let found: Vec<_> =
+            verifier.finish().into_iter().map(|found| (found.seq, found.problem)).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
 fn a_line_reads_back() {
     for record in written("gateway-1").0 {
         assert_eq!(ChainedRecord::from_line(&record.line()), Some(record.clone()));

@@ -143,6 +143,7 @@ pub struct Verifier<'a> {
     seen: BTreeMap<(ChainId, u64), RecordHash>,
     ends: BTreeMap<ChainId, (u64, u64)>,
     records: u64,
+    unvouched: u64,
 }
 
 /// One chain while it is read.
@@ -154,8 +155,12 @@ pub struct Reading<'v, 'a> {
     /// The number of the record before, and its hash if that record was there.
     before: u64,
     hash: Option<RecordHash>,
+    /// Of a file.
+    is_partial: bool,
     /// Has any record been read?
     is_begun: bool,
+    /// Records since the last checkpoint whose signature is good.
+    since_good: u64,
     since_checkpoint: u64,
     /// Checkpoints of unknown keys since the last good one.
     unvouched: Vec<u64>,
@@ -171,6 +176,7 @@ impl<'a> Verifier<'a> {
             seen: BTreeMap::new(),
             ends: BTreeMap::new(),
             records: 0,
+            unvouched: 0,
         }
     }
 
@@ -216,10 +222,13 @@ impl<'a> Verifier<'a> {
             verifier: self,
             chain: chain.clone(),
             before,
-            // Without a head the first record may be any.
-            hash: kept.is_some().then_some(hash),
+            // In a store without a good head the first record may be any. A file may begin
+            // anywhere, but the chain's first record follows the chain's beginning there too.
+            hash: (kept.is_some() || is_partial).then_some(hash),
             head: kept,
+            is_partial,
             is_begun: false,
+            since_good: 0,
             since_checkpoint: 0,
             unvouched: Vec::new(),
             last: None,
@@ -233,6 +242,11 @@ impl<'a> Verifier<'a> {
     /// How many records were read.
     pub const fn records(&self) -> u64 {
         self.records
+    }
+
+    /// How many of them, of files, no checkpoint vouches for: who has no key can make such ones.
+    pub const fn unvouched(&self) -> u64 {
+        self.unvouched
     }
 
     pub fn chains(&self) -> usize {
@@ -288,6 +302,7 @@ impl Reading<'_, '_> {
                 (false, None) => {}
             }
             self.hash = None;
+            self.leave_unvouched();
         }
         let read = record.read();
         match &read {
@@ -302,6 +317,11 @@ impl Reading<'_, '_> {
             self.find(seq, if is_first { Problem::OtherStart } else { Problem::Changed });
         }
         self.since_checkpoint += 1;
+        self.since_good += 1;
+        if self.hash.is_none() {
+            // Nothing says what its hash is made of.
+            self.leave_unvouched();
+        }
         match read.map(|read| read.event) {
             Some(Event::Checkpoint { through, hash, key, signature }) => {
                 self.checkpoint(seq, through, &hash, &key, &signature);
@@ -336,12 +356,21 @@ impl Reading<'_, '_> {
             Signature::Good if is_of_the_chain => {
                 self.unvouched.clear();
                 self.since_checkpoint = 0;
+                self.since_good = 0;
             }
             Signature::Good | Signature::Forged => self.find(seq, Problem::CheckpointForged),
             Signature::UnknownKey => {
                 self.unvouched.push(seq);
                 self.since_checkpoint = 0;
             }
+        }
+    }
+
+    /// No checkpoint that follows reaches back to what was read since the last good one.
+    fn leave_unvouched(&mut self) {
+        let since_good = std::mem::take(&mut self.since_good);
+        if self.is_partial {
+            self.verifier.unvouched += since_good;
         }
     }
 
@@ -360,6 +389,7 @@ impl Reading<'_, '_> {
             // The signed end vouches for all that leads to it.
             self.unvouched.clear();
         }
+        self.leave_unvouched();
         for seq in std::mem::take(&mut self.unvouched) {
             self.find(seq, Problem::CheckpointUnknownKey);
         }

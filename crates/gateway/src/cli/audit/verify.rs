@@ -20,6 +20,8 @@ use super::PORTION;
 /// What was read, and what was found.
 pub(super) struct Verified {
     records: u64,
+    /// Of them, those of a file that no checkpoint vouches for.
+    unvouched: u64,
     chains: usize,
     /// Lines of a file that are no records.
     no_records: Vec<usize>,
@@ -114,7 +116,8 @@ pub(super) fn file(path: &Path, keys: &AuditKeys) -> io::Result<Verified> {
 
 fn verified(verifier: Verifier<'_>, no_records: Vec<usize>) -> Verified {
     let (records, chains) = (verifier.records(), verifier.chains());
-    Verified { records, chains, no_records, findings: verifier.finish() }
+    let unvouched = verifier.unvouched();
+    Verified { records, unvouched, chains, no_records, findings: verifier.finish() }
 }
 
 impl Verified {
@@ -123,14 +126,15 @@ impl Verified {
     }
 
     pub(super) fn told(&self, as_json: bool) -> String {
-        let Self { records, chains, no_records, findings } = self;
+        let Self { records, unvouched, chains, no_records, findings } = self;
         if as_json {
             let findings = findings.iter().map(|finding| {
                 json!({"chain": finding.chain, "seq": finding.seq, "found": finding.to_string()})
             });
             let told = json!({
                 "sound": self.is_sound(), "records": records, "chains": chains,
-                "findings": findings.collect::<Vec<_>>(), "lines_that_are_no_records": no_records,
+                "no_checkpoint_vouches_for": unvouched, "findings": findings.collect::<Vec<_>>(),
+                "lines_that_are_no_records": no_records,
             });
             return format!("{told}\n");
         }
@@ -149,6 +153,9 @@ impl Verified {
         } else {
             format!("{wrong} things are wrong: the trail was tampered with, or is damaged")
         };
+        if *unvouched > 0 {
+            let _ = writeln!(text, "{unvouched} records: no checkpoint vouches for them");
+        }
         let _ = writeln!(text, "{records} records in {chains} chains: {end}");
         text
     }
