@@ -69,28 +69,27 @@ pub fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn write(file: &Path, config: &Config) -> anyhow::Result<()> {
-    let stores = serve::open_records(config).await?;
-    let summary = if file == Path::new("-") {
-        let (mut out, summary) = fill(io::stdout(), config, &stores).await?;
+    let (summary, stores) = if file == Path::new("-") {
+        let (mut out, summary, stores) = fill(io::stdout(), config).await?;
         out.flush().context("cannot write to standard output")?;
-        summary
+        (summary, stores)
     } else {
         refuse_to_overwrite(file)?;
         let partial = Partial::create(file)?;
-        let (mut out, summary) = fill(BufWriter::new(&partial.file), config, &stores).await?;
+        let (mut out, summary, stores) = fill(BufWriter::new(&partial.file), config).await?;
         out.flush().with_context(|| format!("cannot write {}", partial.path.display()))?;
         drop(out);
         partial.keep(file)?;
-        summary
+        (summary, stores)
     };
+    // The backup is complete by now, whatever could not be read.
+    record(config, &stores, vec![done("backup", String::new())]).await?;
     let to = if file == Path::new("-") {
         "standard output".to_owned()
     } else {
         file.display().to_string()
     };
     writeln!(io::stderr(), "{} of {} to {to}", told(&summary), name(config))?;
-    // The command has done it by now, whatever could not be read.
-    record(config, &stores, vec![done("backup", String::new())]).await?;
     if summary.left_out > 0 {
         bail!(
             "{} records could not be read and are not in it: `portunus store check` says more",
@@ -100,12 +99,9 @@ async fn write(file: &Path, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn fill<W: Write + Send>(
-    out: W,
-    config: &Config,
-    stores: &Stores,
-) -> anyhow::Result<(W, Summary)> {
+async fn fill<W: Write + Send>(out: W, config: &Config) -> anyhow::Result<(W, Summary, Stores)> {
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let stores = serve::open_records(config).await?;
     let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy))?;
     let mut progress = Progress::default();
     let watch = move |summary: &Summary, record: Option<&Unreadable>| match record {
@@ -114,7 +110,8 @@ async fn fill<W: Write + Send>(
     };
     let mut writer = Writer::begin(out, sealer, &*entropy, SystemClock.now(), kind(config), watch)?;
     stores.archive.export(&mut writer).await.context("the backup broke off")?;
-    Ok(writer.finish()?)
+    let (out, summary) = writer.finish()?;
+    Ok((out, summary, stores))
 }
 
 fn complain(count: u64, Unreadable { kind, id, why }: &Unreadable) {
