@@ -88,8 +88,8 @@ impl Shown {
 /// The rules that a stream goes on by.
 pub struct StreamAccess {
     access: Access,
-    /// Of its person, when it began.
-    facts: Facts,
+    /// As it was when the stream began.
+    principal: Arc<Principal>,
     shown: Shown,
 }
 
@@ -120,8 +120,8 @@ impl Access {
     }
 
     /// For a stream that begins.
-    pub fn stream(&self, principal: &Principal, shown: Shown) -> StreamAccess {
-        StreamAccess { access: self.clone(), facts: Facts::of(principal), shown }
+    pub fn stream(&self, principal: &Arc<Principal>, shown: Shown) -> StreamAccess {
+        StreamAccess { access: self.clone(), principal: Arc::clone(principal), shown }
     }
 }
 
@@ -138,7 +138,7 @@ impl StreamAccess {
             Shown::Server(server) => caller.may_enter(server),
             Shown::Proxy(pattern) => caller.may(&Thing::Proxy(pattern)),
         };
-        is_there && Facts::of(principal) == self.facts
+        is_there && Facts::of(principal) == Facts::of(&self.principal)
     }
 }
 
