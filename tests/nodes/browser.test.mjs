@@ -253,10 +253,7 @@ describe('nodes die while requests are under way', () => {
       };
     });
     // The sign-in goes on when the one dies; what the application asks for then would meet the deaths of the others.
-    harm = () => over;
-    const tokens = await whole('alice');
-    harm = async () => {};
-    await roll(tokens);
+    await roll(await whole('alice', over));
   });
 
   step('begun again after it was allowed', async () => roll(await whole('alice')));
@@ -288,13 +285,14 @@ describe('nodes die at any time', () => {
 /** Something did not get through: the person sees a page that says so, or the application an answer. */
 class Lost extends Error {}
 
-/** One attempt at everything from the application's request to its token. */
-async function whole(login) {
+/** One attempt at everything from the application's request to its token, which is not asked for before `calm`. */
+async function whole(login, calm = undefined) {
   const { url, answer } = application.authorization(whereabouts);
   await page.goto(url);
   const back = await attend(login, answer);
   assert.equal(back.searchParams.get('error'), null, back.search);
   await harm();
+  await calm;
   return application.redeem(back).catch((error) => {
     throw error.actual === 502 ? new Lost(error.message) : error;
   });
