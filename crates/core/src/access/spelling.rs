@@ -2,13 +2,15 @@
 //! rules that deny: what they name must not be reached by another spelling. What may lead somewhere
 //! else altogether is refused by them anyway ([`super::schema`], `plain`).
 
+use percent_encoding::percent_decode_str;
+
 /// Scheme and authority in small letters, without escapes, without empty segments; a file of this
 /// machine without its name.
 pub(super) fn canonical(uri: &str) -> String {
-    let decoded = decoded(uri);
+    let decoded = percent_decode_str(uri).decode_utf8_lossy();
     let Some((scheme, rest)) = decoded.split_once(':').filter(|(scheme, _)| is_scheme(scheme))
     else {
-        return decoded;
+        return decoded.into_owned();
     };
     let scheme = scheme.to_ascii_lowercase();
     let is_file = scheme == "file";
@@ -37,25 +39,6 @@ pub(super) fn canonical(uri: &str) -> String {
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// Without escapes: what is no UTF-8 then is no name of anything that a rule could mean.
-fn decoded(uri: &str) -> String {
-    let mut bytes = Vec::with_capacity(uri.len());
-    let mut rest = uri.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = after.first_chunk::<2>().filter(|_| first == b'%');
-        let digits = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
-        let digits = digits.filter(|text| text.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        if let Some(digits) = digits {
-            bytes.push(u8::from_str_radix(digits, 16).unwrap_or(b'%'));
-            rest = &after[2..];
-        } else {
-            bytes.push(first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
