@@ -31,7 +31,7 @@ pub struct AccessArgs {
 
 #[derive(Debug, Subcommand)]
 enum AccessCommand {
-    /// Say whether somebody may use something, by which rule, and what to change
+    /// Say whether a person may use something, by which rule, and what to change
     Explain {
         #[command(flatten)]
         question: Box<Question>,

@@ -170,16 +170,16 @@ impl SharedServerHost {
             return drop(words.send(NodeEvent::Failed(UpstreamError::NotFound)).await);
         }
         // Of a child that all users share it does not matter who asks for it.
-        let nobody = ConnectionUser {
-            user: UserId::from_text("everybody"),
-            client: ClientId::from_text("everybody"),
+        let any_user = ConnectionUser {
+            user: UserId::from_text("any user"),
+            client: ClientId::from_text("any client"),
             session: None,
             client_capabilities: ClientCapabilities::default(),
             person: Person::default(),
             lane: 0,
             era: Era::Modern,
         };
-        let local = match self.local(server, &nobody).await {
+        let local = match self.local(server, &any_user).await {
             Ok(local) => local,
             Err(error) => return drop(words.send(NodeEvent::Failed(error)).await),
         };
