@@ -366,7 +366,7 @@ impl Inbox {
     /// The respondent to a request that came on the stream of `call`, or on no call's.
     fn find_respondent(&self, call: Option<u64>) -> Respondent {
         let calls = self.calls();
-        let is_shared = self.key.owner == Owner::AllUsers;
+        let (is_shared, is_named) = (self.key.owner == Owner::AllUsers, call.is_some());
         let call = match call.map(|id| calls.pending.get(&id)) {
             Some(Some(call)) if call.call_events.is_some() => call,
             Some(found) => {
@@ -383,8 +383,12 @@ impl Inbox {
                 }
             },
         };
-        let Some(call_events) = call.call_events.clone() else { return Respondent::Missing(OVER) };
-        Respondent::Caller(Asking::about(call, call_events))
+        Asking::about(call, is_named).map_or(Respondent::Missing(OVER), Respondent::Caller)
+    }
+
+    /// The respondent in place of one whose call ended before its caller heard the question.
+    pub(super) fn in_place_of(&self, over: &Asking) -> Option<Asking> {
+        self.calls().in_place_of(over)
     }
 
     fn progress(&self, params: Option<Payload>) {

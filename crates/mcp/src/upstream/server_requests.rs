@@ -112,9 +112,7 @@ async fn answer(
     let Request { id, method, params } = request;
     let outcome = match (method.as_str(), asked) {
         (method::PING, _) => Ok(wire::object(&[])),
-        (_, Respondent::Caller(asking)) => {
-            ask_client(&asking, &inbox.key.server, method.clone(), params).await
-        }
+        (_, Respondent::Caller(asking)) => ask_client(asking, &inbox, &method, params).await,
         (_, Respondent::Handler) => handler.handle(&inbox.key, &method, params).await,
         (_, Respondent::Missing(why)) => {
             tracing::info!(server = %inbox.key.server, method, why, "a request of a server was refused");
@@ -131,16 +129,27 @@ async fn answer(
     id
 }
 
-/// Passes the request to the receiver of the events of its call.
+/// Passes the request to the receiver of the events of its call. One that ends before it has heard
+/// the question is not the call that the server asks about: another one of the same caller is asked
+/// then.
 async fn ask_client(
-    asking: &Asking,
-    server: &ServerName,
-    method: String,
+    mut asking: Asking,
+    inbox: &Inbox,
+    method: &str,
     params: Option<Payload>,
 ) -> Result<Payload, RpcError> {
-    let (ask, answer) = ServerAsk::new(server.clone(), method, params);
-    asking.call_events.send(CallEvent::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
-    answer.await.unwrap_or_else(|_| Err(RpcError::unanswered()))
+    for _ in 0..MAX_OPEN {
+        let (ask, answer) =
+            ServerAsk::new(inbox.key.server.clone(), method.to_owned(), params.clone());
+        if asking.call_events.send(CallEvent::Ask(ask)).await.is_ok()
+            && let Ok(outcome) = answer.await
+        {
+            return outcome;
+        }
+        let Some(other) = inbox.in_place_of(&asking) else { break };
+        asking = other;
+    }
+    Err(RpcError::unanswered())
 }
 
 #[cfg(test)]

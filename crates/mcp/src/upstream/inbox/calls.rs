@@ -135,6 +135,19 @@ impl Calls {
         }
     }
 
+    /// Another call that may be asked in place of one that ended before its caller heard the
+    /// question: one of the same attribution. The question names no call, so it was the server's
+    /// call that went on, and not this one.
+    pub(super) fn in_place_of(&self, over: &Asking) -> Option<Asking> {
+        let attribution = over.attribution.as_ref()?;
+        let same = self.pending.iter().filter(|(_, call)| {
+            call.attribution.as_ref() == Some(attribution)
+                && call.call_events.as_ref().is_some_and(|events| !events.is_closed())
+        });
+        let (_, call) = same.max_by_key(|(id, call)| (!call.clock.waits_for_client(), **id))?;
+        Asking::about(call, false)
+    }
+
     /// Takes out a call whose answer has come.
     pub(super) fn take_answered(&mut self, id: u64) -> Option<Pending> {
         let call = self.pending.remove(&id)?;
@@ -187,12 +200,18 @@ impl CallClock {
 pub(in crate::upstream) struct Asking {
     pub(in crate::upstream) call_events: mpsc::Sender<CallEvent>,
     clock: Arc<CallClock>,
+    /// Whose calls may be asked in place of this one; `None` if the request came on the stream of
+    /// its call.
+    attribution: Option<Attribution>,
 }
 
 impl Asking {
-    pub(super) fn about(call: &Pending, call_events: mpsc::Sender<CallEvent>) -> Self {
+    /// `is_named`: the request came on the stream of the call.
+    pub(super) fn about(call: &Pending, is_named: bool) -> Option<Self> {
+        let call_events = call.call_events.clone()?;
         call.clock.asking.fetch_add(1, Ordering::AcqRel);
-        Self { call_events, clock: Arc::clone(&call.clock) }
+        let attribution = call.attribution.clone().filter(|_| !is_named);
+        Some(Self { call_events, clock: Arc::clone(&call.clock), attribution })
     }
 }
 

@@ -9,7 +9,10 @@ use super::*;
 use crate::{
     client_capabilities::ClientCapabilities,
     sync::locked,
-    upstream::{error::UpstreamError, owner::Owner},
+    upstream::{
+        error::UpstreamError,
+        owner::{CallOrigin, Owner},
+    },
 };
 
 /// Records what it was to send.
@@ -92,4 +95,49 @@ async fn fb75_pings_and_withdrawals_pass_though_every_question_is_open() {
     deliver(question(MAX_OPEN + 1)).await;
     assert!(locked(&sent.0).is_empty(), "there is room for one again");
     serving.abort();
+}
+
+/// A question of a server that names no call, while these sessions have a call each and the caller
+/// of the last one is gone: is the first asked in its place?
+async fn is_asked_in_place(sessions: [&str; 2]) -> bool {
+    let key = ConnectionKey {
+        server: ServerName::parse("dice").unwrap(),
+        owner: Owner::Client(UserId::from_text("alice"), ClientId::from_text("editor")),
+        client_capabilities: ClientCapabilities::default(),
+        lane: 0,
+        era: crate::era::Era::Legacy,
+    };
+    let (inbox, mut asked) = Inbox::new(key, false);
+    let mut hears = Vec::new();
+    let mut call = |session: &str| {
+        let (call_events, events) = mpsc::channel(4);
+        hears.push(events);
+        inbox.register(Some(call_events), CallOrigin::Session(session.into()), None).unwrap()
+    };
+    let _over = call(sessions[1]);
+    inbox.deliver(
+        &Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create"}"#),
+        None,
+    );
+    let _goes_on = call(sessions[0]);
+    let Some(Ask::Request(request, Respondent::Caller(asking))) = asked.recv().await else {
+        panic!("it is about the only call there is")
+    };
+    let mut goes_on = hears.pop().unwrap();
+    // The call ends, and its caller has not heard the question.
+    drop(hears);
+    let answering = tokio::spawn(async move {
+        if let Some(CallEvent::Ask(ask)) = goes_on.recv().await {
+            ask.answer(Ok(wire::object(&[])));
+        }
+    });
+    let outcome = ask_client(asking, &inbox, &request.method, request.params).await;
+    answering.abort();
+    outcome.is_ok()
+}
+
+#[tokio::test]
+async fn a_question_whose_call_ended_unheard_goes_to_another_call_of_the_session_alone() {
+    assert!(is_asked_in_place(["s", "s"]).await);
+    assert!(!is_asked_in_place(["t", "s"]).await, "nothing of one session is told to another");
 }
