@@ -10,7 +10,8 @@
 //! - Requests and addresses: [`request`], [`redirect`], [`outside_url`], [`uri`], [`net_address`],
 //!   [`address_block`].
 //! - Several gateways on one store: [`node`], [`invalidation`].
-//! - What happened, in chains that tell when they were changed: [`audit`].
+//! - What happened, in chains that tell when they were changed: [`audit`]; how long things took:
+//!   [`latency`].
 //! - The ports through which the rules reach what is stored: [`store`].
 //! - Parsed texts and secrets: [`ids`], [`secret`], [`text`]; who may write a file:
 //!   [`file_access`]; how settings are declared: [`settings`].
@@ -26,6 +27,7 @@ pub mod file_access;
 pub mod grant;
 pub mod ids;
 pub mod invalidation;
+pub mod latency;
 pub mod lifetimes;
 pub mod net_address;
 pub mod node;

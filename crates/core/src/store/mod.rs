@@ -13,6 +13,7 @@ mod consents;
 mod error;
 mod grants;
 mod invalidations;
+mod latency;
 mod logins;
 mod nodes;
 mod pins;
@@ -35,6 +36,7 @@ pub use consents::ConsentStore;
 pub use error::StoreError;
 pub use grants::{FamilyChange, GrantStore, Redeemed};
 pub use invalidations::{InvalidationStore, InvalidationSubscription};
+pub use latency::StoreLatency;
 pub use logins::LoginStore;
 pub use nodes::NodeStore;
 pub use pins::{PinRecord, PinStore};
@@ -60,4 +62,6 @@ pub struct Stores {
     pub audit: Arc<dyn AuditStore>,
     pub upkeep: Arc<dyn Upkeep>,
     pub archive: Arc<dyn Archive>,
+    /// How long it takes to answer.
+    pub latency: Arc<StoreLatency>,
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use portunus_core::store::StoreError;
+use portunus_core::store::{StoreError, StoreLatency};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use tokio::{
     sync::Mutex,
@@ -37,6 +37,7 @@ pub(super) struct Connection {
     link: Link,
     /// Waiting for replicas holds up whatever is behind it on its connection: reads go on another.
     waiting: Option<Waiting>,
+    pub(super) latency: Arc<StoreLatency>,
 }
 
 struct Waiting {
@@ -50,24 +51,31 @@ impl Connection {
         let waiting = (replicas > 0)
             .then(|| Ok(Waiting { link: Link::new(Dial::new(address)?, &breaks, true), replicas }));
         let link = Link::new(Dial::new(address)?, &breaks, false);
-        Ok(Self { link, waiting: waiting.transpose().map_err(|error: RedisError| error)? })
+        let waiting = waiting.transpose().map_err(|error: RedisError| error)?;
+        Ok(Self { link, waiting, latency: Arc::default() })
     }
 
     /// Runs a script on its slot; answers when as many replicas have it as were asked for.
     pub(super) async fn run(&self, call: &Call) -> Result<Value, StoreError> {
+        let began = Instant::now();
         let outcome = self.guarded(call.slot(), call.by_hash()).await;
-        match outcome {
+        let answer = match outcome {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 self.guarded(call.slot(), call.by_text()).await
             }
             outcome => outcome,
         }
-        .map_err(|error| told(&error))
+        .map_err(|error| told(&error));
+        self.latency.note_write(began.elapsed(), &answer);
+        answer
     }
 
     /// Runs one command that writes, in the same way.
     pub(super) async fn write(&self, key: &str, command: Cmd) -> Result<Value, StoreError> {
-        self.guarded(key, command).await.map_err(|error| told(&error))
+        let began = Instant::now();
+        let answer = self.guarded(key, command).await.map_err(|error| told(&error));
+        self.latency.note_write(began.elapsed(), &answer);
+        answer
     }
 
     async fn guarded(&self, key: &str, command: Cmd) -> RedisResult<Value> {
@@ -114,8 +122,10 @@ impl Connection {
         for command in commands {
             pipeline.add_command(command);
         }
-        let values = self.link.send(key, pipeline).await.map_err(|error| told(&error))?;
-        values
+        let began = Instant::now();
+        let answer = self.link.send(key, pipeline).await.map_err(|error| told(&error));
+        self.latency.note_read(began.elapsed(), &answer);
+        answer?
             .into_iter()
             .map(|value| value.extract_error().map_err(|error| told(&error)))
             .collect()

@@ -123,5 +123,6 @@ fn bundle(database: &Arc<Database>, address: RedisAddress) -> Stores {
         audit: Arc::new(RedisAuditStore(Arc::clone(database))),
         upkeep: Arc::new(RedisUpkeep(Arc::clone(database))),
         archive: Arc::new(RedisArchive(Arc::clone(database))),
+        latency: Arc::clone(&database.connection.latency),
     }
 }

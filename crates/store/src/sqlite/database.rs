@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portunus_core::{invalidation::Posted, store::StoreError};
+use portunus_core::{
+    invalidation::Posted,
+    store::{StoreError, StoreLatency},
+};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -45,6 +48,7 @@ pub(super) struct Database {
     pub(super) invalidations: broadcast::Sender<Posted>,
     pub(super) sealer: Arc<Sealer>,
     pub(super) path: PathBuf,
+    pub(super) latency: Arc<StoreLatency>,
 }
 
 impl Database {
@@ -85,8 +89,14 @@ impl Database {
             })?;
         }
         let invalidations = broadcast::channel(INVALIDATIONS).0;
-        let (sealer, path) = (Arc::new(sealer), path.to_owned());
-        Ok(Self { writer: write_sender, readers: read_sender, invalidations, sealer, path })
+        Ok(Self {
+            writer: write_sender,
+            readers: read_sender,
+            invalidations,
+            sealer: Arc::new(sealer),
+            path: path.to_owned(),
+            latency: Arc::default(),
+        })
     }
 
     /// Runs `work` in an immediate transaction, and answers when what it wrote is on disk.
@@ -98,7 +108,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run_on(&self.writer, None, |connection| Ok((work(connection)?, None))).await
+        self.written(None, |connection| Ok((work(connection)?, None))).await
     }
 
     /// The same for work that may come with an invalidation: it is told when both are on disk.
@@ -106,7 +116,18 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<(T, Option<Posted>), Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run_on(&self.writer, Some(self.invalidations.clone()), work).await
+        self.written(Some(self.invalidations.clone()), work).await
+    }
+
+    async fn written<T: Send + 'static>(
+        &self,
+        listeners: Option<broadcast::Sender<Posted>>,
+        work: impl FnOnce(&Connection) -> Result<(T, Option<Posted>), Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let began = Instant::now();
+        let answer = run_on(&self.writer, listeners, work).await;
+        self.latency.note_write(began.elapsed(), &answer);
+        answer
     }
 
     /// Runs `work` on a reader: one statement, one consistent view.
@@ -114,7 +135,10 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run_on(&self.readers, None, |connection| Ok((work(connection)?, None))).await
+        let began = Instant::now();
+        let answer = run_on(&self.readers, None, |connection| Ok((work(connection)?, None))).await;
+        self.latency.note_read(began.elapsed(), &answer);
+        answer
     }
 
     /// As if its threads had died.

@@ -66,5 +66,6 @@ fn bundle(database: &Arc<Database>) -> Stores {
         audit: Arc::new(audit::SqliteAuditStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
         archive: Arc::new(archive::SqliteArchive(Arc::clone(database))),
+        latency: Arc::clone(&database.latency),
     }
 }
