@@ -26,6 +26,7 @@ pub use crate::{
     connections::Clients,
     lists::merge::ServerTool,
     seal::Seal,
+    session::Totals,
     settings::{HubSettings, Names},
     upstream::servers::{Peer, Servers},
 };
@@ -99,6 +100,11 @@ impl Hub {
     pub fn permissions_changed(&self) {
         let servers = self.endpoint.calls.registry.load().names().cloned().collect();
         self.endpoint.lifecycle.reconfigured(&servers);
+    }
+
+    /// What all users have together.
+    pub fn totals(&self) -> Totals {
+        self.endpoint.sessions.totals()
     }
 
     /// Ends the streams that would last for ever, so that connections can drain; calls under way go

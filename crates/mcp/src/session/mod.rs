@@ -24,6 +24,7 @@ pub(crate) mod task_watches;
 
 pub(crate) use id::SessionId;
 pub(crate) use state::{Hold, Kind, Session};
+pub use table::Totals;
 
 #[cfg(test)]
 mod tests;

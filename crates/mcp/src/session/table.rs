@@ -49,6 +49,19 @@ pub(crate) struct UserUsage {
     opening: Arc<AtomicUsize>,
 }
 
+/// What all users have together, for those who watch the gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Of legacy clients.
+    pub sessions: usize,
+    /// Streams for messages of servers, of both eras.
+    pub streams: usize,
+    /// Calls at work.
+    pub calls: usize,
+    /// Bytes kept for streams that may be taken up again.
+    pub kept_bytes: usize,
+}
+
 /// The calls of one user that are at work, and those that wait for a permit among them.
 #[derive(Default)]
 struct Calls {
@@ -250,6 +263,20 @@ impl Sessions {
                 .collect::<Vec<_>>()
         });
         users.collect()
+    }
+
+    /// What all users have together, at about this moment.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for shard in &self.shards {
+            for usage in locked(shard).values() {
+                totals.sessions += locked(&usage.sessions).len();
+                totals.streams += usage.streams.load(Ordering::Relaxed);
+                totals.calls += usage.calls.at_work.load(Ordering::Relaxed);
+                totals.kept_bytes += usage.kept.load(Ordering::Relaxed);
+            }
+        }
+        totals
     }
 
     /// Is a request of theirs under way?

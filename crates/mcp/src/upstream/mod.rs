@@ -39,7 +39,7 @@ pub use self::{
     http::HttpClient,
     inbox::Event,
     owner::{CallOrigin, ConnectionKey, ConnectionUser, Owner, Person},
-    pool::{Options, Upstreams},
+    pool::{ConnectionCounts, Options, ServerState, Upstreams},
     rpc_error::RpcError,
     server_info::ServerInfo,
     server_requests::{NoServerRequests, ServerRequests},

@@ -14,6 +14,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    counts::ConnectionCounts,
     limits::{ConnectionLimits, LimitReached, Permit},
     options::Options,
     slot::{Phase, Slot, SlotState},
@@ -52,11 +53,17 @@ pub(super) struct Pool {
     pub(super) retiring: AtomicUsize,
     /// The eras that each server is known to have.
     pub(super) known_eras: Mutex<HashMap<ServerName, KnownEras>>,
+    /// How their connections went.
+    pub(super) counts: Mutex<HashMap<ServerName, ConnectionCounts>>,
 }
 
 impl Pool {
     pub(super) fn spec(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
         self.specs.load().iter().find(|spec| spec.name == *server).cloned()
+    }
+
+    fn count(&self, server: &ServerName, note: impl FnOnce(&mut ConnectionCounts)) {
+        note(locked(&self.counts).entry(server.clone()).or_default());
     }
 
     pub(super) fn read_slots<T>(&self, read: impl FnOnce(&FastMap<ConnectionKey, Slot>) -> T) -> T {
@@ -106,6 +113,7 @@ impl Pool {
         match connected {
             Ok(connection) => {
                 let connection = Arc::new(connection);
+                self.count(&spec.name, |counts| counts.started += 1);
                 tracing::debug!(server = %spec.name, revision = connection.info().protocol_version, "connected to a server");
                 state.phase =
                     Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
@@ -121,6 +129,7 @@ impl Pool {
                 Ok(connection)
             }
             Err(error) => {
+                self.count(&spec.name, |counts| counts.failed += 1);
                 tracing::warn!(server = %spec.name, %error, detail = error.detail(), "could not connect to a server");
                 state.note_failure(
                     error.detail().map_or_else(|| error.to_string(), str::to_owned),
@@ -258,6 +267,7 @@ impl Pool {
                     if state.holds(&connection) {
                         let reason = connection.close_reason();
                         tracing::warn!(server = %key.server, detail = reason.and_then(UpstreamError::detail), "a connection ended");
+                        self.count(&key.server, |counts| counts.lost += 1);
                         state.note_end(&connection, since.elapsed(), &self.options);
                         // Before another session can begin in this slot, and be stored.
                         connection.forget_record().await;

@@ -1,11 +1,15 @@
 //! The pool of connections to servers: [`upstreams`] is its interface, [`lifecycle`] the life of a
 //! connection in it.
 
+mod counts;
 mod lifecycle;
 mod limits;
 mod options;
 mod retire;
 mod slot;
+mod state;
 mod upstreams;
 
-pub use self::{options::Options, upstreams::Upstreams};
+pub use self::{
+    counts::ConnectionCounts, options::Options, state::ServerState, upstreams::Upstreams,
+};

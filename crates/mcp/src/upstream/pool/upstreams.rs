@@ -56,6 +56,7 @@ impl Upstreams {
             tasks,
             retiring: AtomicUsize::new(0),
             known_eras: Mutex::default(),
+            counts: Mutex::default(),
         };
         Self { pool: Arc::new(pool) }
     }
