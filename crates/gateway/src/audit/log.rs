@@ -16,7 +16,10 @@ use portunus_core::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::config::{AuditConfig, OnFull};
+use crate::{
+    config::{AuditConfig, OnFull},
+    metrics::Metrics,
+};
 
 /// Bytes of events that may wait for the store. Requests under way when it is reached may tell as
 /// much again.
@@ -42,7 +45,12 @@ pub(super) enum Queued {
 
 /// The log. All clones share it.
 #[derive(Clone)]
-pub struct AuditLog(Option<Arc<Shared>>);
+pub struct AuditLog {
+    /// `None`: nothing is recorded.
+    shared: Option<Arc<Shared>>,
+    /// Counts what is told, recorded or not.
+    metrics: Option<Metrics>,
+}
 
 struct Shared {
     queue: mpsc::UnboundedSender<Queued>,
@@ -53,7 +61,9 @@ struct Shared {
 /// How full the queue is, as both ends know it.
 pub(super) struct Level {
     waiting: AtomicUsize,
+    /// Since this was last recorded.
     dropped: AtomicU64,
+    dropped_ever: AtomicU64,
     room: Notify,
     refuses: bool,
     bound: usize,
@@ -64,6 +74,7 @@ impl Level {
         Self {
             waiting: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
+            dropped_ever: AtomicU64::new(0),
             room: Notify::new(),
             refuses: on_full == OnFull::Refuse,
             bound,
@@ -111,21 +122,38 @@ impl AuditLog {
         let (sender, queue) = mpsc::unbounded_channel();
         let level = Arc::new(Level::new(config.on_full, bound));
         let shared = Shared { queue: sender, level: Arc::clone(&level), clock };
-        (Self(Some(Arc::new(shared))), Some(QueueEnd { queue, level }))
+        let log = Self { shared: Some(Arc::new(shared)), metrics: None };
+        (log, Some(QueueEnd { queue, level }))
+    }
+
+    /// The same log; `metrics` counts what it is told.
+    #[must_use]
+    pub fn counted_by(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// Records nothing.
     pub const fn off() -> Self {
-        Self(None)
+        Self { shared: None, metrics: None }
     }
 
     pub const fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.shared.is_some()
+    }
+
+    /// Bytes of events that wait for the store.
+    pub fn waiting_bytes(&self) -> usize {
+        self.shared.as_ref().map_or(0, |shared| shared.level.waiting.load(Ordering::Relaxed))
+    }
+
+    /// How many found no room since the gateway began.
+    pub fn dropped(&self) -> u64 {
+        self.shared.as_ref().map_or(0, |shared| shared.level.dropped_ever.load(Ordering::Relaxed))
     }
 
     /// These keys sign from now on.
     pub fn change_keys(&self, keys: AuditKeys) {
-        if let Some(shared) = &self.0 {
+        if let Some(shared) = &self.shared {
             // Without a writer there is nothing to sign.
             let _ = shared.queue.send(Queued::Keys(keys));
         }
@@ -133,7 +161,7 @@ impl AuditLog {
 
     /// May a request begin that will have to record something? Waits for room first.
     pub async fn admit(&self) -> Result<(), Full> {
-        let Some(shared) = &self.0 else { return Ok(()) };
+        let Some(shared) = &self.shared else { return Ok(()) };
         let level = &shared.level;
         if !level.is_full() || !level.refuses {
             return Ok(());
@@ -156,13 +184,17 @@ impl AuditLog {
     }
 
     pub fn record(&self, person: Person, origin: Origin, event: Event) {
-        let Some(Shared { queue, level, clock }) = self.0.as_deref() else { return };
+        if let Some(metrics) = &self.metrics {
+            metrics.event(&event);
+        }
+        let Some(Shared { queue, level, clock }) = self.shared.as_deref() else { return };
         // Bounded first: what waits is what is counted.
         let mut entry = Entry { at: clock.now(), person, origin, event }.bounded();
         let size = entry.size();
         let most = if level.refuses { 2 * level.bound } else { level.bound };
         if level.waiting.fetch_add(size, Ordering::Relaxed) + size > most {
             level.waiting.fetch_sub(size, Ordering::Relaxed);
+            level.dropped_ever.fetch_add(1, Ordering::Relaxed);
             if level.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::error!(
                     "audit events are dropped: the store does not take them; how many is recorded when it does"
@@ -177,7 +209,7 @@ impl AuditLog {
 
     /// Has everything written and the chain closed; gives up when `patience` is over.
     pub async fn stop(&self, patience: Duration) {
-        let Some(shared) = &self.0 else { return };
+        let Some(shared) = &self.shared else { return };
         let (done, is_done) = oneshot::channel();
         if shared.queue.send(Queued::Stop(done)).is_ok()
             && tokio::time::timeout(patience, is_done).await.is_err()

@@ -49,6 +49,14 @@ pub async fn run(
             )
             .await?;
     }
+    if let Some(address) = config.metrics.listen {
+        let listener = bind(address);
+        gateway = gateway.measured_on(listener.with_context(|| {
+            format!(
+                "cannot listen on {address} for metrics: metrics.listen (METRICS_LISTEN) changes it"
+            )
+        })?);
+    }
     tracing::info!(
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
         version = env!("CARGO_PKG_VERSION"), "portunus is up"

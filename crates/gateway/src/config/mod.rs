@@ -26,6 +26,7 @@ mod load;
 mod log;
 mod machine;
 mod members;
+mod metrics;
 mod mistake;
 mod mounts;
 mod names;
@@ -63,6 +64,7 @@ pub use self::{
     load::{Inspected, Loaded},
     log::{LogFormat, LogSettings},
     machine::{Machine, ThisMachine},
+    metrics::MetricsConfig,
     mistake::{Mistake, Mistakes, Warning, Where},
     names::Names,
     pinning::PinningRules,

@@ -27,6 +27,7 @@ use super::{
     lifetimes::{self, LIFETIMES},
     limits::{self, LIMITS, Limits},
     log::{self, LOG, LogSettings},
+    metrics::{self, METRICS, MetricsConfig},
     mistake::Report,
     names::{self, NAMES, Names},
     pinning::{self, PINNING, PinningRules},
@@ -71,6 +72,7 @@ pub(super) const CONFIG: Section = Section::new(
         TRUSTED_PROXIES,
         LOG,
         AUDIT,
+        METRICS,
         LIMITS,
     ],
 );
@@ -117,6 +119,7 @@ pub struct Config {
     pub trusted_proxies: Vec<Cidr>,
     pub log: LogSettings,
     pub audit: AuditConfig,
+    pub metrics: MetricsConfig,
     /// How much a request may take, and how many one address, client or person may make.
     pub limits: Limits,
     /// `NODE_ENV=production`.
@@ -156,6 +159,7 @@ impl Config {
             trusted_proxies: Vec::new(),
             log: LogSettings::default(),
             audit: AuditConfig::default(),
+            metrics: MetricsConfig::default(),
             limits: Limits::default(),
             production: false,
         }
@@ -187,6 +191,7 @@ impl Config {
             pinning: pinning::resolve(inputs, servers.pinning, report),
             log: log::resolve(inputs, report),
             audit: audit::resolve(inputs, report),
+            metrics: metrics::resolve(inputs, report),
             tls: tls::resolve(inputs, report),
             provider_ca: tls::authorities(inputs, report),
             public_url: server.public_url,
@@ -230,6 +235,7 @@ impl Config {
             trusted_proxies,
             log,
             audit,
+            metrics,
             limits,
             production: _,
         } = self;
@@ -255,6 +261,7 @@ impl Config {
             whole(&ALLOWED_HOSTS, *allowed_hosts != new.allowed_hosts),
             whole(&TRUSTED_PROXIES, *trusted_proxies != new.trusted_proxies),
             whole(&AUDIT, *audit != new.audit),
+            whole(&METRICS, *metrics != new.metrics),
             parts(&LOG, &log.differing(&new.log), |_| true),
             parts(&LIMITS, &limits.differing(&new.limits), |name| {
                 Limits::TOLD_BY_NAME.contains(&name)

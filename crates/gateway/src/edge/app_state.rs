@@ -30,7 +30,10 @@ use super::{
     resource_server::{access::Access, cache::TokenCache},
     throttle::limiter::Throttle,
 };
-use crate::{audit::AuditLog, cluster::Cluster, config::Limits, net::guarded::GuardedFetcher};
+use crate::{
+    audit::AuditLog, cluster::Cluster, config::Limits, metrics::Metrics,
+    net::guarded::GuardedFetcher,
+};
 
 /// What stays as long as the process does, whatever the configuration.
 #[derive(Clone)]
@@ -55,6 +58,8 @@ pub struct ProcessState {
     pub cluster: Cluster,
     /// Where it is told what happens.
     pub audit: AuditLog,
+    /// Where it is counted.
+    pub metrics: Metrics,
     /// Has the process been told to stop?
     pub stopping: Stopping,
     /// The way to URLs that are not in the configuration.

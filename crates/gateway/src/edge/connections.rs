@@ -103,6 +103,12 @@ impl Connections {
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
+    /// How many are counted.
+    pub fn count(&self) -> usize {
+        let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().map(HashMap::len).sum()
+    }
+
     /// A new connection; `None` if its address has as many as it may, all of them in use.
     pub fn open(&self, address: IpAddr) -> Option<Arc<Connection>> {
         let (is_exempt, most) = {

@@ -47,6 +47,7 @@ use super::{
 use crate::{
     audit::{AuditLog, RequestAudit},
     config::Cidr,
+    metrics::Metrics,
 };
 
 /// Who may speak to us at all, before any token is looked at (threats 34, 38).
@@ -70,6 +71,8 @@ pub struct EdgeState {
     pub stopping: Stopping,
     /// Where it is told what requests do.
     pub audit: AuditLog,
+    /// Where they are counted.
+    pub metrics: Metrics,
     /// Pages say so.
     pub demo: bool,
     /// What they stand round.
@@ -118,7 +121,7 @@ pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
     let (method, version) = (request.method().clone(), request.version());
     let path = request.uri().path().to_owned();
     let wants_page = for_browsers::wants_page(&method, request.headers(), &path);
-    let started = Instant::now();
+    let (started, underway) = (Instant::now(), state.metrics.request(&method, &path));
     let span = tracing::info_span!("request", request_id = id.as_str());
     async move {
         let ended = AssertUnwindSafe(admit(&state, request)).catch_unwind().await;
@@ -131,6 +134,7 @@ pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        underway.answered(response.status());
         let status = response.status().as_u16();
         let (principal, target) = (audit.names().principal.get(), audit.names().target.get());
         tracing::info!(

@@ -85,6 +85,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         entropy: Arc::clone(&app.process.entropy),
         stopping: app.process.stopping.clone(),
         audit: app.process.audit.clone(),
+        metrics: app.process.metrics.clone(),
         demo: app.process.demo,
         throttle: app.throttle.clone(),
         requests: app.process.counts.requests_by_address.clone(),

@@ -1,7 +1,7 @@
 //! A gateway from start to stop. What it is built of is made in [`super::build`], and anew for each
 //! configuration in [`super::reload`].
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -25,6 +25,7 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     build::{self, ConnectedProvider},
@@ -47,12 +48,14 @@ use crate::{
         server,
     },
     invalidations::{self, Invalidations},
+    metrics::Metrics,
     net::{
         self, NetSettings,
         guarded::{GuardedFetcher, Internet, Outside},
     },
     os::{OsEntropy, descriptors},
     pins::PinBook,
+    prometheus::{self, Sources},
     records::{StoredSessions, StoredTasks},
 };
 
@@ -74,6 +77,7 @@ pub struct Gateway {
     node: Option<RunningNode>,
     elsewhere: watch::Sender<u64>,
     audit: Option<QueueEnd>,
+    metrics: Option<TcpListener>,
 }
 
 /// What a gateway is told while it runs.
@@ -152,6 +156,7 @@ impl Gateway {
             sealer,
             forwarding: net::forwarding_client(NetSettings::upstream())?,
         };
+        let metrics = Metrics::default();
         let (audit, audit_queue) = AuditLog::new(&config.audit, Arc::clone(&clock));
         let process = ProcessState {
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
@@ -170,7 +175,8 @@ impl Gateway {
             access: Access::new(Arc::clone(&config.access)),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
-            audit,
+            audit: audit.counted_by(metrics.clone()),
+            metrics,
             demo,
         };
         Ok(Self {
@@ -181,6 +187,7 @@ impl Gateway {
             node: None,
             elsewhere: watch::Sender::new(0),
             audit: audit_queue,
+            metrics: None,
         })
     }
 
@@ -232,6 +239,12 @@ impl Gateway {
         self
     }
 
+    /// Its metrics are read on `listener`.
+    #[must_use]
+    pub fn measured_on(self, listener: TcpListener) -> Self {
+        Self { metrics: Some(listener), ..self }
+    }
+
     /// Has children started by `launcher`, each below a supervisor.
     #[must_use]
     pub fn supervised_by(self, launcher: Launcher) -> Self {
@@ -258,8 +271,16 @@ impl Gateway {
         extra: Router,
         orders: Orders,
     ) -> anyhow::Result<()> {
-        let Self { mut process, reloadable, config, providers, node, elsewhere, audit: queue } =
-            self;
+        let Self {
+            mut process,
+            reloadable,
+            config,
+            providers,
+            node,
+            elsewhere,
+            audit: queue,
+            metrics,
+        } = self;
         let audit = process.audit.clone();
         process.stores = invalidations::forgetting(process.stores, &process.tokens);
         let Orders { stop: mut signals, configurations } = orders;
@@ -279,6 +300,7 @@ impl Gateway {
             me.clone(),
             elsewhere,
         );
+        let measuring = metrics.map(|listener| measure(listener, &process, &upstreams));
         let live =
             Arc::new(reload::Live::open(process.clone(), reloadable, &config, providers, extra));
         removed_clients::end_their_grants(live.current(), &[]).await;
@@ -307,7 +329,7 @@ impl Gateway {
         .await;
         following.abort();
         purge.abort();
-        drop(listening);
+        drop((listening, measuring));
         if let Some(node) = node {
             node.end(until).await;
         }
@@ -317,6 +339,27 @@ impl Gateway {
         tracing::info!("stopped");
         served.context("the server failed")
     }
+}
+
+/// Has the metrics read on `listener`.
+fn measure(
+    listener: TcpListener,
+    process: &ProcessState,
+    upstreams: &Arc<Upstreams>,
+) -> AbortOnDropHandle<io::Result<()>> {
+    let sources = Sources {
+        hub: Arc::clone(&process.hub),
+        upstreams: Arc::clone(upstreams),
+        store: Arc::clone(&process.stores.latency),
+        tokens: process.tokens.clone(),
+        connections: process.connections.clone(),
+        audit: process.audit.clone(),
+        cluster: process.cluster.clone(),
+        began: process.clock.now(),
+    };
+    let metrics = process.metrics.clone();
+    let serving = prometheus::serve(listener, metrics, sources, std::future::pending());
+    AbortOnDropHandle::new(tokio::spawn(serving))
 }
 
 /// Starts the writer of the audit records, its chain open.

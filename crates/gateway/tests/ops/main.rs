@@ -23,6 +23,8 @@ mod demo;
 #[expect(dead_code, reason = "the other of the two programs uses the rest")]
 mod fixture;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod node_requests;
 #[cfg(test)]
 mod nodes;

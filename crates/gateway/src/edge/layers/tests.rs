@@ -26,6 +26,7 @@ fn state(url: &str) -> EdgeState {
     EdgeState {
         stopping: Stopping::default(),
         audit: AuditLog::off(),
+        metrics: Metrics::default(),
         demo: false,
         public_url: PublicUrl::parse(url).unwrap(),
         admission,

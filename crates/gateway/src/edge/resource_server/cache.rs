@@ -29,6 +29,14 @@ pub struct TokenCache {
     entries: Cache<TokenHash, Arc<Entry>>,
     trusted_for: Duration,
     invalidation_log: Arc<InvalidationLog>,
+    checks: Arc<Checks>,
+}
+
+/// How many tokens were known, and how many the store was asked about.
+#[derive(Debug, Default)]
+pub struct Checks {
+    pub known: AtomicU64,
+    pub asked: AtomicU64,
 }
 
 /// One look-up.
@@ -62,7 +70,17 @@ impl TokenCache {
 
     pub fn that_trusts_for(trusted_for: Duration) -> Self {
         let entries = Cache::builder().max_capacity(MOST).time_to_live(trusted_for).build();
-        Self { entries, trusted_for, invalidation_log: Arc::new(InvalidationLog::new()) }
+        let invalidation_log = Arc::new(InvalidationLog::new());
+        Self { entries, trusted_for, invalidation_log, checks: Arc::default() }
+    }
+
+    pub fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// About how many are remembered.
+    pub fn count(&self) -> u64 {
+        self.entries.entry_count()
     }
 
     /// What it judges by.
@@ -76,10 +94,15 @@ impl TokenCache {
     }
 
     pub async fn find(&self, hash: &TokenHash) -> Option<Arc<Entry>> {
-        self.entries.get(hash).await.filter(|entry| self.is_trusted(entry))
+        let found = self.entries.get(hash).await.filter(|entry| self.is_trusted(entry));
+        if found.is_some() {
+            self.checks.known.fetch_add(1, Ordering::Relaxed);
+        }
+        found
     }
 
     pub fn ask(&self) -> Asking {
+        self.checks.asked.fetch_add(1, Ordering::Relaxed);
         Asking { at: Instant::now(), number: self.invalidation_log.number() }
     }
 
