@@ -3,7 +3,7 @@
 //!
 //! - OAuth: the rules of each endpoint ([`oauth`]); clients, grants and tokens ([`client`],
 //!   [`grant`], [`token`], [`refresh`], [`pkce`], [`lifetimes`]); what a token is for
-//!   ([`resource`], [`scope`]).
+//!   ([`resource`], [`scope`]); the rules of a client ([`oauth_client`]).
 //! - People: sign-in ([`signin`]), who is signed in ([`principal`]), who is admitted
 //!   ([`admission`]), who may use what ([`access`]).
 //! - MCP: pins of tools and their names ([`pins`], [`tool_name`]), tasks ([`task`]).
@@ -32,6 +32,7 @@ pub mod lifetimes;
 pub mod net_address;
 pub mod node;
 pub mod oauth;
+pub mod oauth_client;
 pub mod outside_url;
 pub mod pins;
 pub mod pkce;
