@@ -18,7 +18,7 @@ const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
 /// A parameter of a tool that is mirrored into a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HeaderParam {
+pub struct HeaderParam {
     pub(crate) header: HeaderName,
     /// From the arguments' root through `properties` alone.
     path: Vec<String>,
@@ -34,7 +34,7 @@ enum Primitive {
 
 /// Why a tool cannot be offered over HTTP. The texts are for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum BadAnnotation {
+pub enum BadAnnotation {
     #[error("{ANNOTATION} must be a header name, and is {0:?}")]
     Name(String),
     #[error("{ANNOTATION} {0:?} is used twice")]
@@ -48,7 +48,7 @@ pub(crate) enum BadAnnotation {
 }
 
 /// The parameters that this tool has mirrored.
-pub(crate) fn of_tool(tool: &Payload) -> Result<Vec<HeaderParam>, BadAnnotation> {
+pub fn of_tool(tool: &Payload) -> Result<Vec<HeaderParam>, BadAnnotation> {
     let mut found = Vec::new();
     if !tool.as_str().contains(ANNOTATION) {
         return Ok(found);
@@ -153,7 +153,7 @@ fn primitive(kind: &Value) -> Option<Primitive> {
 }
 
 /// The headers that a call with these parameters needs.
-pub(crate) fn headers(mirrored: &[HeaderParam], params: &Payload) -> Result<HeaderMap, WireError> {
+pub fn headers(mirrored: &[HeaderParam], params: &Payload) -> Result<HeaderMap, WireError> {
     let mut headers = HeaderMap::new();
     for parameter in mirrored {
         if let Some(text) =
@@ -239,7 +239,7 @@ fn agrees(given: &str, value: &Value, kind: Primitive) -> bool {
 }
 
 /// A value as a header can carry it: as it is, or base64 between the sentinels.
-pub(crate) fn encode(text: &str) -> HeaderValue {
+pub fn encode(text: &str) -> HeaderValue {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
         && text.trim_matches([' ', '\t']) == text;
     let plain =

@@ -9,6 +9,7 @@
 
 pub mod allow;
 pub mod answer;
+pub mod bridge;
 mod caller;
 mod calls;
 pub mod child;

@@ -20,6 +20,12 @@ pub fn harden() -> io::Result<()> {
     Ok(())
 }
 
+/// The first of the three alone, for a command that holds secrets and starts no servers: a browser
+/// that it opens may be one that has to gain rights, as packages that confine it do.
+pub fn hide() -> io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)
+}
+
 /// Is this process root's?
 pub fn is_root() -> bool {
     geteuid().is_root()

@@ -38,7 +38,7 @@ mod platform;
 mod platform {
     pub use super::{
         adopted::{Children, Registration},
-        hardening::{harden, is_root},
+        hardening::{harden, hide, is_root},
         ruleset::{implicitly_readable, landlock},
         users::{MISSING_RIGHTS, may_change_user, user},
     };
@@ -47,7 +47,7 @@ mod platform {
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 pub use self::platform::{
-    Children, MISSING_RIGHTS, Registration, harden, implicitly_readable, is_root, landlock,
+    Children, MISSING_RIGHTS, Registration, harden, hide, implicitly_readable, is_root, landlock,
     may_change_user, user,
 };
 

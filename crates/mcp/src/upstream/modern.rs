@@ -50,7 +50,7 @@ pub(super) fn headers(
 }
 
 /// What a request is about, for the methods that have it in a header.
-fn named(method: &str, params: Option<&Payload>) -> Result<Option<String>, WireError> {
+pub fn named(method: &str, params: Option<&Payload>) -> Result<Option<String>, WireError> {
     let head = params.map(|params| wire::head_of(method, params)).transpose()?.unwrap_or_default();
     Ok(match method {
         method::TOOLS_CALL | method::PROMPTS_GET => head.name,

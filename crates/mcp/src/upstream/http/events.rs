@@ -5,22 +5,22 @@ use crate::upstream::error::UpstreamError;
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ServerEvent {
+pub struct ServerEvent {
     /// `message` when the server named none.
-    pub(super) kind: String,
-    pub(super) data: Vec<u8>,
+    pub kind: String,
+    pub data: Vec<u8>,
     /// The last id seen so far.
-    pub(super) id: Option<String>,
+    pub id: Option<String>,
 }
 
 impl ServerEvent {
     /// Is it a message? The first event of a resumable stream has an id and no data, and is not.
-    pub(super) fn is_message(&self) -> bool {
+    pub fn is_message(&self) -> bool {
         self.kind == "message" && !self.data.is_empty()
     }
 }
 
-pub(super) struct Decoder {
+pub struct Decoder {
     max: usize,
     line: Vec<u8>,
     after_cr: bool,
@@ -35,7 +35,7 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// `max` bounds a line and an event's data.
-    pub(super) fn new(max: usize) -> Self {
+    pub fn new(max: usize) -> Self {
         Self {
             max,
             line: Vec::new(),
@@ -49,17 +49,17 @@ impl Decoder {
         }
     }
 
-    pub(super) fn retry(&self) -> Option<u64> {
+    pub fn retry(&self) -> Option<u64> {
         self.retry
     }
 
     /// The id of the last event or id-only block that ended.
-    pub(super) fn last_id(&self) -> Option<&str> {
+    pub fn last_id(&self) -> Option<&str> {
         self.id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// Takes the next bytes and returns the events that they complete.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, UpstreamError> {
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, UpstreamError> {
         let mut events = Vec::new();
         let mut rest = bytes;
         while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {

@@ -16,5 +16,8 @@ mod post;
 mod session;
 mod sse;
 
-pub use self::client::HttpClient;
+pub use self::{
+    client::HttpClient,
+    events::{Decoder, ServerEvent},
+};
 pub(super) use self::{link::HttpLink, sse::SseLink};

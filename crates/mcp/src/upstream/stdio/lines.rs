@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use super::super::id_finder::IdFinder;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub enum Line {
     /// Without its line end.
     Whole(Vec<u8>),
     /// Longer than allowed. `id` is the number under the key `id`, if the line is an object that
@@ -16,18 +16,18 @@ pub(super) enum Line {
     TooLong { id: Option<u64> },
 }
 
-pub(super) struct Lines<R> {
+pub struct Lines<R> {
     reader: BufReader<R>,
     max: usize,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(reader: R, max: usize) -> Self {
+    pub fn new(reader: R, max: usize) -> Self {
         Self { reader: BufReader::with_capacity(16 * 1024, reader), max }
     }
 
     /// The next line; `None` at the end.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
+    pub async fn next(&mut self) -> io::Result<Option<Line>> {
         let mut line = Vec::new();
         let mut skipping: Option<IdFinder> = None;
         loop {

@@ -22,10 +22,8 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::{
-    lines::{Line, Lines},
-    process::{Child, Program, Started},
-};
+pub use self::lines::{Line, Lines};
+use self::process::{Child, Program, Started};
 use super::{
     connect_options::ConnectOptions,
     error::UpstreamError,
