@@ -14,7 +14,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// of its user (threat 52). Then the commands that the program types itself: they know nothing of a
 /// configuration.
 fn main() -> ExitCode {
-    if let Err(error) = child::harden() {
+    let closed = if portunus::cli::opens_a_browser(std::env::args_os()) {
+        child::hide()
+    } else {
+        child::harden()
+    };
+    if let Err(error) = closed {
         eprintln!(
             "portunus: this process cannot be closed to other processes of its user: prctl: {error}"
         );

@@ -4,7 +4,7 @@
 //! [`redis`] starts Redis servers, and [`fault_proxy`] spoils the connections to them;
 //! [`hostile_hosts`] are hosts of strangers; [`log`] captures what is logged; [`figures`] notes
 //! what fault tests measured, and holds it to its bounds; [`port`] keeps ports free; [`mod@wait`]
-//! waits, with an end.
+//! waits, with an end; [`protected_server`] is what `portunus connect` is the client of.
 
 #[expect(
     clippy::expect_used,
@@ -48,6 +48,12 @@ pub mod okta;
     reason = "test-only: a broken fixture should stop the test that uses it"
 )]
 pub mod port;
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
+pub mod protected_server;
 #[expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod clients;
+pub mod connect;
 pub mod demo;
 pub mod demo_server;
 pub mod grants;
@@ -19,7 +20,9 @@ pub mod store;
 pub mod summary;
 pub mod tools;
 
-use std::{collections::BTreeMap, env, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap, env, ffi::OsString, io::Write as _, path::PathBuf, process::ExitCode,
+};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
@@ -70,6 +73,11 @@ enum Command {
     DemoServer(DemoServerArgs),
     /// Print the resolved configuration, the URLs to register at the provider, and every mistake
     Check(check::CheckArgs),
+    /// Speak MCP on standard input and output for a client without HTTP or OAuth, and carry it to a
+    /// server
+    Connect(connect::ConnectArgs),
+    /// Put a server into the configuration of an MCP client, by way of `connect`
+    Install(connect::InstallArgs),
     /// Ask a running gateway whether it is ready
     Health(health::HealthArgs),
     /// List, show or remove OAuth clients
@@ -147,12 +155,19 @@ impl ConfigFiles {
     }
 }
 
+/// Is this a command that opens a browser, and starts no servers?
+pub fn opens_a_browser(args: impl IntoIterator<Item = OsString>) -> bool {
+    args.into_iter().nth(1).is_some_and(|command| command == "connect")
+}
+
 /// Runs what was typed.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.files)) {
         Command::Serve(files) => run_serve(&files),
         Command::Check(args) => check::run(&args),
+        Command::Connect(args) => connect::run(args),
+        Command::Install(args) => connect::install(args),
         Command::Health(args) => run_async(health::run(args)),
         Command::Clients(args) => clients::run(args),
         Command::Schema(args) => schema::run(&args),

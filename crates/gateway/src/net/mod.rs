@@ -95,6 +95,15 @@ pub fn identity_client(authorities: &[u8]) -> Result<Client, NetError> {
     Ok(builder.build()?)
 }
 
+/// Makes the client of `portunus connect` for what a server leads to: as [`client`], with names
+/// resolved by `resolver` alone.
+pub fn resolving_client(
+    settings: NetSettings,
+    resolver: Arc<dyn Resolve>,
+) -> Result<Client, NetError> {
+    Ok(builder(settings).referer(false).dns_resolver(resolver).build()?)
+}
+
 /// The same for a gateway on this machine, asked by its address: its certificate, which is for its
 /// name, is not looked at. Nothing secret is sent with it.
 pub fn client_of_this_machine() -> Result<Client, NetError> {
