@@ -31,6 +31,11 @@ export function scenariosOf(revision) {
   return { required: set.server, optional: set.not_scored.filter(({ leg }) => leg === 'server').map(({ scenario }) => scenario) };
 }
 
+/** The client scenarios that a revision requires. */
+export function clientScenariosOf(revision) {
+  return parse(fs.readFileSync(path.join(PACKAGE, 'requirements', `${revision}.yaml`), 'utf8')).client;
+}
+
 /**
  * Runs all of a revision's scenarios at `url`. Answers with a map from scenario to what was wrong with it, to whether the runner looked at
  * anything at all, and to when it began and ended. A rule with SHOULD that was broken counts like one with MUST, and so does a rule that the
