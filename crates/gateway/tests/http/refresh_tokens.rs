@@ -129,12 +129,12 @@ async fn a_process_comes_back(redis: Option<&Server>) {
 
 #[tokio::test]
 async fn fb16_a_process_that_comes_back_hours_later_gets_the_current_pair() {
-    a_process_comes_back(None).await;
+    Box::pin(a_process_comes_back(None)).await;
 }
 
 #[tokio::test]
 async fn fb16_a_process_that_comes_back_hours_later_gets_the_current_pair_from_redis() {
-    a_process_comes_back(Some(&Server::start(&[]))).await;
+    Box::pin(a_process_comes_back(Some(&Server::start(&[])))).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use portunus_core::ids::ServerName;
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use portunus_core::ids::{ClientId, UserId};
+use portunus_core::ids::{ClientId, ServerName, UserId};
 
 use super::*;
 use crate::{
