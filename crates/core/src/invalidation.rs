@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    disabled::Disableable,
     grant::GrantsOf,
     ids::{GrantId, NodeId},
     secret::TokenHash,
@@ -28,6 +29,10 @@ pub enum Invalidation {
     Grant(GrantId),
     /// The same of these grants: they were revoked, or their user is described anew.
     Grants(GrantsOf),
+    /// This is disabled from now on, and what it had has ended.
+    Disabled(Disableable),
+    /// This is no longer disabled.
+    Enabled(Disableable),
     /// A node runs with a new configuration. Those that share its files read them again.
     Configuration(Generation),
     /// Anything that was known. Also what is said by a newer version and cannot be understood, and
@@ -59,11 +64,15 @@ impl Invalidation {
         match self {
             Self::Access(hash) => found.token.hash == *hash,
             Self::Grant(id) => found.grant.id == *id,
-            Self::Grants(GrantsOf::User(id)) => found.grant.user == *id,
-            Self::Grants(GrantsOf::Client(id)) => found.grant.client == *id,
+            Self::Grants(GrantsOf::User(id)) | Self::Disabled(Disableable::Person(id)) => {
+                found.grant.user == *id
+            }
+            Self::Grants(GrantsOf::Client(id)) | Self::Disabled(Disableable::Client(id)) => {
+                found.grant.client == *id
+            }
             Self::Grants(GrantsOf::Login(hash)) => found.grant.login == Some(*hash),
             Self::Grants(GrantsOf::Everyone) | Self::Everything => true,
-            Self::Configuration(_) => false,
+            Self::Disabled(_) | Self::Enabled(_) | Self::Configuration(_) => false,
         }
     }
 }

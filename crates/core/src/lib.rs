@@ -7,6 +7,7 @@
 //! - People: sign-in ([`signin`]), who is signed in ([`principal`]), who is admitted
 //!   ([`admission`]), who may use what ([`access`]).
 //! - MCP: pins of tools and their names ([`pins`], [`tool_name`]), tasks ([`task`]).
+//! - What an administrator disabled: [`disabled`].
 //! - Requests and addresses: [`request`], [`redirect`], [`outside_url`], [`uri`], [`net_address`],
 //!   [`address_block`].
 //! - Several gateways on one store: [`node`], [`invalidation`].
@@ -22,6 +23,7 @@ pub mod admission;
 pub mod audit;
 pub mod client;
 pub mod clock;
+pub mod disabled;
 pub mod entropy;
 pub mod file_access;
 pub mod grant;

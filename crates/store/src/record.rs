@@ -3,6 +3,7 @@
 
 use portunus_core::{
     Timestamp,
+    disabled::DisabledRecord,
     grant::Grant,
     principal::User,
     refresh::RefreshFamily,
@@ -29,6 +30,20 @@ pub(crate) fn from_json_bytes<T: DeserializeOwned>(
     json: &[u8],
 ) -> Result<T, StoreError> {
     serde_json::from_slice(json).map_err(|error| unreadable(table, &error))
+}
+
+/// What is disabled, by what it stands under: a record of something else is none.
+pub(crate) fn disabled_from_json(
+    kind: &str,
+    id: &str,
+    json: &str,
+) -> Result<DisabledRecord, StoreError> {
+    let record: DisabledRecord = from_json("disabled", json)?;
+    if record.what.kind() == kind && record.what.id() == id {
+        Ok(record)
+    } else {
+        Err(StoreError::Corrupt("disabled.record: of something else".to_owned()))
+    }
 }
 
 /// The whole record is sealed, so that a secret field added to its type later cannot be forgotten.

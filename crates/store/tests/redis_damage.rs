@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use portunus_core::{Timestamp, secret::TokenHash, store::RecordKind};
 use portunus_store::{
-    conformance::archive::{family_id, furnish},
+    conformance::archive::{family_id, furnish, user_id_of},
     inspection::{Inspection, Problem},
     redis::{OpenError, inspect},
 };
@@ -39,18 +39,12 @@ fn key(place: &Place, end: &str) -> String {
 }
 
 /// Runs a command in which `@end` stands for the one key with this end, `#text` for a hash, `%n`
-/// for the refresh tokens of grant `n`.
+/// for the refresh tokens of grant `n`, `&n` for user `n`.
 fn plant(place: &Place, command: &[&str]) {
     let words: Vec<String> = command
         .iter()
         .map(|word| match (word.strip_prefix('@'), word.strip_prefix('#')) {
-            (Some(end), _) => match (end.split_once('#'), end.split_once('%')) {
-                (Some((kind, text)), _) => key(place, &format!("{kind}{}", TokenHash::of(text))),
-                (_, Some((kind, n))) => {
-                    key(place, &format!("{kind}{}", family_id(n.parse().unwrap())))
-                }
-                _ => key(place, end),
-            },
+            (Some(end), _) => key(place, &spelt_out(end)),
             (_, Some(text)) => TokenHash::of(text).to_string(),
             _ => (*word).to_owned(),
         })
@@ -59,11 +53,23 @@ fn plant(place: &Place, command: &[&str]) {
     let _: redis::Value = SERVER.ask(&words);
 }
 
+fn spelt_out(end: &str) -> String {
+    if let Some((kind, text)) = end.split_once('#') {
+        format!("{kind}{}", TokenHash::of(text))
+    } else if let Some((kind, n)) = end.split_once('%') {
+        format!("{kind}{}", family_id(n.parse().unwrap()))
+    } else if let Some((kind, n)) = end.split_once('&') {
+        format!("{kind}{}", user_id_of(n.parse().unwrap()))
+    } else {
+        end.to_owned()
+    }
+}
+
 fn find<'a>(problems: &'a [Problem], kind: Option<RecordKind>, what: &str) -> Option<&'a Problem> {
     problems.iter().find(|problem| problem.kind == kind && problem.what.contains(what))
 }
 
-const CASES: [(&[&str], RecordKind, &str); 31] = [
+const CASES: [(&[&str], RecordKind, &str); 34] = [
     // Records that cannot be read.
     (
         &["HSET", "@{clients}:client:client 1", "record", "{}"],
@@ -123,7 +129,7 @@ const CASES: [(&[&str], RecordKind, &str); 31] = [
         RecordKind::Grant,
         "of an epoch that has not come",
     ),
-    (&["SET", "@*:epoch-of-user:*", "many"], RecordKind::Grant, "its epoch is no epoch"),
+    (&["SET", "@*:epoch-of-user:&3", "many"], RecordKind::Grant, "its epoch is no epoch"),
     // What leads to them.
     (&["DEL", "@*:to-access:#access 0"], RecordKind::AccessToken, "no pointer leads to it"),
     (&["SET", "@*:to-family:%0", "grant 0 00"], RecordKind::RefreshToken, "no pointer leads to it"),
@@ -151,6 +157,13 @@ const CASES: [(&[&str], RecordKind, &str); 31] = [
     ),
     (&["DEL", "@{clients}:client:client 1"], RecordKind::Client, "listed, and not there"),
     (&["DEL", "@{pins}:definitions:dice"], RecordKind::Pin, "without what it stands for"),
+    (&["DEL", "@{disabled}:by-time:others"], RecordKind::Disabled, "not in the list by time"),
+    (&["DEL", "@{disabled}:disabled:persons"], RecordKind::Disabled, "listed, and not there"),
+    (
+        &["HSET", "@{disabled}:disabled:others", "server:uuid", "{}"],
+        RecordKind::Disabled,
+        "cannot be read: disabled.record",
+    ),
     (
         &["DEL", "@{pins}:servers"],
         RecordKind::Pin,

@@ -107,6 +107,24 @@ pub enum Event {
         tool: String,
         fingerprint: String,
     },
+    /// An administrator disabled this; it was so before if `again`. What it had has ended: so many
+    /// grants, logins, sessions and tasks.
+    Disabled {
+        kind: String,
+        what: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        again: bool,
+        grants: u64,
+        logins: u64,
+        sessions: u64,
+        tasks: u64,
+    },
+    /// An administrator lifted it.
+    Enabled {
+        kind: String,
+        what: String,
+    },
     /// What an administrator did at the command line.
     Command {
         command: String,
@@ -159,6 +177,8 @@ pub enum CallOutcome {
     InsufficientScope,
     /// A rule about who may use what does not allow it.
     PolicyRefused,
+    /// An administrator disabled the server or the tool.
+    Disabled,
     /// The gateway refused it: there is no such thing, it is in quarantine, it cannot be read.
     Refused,
     Cancelled,
@@ -177,6 +197,8 @@ pub enum RefusalReason {
     InsufficientScope,
     /// A rule about who may use what does not allow the server, or the proxied path.
     PolicyRefused,
+    /// An administrator disabled the person, the client, the server or the proxied path.
+    Disabled,
     SignInNotAllowed,
     /// The provider could not be asked what the rules about sign-in depend on.
     SignInNotChecked,
@@ -206,6 +228,7 @@ words!(CallOutcome {
     Unavailable => "unavailable",
     InsufficientScope => "insufficient_scope",
     PolicyRefused => "policy_refused",
+    Disabled => "disabled",
     Refused => "refused",
     Cancelled => "cancelled",
 });
@@ -215,6 +238,7 @@ words!(RefusalReason {
     MalformedToken => "malformed_token",
     InsufficientScope => "insufficient_scope",
     PolicyRefused => "policy_refused",
+    Disabled => "disabled",
     SignInNotAllowed => "sign_in_not_allowed",
     SignInNotChecked => "sign_in_not_checked",
     SignInFailed => "sign_in_failed",
@@ -250,6 +274,8 @@ impl Event {
             Self::ConfigurationReloaded { .. } => "configuration_reloaded",
             Self::ConfigurationRefused { .. } => "configuration_refused",
             Self::PinApproved { .. } => "pin_approved",
+            Self::Disabled { .. } => "disabled",
+            Self::Enabled { .. } => "enabled",
             Self::Command { .. } => "command",
         }
     }
@@ -274,6 +300,10 @@ impl Event {
             Self::Call(call) => vec![&mut call.name],
             Self::ConfigurationReloaded { changes } => vec![changes],
             Self::ConfigurationRefused { why } => vec![why],
+            Self::Disabled { what, reason, .. } => {
+                std::iter::once(what).chain(reason.as_mut()).collect()
+            }
+            Self::Enabled { what, .. } => vec![what],
             Self::Command { about, .. } => vec![about],
             Self::PinApproved { tool, .. } => vec![tool],
             _ => Vec::new(),

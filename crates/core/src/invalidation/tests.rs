@@ -25,6 +25,7 @@ fn found() -> FoundAccess {
 
 fn all() -> Vec<(Invalidation, bool)> {
     let grants = |of| Invalidation::Grants(of);
+    let disabled = |what| Invalidation::Disabled(what);
     vec![
         (Invalidation::Access(TokenHash::of("token")), true),
         (Invalidation::Access(TokenHash::of("another")), false),
@@ -37,6 +38,12 @@ fn all() -> Vec<(Invalidation, bool)> {
         (grants(GrantsOf::Login(TokenHash::of("login"))), true),
         (grants(GrantsOf::Login(TokenHash::of("token"))), false),
         (grants(GrantsOf::Everyone), true),
+        (disabled(Disableable::Person(UserId::from_text("user"))), true),
+        (disabled(Disableable::Person(UserId::from_text("client"))), false),
+        (disabled(Disableable::Client(ClientId::from_text("client"))), true),
+        (disabled(Disableable::Client(ClientId::from_text("user"))), false),
+        (disabled(Disableable::Proxy("user".to_owned())), false),
+        (Invalidation::Enabled(Disableable::Person(UserId::from_text("user"))), false),
         (Invalidation::Everything, true),
         (
             Invalidation::Configuration(Generation {

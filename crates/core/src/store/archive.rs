@@ -17,6 +17,7 @@ use crate::{
     audit::{ChainHead, ChainedRecord},
     client::Client,
     clock::Timestamp,
+    disabled::DisabledRecord,
     grant::{Consent, Grant},
     ids::{GrantId, UserId},
     principal::User,
@@ -53,6 +54,7 @@ pub enum Record {
     },
     /// Of one tool, older ones come first.
     Pin(PinRecord),
+    Disabled(DisabledRecord),
     Session {
         id: TokenHash,
         user: UserId,
@@ -126,12 +128,13 @@ pub enum RecordKind {
     Session,
     Task,
     Pin,
+    Disabled,
     AuditChain,
     AuditRecord,
 }
 
 impl RecordKind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Client,
         Self::User,
         Self::Login,
@@ -146,6 +149,7 @@ impl RecordKind {
         Self::Session,
         Self::Task,
         Self::Pin,
+        Self::Disabled,
         Self::AuditChain,
         Self::AuditRecord,
     ];
@@ -167,6 +171,7 @@ impl RecordKind {
             Self::Session => "MCP sessions",
             Self::Task => "owners of tasks",
             Self::Pin => "pinned tools",
+            Self::Disabled => "records of what is disabled",
             Self::AuditChain => "chains of the audit trail",
             Self::AuditRecord => "audit records",
         }
@@ -202,6 +207,7 @@ impl Census {
             Record::Code { .. } => RecordKind::Code,
             Record::Assertion { .. } => RecordKind::Assertion,
             Record::Pin(_) => RecordKind::Pin,
+            Record::Disabled(_) => RecordKind::Disabled,
             Record::Session { .. } => RecordKind::Session,
             Record::Task { .. } => RecordKind::Task,
             Record::AuditHead(_) => RecordKind::AuditChain,

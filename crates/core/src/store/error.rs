@@ -12,6 +12,13 @@ pub enum StoreError {
     /// The id is taken already.
     #[error("already there")]
     Conflict,
+    /// The person or the client that it is for is disabled ([`crate::disabled`]); nothing was
+    /// written.
+    #[error("disabled")]
+    Disabled,
+    /// As many of the kind are kept as may be.
+    #[error("there are {0} already, which is the most")]
+    Full(u32),
     /// What was read cannot be understood, or was sealed with a key we do not have.
     #[error("a stored record cannot be read: {0}")]
     Corrupt(String),

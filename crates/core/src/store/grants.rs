@@ -7,7 +7,7 @@ use super::error::StoreError;
 use crate::{
     clock::Timestamp,
     grant::{Grant, GrantsOf},
-    ids::GrantId,
+    ids::{ClientId, GrantId, UserId},
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
     token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
@@ -37,6 +37,7 @@ pub struct FamilyChange {
 
 #[async_trait]
 pub trait GrantStore: Send + Sync {
+    /// [`StoreError::Disabled`] if its user or its client is.
     async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError>;
 
     /// A code that has not expired at `now`, or that was redeemed: such a one is kept for as long
@@ -48,7 +49,7 @@ pub trait GrantStore: Send + Sync {
     ) -> Result<Option<FoundCode>, StoreError>;
 
     /// One atomic step: if the code is there, unexpired and unredeemed, marks it redeemed and keeps
-    /// grant and tokens.
+    /// grant and tokens. [`StoreError::Disabled`] if the grant's user or client is.
     async fn redeem_code(
         &self,
         hash: &TokenHash,
@@ -59,7 +60,7 @@ pub trait GrantStore: Send + Sync {
     ) -> Result<Redeemed, StoreError>;
 
     /// One atomic step: keeps a grant that no code became, with its token (`client_credentials`).
-    /// Its user must be there.
+    /// Its user must be there. [`StoreError::Disabled`] if the user or the client is.
     async fn insert_grant(&self, grant: &Grant, access: &AccessToken) -> Result<(), StoreError>;
 
     /// A live access token (unexpired, its grant not revoked) with its grant and user.
@@ -68,6 +69,14 @@ pub trait GrantStore: Send + Sync {
         hash: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<FoundAccess>, StoreError>;
+
+    /// Whose an unexpired access token is, though its grant may be revoked: for the audit trail,
+    /// when it was refused.
+    async fn find_owner(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<(UserId, ClientId)>, StoreError>;
 
     /// What a refresh token is about, used or not, its grant revoked or not; `None` if no token of
     /// the family is of use at `now`.

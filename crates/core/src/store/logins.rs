@@ -15,7 +15,7 @@ use crate::{
 pub trait LoginStore: Send + Sync {
     /// One atomic step: keeps the user as the provider just described them, and the new login. An
     /// invalidation says so if tokens tell something else of them now
-    /// ([`User::is_described_like`]).
+    /// ([`User::is_described_like`]). [`StoreError::Disabled`] if the user is.
     async fn insert_login(&self, user: &User, login: &Login) -> Result<(), StoreError>;
 
     /// An unexpired login with its user.

@@ -10,6 +10,7 @@ mod assertions;
 mod audit;
 mod clients;
 mod consents;
+mod disabled;
 mod error;
 mod grants;
 mod invalidations;
@@ -33,6 +34,7 @@ pub use assertions::AssertionStore;
 pub use audit::{AuditStore, StoredChain};
 pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
+pub use disabled::{DisabledStore, MOST_BUT_PERSONS};
 pub use error::StoreError;
 pub use grants::{FamilyChange, GrantStore, Redeemed};
 pub use invalidations::{InvalidationStore, InvalidationSubscription};
@@ -55,6 +57,7 @@ pub struct Stores {
     pub grants: Arc<dyn GrantStore>,
     pub assertions: Arc<dyn AssertionStore>,
     pub pins: Arc<dyn PinStore>,
+    pub disabled: Arc<dyn DisabledStore>,
     pub nodes: Arc<dyn NodeStore>,
     pub sessions: Arc<dyn SessionStore>,
     pub tasks: Arc<dyn TaskStore>,

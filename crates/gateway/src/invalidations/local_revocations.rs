@@ -9,7 +9,7 @@ use portunus_core::{
     Timestamp,
     client::Client,
     grant::Grant,
-    ids::{ClientId, GrantId},
+    ids::{ClientId, GrantId, UserId},
     invalidation::Invalidation,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
@@ -134,6 +134,14 @@ impl GrantStore for ForgettingGrantStore {
         now: Timestamp,
     ) -> Result<Option<FoundAccess>, StoreError> {
         self.store.find_access(hash, now).await
+    }
+
+    async fn find_owner(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<(UserId, ClientId)>, StoreError> {
+        self.store.find_owner(hash, now).await
     }
 
     async fn find_refresh(

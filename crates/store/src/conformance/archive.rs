@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use portunus_core::{
+    disabled::DisabledRecord,
     ids::ServerName,
     node::SessionRecord,
     pins::{Definition, SeenTool, ToolFingerprint},
@@ -17,7 +18,7 @@ use portunus_core::{
 };
 
 use super::{
-    Backend, audit,
+    Backend, audit, disabled,
     records::{
         HOUR, MINUTE, NOW, access, client, client_id, code, consent, family, grant, granted, hash,
         login, provider_request, refresh_key, resources, rotate, transaction, user, user_id,
@@ -131,12 +132,29 @@ pub async fn furnish(stores: &Stores) {
     stores.pins.quarantine(&dice, &[tool("roll", 2)], 8, NOW + HOUR).await.unwrap();
     assert!(stores.pins.approve(&dice, &tool("roll", 3).fingerprint, NOW + HOUR).await.unwrap());
     stores.pins.pin_tools(&uuid, &[tool("roll", 1)], NOW).await.unwrap();
+    for record in disabled() {
+        stores.disabled.disable(&record, NOW).await.unwrap();
+    }
     audit::Written::begin("gateway-1").append(stores, NOW, 3).await;
+}
+
+/// What is disabled, newest first.
+fn disabled() -> [DisabledRecord; 3] {
+    [
+        disabled::record(disabled::tool("roll"), 3),
+        disabled::record(disabled::server("uuid"), 2),
+        disabled::record(disabled::person(9), 1),
+    ]
 }
 
 /// What the tests of a store know the refresh tokens of grant `n` by.
 pub fn family_id(n: u32) -> String {
     family(n, &grant(n)).id.to_string()
+}
+
+/// And user `n`.
+pub fn user_id_of(n: u32) -> String {
+    user_id(n).to_string()
 }
 
 fn server(name: &str) -> ServerName {
@@ -202,6 +220,7 @@ pub async fn assert_furnished(stores: &Stores) {
     audit::assert_whole(stores, "gateway-1", 3).await;
     assert_eq!(stores.tasks.find_tasks(&ids, NOW + HOUR).await.unwrap(), [None, None]);
     assert_pins(stores).await;
+    assert_eq!(stores.disabled.list_disabled(10).await.unwrap(), disabled());
     assert_grants(stores).await;
 }
 
@@ -312,7 +331,7 @@ pub async fn nothing_is_added_or_lost_on_the_way<B: Backend>() {
     let packed = Crate::of(&stores).await;
     let (census, sorted) = (packed.census(), packed.sorted());
     let counts = RecordKind::ALL.map(|kind| census.of(kind));
-    assert_eq!(counts, [4, 5, 5, 3, 5, 7, 4, 5, 4, 4, 1, 1, 2, 5, 1, 3], "{census:?}");
+    assert_eq!(counts, [4, 5, 5, 3, 5, 7, 4, 5, 4, 4, 1, 1, 2, 5, 3, 1, 3], "{census:?}");
     let stores = new.open().await;
     stores
         .archive

@@ -20,7 +20,7 @@ use super::{
 /// For what comes at once, unless it never does.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn next(hearing: &mut Box<dyn InvalidationSubscription>) -> Posted {
+pub(super) async fn next(hearing: &mut Box<dyn InvalidationSubscription>) -> Posted {
     let heard = tokio::time::timeout(PATIENCE, hearing.next()).await;
     heard.unwrap_or_else(|_| panic!("nothing is told")).unwrap_or_else(|| panic!("touch was lost"))
 }

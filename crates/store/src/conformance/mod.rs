@@ -16,6 +16,7 @@ pub mod assertions;
 pub mod audit;
 pub mod clients;
 pub mod consents;
+pub mod disabled;
 pub mod grants;
 pub mod inspection;
 pub mod invalidations;
@@ -123,6 +124,12 @@ macro_rules! conformance_suite {
             pins: kept_whole, the_first_stays_pinned, changes_are_noted_once, the_newest_changes_are_kept,
             approved_beside_what_was_pinned, forgotten, pinned_stays_pinned_after_a_restart, one_of_many_at_two_gateways_pins,
             a_change_that_many_see_is_new_to_one
+        }
+        $crate::conformance_suite! { @port $backend
+            disabled: kept_whole, a_person_loses_everything_but_consents, nothing_new_for_a_person_until_they_are_enabled,
+            a_client_loses_grants_and_codes_and_gets_no_more, a_server_or_a_tool_ends_nothing_here,
+            all_but_persons_have_a_bound, what_is_disabled_and_enabled_is_told,
+            whatever_comes_at_the_same_moment_is_of_no_use
         }
         $crate::conformance_suite! { @port $backend
             nodes: living_nodes_are_listed, the_first_is_home_while_it_lives, homes_end, one_of_many_becomes_home

@@ -17,11 +17,12 @@ use super::{database::Database, scan::Scan};
 pub(super) struct RedisArchive(pub(super) Arc<Database>);
 
 /// How the keys of records begin, behind the tag.
-const RECORDS: [&str; 17] = [
+const RECORDS: [&str; 18] = [
     "client:",
     "user:",
     "consents-of-user:",
     "pins:",
+    "disabled:",
     "transaction:",
     "leg:",
     "code:",

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     grant::Grant,
-    ids::GrantId,
+    ids::{ClientId, GrantId, UserId},
     invalidation::Invalidation,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
@@ -38,6 +38,7 @@ impl GrantStore for RedisGrantStore {
     async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError> {
         // Before the write: a revocation in between ends this code too.
         let epochs = self.0.present(&Owners::from(code)).await?.epochs.to_text();
+        self.0.refuse_disabled(Some(&code.user), Some(&code.client)).await?;
         let record = to_json(code)?;
         let fields = [("record", record.as_bytes()), ("epochs", epochs.as_bytes())];
         self.0.insert(&keys::code(&code.hash), code.expires_at, &fields).await
@@ -102,6 +103,19 @@ impl GrantStore for RedisGrantStore {
             return Ok(None);
         };
         Ok(Some(FoundAccess { token, grant: grant.grant, user: from_json("users", &user)? }))
+    }
+
+    async fn find_owner(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<(UserId, ClientId)>, StoreError> {
+        let Some(place) = self.0.place_of(&self.0.keys.access_pointer(hash)).await? else {
+            return Ok(None);
+        };
+        let (token, grant) = self.0.token_at(&place, &access_record(hash), &ACCESS_FIELDS).await?;
+        let token = read_access(*hash, token, &place, now)?;
+        Ok(token.and(grant).map(|found| (found.grant.user, found.grant.client)))
     }
 
     async fn find_refresh(
@@ -205,12 +219,14 @@ impl Database {
         }))
     }
 
-    /// The epochs a new grant is made in. Its user must be there.
+    /// The epochs a new grant is made in. Its user must be there, and neither user nor client
+    /// disabled.
     async fn epochs_for(&self, grant: &Grant) -> Result<Epochs, StoreError> {
         let present = self.present(&Owners::from(grant)).await?;
         if present.user.is_none() {
             return Err(corrupt("a grant of nobody"));
         }
+        self.refuse_disabled(Some(&grant.user), Some(&grant.client)).await?;
         Ok(present.epochs)
     }
 

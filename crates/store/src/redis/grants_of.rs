@@ -28,19 +28,31 @@ pub(super) async fn revoke(
     of: &GrantsOf,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
+    let epoch = begin_epoch(database, of, now, true).await?;
+    swept(database, of, &epoch, now).await
+}
+
+/// Everything in earlier epochs is dead. A user's consents stand in the slot of the user's epoch:
+/// they go in the same step, if they are to go. Those given to a client go with its epoch.
+pub(super) async fn begin_epoch(
+    database: &Database,
+    of: &GrantsOf,
+    now: Timestamp,
+    with_consents: bool,
+) -> Result<Epoch, StoreError> {
     let keys = &database.keys;
     let call = match of {
-        // A user's consents stand in the slot of the user's epoch: they go in the same step.
-        GrantsOf::User(id) => {
+        GrantsOf::User(id) if with_consents => {
             Call::new(&script::BEGIN_EPOCH).key(keys.user_epoch(id)).key(keys.consents(id))
         }
+        GrantsOf::User(id) => Call::new(&script::BEGIN_EPOCH).key(keys.user_epoch(id)),
         GrantsOf::Client(id) => Call::new(&script::BEGIN_EPOCH).key(keys.client_epoch(id)),
         GrantsOf::Login(hash) => Call::new(&script::BEGIN_EPOCH).key(keys.login_epoch(hash)),
         GrantsOf::Everyone => Call::new(&script::BEGIN_EPOCH).key(keys.everyones_epoch()),
     };
     let remembered = if matches!(of, GrantsOf::Login(_)) { EPOCH_MILLIS } else { 0 };
     let epoch: String = database.run(&call.arg(now.as_millis()).arg(remembered)).await?;
-    swept(database, of, &Epoch::read(Some(epoch)), now).await
+    Ok(Epoch::read(Some(epoch)))
 }
 
 /// Tells that everything in earlier epochs is dead, and then says so in each grant's record.
@@ -57,7 +69,7 @@ pub(super) async fn swept(
 
 /// Says in each grant's record that it is revoked, unless it is of this epoch or a later one. Gives
 /// how many were live until now.
-async fn sweep(
+pub(super) async fn sweep(
     database: &Database,
     of: &GrantsOf,
     epoch: &Epoch,

@@ -138,6 +138,7 @@ async fn look_at(database: &Database, key: &str, now: Timestamp) -> Result<Seen,
     match database.keys.parse(key) {
         Some(("clients", end)) => lists::clients(database, key, end).await,
         Some(("pins", end)) => lists::pins(database, key, end).await,
+        Some(("disabled", end)) => lists::disabled(database, key, end).await,
         Some((tag, "expiry")) => match Shard::parse(tag) {
             Some(shard) => lists::expiry(database, shard, now).await,
             None => Ok(Seen::default()),

@@ -4,8 +4,8 @@
 //! A tag is one of 256 shards, by the first byte of a hash, so that in each shard one list tells
 //! what expires when. A grant and its tokens are in the shard of the code the grant came from; a
 //! look-up that has only a token or a grant's id finds the shard by a pointer. A user's logins and
-//! consents are in the user's shard. Clients share one slot, as do pinned tools. A chain of the
-//! audit trail is in the shard of its id.
+//! consents are in the user's shard. Clients share one slot, as do pinned tools, and what is
+//! disabled. A chain of the audit trail is in the shard of its id.
 
 use std::fmt::Display;
 
@@ -139,6 +139,30 @@ impl Expiring {
             Self::Grant(id) => format!("grant:{id}"),
         }
     }
+}
+
+/// What can be disabled: any number of persons, so many of all else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DisabledGroup {
+    Persons,
+    Others,
+}
+
+impl DisabledGroup {
+    pub(super) const ALL: [Self; 2] = [Self::Persons, Self::Others];
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Persons => "persons",
+            Self::Others => "others",
+        }
+    }
+}
+
+/// Where a group stands: the records by kind and id, and the same names by time.
+pub(super) struct DisabledKeys {
+    pub(super) records: String,
+    pub(super) by_time: String,
 }
 
 /// Makes keys; all of them begin with the prefix.
@@ -283,6 +307,15 @@ impl Keys {
 
     pub(super) fn pinned_servers(&self) -> String {
         self.among("pins", "servers")
+    }
+
+    /// What is disabled of this group.
+    pub(super) fn disabled(&self, group: DisabledGroup) -> DisabledKeys {
+        let group = group.word();
+        DisabledKeys {
+            records: self.among("disabled", format_args!("disabled:{group}")),
+            by_time: self.among("disabled", format_args!("by-time:{group}")),
+        }
     }
 
     /// The user's home.

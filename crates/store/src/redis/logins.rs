@@ -44,6 +44,7 @@ impl LoginStore for RedisLoginStore {
         if user.id != login.user {
             return Err(corrupt("a login of another user"));
         }
+        self.0.refuse_disabled(Some(&user.id), None).await?;
         let keys = &self.0.keys;
         let (record, user_record) =
             (seal_json(&self.0.sealer, place(&login.id), login)?, to_json(user)?);
@@ -63,7 +64,7 @@ impl LoginStore for RedisLoginStore {
             .arg(record)
             .arg(user_record)
             .arg(login.id.to_string());
-        let user = user.clone();
+        let (user, id) = (user.clone(), login.id);
         let work = |database: Arc<Database>| async move {
             let (inserted, earlier): (bool, Option<String>) =
                 match database.run::<Vec<Value>>(&call).await?.as_slice() {
@@ -72,6 +73,11 @@ impl LoginStore for RedisLoginStore {
                 };
             if !inserted {
                 return Err(StoreError::Conflict);
+            }
+            // Disabled in between: all logins may have been taken out before this one was there.
+            if let Err(error) = database.refuse_disabled(Some(&user.id), None).await {
+                database.take_logins(&user.id, &[id.to_string()]).await?;
+                return Err(error);
             }
             database.tell_of_change(earlier.as_deref(), &user).await
         };

@@ -13,6 +13,7 @@ mod connection;
 mod consents;
 mod database;
 mod dial;
+mod disabled;
 mod durability;
 mod epochs;
 mod failure;

@@ -48,6 +48,8 @@ script!(PIN_TOOLS: "pins.lua", "pin_tools.lua");
 script!(QUARANTINE: "pins.lua", "quarantine.lua");
 script!(APPROVE: "pins.lua", "approve.lua");
 script!(FORGET: "pins.lua", "forget.lua");
+script!(DISABLE: "disable.lua");
+script!(ENABLE: "enable.lua");
 script!(PURGE: "purge.lua");
 script!(BEAT: "beat.lua");
 script!(LEAVE: "leave.lua");

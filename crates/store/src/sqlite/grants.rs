@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     grant::Grant,
-    ids::GrantId,
+    ids::{ClientId, GrantId, UserId},
     invalidation::Invalidation,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
@@ -19,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     database::Database,
+    disabled::refuse,
     failure::Failure,
     families::{self, SealedFamily},
     grants_of,
@@ -34,8 +35,10 @@ impl GrantStore for SqliteGrantStore {
     async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError> {
         let (hash, expires_at) = (code.hash, code.expires_at.as_millis());
         let record = to_json(code)?;
+        let (user, client) = (code.user.clone(), code.client.clone());
         self.0
             .write(move |db| {
+                refuse(db, Some(&user), Some(&client))?;
                 db.prepare_cached(
                     "INSERT INTO codes (hash, expires_at, record) VALUES (?1, ?2, ?3)",
                 )?
@@ -92,10 +95,12 @@ impl GrantStore for SqliteGrantStore {
                     .prepare_cached("SELECT grant_id FROM codes WHERE hash = ?1 AND expires_at > ?2")?
                     .query_row(params![key(&hash), now.as_millis()], |row| row.get(0))
                     .optional()?;
-                match found {
-                    None => return Ok(Redeemed::Unknown),
-                    Some(Some(earlier)) => return Ok(Redeemed::Already(GrantId::from_text(earlier))),
-                    Some(None) => {}
+                if let Some(Some(earlier)) = found {
+                    return Ok(Redeemed::Already(GrantId::from_text(earlier)));
+                }
+                refuse(db, Some(&grant.user), Some(&grant.client))?;
+                if found.is_none() {
+                    return Ok(Redeemed::Unknown);
                 }
                 insert_grant(db, &grant, &record)?;
                 insert_access(db, &access)?;
@@ -114,6 +119,7 @@ impl GrantStore for SqliteGrantStore {
         let (grant, access) = (grant.clone(), access.clone());
         self.0
             .write(move |db| {
+                refuse(db, Some(&grant.user), Some(&grant.client))?;
                 insert_grant(db, &grant, &record)?;
                 insert_access(db, &access)
             })
@@ -127,6 +133,30 @@ impl GrantStore for SqliteGrantStore {
     ) -> Result<Option<FoundAccess>, StoreError> {
         let hash = *hash;
         self.0.read(move |db| find_access(db, hash, now)).await
+    }
+
+    async fn find_owner(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<(UserId, ClientId)>, StoreError> {
+        let hash = *hash;
+        self.0
+            .read(move |db| {
+                let owner: Option<(String, String)> = db
+                    .prepare_cached(
+                        "SELECT grants.user_id, grants.client_id FROM access_tokens
+                         JOIN grants ON grants.id = access_tokens.grant_id
+                         WHERE access_tokens.hash = ?1 AND access_tokens.expires_at > ?2",
+                    )?
+                    .query_row(params![key(&hash), now.as_millis()], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
+                    .optional()?;
+                Ok(owner
+                    .map(|(user, client)| (UserId::from_text(user), ClientId::from_text(client))))
+            })
+            .await
     }
 
     async fn find_refresh(

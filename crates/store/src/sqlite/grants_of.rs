@@ -56,12 +56,18 @@ pub(super) fn list(db: &Connection, of: &GrantsOf, limit: u32) -> Result<Vec<Gra
 
 pub(super) fn revoke(db: &Connection, of: &GrantsOf, now: Timestamp) -> Result<u64, Failure> {
     let owner = owner(of);
-    db.prepare_cached(&format!("DELETE FROM codes WHERE grant_id IS NULL AND {}", owner.codes))?
-        .execute([&owner.id])?;
     if let Some(condition) = owner.consents {
         db.prepare_cached(&format!("DELETE FROM consents WHERE {condition}"))?
             .execute([&owner.id])?;
     }
+    end(db, of, now)
+}
+
+/// The same, consents left as they are.
+pub(super) fn end(db: &Connection, of: &GrantsOf, now: Timestamp) -> Result<u64, Failure> {
+    let owner = owner(of);
+    db.prepare_cached(&format!("DELETE FROM codes WHERE grant_id IS NULL AND {}", owner.codes))?
+        .execute([&owner.id])?;
     let revoked = db
         .prepare_cached(&format!(
             "UPDATE grants SET revoked_at = ?2 WHERE {} AND revoked_at IS NULL",

@@ -14,7 +14,7 @@ use portunus_core::{
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{database::Database, failure::Failure, invalidations::post_if};
+use super::{database::Database, disabled::refuse, failure::Failure, invalidations::post_if};
 use crate::record::{from_json, is_described_anew, key, open_json, seal_json, to_json};
 use crate::seal::Place;
 
@@ -52,6 +52,7 @@ impl LoginStore for SqliteLoginStore {
         let login_record = seal_json(&self.0.sealer, place(&login.id), login)?;
         self.0
             .write_and_tell(move |db| {
+                refuse(db, Some(&user.id), None)?;
                 let posted = upsert_user(db, &user, &user_record)?;
                 db.prepare_cached("INSERT INTO logins (hash, user_id, expires_at, record) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![key(&id), login_user, expires_at, login_record])?;

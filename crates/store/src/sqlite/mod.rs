@@ -9,6 +9,7 @@ mod clients;
 mod connection;
 mod consents;
 mod database;
+mod disabled;
 mod failure;
 mod families;
 mod grants;
@@ -59,6 +60,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         grants: Arc::new(grants::SqliteGrantStore(Arc::clone(database))),
         assertions: Arc::new(assertions::SqliteAssertionStore(Arc::clone(database))),
         pins: Arc::new(pins::SqlitePinStore(Arc::clone(database))),
+        disabled: Arc::new(disabled::SqliteDisabledStore(Arc::clone(database))),
         nodes: Arc::new(nodes::SqliteNodeStore(Arc::clone(database))),
         sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
         tasks: Arc::new(tasks::SqliteTaskStore(Arc::clone(database))),

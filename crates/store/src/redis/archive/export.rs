@@ -21,9 +21,10 @@ use super::{
     super::{
         clients,
         database::{Database, answer, get, hmget, zrange},
+        disabled,
         epochs::{Epochs, Owners},
         failure::corrupt,
-        keys::{Expiring, Shard},
+        keys::{DisabledGroup, Expiring, Shard},
         logins,
         pins::hgetall,
         scan::Scan,
@@ -48,6 +49,7 @@ pub(in super::super) async fn run(
     let mut export = Export { database, sink };
     export.clients().await?;
     export.pins().await?;
+    export.disabled().await?;
     export.audit().await?;
     export.consents().await?;
     for shard in Shard::all() {
@@ -127,6 +129,21 @@ impl Export<'_> {
                 .map(|pin| (pin.tool.clone(), Ok(Some(Record::Pin(pin)))))
                 .collect();
             self.give(RecordKind::Pin, read).await?;
+        }
+        Ok(())
+    }
+
+    async fn disabled(&mut self) -> Result<(), ArchiveError> {
+        for group in DisabledGroup::ALL {
+            for found in self.database.disabled(group, -1).await?.chunks(PORTION) {
+                let read = found.iter().map(|(field, record)| {
+                    (
+                        field.clone(),
+                        disabled::read(field, record).map(|it| Some(Record::Disabled(it))),
+                    )
+                });
+                self.give(RecordKind::Disabled, read.collect::<Vec<Read>>()).await?;
+            }
         }
         Ok(())
     }

@@ -83,6 +83,7 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
             RedisAssertionStore(shared()).use_once(&key, expires_at, before).await.map(drop)
         }
         Record::Pin(pin) => keep_pin(database, &pin).await,
+        Record::Disabled(record) => database.keep_disabled(&record, 0).await.map(drop),
         Record::Session { id, user, state, expires_at } => {
             RedisSessionStore(shared())
                 .keep_session(&id, &SessionRecord { user, state }, expires_at)

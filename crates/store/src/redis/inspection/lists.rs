@@ -12,9 +12,9 @@ use portunus_core::{
 
 use super::{
     super::{
-        database::{Database, answer},
+        database::{Database, answer, zrange},
         epochs::hget,
-        keys::{Expiring, Shard},
+        keys::{DisabledGroup, Expiring, Shard},
         pins::hgetall,
     },
     Seen, records,
@@ -24,6 +24,7 @@ const EVICTED: &str = "Redis deleted it before its time: is maxmemory-policy noe
 const LISTED: &str =
     "restore a backup, or delete and register the client again: portunus clients remove ID";
 const PINNED: &str = "forget the tool, which pins it anew: portunus tools forget SERVER TOOL";
+const DISABLED: &str = "disable it again: portunus disable";
 const PORTION: usize = 500;
 
 const fn kind(name: &Expiring) -> RecordKind {
@@ -150,6 +151,35 @@ pub(super) async fn pins(database: &Database, key: &str, end: &str) -> Result<Se
             "without what it stands for",
             PINNED,
         );
+    }
+    Ok(seen)
+}
+
+/// What is disabled stands in a list by time too: by it gateways read it.
+pub(super) async fn disabled(
+    database: &Database,
+    key: &str,
+    end: &str,
+) -> Result<Seen, StoreError> {
+    let mut seen = Seen::default();
+    let Some(group) = end.split_once(':').map(|(_, group)| group) else { return Ok(seen) };
+    let Some(group) = DisabledGroup::ALL.into_iter().find(|known| known.word() == group) else {
+        return Ok(seen);
+    };
+    let keys = database.keys.disabled(group);
+    let [records, listed] =
+        database.connection.read(key, [hgetall(&keys.records), zrange(&keys.by_time)]).await?;
+    let records: HashMap<String, String> = answer(records)?;
+    let listed: BTreeSet<String> = answer::<Vec<String>>(listed)?.into_iter().collect();
+    // Each key is looked at once, from either side.
+    if key == keys.records {
+        for field in records.keys().filter(|field| !listed.contains(*field)) {
+            seen.wrong(RecordKind::Disabled, field, "not in the list by time", DISABLED);
+        }
+    } else {
+        for field in listed.iter().filter(|field| !records.contains_key(*field)) {
+            seen.wrong(RecordKind::Disabled, field, "listed, and not there", DISABLED);
+        }
     }
     Ok(seen)
 }

@@ -28,7 +28,7 @@ use super::super::{
     transactions,
 };
 use crate::{
-    record::{from_json, open_json},
+    record::{disabled_from_json, from_json, open_json},
     seal::Sealer,
 };
 
@@ -144,6 +144,12 @@ impl Export<'_> {
         let pins = "SELECT server || ' ' || tool, server, tool, fingerprint, seen_at, approved_at, definition FROM pins
                     ORDER BY server, tool, id";
         self.each(RecordKind::Pin, pins, pin)?;
+        let disabled = "SELECT kind || ' ' || id, kind, id, record FROM disabled";
+        self.each(RecordKind::Disabled, disabled, |row| {
+            let (kind, id, record): (String, String, String) =
+                (row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok(Record::Disabled(disabled_from_json(&kind, &id, &record)?))
+        })?;
         self.each(RecordKind::AuditChain, "SELECT id, head FROM audit_chains", |row| {
             Ok(Record::AuditHead(from_json("audit_chains", &row.get::<_, String>(1)?)?))
         })?;

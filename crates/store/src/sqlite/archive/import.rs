@@ -16,6 +16,7 @@ use super::{
     super::{
         audit, connection,
         database::Database,
+        disabled,
         failure::Failure,
         families::SealedFamily,
         logins,
@@ -141,6 +142,7 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
             Ok(())
         }
         Record::Pin(pin) => keep_pin(db, &pin),
+        Record::Disabled(record) => disabled::keep(db, &record),
         Record::Session { id, user, state, expires_at } => {
             keep_session(db, sealer, &id, &user, &state, expires_at)
         }

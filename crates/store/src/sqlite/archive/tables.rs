@@ -1,7 +1,7 @@
 //! Which tables an archive has.
 
 /// Every table of records.
-pub(super) const TABLES: [&str; 16] = [
+pub(super) const TABLES: [&str; 17] = [
     "access_tokens",
     "refresh_families",
     "refresh_tokens",
@@ -16,6 +16,7 @@ pub(super) const TABLES: [&str; 16] = [
     "assertions",
     "sessions",
     "tasks",
+    "disabled",
     "audit_chains",
     "audit_records",
 ];
