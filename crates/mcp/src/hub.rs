@@ -1,7 +1,7 @@
 //! The hub: the MCP endpoint of the gateway without its HTTP. The edge hands it a [`Caller`],
 //! headers and bytes and gets an [`Answer`] back. It hands on: to `endpoint` (messages and answers,
 //! where the owners are put together), `lifecycle` (sessions), `lists` and `registry` (what servers
-//! have). Users who come and go are in [`eviction`].
+//! have). Users who come and go are in [`eviction`], what was disabled in [`disabling`].
 
 use std::{
     fmt,
@@ -31,6 +31,7 @@ pub use crate::{
     upstream::servers::{Peer, Servers},
 };
 
+mod disabling;
 mod eviction;
 
 /// Everything behind the MCP endpoints.

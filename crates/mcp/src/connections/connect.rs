@@ -29,7 +29,7 @@ use crate::{
     spec::ServerSpec,
     sync::locked,
     upstream::{
-        ConnectionKey, Event, Owner, UpstreamError,
+        ConnectionKey, Ending, Event, Owner, UpstreamError,
         servers::{Peer, Servers},
     },
     wire::{Payload, protocol::method},
@@ -86,6 +86,11 @@ impl Connections {
     /// Ends what belongs to this user alone.
     pub(crate) async fn close_user(&self, user: &UserId) {
         self.servers.close_user(user).await;
+    }
+
+    /// Ends these connections for good.
+    pub(crate) async fn end(&self, which: &Ending) {
+        self.servers.end(which).await;
     }
 
     /// A notification of the client's that we have nothing to do with ourselves.

@@ -9,7 +9,6 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 use tokio::{sync::oneshot, time::Instant};
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
@@ -141,7 +140,7 @@ async fn begin(
     let Sound { head, level, header_params } = *sound;
     let token = head.meta.progress_token.clone();
     let head = if wire::is_read_whole(&request.method) { Head::of(head) } else { Head::default() };
-    let cancel = CancellationToken::new();
+    let cancel = usage.cancel_token();
     let (under_way, work) = UnderWay::begin(Some(cancel.clone().drop_guard()));
     let ask = Box::new(Ask {
         requester: Requester::alone(caller, client_capabilities.clone()),

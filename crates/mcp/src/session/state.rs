@@ -247,6 +247,10 @@ impl Session {
         std::mem::take(&mut *locked(&self.subscriptions)).into_keys().collect()
     }
 
+    pub(crate) fn forget_subscriptions(&self, server: &ServerName) {
+        locked(&self.subscriptions).retain(|(of, _), _| of != server);
+    }
+
     /// Notes the connection to `server`. `true`: it is another than the last time.
     pub(crate) fn meets(&self, server: &ServerName, peer: &Arc<dyn Peer>) -> bool {
         let mut met = locked(&self.met);

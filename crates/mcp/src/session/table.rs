@@ -13,6 +13,7 @@ use std::{
 
 use portunus_core::ids::UserId;
 use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     id::SessionId,
@@ -41,6 +42,9 @@ pub(crate) struct UserUsage {
     sessions: Mutex<FastMap<SessionId, Arc<Session>>>,
     streams: Arc<AtomicUsize>,
     calls: Arc<Calls>,
+    /// Cancels the calls of modern clients: they belong to no session. Another one for each that
+    /// was cancelled.
+    cancel: Mutex<CancellationToken>,
     /// Calls that wait for their client's input.
     waiting: Arc<AtomicUsize>,
     /// Bytes kept for streams that may be taken up again.
@@ -119,6 +123,11 @@ pub(crate) struct Added {
 impl UserUsage {
     pub(crate) fn stream_permit(&self, cap: usize) -> Result<Permit, Full> {
         Permit::take(&self.streams, cap)
+    }
+
+    /// Cancelled when the user's calls are.
+    pub(crate) fn cancel_token(&self) -> CancellationToken {
+        locked(&self.cancel).child_token()
     }
 
     fn has_permits_taken(&self) -> bool {
@@ -284,6 +293,13 @@ impl Sessions {
         self.find_usage(user).is_some_and(|usage| {
             usage.calls.at_work.load(Ordering::Acquire) + usage.waiting.load(Ordering::Acquire) > 0
         })
+    }
+
+    /// Cancels what is under way of theirs beside their sessions.
+    pub(crate) fn cancel_calls(&self, user: &UserId) {
+        if let Some(usage) = self.find_usage(user) {
+            std::mem::take(&mut *locked(&usage.cancel)).cancel();
+        }
     }
 
     pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<Session>> {

@@ -126,6 +126,15 @@ impl TaskTable {
         entry.origins.iter().find(|origin| origin.server == *server).cloned()
     }
 
+    /// None of this user's tasks is known any more.
+    pub(crate) fn forget_user(&self, user: &UserId) {
+        let state = &mut *locked(&self.state);
+        let of_user = state.users.remove(user);
+        for turn in of_user.iter().flat_map(|of_user| of_user.order.keys()) {
+            state.order.remove(turn);
+        }
+    }
+
     /// Is any task of this owner known that the server made?
     pub(crate) fn has_of(&self, user: &UserId, client: &ClientId, server: &ServerName) -> bool {
         let state = locked(&self.state);
@@ -243,7 +252,13 @@ mod tests {
         assert!(has("alice", "a", "3") && has("bob", "a", "4") && has("carol", "a", "5"));
         note("carol", "a", &"x".repeat(LONGEST_ID + 1));
         assert!(has("bob", "a", "4"), "nothing makes room for what is not remembered");
-        let state = locked(&table.state);
-        assert_eq!((state.order.len(), state.users.len()), (3, 3));
+        let sizes = || {
+            let state = locked(&table.state);
+            (state.order.len(), state.users.len())
+        };
+        assert_eq!(sizes(), (3, 3));
+        table.forget_user(&UserId::from_text("bob"));
+        assert!(!has("bob", "a", "4") && has("carol", "a", "5"));
+        assert_eq!(sizes(), (2, 2));
     }
 }

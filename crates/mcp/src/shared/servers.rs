@@ -25,7 +25,7 @@ use crate::{
     spec::ServerSpec,
     sync::locked,
     upstream::{
-        ConnectionUser, UpstreamError, Upstreams,
+        ConnectionUser, Ending, UpstreamError, Upstreams,
         servers::{Peer, Servers},
     },
 };
@@ -177,6 +177,11 @@ impl Servers for SharedServers {
 
     async fn close_user(&self, user: &UserId) {
         self.upstreams.close_user(user).await;
+    }
+
+    /// Those at other nodes end there: every node is told.
+    async fn end(&self, which: &Ending) {
+        self.upstreams.end(which).await;
     }
 }
 

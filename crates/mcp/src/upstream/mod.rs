@@ -39,7 +39,7 @@ pub use self::{
     http::{Decoder, HttpClient, ServerEvent},
     inbox::Event,
     modern::named,
-    owner::{CallOrigin, ConnectionKey, ConnectionUser, Owner, Person},
+    owner::{CallOrigin, ConnectionKey, ConnectionUser, Ending, Owner, Person},
     pool::{ConnectionCounts, Options, ServerState, Upstreams},
     rpc_error::RpcError,
     server_info::ServerInfo,

@@ -145,6 +145,32 @@ impl Owner {
             Self::Client(user, _) | Self::Session(user, ..) => Some(user),
         }
     }
+
+    /// The client; `None` for a connection that all users share.
+    pub fn client(&self) -> Option<&ClientId> {
+        match self {
+            Self::AllUsers => None,
+            Self::Client(_, client) | Self::Session(_, client, _) => Some(client),
+        }
+    }
+}
+
+/// Which connections end: those that are this user's or this client's alone, or all to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    User(UserId),
+    Client(ClientId),
+    Server(ServerName),
+}
+
+impl Ending {
+    pub(super) fn concerns(&self, key: &ConnectionKey) -> bool {
+        match self {
+            Self::User(user) => key.owner.user() == Some(user),
+            Self::Client(client) => key.owner.client() == Some(client),
+            Self::Server(server) => key.server == *server,
+        }
+    }
 }
 
 /// On whose behalf a call is made. A message that names no call goes to the only origin that it

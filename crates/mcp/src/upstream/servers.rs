@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use super::{
     Call, Connection, ConnectionKey, ConnectionUser, Event, ServerInfo, UpstreamError, Upstreams,
+    owner::Ending,
 };
 use crate::wire::{Outcome, Payload};
 
@@ -27,6 +28,9 @@ pub trait Servers: Send + Sync {
 
     /// The user is gone from here: connections that are the user's alone are closed.
     async fn close_user(&self, user: &UserId);
+
+    /// These connections end for good, whatever is under way on them.
+    async fn end(&self, _which: &Ending) {}
 }
 
 /// A live, initialized connection.
@@ -88,6 +92,10 @@ impl Servers for Upstreams {
 
     async fn close_user(&self, user: &UserId) {
         Self::close_user(self, user).await;
+    }
+
+    async fn end(&self, which: &Ending) {
+        Self::end(self, which).await;
     }
 }
 

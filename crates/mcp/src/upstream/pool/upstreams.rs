@@ -20,7 +20,7 @@ use crate::{
         connection::Connection,
         error::UpstreamError,
         http::HttpClient,
-        owner::{ConnectionKey, ConnectionUser, Owner},
+        owner::{ConnectionKey, ConnectionUser, Ending, Owner},
     },
 };
 
@@ -135,6 +135,15 @@ impl Upstreams {
     pub async fn close_shared(&self, server: &ServerName) {
         let is_meant = |key: &ConnectionKey| key.owner == Owner::AllUsers && key.server == *server;
         self.take_out(is_meant, async |connection| connection.give_up().await).await;
+    }
+
+    /// Closes these connections and ends their sessions at the servers: calls in flight fail.
+    pub async fn end(&self, which: &Ending) {
+        self.take_out(
+            |key| which.concerns(key),
+            async |connection| connection.close("it was disabled").await,
+        )
+        .await;
     }
 
     /// The server, if it is one child that all users share.
