@@ -18,7 +18,7 @@ use portunus_mcp::{
 };
 
 use super::request::RequestAudit;
-use crate::edge::resource_server::access::RequestAllow;
+use crate::edge::resource_server::access::{RefusedCall, RequestAllow};
 
 /// Hears of the call of one request.
 pub struct CallWatch {
@@ -69,8 +69,12 @@ impl CallObserver for CallWatch {
             self.allow.access.refused(servers, ended.called, server, ended.name)
         };
         let refused = (outcome == CallOutcome::Refused).then(by_rules).flatten();
-        let outcome = if refused.is_some() { CallOutcome::PolicyRefused } else { outcome };
-        let (server, name) = refused.unzip();
+        let outcome = match &refused {
+            Some(RefusedCall { is_disabled: true, .. }) => CallOutcome::Disabled,
+            Some(_) => CallOutcome::PolicyRefused,
+            None => outcome,
+        };
+        let (server, name) = refused.map(|refused| (refused.server, refused.name)).unzip();
         let name = name.as_deref().unwrap_or(ended.name);
         let server = server.as_ref().or(ended.server);
         self.audit.called(

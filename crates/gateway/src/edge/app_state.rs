@@ -31,7 +31,7 @@ use super::{
     throttle::limiter::Throttle,
 };
 use crate::{
-    audit::AuditLog, cluster::Cluster, config::Limits, metrics::Metrics,
+    audit::AuditLog, cluster::Cluster, config::Limits, disabled::Disabled, metrics::Metrics,
     net::guarded::GuardedFetcher,
 };
 
@@ -54,6 +54,8 @@ pub struct ProcessState {
     /// The access rules of now: requests and streams that began under earlier ones are judged by
     /// them too.
     pub access: Access,
+    /// What an administrator disabled.
+    pub disabled: Disabled,
     /// The other gateways on the same store.
     pub cluster: Cluster,
     /// Where it is told what happens.
@@ -133,6 +135,7 @@ impl AppState {
             Arc::clone(&self.process.stores.clients),
             Arc::clone(&self.process.stores.grants),
             Arc::clone(&self.process.clock),
+            self.process.disabled.clone(),
         )
     }
 

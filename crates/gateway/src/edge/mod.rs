@@ -9,6 +9,7 @@ pub mod browser;
 pub mod connections;
 pub mod cookies;
 pub mod csrf;
+pub mod cut_body;
 pub mod extensions;
 pub mod for_browsers;
 pub mod front_page;

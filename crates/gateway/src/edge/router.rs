@@ -60,6 +60,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         resources: Arc::clone(&app.resources),
         admission: app.process.admission.subscribe(),
         clock: Arc::clone(&app.process.clock),
+        disabled: app.process.disabled.clone(),
     };
     // A request that is refused for its address is not read first; all others are read whole before
     // their endpoint sees them.
@@ -145,6 +146,7 @@ fn oauth(app: &AppState, page_context: &PageContext) -> Router {
             resources: Arc::clone(&app.resources),
             lifetimes: app.lifetimes,
             access: app.process.access.clone(),
+            disabled: Arc::clone(&stores.disabled),
         }))
         .merge(signout::routes(signout::SignOutState {
             page_context: page_context.clone(),
@@ -172,6 +174,7 @@ fn clients(app: &AppState) -> Router {
             public_url: app.resources.public_url().clone(),
             clock: Arc::clone(&app.process.clock),
             entropy: Arc::clone(&app.process.entropy),
+            disabled: app.process.disabled.clone(),
         }))
 }
 
@@ -194,6 +197,7 @@ fn tokens(app: &AppState) -> Router {
             clock: Arc::clone(&app.process.clock),
             entropy: Arc::clone(&app.process.entropy),
             lifetimes: app.lifetimes,
+            disabled: app.process.disabled.clone(),
         }))
         .merge(revoke::routes(revoke::RevokeState {
             gate: gate.clone(),

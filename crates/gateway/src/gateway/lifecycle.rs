@@ -22,7 +22,7 @@ use portunus_store::seal::Sealer;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::Instant,
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -40,6 +40,7 @@ use crate::{
     cli::signals::{StopSignal, linger},
     cluster::{Cluster, LocalOwnership, Member, MemberParts, Neighbours},
     config::{Config, StoreConfig},
+    disabled::{self, Disabled},
     edge::{
         app_state::{Counts, ProcessState},
         connections::{Connections, Rules},
@@ -47,7 +48,7 @@ use crate::{
         resource_server::{access::Access, cache::TokenCache},
         server,
     },
-    invalidations::{self, Invalidations},
+    invalidations::{self, Invalidations, Remembered},
     metrics::Metrics,
     net::{
         self, NetSettings,
@@ -157,6 +158,11 @@ impl Gateway {
             forwarding: net::forwarding_client(NetSettings::upstream())?,
         };
         let metrics = Metrics::default();
+        let disabled = Disabled::default();
+        disabled
+            .load(&*stores.disabled)
+            .await
+            .context("what is disabled cannot be read: see `portunus store check`")?;
         let (audit, audit_queue) = AuditLog::new(&config.audit, Arc::clone(&clock));
         let process = ProcessState {
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
@@ -172,7 +178,8 @@ impl Gateway {
             )),
             tokens: TokenCache::new(),
             admission: watch::Sender::default(),
-            access: Access::new(Arc::clone(&config.access)),
+            access: Access::with(Arc::clone(&config.access), disabled.clone()),
+            disabled,
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
             audit: audit.counted_by(metrics.clone()),
@@ -282,7 +289,8 @@ impl Gateway {
             metrics,
         } = self;
         let audit = process.audit.clone();
-        process.stores = invalidations::forgetting(process.stores, &process.tokens);
+        process.stores =
+            invalidations::forgetting(process.stores, &process.tokens, &process.disabled);
         let Orders { stop: mut signals, configurations } = orders;
         let (hub, upstreams, shared) = (
             Arc::clone(&process.hub),
@@ -296,7 +304,11 @@ impl Gateway {
         };
         let listening = Invalidations::begin(
             Arc::clone(&process.stores.invalidations),
-            Arc::clone(process.tokens.invalidation_log()),
+            Remembered {
+                invalidation_log: Arc::clone(process.tokens.invalidation_log()),
+                disabled: process.disabled.clone(),
+                disabled_store: Arc::clone(&process.stores.disabled),
+            },
             me.clone(),
             elsewhere,
         );
@@ -306,7 +318,7 @@ impl Gateway {
         removed_clients::end_their_grants(live.current(), &[]).await;
         let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live), shared));
         let following = tokio::spawn(Arc::clone(&live).follow(me, config, configurations));
-        let purge = tokio::spawn(purge(Arc::clone(&live)));
+        let background = in_background(&process, &live);
         let mut until = Instant::now();
         let stopping = async {
             let first = signals.recv().await;
@@ -317,19 +329,18 @@ impl Gateway {
             linger(first, live.app().stop_delay, &mut signals).await;
             until = Instant::now() + server::DRAIN;
         };
-        let ending = async { hub.shutdown().await };
+        let closing = async { hub.shutdown().await };
         let served = server::run(
             listener,
             live.secure.clone(),
             process.connections.clone(),
             live.service.endpoints(),
             stopping,
-            ending,
+            closing,
         )
         .await;
         following.abort();
-        purge.abort();
-        drop((listening, measuring));
+        drop((background, listening, measuring));
         if let Some(node) = node {
             node.end(until).await;
         }
@@ -380,6 +391,14 @@ async fn write_audit(
     };
     let writer = AuditWriter::open(queue, parts, &config.audit).await;
     Ok(writer.context("the audit trail cannot be gone on with")?.spawn())
+}
+
+/// What a gateway does beside its requests, until this is dropped.
+fn in_background(process: &ProcessState, live: &Arc<reload::Live>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(disabled::follow::follow(process.disabled.clone(), Arc::clone(&process.hub)));
+    tasks.spawn(purge(Arc::clone(live)));
+    tasks
 }
 
 /// Deletes expired records every now and then, well after they expired: to another gateway on the

@@ -8,26 +8,33 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     client::Client,
+    disabled::{Disableable, DisabledRecord, Disabling},
     grant::Grant,
     ids::{ClientId, GrantId, UserId},
     invalidation::Invalidation,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
     store::{
-        ClientDeletion, ClientStore, FamilyChange, GrantStore, GrantsOf, Redeemed, StoreError,
-        Stores,
+        ClientDeletion, ClientStore, DisabledStore, FamilyChange, GrantStore, GrantsOf, Redeemed,
+        StoreError, Stores,
     },
     token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
 };
 use tracing::Instrument as _;
 
-use crate::edge::resource_server::cache::TokenCache;
+use crate::{disabled::Disabled, edge::resource_server::cache::TokenCache};
 
-/// The same stores; what is revoked through them is forgotten by `cache`.
-pub fn forgetting(stores: Stores, cache: &TokenCache) -> Stores {
+/// The same stores; what is revoked through them is forgotten by `cache`, and what is disabled
+/// through them `disabled` knows.
+pub fn forgetting(stores: Stores, cache: &TokenCache, disabled: &Disabled) -> Stores {
+    let forgetting = ForgettingDisabledStore {
+        store: stores.disabled,
+        cache: cache.clone(),
+        disabled: disabled.clone(),
+    };
     let grants = Arc::new(ForgettingGrantStore { store: stores.grants, cache: cache.clone() });
     let clients = Arc::new(ForgettingClientStore { store: stores.clients, cache: cache.clone() });
-    Stores { grants, clients, ..stores }
+    Stores { grants, clients, disabled: Arc::new(forgetting), ..stores }
 }
 
 struct ForgettingGrantStore {
@@ -38,6 +45,12 @@ struct ForgettingGrantStore {
 struct ForgettingClientStore {
     store: Arc<dyn ClientStore>,
     cache: TokenCache,
+}
+
+struct ForgettingDisabledStore {
+    store: Arc<dyn DisabledStore>,
+    cache: TokenCache,
+    disabled: Disabled,
 }
 
 /// Sees a revocation in the store through, and then forgets what it concerns if `is_of_concern`
@@ -166,6 +179,51 @@ impl GrantStore for ForgettingGrantStore {
 
     async fn list_grants(&self, of: &GrantsOf, limit: u32) -> Result<Vec<Grant>, StoreError> {
         self.store.list_grants(of, limit).await
+    }
+}
+
+#[async_trait]
+impl DisabledStore for ForgettingDisabledStore {
+    async fn disable(
+        &self,
+        record: &DisabledRecord,
+        now: Timestamp,
+    ) -> Result<Disabling, StoreError> {
+        let (store, record) = (Arc::clone(&self.store), record.clone());
+        let (what, disabled) = (Invalidation::Disabled(record.what.clone()), self.disabled.clone());
+        let told = what.clone();
+        see_through(
+            &self.cache,
+            what,
+            async move { store.disable(&record, now).await },
+            move |_, outcome| {
+                let may_be_done = !matches!(outcome, Err(StoreError::Full(_)));
+                if may_be_done {
+                    disabled.hear(&told);
+                }
+                // It may have been enabled again by now, and that was heard before.
+                disabled.miss();
+                may_be_done
+            },
+        )
+        .await
+    }
+
+    async fn enable(&self, what: &Disableable) -> Result<bool, StoreError> {
+        let outcome = self.store.enable(what).await;
+        self.disabled.miss();
+        outcome
+    }
+
+    async fn find_disabled(
+        &self,
+        what: &Disableable,
+    ) -> Result<Option<DisabledRecord>, StoreError> {
+        self.store.find_disabled(what).await
+    }
+
+    async fn list_disabled(&self, most: u32) -> Result<Vec<DisabledRecord>, StoreError> {
+        self.store.list_disabled(most).await
     }
 }
 

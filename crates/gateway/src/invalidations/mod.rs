@@ -20,7 +20,7 @@ use std::{
 use portunus_core::{
     ids::NodeId,
     invalidation::{Generation, Invalidation, Posted, Revision},
-    store::{InvalidationStore, InvalidationSubscription},
+    store::{DisabledStore, InvalidationStore, InvalidationSubscription, StoreError},
 };
 use tokio::{
     sync::{Notify, watch},
@@ -30,12 +30,14 @@ use tokio::{
 
 pub use self::local_revocations::forgetting;
 use self::revision_log::{RevisionLog, Step};
-use crate::edge::resource_server::invalidation_log::InvalidationLog;
+use crate::{disabled::Disabled, edge::resource_server::invalidation_log::InvalidationLog};
 
 /// How often revisions are compared: twice within the time that one comparison vouches for.
 const COMPARE_EVERY: Duration = Duration::from_millis(400);
 /// How long the store may take to say its revision. Longer than it vouches for is no use.
 const ANSWER_WITHIN: Duration = Duration::from_millis(800);
+/// How long it may take to tell what is disabled.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
 /// For a message that is on its way while its revision is here already.
 const GRACE: Duration = Duration::from_millis(100);
 /// Between attempts to listen: doubled with each that fails.
@@ -47,9 +49,18 @@ pub struct Invalidations {
     _work: JoinSet<()>,
 }
 
+/// What is kept up to date.
+pub struct Remembered {
+    pub invalidation_log: Arc<InvalidationLog>,
+    pub disabled: Disabled,
+    pub disabled_store: Arc<dyn DisabledStore>,
+}
+
 struct InvalidationListener {
     store: Arc<dyn InvalidationStore>,
     invalidation_log: Arc<InvalidationLog>,
+    disabled: Disabled,
+    disabled_store: Arc<dyn DisabledStore>,
     /// Who this is, among several.
     me: Option<NodeId>,
     revision_log: Mutex<RevisionLog>,
@@ -67,13 +78,16 @@ impl Invalidations {
     /// once more must do no harm.
     pub fn begin(
         store: Arc<dyn InvalidationStore>,
-        invalidation_log: Arc<InvalidationLog>,
+        remembered: Remembered,
         me: Option<NodeId>,
         configurations: watch::Sender<u64>,
     ) -> Self {
+        let Remembered { invalidation_log, disabled, disabled_store } = remembered;
         let ear = Arc::new(InvalidationListener {
             store,
             invalidation_log,
+            disabled,
+            disabled_store,
             me,
             revision_log: Mutex::default(),
             grown: Notify::new(),
@@ -151,11 +165,13 @@ impl InvalidationListener {
             }
             return;
         }
+        self.disabled.hear(&invalidation);
         self.invalidation_log.hear(invalidation);
     }
 
     /// It may have told anything.
     fn miss(&self) {
+        self.disabled.miss();
         self.invalidation_log.hear(Invalidation::Everything);
         self.configurations.send_modify(|count| *count += 1);
     }
@@ -169,7 +185,10 @@ impl InvalidationListener {
             match timeout(ANSWER_WITHIN, self.store.revision()).await {
                 Ok(Ok(revision)) => {
                     self.reach(revision).await;
-                    self.invalidation_log.compared(asked_at);
+                    // What is remembered is vouched for only if all of it is.
+                    if self.catch_up().await {
+                        self.invalidation_log.compared(asked_at);
+                    }
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "the revision of invalidations is not known");
@@ -177,6 +196,26 @@ impl InvalidationListener {
                 Err(_) => tracing::debug!(
                     "the store takes too long to tell the revision of invalidations"
                 ),
+            }
+        }
+    }
+
+    /// Is everything known that is disabled?
+    async fn catch_up(&self) -> bool {
+        match timeout(CATCH_UP_WITHIN, self.disabled.catch_up(&*self.disabled_store)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error @ StoreError::Corrupt(_))) => {
+                tracing::error!(%error, "what is disabled cannot be read: see `portunus store check`");
+                false
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "what is disabled is not known");
+                false
+            }
+            Err(_) => {
+                tracing::debug!("the store takes too long to tell what is disabled");
+                self.disabled.miss();
+                false
             }
         }
     }
@@ -192,7 +231,10 @@ impl InvalidationListener {
         match self.revision_log().compare(revision) {
             Step::Known => {}
             // The first.
-            Step::Next => self.invalidation_log.hear(Invalidation::Everything),
+            Step::Next => {
+                self.disabled.miss();
+                self.invalidation_log.hear(Invalidation::Everything);
+            }
             Step::Gap => {
                 tracing::debug!(is_listening, "invalidations were missed");
                 self.miss();

@@ -7,7 +7,11 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use portunus_core::{ids::GrantId, store::StoreError};
+use portunus_core::{
+    Timestamp,
+    disabled::{Disableable, DisabledRecord, Disabling},
+    ids::{ClientId, GrantId},
+};
 use tokio::{sync::mpsc, time::advance};
 
 use super::*;
@@ -26,6 +30,9 @@ struct Board {
     is_down: AtomicBool,
     hangs: AtomicBool,
     listened: AtomicUsize,
+    /// What is disabled, and whether it can be told.
+    disabled: Mutex<Vec<Disableable>>,
+    tells_nothing_disabled: AtomicBool,
 }
 
 fn revision(number: usize) -> Revision {
@@ -87,6 +94,36 @@ impl InvalidationStore for Board {
     }
 }
 
+#[async_trait]
+impl DisabledStore for Board {
+    async fn list_disabled(&self, _: u32) -> Result<Vec<DisabledRecord>, StoreError> {
+        self.up().await?;
+        if self.tells_nothing_disabled.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("half of it is down".to_owned()));
+        }
+        let record = |what: &Disableable| DisabledRecord {
+            what: what.clone(),
+            name: None,
+            reason: None,
+            by: String::new(),
+            at: Timestamp::from_millis(0),
+        };
+        Ok(self.disabled.lock().unwrap().iter().map(record).collect())
+    }
+
+    async fn disable(&self, _: &DisabledRecord, _: Timestamp) -> Result<Disabling, StoreError> {
+        unimplemented!()
+    }
+
+    async fn enable(&self, _: &Disableable) -> Result<bool, StoreError> {
+        unimplemented!()
+    }
+
+    async fn find_disabled(&self, _: &Disableable) -> Result<Option<DisabledRecord>, StoreError> {
+        unimplemented!()
+    }
+}
+
 struct FakeSubscription(mpsc::Receiver<Posted>);
 
 #[async_trait]
@@ -99,6 +136,7 @@ impl InvalidationSubscription for FakeSubscription {
 struct World {
     board: Arc<Board>,
     cache: TokenCache,
+    disabled: Disabled,
     told: watch::Receiver<u64>,
     _invalidations: Invalidations,
 }
@@ -108,13 +146,18 @@ impl World {
         let (board, cache) = (Arc::new(Board::default()), TokenCache::that_trusts_for(HOUR));
         let store: Arc<dyn InvalidationStore> = Arc::clone(&board) as _;
         let (tell, told) = watch::channel(0);
+        let disabled = Disabled::default();
         let invalidations = Invalidations::begin(
             store,
-            Arc::clone(cache.invalidation_log()),
+            Remembered {
+                invalidation_log: Arc::clone(cache.invalidation_log()),
+                disabled: disabled.clone(),
+                disabled_store: Arc::clone(&board) as _,
+            },
             Some(NodeId::from_text("me")),
             tell,
         );
-        let world = Self { board, cache, told, _invalidations: invalidations };
+        let world = Self { board, cache, disabled, told, _invalidations: invalidations };
         world.passes(1000).await;
         for name in ["one", "other"] {
             look_up(&world.cache, name).await;
@@ -243,4 +286,59 @@ async fn new_configurations_of_others_are_told() {
     world.board.revoked_elsewhere(Invalidation::Configuration(of("another"))).await;
     world.passes(1000).await;
     assert!(count() > begun + 1, "it may have been one");
+}
+
+fn client(id: &str) -> Disableable {
+    Disableable::Client(ClientId::from_text(id))
+}
+
+impl World {
+    fn knows_disabled(&self, id: &str) -> bool {
+        self.disabled.now().contains(&client(id))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_disabled_elsewhere_is_known_at_once_when_it_is_told() {
+    let world = World::start().await;
+    world.board.revoked_elsewhere(Invalidation::Disabled(client("app"))).await;
+    world.passes(10).await;
+    assert!(world.knows_disabled("app"));
+    world.board.revoked_elsewhere(Invalidation::Enabled(client("app"))).await;
+    world.passes(10).await;
+    assert!(!world.knows_disabled("app"));
+}
+
+/// As from a command beside the gateway, whose messages do not come here.
+#[tokio::test(start_paused = true)]
+async fn what_is_disabled_elsewhere_is_known_within_a_second_though_no_message_comes() {
+    let world = World::start().await;
+    world.board.loses_messages.store(true, Ordering::SeqCst);
+    world.board.disabled.lock().unwrap().push(client("app"));
+    world.board.revoked_elsewhere(Invalidation::Disabled(client("app"))).await;
+    world.passes(1000).await;
+    assert!(world.knows_disabled("app"));
+    world.board.disabled.lock().unwrap().clear();
+    world.board.revoked_elsewhere(Invalidation::Enabled(client("app"))).await;
+    world.passes(1000).await;
+    assert!(!world.knows_disabled("app"));
+}
+
+/// Tokens are not trusted for longer than a second by a gateway that cannot say what is disabled;
+/// what it knew of that it still knows.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_forgotten_and_nothing_vouched_for_while_the_store_cannot_be_asked() {
+    let world = World::start().await;
+    world.board.revoked_elsewhere(Invalidation::Disabled(client("app"))).await;
+    world.passes(10).await;
+    world.board.tells_nothing_disabled.store(true, Ordering::SeqCst);
+    world.board.loses_messages.store(true, Ordering::SeqCst);
+    world.board.revoked_elsewhere(Invalidation::Enabled(client("app"))).await;
+    world.passes(3000).await;
+    assert!(world.knows_disabled("app"));
+    assert!(!world.cache.invalidation_log().is_vouched_for(Instant::now()));
+    world.board.tells_nothing_disabled.store(false, Ordering::SeqCst);
+    world.passes(1000).await;
+    assert!(!world.knows_disabled("app"));
+    assert!(world.cache.invalidation_log().is_vouched_for(Instant::now()));
 }

@@ -26,7 +26,7 @@ use portunus_core::{
     principal::User,
     resource::Resources,
     signin::{AuthorizationRequest, BrowserTransaction, Login, Purpose},
-    store::{ConsentStore, GrantStore},
+    store::{ConsentStore, GrantStore, StoreError},
 };
 
 use self::error::AuthorizeError;
@@ -72,7 +72,10 @@ async fn get(
 ) -> Response {
     let answered =
         answer(&state, peer, &audit, &headers, query.as_deref().unwrap_or_default()).await;
-    answered.unwrap_or_else(|error| error.answer(&state.page_context, &id))
+    answered.unwrap_or_else(|error| {
+        error.tell(&audit);
+        error.answer(&state.page_context, &id)
+    })
 }
 
 async fn answer(
@@ -243,7 +246,12 @@ async fn issue_code(
         state.lifetimes.authorization_code,
         &*state.page_context.entropy,
     );
-    state.grants.insert_code(&code).await?;
+    state.grants.insert_code(&code).await.map_err(|error| match error {
+        StoreError::Disabled => {
+            AuthorizeError::Disabled { user: Some(user.id.clone()), client: request.client.clone() }
+        }
+        error => error.into(),
+    })?;
     tracing::info!(user = %user.id, client_id = %request.client, resources = %request.resources, scope = %request.scopes, "code issued");
     let issuer = state.resources.public_url().as_str();
     let location = authorize::success_redirect(&request.return_address(), &secret, issuer);

@@ -16,6 +16,7 @@ use http::HeaderMap;
 use portunus_core::{
     Timestamp,
     admission::NotAdmitted,
+    disabled::Disableable,
     ids::{ClientId, ProviderName, TransactionId, UserId},
     lifetimes::Lifetimes,
     oauth::params::Params,
@@ -23,7 +24,7 @@ use portunus_core::{
     resource::Resources,
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
     signin::{BrowserTransaction, Login, ProviderRequest, Purpose},
-    store::{LoginStore, StoreError},
+    store::{DisabledStore, LoginStore, StoreError},
 };
 use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets, SignedIn};
 
@@ -54,6 +55,7 @@ pub struct CallbackState {
     pub resources: Arc<Resources>,
     pub lifetimes: Lifetimes,
     pub access: Access,
+    pub disabled: Arc<dyn DisabledStore>,
 }
 
 pub fn routes(callback: CallbackState) -> Router {
@@ -211,11 +213,19 @@ async fn sign_in(
         let (user, transaction) = (Box::new(user), Box::new(transaction));
         return Err(CallbackError::NotChecked { user, transaction, why });
     }
+    let what = Disableable::Person(user.id.clone());
+    if callback.disabled.find_disabled(&what).await?.is_some() {
+        return Err(disabled(user, transaction, entry));
+    }
     let (cookie, login) = new_login(callback, &user, person.id_token, now);
     if let Some((old, _)) = callback.page_context.any_login(headers).await? {
         callback.logins.take_login(&old.id).await?;
     }
-    callback.logins.insert_login(&user, &login).await?;
+    match callback.logins.insert_login(&user, &login).await {
+        // At this very moment.
+        Err(StoreError::Disabled) => return Err(disabled(user, transaction, entry)),
+        outcome => outcome?,
+    }
     tracing::info!(user = %user.id, provider = %provider_request.provider, groups = user.groups.len(), "signed in");
     audit.signed_in(&user, client_of(&transaction));
     let next = match &transaction.purpose {
@@ -233,6 +243,12 @@ async fn sign_in(
     let mut response = see_other(&next);
     response.headers_mut().append(name, value);
     Ok(response)
+}
+
+/// The person is not signed in. What is known of them stays as it was.
+fn disabled(user: User, transaction: BrowserTransaction, entry: &ProviderEntry) -> CallbackError {
+    let (user, transaction) = (Box::new(user), Box::new(transaction));
+    CallbackError::Disabled { label: entry.label.clone(), user, transaction }
 }
 
 /// The client that the person signs in for.

@@ -27,7 +27,7 @@ use portunus_core::{
 };
 
 use super::support::answers::{self, Failure};
-use crate::{audit::RequestAudit, edge::limits};
+use crate::{audit::RequestAudit, disabled::Disabled, edge::limits};
 
 /// As the log calls it.
 const ENDPOINT: &str = "register/{client_id}";
@@ -39,6 +39,7 @@ pub struct ManageState {
     pub public_url: PublicUrl,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub disabled: Disabled,
 }
 
 pub fn routes(state: ManageState) -> Router {
@@ -118,7 +119,12 @@ async fn admit(
         Some(_) => state.clients.find_client(&ClientId::from_text(id)).await?,
         None => None,
     };
-    Ok(manage::admit(client, token)?)
+    let managed = manage::admit(client, token)?;
+    // Told to the client alone, which has proven itself.
+    if state.disabled.now().is_client_disabled(&managed.client().id) {
+        return Err(Failure::disabled_client(&managed.client().id));
+    }
+    Ok(managed)
 }
 
 async fn update(

@@ -16,6 +16,8 @@ use moka::sync::Cache;
 use portunus_core::{
     access::{Facts, Policy, Thing},
     admission::Unread,
+    audit::RefusalReason,
+    disabled::DisabledSet,
     ids::ServerName,
     principal::Principal,
 };
@@ -24,8 +26,10 @@ use portunus_mcp::{
     hub::View,
     observer::Called,
 };
+use tokio::sync::watch;
 
 use super::scope::ScopeAllow;
+use crate::disabled::Disabled;
 
 /// Callers of whom decisions are remembered, by what is known of them: a person with each client is
 /// one.
@@ -40,7 +44,20 @@ const ENTRY: usize = 96;
 /// The access rules in force. All clones share them; requests and streams that began under earlier
 /// ones too.
 #[derive(Clone)]
-pub struct Access(Arc<ArcSwap<Generation>>);
+pub struct Access {
+    rules: Arc<ArcSwap<Generation>>,
+    /// What is disabled is there for no caller, whatever the rules say.
+    disabled: Disabled,
+}
+
+/// What was called, and is not there for its caller.
+pub struct RefusedCall {
+    pub server: ServerName,
+    /// Its server's own name.
+    pub name: String,
+    /// An administrator disabled it. Else rules do not allow it.
+    pub is_disabled: bool,
+}
 
 /// The rules of one configuration, and what was decided by them.
 struct Generation {
@@ -69,6 +86,7 @@ pub struct CallerAccess {
 }
 
 /// What a stream shows.
+#[derive(Clone)]
 pub enum Shown {
     All,
     Server(ServerName),
@@ -86,6 +104,7 @@ impl Shown {
 }
 
 /// The rules that a stream goes on by.
+#[derive(Clone)]
 pub struct StreamAccess {
     access: Access,
     /// As it was when the stream began.
@@ -101,17 +120,21 @@ struct Held {
 
 impl Access {
     pub fn new(policy: Arc<Policy>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Generation::new(policy))))
+        Self::with(policy, Disabled::default())
+    }
+
+    pub fn with(policy: Arc<Policy>, disabled: Disabled) -> Self {
+        Self { rules: Arc::new(ArcSwap::from_pointee(Generation::new(policy))), disabled }
     }
 
     /// From now on, these rules decide.
     pub fn change(&self, policy: Arc<Policy>) {
-        self.0.store(Arc::new(Generation::new(policy)));
+        self.rules.store(Arc::new(Generation::new(policy)));
     }
 
     /// Could something that was not read of a person's account keep a rule from denying?
     pub fn may_deny_by(&self, unread: Unread) -> bool {
-        self.0.load().policy.may_deny_by(unread)
+        self.rules.load().policy.may_deny_by(unread)
     }
 
     /// What this caller may use, by the rules in force whenever it is asked.
@@ -126,10 +149,34 @@ impl Access {
 }
 
 impl StreamAccess {
+    /// Changes when something was disabled or enabled.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.access.disabled.changes()
+    }
+
+    /// Is its person, its client, or all that it shows disabled? Asked of the memory alone.
+    pub fn is_disabled(&self) -> bool {
+        self.is_among(&self.access.disabled.now())
+    }
+
+    /// Returns when that is so.
+    pub async fn until_disabled(&self) {
+        self.access.disabled.until(|set| self.is_among(set)).await;
+    }
+
+    fn is_among(&self, set: &DisabledSet) -> bool {
+        set.refuses(&self.principal.user, &self.principal.client)
+            || match &self.shown {
+                Shown::All => false,
+                Shown::Server(server) => set.hides(&Thing::Server(server)),
+                Shown::Proxy(pattern) => set.hides(&Thing::Proxy(pattern)),
+            }
+    }
+
     /// May the stream go on, now that this is known of its person? What it carries is judged by
     /// what was known when it began, so it ends with that.
     pub fn may_go_on(&self, principal: &Arc<Principal>) -> bool {
-        if self.access.0.load().policy.is_open() {
+        if self.access.rules.load().policy.is_open() {
             return true;
         }
         let caller = self.access.of(Arc::clone(principal));
@@ -151,7 +198,10 @@ impl Generation {
 impl CallerAccess {
     /// May the caller use this?
     pub fn may(&self, thing: &Thing<'_>) -> bool {
-        let generation = self.access.0.load();
+        if self.is_disabled(thing) {
+            return false;
+        }
+        let generation = self.access.rules.load();
         if generation.policy.is_open() {
             return true;
         }
@@ -176,13 +226,23 @@ impl CallerAccess {
         allowed
     }
 
+    /// Is it there for no caller at all?
+    pub fn is_disabled(&self, thing: &Thing<'_>) -> bool {
+        self.access.disabled.now().hides(thing)
+    }
+
+    /// Why a thing is not there that this caller may not use.
+    pub fn why_refused(&self, thing: &Thing<'_>) -> RefusalReason {
+        if self.is_disabled(thing) { RefusalReason::Disabled } else { RefusalReason::PolicyRefused }
+    }
+
     /// Anything at all of this server?
     pub fn may_enter(&self, server: &ServerName) -> bool {
         self.may(&Thing::Server(server))
     }
 
-    /// Of a call that was refused, what these rules do not allow: the server, and its own name of
-    /// what was called. `None`: it was refused for another reason.
+    /// Of a call that was refused, what is disabled or what rules do not allow. `None`: it was
+    /// refused for another reason.
     ///
     /// On `/mcp` a server that may not be entered is not there, and a call of it names no `server`:
     /// it is found by the prefix.
@@ -192,19 +252,26 @@ impl CallerAccess {
         called: Called,
         server: Option<&ServerName>,
         name: &str,
-    ) -> Option<(ServerName, String)> {
-        if self.access.0.load().policy.is_open() {
+    ) -> Option<RefusedCall> {
+        if self.access.rules.load().policy.is_open() && !self.access.disabled.now().hides_anything()
+        {
             return None;
         }
+        let refused = |server: &ServerName, name: &str| {
+            let thing = thing(called, server, name);
+            (!self.may(&thing)).then(|| RefusedCall {
+                server: server.clone(),
+                name: name.to_owned(),
+                is_disabled: self.is_disabled(&thing),
+            })
+        };
         if let Some(server) = server {
-            let is_refused = !self.may(&thing(called, server, name));
-            return is_refused.then(|| (server.clone(), name.to_owned()));
+            return refused(server, name);
         }
         let own = |server: &'a ServerName| {
-            let own = name.strip_prefix(server.as_str())?.strip_prefix('_')?;
-            (!self.may(&thing(called, server, own))).then(|| (server.clone(), own.to_owned()))
+            refused(server, name.strip_prefix(server.as_str())?.strip_prefix('_')?)
         };
-        servers.filter_map(own).max_by_key(|(server, _)| server.as_str().len())
+        servers.filter_map(own).max_by_key(|refused| refused.server.as_str().len())
     }
 
     pub fn principal(&self) -> &Principal {
@@ -212,7 +279,7 @@ impl CallerAccess {
     }
 
     fn asks_read_only(&self) -> bool {
-        self.access.0.load().policy.asks_read_only()
+        self.access.rules.load().policy.asks_read_only()
     }
 
     fn held(&self, generation: &Arc<Generation>) -> Arc<Held> {
@@ -308,7 +375,7 @@ impl Allow for RequestAllow {
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Access").field(&self.0.load().policy).finish()
+        f.debug_tuple("Access").field(&self.rules.load().policy).field(&self.disabled).finish()
     }
 }
 

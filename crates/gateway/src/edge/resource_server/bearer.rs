@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use portunus_core::{
     Clock,
     audit::{Person, RefusalReason},
+    ids::{ClientId, UserId},
     oauth::{
         header as header_rules,
         metadata::{self, Challenge},
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use super::cache::{Entry, TokenCache};
 use crate::{
     audit::{PendingRefusal, RequestAudit},
+    disabled::Disabled,
     edge::{
         extensions::FailedAuthentication,
         oauth::support::answers,
@@ -43,6 +45,7 @@ pub struct Bearer {
     /// Changes with the configuration.
     pub admission: watch::Receiver<Option<Providers>>,
     pub clock: Arc<dyn Clock>,
+    pub disabled: Disabled,
 }
 
 /// Who was let through, and by which token.
@@ -66,6 +69,8 @@ pub enum Refused {
     Challenge(Challenge),
     /// The token is this person's, for another resource of ours.
     OfAnother(Arc<Principal>),
+    /// The person whose token it was, or the client, is disabled.
+    Disabled(Person),
     Store(StoreError),
 }
 
@@ -80,6 +85,9 @@ impl Bearer {
         let token = read_token(headers, query).map_err(Refused::Challenge)?.hash();
         let Some(entry) = self.find_live(&token, resource).await.map_err(Refused::Store)? else {
             let found = self.find(&token).await.map_err(Refused::Store)?;
+            if let Some(person) = self.disabled(&token, found.as_deref()).await {
+                return Err(Refused::Disabled(person));
+            }
             let of_another = found.filter(|entry| entry.found.token.resource != *resource);
             return Err(match of_another {
                 Some(entry) => Refused::OfAnother(Arc::clone(&entry.principal)),
@@ -142,7 +150,25 @@ impl Bearer {
             entry.found.token.expires_at > now
                 && entry.found.token.resource == *resource
                 && self.is_admitted(&entry.found.user)
+                && !self.disabled.now().refuses(&entry.found.grant.user, &entry.found.grant.client)
         }))
+    }
+
+    /// Whose token it is that was refused, if it is because they, or their client, are disabled. A
+    /// grant that ended by that is looked for in the store; that it cannot be asked is no reason to
+    /// answer otherwise.
+    async fn disabled(&self, token: &TokenHash, found: Option<&Entry>) -> Option<Person> {
+        let is_disabled =
+            |user: &UserId, client: &ClientId| self.disabled.now().refuses(user, client);
+        if let Some(Entry { found, principal, .. }) = found {
+            return is_disabled(&found.grant.user, &found.grant.client)
+                .then(|| (&**principal).into());
+        }
+        if !self.disabled.now().refuses_anybody() {
+            return None;
+        }
+        let (user, client) = self.grants.find_owner(token, self.clock.now()).await.ok()??;
+        is_disabled(&user, &client).then(|| Person::user_id(&user).with_client(client.as_str()))
     }
 
     /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone
@@ -178,7 +204,7 @@ impl Bearer {
         let challenge = match refused {
             Refused::Store(error) => return answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
-            Refused::OfAnother(_) => Challenge::InvalidToken,
+            Refused::OfAnother(_) | Refused::Disabled(_) => Challenge::InvalidToken,
         };
         let (status, error) = match challenge {
             Challenge::NoToken | Challenge::InvalidToken => {
@@ -219,6 +245,7 @@ impl Refused {
             Self::Challenge(Challenge::InvalidRequest) => {
                 (Person::default(), RefusalReason::MalformedToken)
             }
+            Self::Disabled(person) => (person.clone(), RefusalReason::Disabled),
             Self::OfAnother(principal) => ((&**principal).into(), RefusalReason::WrongResource),
         };
         Some(audit.refusal(person, reason, resource.as_str()))

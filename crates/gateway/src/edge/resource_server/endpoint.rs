@@ -21,7 +21,7 @@ use portunus_mcp::hub::View;
 use serde_json::json;
 
 use super::{
-    access::{CallerAccess, Shown},
+    access::{CallerAccess, Shown, StreamAccess},
     bearer::{Admitted, Bearer},
     scope, watch,
 };
@@ -29,6 +29,7 @@ use crate::{
     audit::RequestAudit,
     edge::{
         connections::Connection,
+        cut_body,
         extensions::{AddressPermit, FromAnotherServer, Peer, RequestId},
         held_body::until_sent,
         mcp::endpoint::McpState,
@@ -78,14 +79,8 @@ pub async fn any(
     }
     // What rules do not allow the caller is not there, before anything is said of scopes.
     let access = state.mcp.local.access.of(Arc::clone(&principal));
-    let is_there = match target {
-        Target::Proxy { pattern } => access.may(&Thing::Proxy(pattern)),
-        Target::Server(name) => access.may_enter(name),
-        Target::All => true,
-    };
-    if !is_there {
-        let about = principal.resource.as_str();
-        audit.refused((&*principal).into(), RefusalReason::PolicyRefused, about);
+    if let Some(why) = why_absent(target, &access) {
+        audit.refused((&*principal).into(), why, principal.resource.as_str());
         return nothing_here();
     }
     let scopes = state.resources.catalogue().effective(&principal.scopes);
@@ -96,11 +91,15 @@ pub async fn any(
                 Err(response) => return *response,
             };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
-            let begun = ProxiedCall::begin(pattern, &request, audit, Arc::clone(&principal));
-            let response = Box::pin(state.proxy.forward(pattern, request, caller)).await;
-            begun.ended(&response);
+            let begun =
+                ProxiedCall::begin(pattern, &request, audit.clone(), Arc::clone(&principal));
             let shown = Shown::Proxy(pattern.to_owned());
             let rules = state.mcp.local.access.stream(&principal, shown);
+            let Some(response) = forward(&state, pattern, request, caller, &rules).await else {
+                audit.refused((&*principal).into(), RefusalReason::Disabled, resource.as_str());
+                return nothing_here();
+            };
+            begun.ended(&response);
             let response = until_sent(response, permit);
             return watch::while_valid(&state.bearer, look_up, &resource, rules, response);
         }
@@ -122,6 +121,33 @@ pub async fn any(
     watch::while_valid(&state.bearer, look_up, &resource, rules, response)
 }
 
+/// Why what the path leads to is not there for this caller, if it is not.
+fn why_absent(target: &Target, access: &CallerAccess) -> Option<RefusalReason> {
+    let wanted = match target {
+        Target::Proxy { pattern } => Thing::Proxy(pattern),
+        Target::Server(name) => Thing::Server(name),
+        Target::All => return None,
+    };
+    (!access.may(&wanted)).then(|| access.why_refused(&wanted))
+}
+
+/// The answer to a proxied request. Its body breaks off when its person, its client or the path is
+/// disabled; `None` if that happens before it has begun.
+async fn forward(
+    state: &ResourceServerState,
+    pattern: &str,
+    request: Request,
+    caller: proxy::Caller<'_>,
+    rules: &StreamAccess,
+) -> Option<Response> {
+    let response = tokio::select! {
+        response = Box::pin(state.proxy.forward(pattern, request, caller)) => response,
+        () = rules.until_disabled() => return None,
+    };
+    let rules = rules.clone();
+    Some(cut_body::until(response, async move { rules.until_disabled().await }))
+}
+
 /// `/mcp?server_name=` picks one server (parity A8).
 fn named_server(
     resources: &Resources,
@@ -139,7 +165,7 @@ fn named_server(
             return Ok(View::One(server.clone()));
         }
         let person = access.principal().into();
-        audit.refused(person, RefusalReason::PolicyRefused, server.as_str());
+        audit.refused(person, access.why_refused(&Thing::Server(server)), server.as_str());
     }
     Err(Box::new(problem(
         StatusCode::NOT_FOUND,

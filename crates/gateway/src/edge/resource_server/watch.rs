@@ -2,9 +2,9 @@
 //! and then, and at once when a invalidation names it or the rules of who is admitted may have
 //! changed. A stream ends with its grant, and with a token that was revoked; when access rules no
 //! longer allow its server or route, or its person has other groups than when it began: its client
-//! begins another, which is judged anew. One whose token has
-//! run out goes on while its client has another of the same grant, or for a grace in which it may
-//! ask for one (FB82): there are clients that never listen again.
+//! begins another, which is judged anew; when its person, client, server or route was disabled. One
+//! whose token has run out goes on while its client has another of the same grant, or for a grace
+//! in which it may ask for one (FB82): there are clients that never listen again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,8 +52,15 @@ pub fn while_valid(
         // Since the look-up, not since now: the answer may have taken its time to begin.
         let mut since = look_up.unconcerned();
         let mut good_at = bearer.clock.now();
+        let mut disabled = rules.changes();
         loop {
+            // Known without asking anybody, and so by a node that cannot reach its store.
+            if rules.is_disabled() {
+                tracing::debug!("a stream ends: what it is for was disabled");
+                return;
+            }
             tokio::select! {
+                Ok(()) = disabled.changed() => continue,
                 () = tokio::time::sleep(EVERY) => {}
                 Ok(()) = bearer.admission.changed() => {}
                 () = bearer.cache.invalidation_log().until_named(since, &look_up.found) => {}

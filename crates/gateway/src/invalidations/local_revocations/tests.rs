@@ -35,6 +35,7 @@ impl Fixture {
         let stores = forgetting(
             sqlite::open(&directory.path().join("grants.sqlite"), sealer).unwrap(),
             &cache,
+            &Disabled::default(),
         );
         let fixture = Self { directory, cache, stores };
         fixture.looked_up().await;

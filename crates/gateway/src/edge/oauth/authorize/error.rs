@@ -3,12 +3,21 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use portunus_core::{client::Client, oauth::OAuthError, store::StoreError};
+use portunus_core::{
+    audit::{Person, RefusalReason},
+    client::Client,
+    ids::{ClientId, UserId},
+    oauth::OAuthError,
+    store::StoreError,
+};
 
-use crate::edge::{
-    browser::{PageContext, PageError, see_other},
-    extensions::RequestId,
-    oauth::support::client_directory::NoClient,
+use crate::{
+    audit::RequestAudit,
+    edge::{
+        browser::{PageContext, PageError, see_other},
+        extensions::RequestId,
+        oauth::support::client_directory::NoClient,
+    },
 };
 
 /// Every way in which an authorization request ends without a code.
@@ -42,6 +51,11 @@ pub(super) enum AuthorizeError {
     Ended,
     /// Another request finished the transaction first.
     Finished,
+    /// An administrator disabled the client; or the person, who was signed in until now.
+    Disabled {
+        user: Option<UserId>,
+        client: ClientId,
+    },
     Store(StoreError),
 }
 
@@ -55,6 +69,7 @@ impl From<NoClient> for AuthorizeError {
     fn from(error: NoClient) -> Self {
         match error {
             NoClient::Store(error) => Self::Store(error),
+            NoClient::Disabled(client) => Self::Disabled { user: None, client },
             NoClient::Refused(problem) => Self::Untrusted(problem),
             NoClient::Unreachable { host } => Self::Unreachable { host },
         }
@@ -62,6 +77,15 @@ impl From<NoClient> for AuthorizeError {
 }
 
 impl AuthorizeError {
+    /// Tells the audit log of what an administrator does not want any more.
+    pub(super) fn tell(&self, audit: &RequestAudit) {
+        if let Self::Disabled { user, client } = self {
+            let person = user.as_ref().map(Person::user_id).unwrap_or_default();
+            let person = person.with_client(client.as_str());
+            audit.refused(person, RefusalReason::Disabled, "authorize");
+        }
+    }
+
     pub(super) fn answer(self, pages: &PageContext, id: &RequestId) -> Response {
         let (status, page) = match self {
             Self::Store(error) => return pages.store_down(id, &error),
@@ -109,6 +133,10 @@ impl AuthorizeError {
                         .hint("Start again from the application."),
                 )
             }
+            Self::Disabled { user, client } => {
+                tracing::warn!(client_id = %client, user = user.as_ref().map(UserId::as_str), "authorization request refused: disabled by an administrator");
+                (StatusCode::FORBIDDEN, disabled(user.is_some()))
+            }
             Self::Finished => {
                 let page = PageError::new("This sign-in has ended", "It was finished already.");
                 (StatusCode::BAD_REQUEST, page.hint("Go back to the application."))
@@ -138,5 +166,14 @@ fn unreachable(host: &str) -> PageError {
     PageError::new("This application cannot be looked up", text).hint(
         "Start again from the application in a minute. If it goes on, tell your administrator: a gateway without a direct way to the \
          Internet needs clients.metadata_documents.proxy, or clients.metadata_documents.enabled: false, in its configuration.",
+    )
+}
+
+fn disabled(may_be_the_person: bool) -> PageError {
+    let what =
+        if may_be_the_person { "this account or this application" } else { "this application" };
+    let text = format!("The administrator of this gateway has disabled {what}.");
+    PageError::new("This is disabled", text).hint(
+        "If you should have access, ask the administrator of this gateway, and give the request id below.",
     )
 }

@@ -54,6 +54,12 @@ pub(super) enum CallbackError {
         transaction: Box<BrowserTransaction>,
         why: String,
     },
+    /// An administrator disabled the person.
+    Disabled {
+        label: String,
+        user: Box<User>,
+        transaction: Box<BrowserTransaction>,
+    },
     Store(StoreError),
 }
 
@@ -79,6 +85,10 @@ impl CallbackError {
             Self::NotAdmitted { user, transaction, .. } => {
                 let about = user.provider.as_str();
                 audit.refused(of(user, transaction), RefusalReason::SignInNotAllowed, about);
+            }
+            Self::Disabled { user, transaction, .. } => {
+                let about = user.provider.as_str();
+                audit.refused(of(user, transaction), RefusalReason::Disabled, about);
             }
             Self::NotChecked { user, transaction, .. } => {
                 let about = user.provider.as_str();
@@ -118,6 +128,9 @@ impl CallbackError {
             }
             Self::NotChecked { user, transaction, why } => {
                 admission::not_checked(pages, id, &user, &transaction, &why)
+            }
+            Self::Disabled { label, user, transaction } => {
+                admission::disabled(pages, id, &label, &user, &transaction)
             }
             Self::Store(error) => pages.store_down(id, &error),
         }

@@ -82,6 +82,27 @@ pub fn not_checked(
     page_context.error(StatusCode::SERVICE_UNAVAILABLE, id, error)
 }
 
+/// An administrator disabled the person. The transaction goes on: another account may finish it.
+/// Why it was done is for administrators.
+pub fn disabled(
+    page_context: &PageContext,
+    id: &RequestId,
+    label: &str,
+    user: &User,
+    transaction: &Transaction,
+) -> Response {
+    tracing::warn!(user = %user.id, provider = %user.provider, "sign-in refused: the person is disabled");
+    let account = user.email.as_deref().unwrap_or_else(|| user.display_name());
+    let text = format!(
+        "You came as {account} of {label}. The administrator of this gateway has disabled this account."
+    );
+    let hint = "If you should have access, ask the administrator of this gateway, and say which account you used and the request id below.";
+    let error = PageError::new("This account is disabled", text)
+        .hint(hint)
+        .leading("Sign in with another account", sign_in_again(transaction, true));
+    page_context.error(StatusCode::FORBIDDEN, id, error)
+}
+
 fn sign_in_again(transaction: &Transaction, with_another: bool) -> String {
     let account = if with_another { format!("&{ACCOUNT}={ANOTHER}") } else { String::new() };
     format!("/auth/signin?transaction={}{account}", transaction.id)

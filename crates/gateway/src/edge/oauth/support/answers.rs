@@ -6,6 +6,8 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use portunus_core::{
+    audit::Person,
+    ids::{ClientId, UserId},
     oauth::{ErrorCode, OAuthError},
     store::StoreError,
 };
@@ -77,8 +79,30 @@ pub fn not_json() -> Response {
 #[derive(Debug)]
 pub enum Failure {
     OAuth(OAuthError),
+    /// Who asks, or whose it is, is disabled; the client is told as much.
+    Disabled(Box<Person>, OAuthError),
     Store(StoreError),
     TooMany(TooMany),
+}
+
+impl Failure {
+    /// The client that asks is disabled.
+    pub fn disabled_client(id: &ClientId) -> Self {
+        let problem = "this client was disabled by the administrator of the gateway";
+        let problem = OAuthError::new(ErrorCode::InvalidClient, problem);
+        Self::Disabled(Box::new(Person::client(id.as_str())), problem)
+    }
+
+    /// The grant's person or its client is disabled.
+    pub fn disabled_grant(user: &UserId, client: &ClientId) -> Self {
+        let person = Person::user_id(user).with_client(client.as_str());
+        Self::Disabled(Box::new(person), disabled_grant())
+    }
+}
+
+fn disabled_grant() -> OAuthError {
+    let problem = "this access was ended by the administrator of the gateway";
+    OAuthError::new(ErrorCode::InvalidGrant, problem)
 }
 
 impl From<TooMany> for Failure {
@@ -95,14 +119,17 @@ impl From<OAuthError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::Disabled => Self::Disabled(Box::default(), disabled_grant()),
+            error => Self::Store(error),
+        }
     }
 }
 
 /// The answer for a request to `endpoint` that failed.
 pub fn failure(failure: &Failure, endpoint: &'static str, headers: &HeaderMap) -> Response {
     match failure {
-        Failure::OAuth(problem) => {
+        Failure::OAuth(problem) | Failure::Disabled(_, problem) => {
             tracing::info!(endpoint, %problem, "request refused");
             error(problem, headers.contains_key(header::AUTHORIZATION))
         }

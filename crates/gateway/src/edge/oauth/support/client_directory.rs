@@ -26,9 +26,12 @@ use portunus_core::{
 use thiserror::Error;
 
 use super::answers::Failure;
-use crate::net::{
-    fetch_budgets::FetchOrigin,
-    guarded::{Content, FetchError, GuardedFetcher},
+use crate::{
+    disabled::Disabled,
+    net::{
+        fetch_budgets::FetchOrigin,
+        guarded::{Content, FetchError, GuardedFetcher},
+    },
 };
 
 /// Finds clients by their id. Clones are the same directory.
@@ -44,6 +47,7 @@ struct Inner {
     store: Arc<dyn ClientStore>,
     grants: Arc<dyn GrantStore>,
     clock: Arc<dyn Clock>,
+    disabled: Disabled,
 }
 
 /// Why it cannot be said which client that is.
@@ -58,12 +62,16 @@ pub enum NoClient {
     /// may have been taken back.
     #[error("the client metadata document cannot be fetched just now")]
     Unreachable { host: String },
+    /// An administrator disabled it.
+    #[error("the client was disabled by the administrator of this gateway")]
+    Disabled(ClientId),
 }
 
 impl From<NoClient> for Failure {
     fn from(error: NoClient) -> Self {
         match error {
             NoClient::Store(error) => Self::Store(error),
+            NoClient::Disabled(id) => Self::disabled_client(&id),
             NoClient::Refused(problem) => {
                 Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, problem))
             }
@@ -83,6 +91,7 @@ impl ClientDirectory {
         store: Arc<dyn ClientStore>,
         grants: Arc<dyn GrantStore>,
         clock: Arc<dyn Clock>,
+        disabled: Disabled,
     ) -> Self {
         let configured = configured.into_iter().map(|client| (client.id.clone(), client)).collect();
         Self {
@@ -93,13 +102,18 @@ impl ClientDirectory {
                 store,
                 grants,
                 clock,
+                disabled,
             }),
         }
     }
 
     /// The client with this id: of the configuration, else of the document at this URL, else of the
-    /// store. No client that is stored has an id like a URL (threat 29).
+    /// store. No client that is stored has an id like a URL (threat 29). One that is disabled is
+    /// none, wherever it lives.
     pub async fn find(&self, id: &ClientId, peer: IpAddr) -> Result<Option<Client>, NoClient> {
+        if self.inner.disabled.now().is_client_disabled(id) {
+            return Err(NoClient::Disabled(id.clone()));
+        }
         if let Some(client) = self.inner.configured.get(id) {
             return Ok(Some(client.clone()));
         }

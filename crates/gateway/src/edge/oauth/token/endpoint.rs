@@ -50,10 +50,20 @@ async fn post(
     match answer(&state, peer, &audit, &headers, &body, &mut proven).await {
         Ok(answer) => answers::no_store(StatusCode::OK, &answer),
         Err(failure) => {
-            if let Failure::OAuth(problem) = &failure {
-                let about = format!("{}: {}", problem.code.as_str(), problem.description);
-                let person = proven.map(Person::client).unwrap_or_default();
-                audit.refused(person, RefusalReason::TokenRequestRefused, about);
+            let about = |problem: &OAuthError| {
+                format!("{}: {}", problem.code.as_str(), problem.description)
+            };
+            let client = proven.map(Person::client).unwrap_or_default();
+            match &failure {
+                Failure::OAuth(problem) => {
+                    audit.refused(client, RefusalReason::TokenRequestRefused, about(problem));
+                }
+                Failure::Disabled(whose, problem) => {
+                    let is_known = **whose != Person::default();
+                    let person = if is_known { (**whose).clone() } else { client };
+                    audit.refused(person, RefusalReason::Disabled, about(problem));
+                }
+                Failure::Store(_) | Failure::TooMany(_) => {}
             }
             answers::failure(&failure, "token", &headers)
         }

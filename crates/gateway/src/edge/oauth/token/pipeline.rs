@@ -89,7 +89,7 @@ pub(super) async fn run<G: GrantType>(
     for _ in 0..ATTEMPTS {
         let issuing = request.state.issuing();
         let checked = grant_type.check(request, &issuing).await?;
-        let admitted = admit(request.state, G::subject(&checked)).await?;
+        let admitted = admit(request, G::subject(&checked)).await?;
         match grant_type.issue(request, &issuing, checked, admitted).await? {
             Issued::Answer(answer) => return Ok(answer),
             Issued::Outdated => {}
@@ -101,7 +101,13 @@ pub(super) async fn run<G: GrantType>(
 
 /// Nothing new for a subject that the configuration does not admit any more. The grant stays: if it
 /// was the rule that was wrong, mending it is enough.
-async fn admit(state: &TokenState, subject: Subject<'_>) -> Result<Admitted, Failure> {
+async fn admit(request: &TokenRequest<'_>, subject: Subject<'_>) -> Result<Admitted, Failure> {
+    let state = request.state;
+    if let Subject::Person(user) = subject
+        && state.disabled.now().is_person_disabled(user)
+    {
+        return Err(Failure::disabled_grant(user, &request.client.client().id));
+    }
     let is_admitted = match subject {
         Subject::Person(user) => {
             state.logins.find_user(user).await?.is_some_and(|user| state.providers.admit(&user))

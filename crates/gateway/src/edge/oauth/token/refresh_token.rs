@@ -41,6 +41,13 @@ impl GrantType for RefreshToken {
         issuing: &Issuing<'_>,
     ) -> Result<Checked, Failure> {
         let found = request.state.grants.find_refresh(&self.presented.key(), issuing.now).await?;
+        // Before it is judged: a grant that has ended would be told like one that never was.
+        if let Some(found) = &found
+            && found.grant.client == request.client.client().id
+            && request.state.disabled.now().refuses(&found.grant.user, &found.grant.client)
+        {
+            return Err(Failure::disabled_grant(&found.grant.user, &found.grant.client));
+        }
         let refresh = RefreshRequest {
             client: request.client,
             form: request.form,

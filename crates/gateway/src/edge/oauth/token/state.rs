@@ -10,7 +10,10 @@ use portunus_core::{
     store::{ClientStore, GrantStore, LoginStore},
 };
 
-use crate::edge::{oauth::support::client_gate::ClientGate, providers::Providers};
+use crate::{
+    disabled::Disabled,
+    edge::{oauth::support::client_gate::ClientGate, providers::Providers},
+};
 
 #[derive(Clone)]
 pub struct TokenState {
@@ -23,6 +26,7 @@ pub struct TokenState {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub lifetimes: Lifetimes,
+    pub disabled: Disabled,
 }
 
 impl TokenState {
