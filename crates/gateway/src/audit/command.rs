@@ -52,6 +52,6 @@ async fn write(writing: Writing, events: Vec<Event>, now: Timestamp) -> Result<(
 }
 
 /// Who runs this process, by number.
-fn account() -> String {
+pub fn account() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())
 }

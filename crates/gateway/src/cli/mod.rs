@@ -9,6 +9,7 @@ pub mod clients;
 pub mod connect;
 pub mod demo;
 pub mod demo_server;
+pub mod disable;
 pub mod grants;
 pub mod health;
 pub mod reload;
@@ -84,6 +85,13 @@ enum Command {
     Clients(clients::ClientsArgs),
     /// List or revoke what people allowed clients
     Grants(grants::GrantsArgs),
+    /// Disable a person, a client, a server or a tool: what they have ends, on every gateway, and
+    /// nothing new begins
+    Disable(disable::DisableArgs),
+    /// Enable again what was disabled. What was ended does not come back
+    Enable(disable::EnableArgs),
+    /// List what is disabled, since when and why
+    Disabled(disable::DisabledArgs),
     /// List the tools of servers, show what changed, approve or forget it
     Tools(tools::ToolsArgs),
     /// Say who may use what by the access rules, and test them
@@ -172,6 +180,9 @@ pub fn main() -> ExitCode {
         Command::Clients(args) => clients::run(args),
         Command::Schema(args) => schema::run(&args),
         Command::Grants(args) => grants::run(args),
+        Command::Disable(args) => disable::disable(&args),
+        Command::Enable(args) => disable::enable(&args),
+        Command::Disabled(args) => disable::disabled(&args),
         Command::Tools(args) => tools::run(args),
         Command::Access(args) => access::run(args),
         Command::Audit(args) => audit::run(args),

@@ -3,7 +3,7 @@
 //! a record [`shown`]'s, how everything is read again [`verify`]'s.
 
 mod shown;
-mod time;
+pub(super) mod time;
 mod verify;
 
 use std::{

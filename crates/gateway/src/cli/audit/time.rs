@@ -7,7 +7,7 @@ use portunus_core::Timestamp;
 const DAY: i64 = 24 * 3600;
 
 /// `2026-11-30T18:00:00Z`.
-pub(super) fn written(at: Timestamp) -> String {
+pub(in crate::cli) fn written(at: Timestamp) -> String {
     let (days, seconds) = (at.as_secs().div_euclid(DAY), at.as_secs().rem_euclid(DAY));
     let (year, month, day) = date(days);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
