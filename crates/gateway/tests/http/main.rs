@@ -34,6 +34,8 @@ mod consent;
 #[cfg(test)]
 mod cookies;
 #[cfg(test)]
+mod disabled;
+#[cfg(test)]
 #[path = "../fixture/mod.rs"]
 #[expect(dead_code, reason = "the other of the two programs uses the rest")]
 mod fixture;

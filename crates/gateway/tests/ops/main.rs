@@ -19,6 +19,8 @@ mod configuration_files;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod disabled;
+#[cfg(test)]
 #[path = "../fixture/mod.rs"]
 #[expect(dead_code, reason = "the other of the two programs uses the rest")]
 mod fixture;
