@@ -39,6 +39,7 @@ pub mod outside_url;
 pub mod pins;
 pub mod pkce;
 pub mod principal;
+pub mod provider_token;
 pub mod redirect;
 pub mod refresh;
 pub mod request;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
+    principal::User,
     settings,
     settings::{DurationForm, duration},
 };
@@ -38,6 +39,15 @@ settings! {
         grant: Duration = "90d", duration("1m", "3650d"),
             "What a person allowed a client, whatever is refreshed in between",
             details("Then they are asked to sign in again");
+        /// What a provider said of a person, from when it said so; `None` sets no such limit. Then
+        /// they sign in again, unless it could be read anew.
+        groups: Option<Duration> = "7d", duration("1m", "365d").or_off(),
+            "What the provider said of a person (groups, address), unless it is read anew: after that they sign in again. off: for as long as the grant",
+            details("See [groups](#groups)");
+        /// How long after one look another is taken, for providers that let it be read anew.
+        groups_interval: Duration = "15m", duration("10s", "1d"),
+            "How long after a look at a person's groups the provider is asked again, if it gave a refresh token",
+            details("At most half of `groups`");
         /// An authorization code that was not redeemed (FB15).
         authorization_code: Duration = "5m", duration("1s", "10m"), "An authorization code",
             details("At most 10m; it works once");
@@ -73,6 +83,16 @@ impl Lifetimes {
     /// no use to a client.
     pub fn least_left(&self) -> Duration {
         MINUTE.min(self.access_token / 4)
+    }
+
+    /// How long after one look at a person's groups another is taken.
+    pub fn groups_pause(&self) -> Duration {
+        self.groups.map_or(self.groups_interval, |most| self.groups_interval.min(most / 2))
+    }
+
+    /// Does what the provider said of a person still count?
+    pub fn is_described_lately(&self, user: &User, now: Timestamp) -> bool {
+        self.groups.is_none_or(|most| now < user.described_at() + most)
     }
 
     /// When a login ends that began at `created_at` and was last used at `last_seen`.

@@ -34,6 +34,10 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_groups: Option<String>,
     pub signed_in_at: Timestamp,
+    /// When the provider last described them, if that was after the sign-in
+    /// ([`crate::provider_token`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
 }
 
 impl User {
@@ -54,10 +58,15 @@ impl User {
                 .is_some_and(|email| email.to_lowercase() == text.to_lowercase())
     }
 
-    /// Does a token of this person say the same with either record? When they signed in, no token
-    /// tells.
+    /// Does a token of this person say the same with either record? When they signed in, and when
+    /// that was read, no token tells.
     pub fn is_described_like(&self, other: &Self) -> bool {
-        Self { signed_in_at: other.signed_in_at, ..self.clone() } == *other
+        Self { signed_in_at: other.signed_in_at, read_at: other.read_at, ..self.clone() } == *other
+    }
+
+    /// When the provider last described them.
+    pub fn described_at(&self) -> Timestamp {
+        self.read_at.unwrap_or(self.signed_in_at).max(self.signed_in_at)
     }
 
     /// What to call this person on a page: name, else e-mail, else subject.

@@ -305,6 +305,7 @@ async fn fb65_the_doctor_begins_with_the_groups_that_did_not_come_at_the_last_si
         hosted_domain: None,
         no_groups: no_groups.map(str::to_owned),
         signed_in_at: Timestamp::from_secs(at),
+        read_at: None,
     };
     let asked = || {
         let variables =

@@ -5,6 +5,7 @@ use portunus_core::{
     Timestamp,
     disabled::DisabledRecord,
     grant::Grant,
+    ids::UserId,
     principal::User,
     refresh::RefreshFamily,
     secret::{SecretText, TokenHash},
@@ -104,6 +105,16 @@ pub(crate) fn is_described_anew(kept: Option<&str>, user: &User) -> bool {
     kept.is_some_and(|kept| {
         !from_json::<User>("users", kept).is_ok_and(|kept| kept.is_described_like(user))
     })
+}
+
+/// What the refresh token of an identity provider is kept under: one for each person.
+pub(crate) fn provider_token_id(user: &UserId) -> TokenHash {
+    TokenHash::of(user.as_str())
+}
+
+/// A version as a store holds it.
+pub(crate) const fn version_to_store(version: u64) -> i64 {
+    version.cast_signed()
 }
 
 /// A hash as a primary key.

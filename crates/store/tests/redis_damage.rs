@@ -107,6 +107,11 @@ const CASES: [(&[&str], RecordKind, &str); 34] = [
         "cannot be read: not a sealed value",
     ),
     (
+        &["HSET", "@*:provider-token:*", "record", "x"],
+        RecordKind::ProviderToken,
+        "cannot be read: not a sealed value",
+    ),
+    (
         &["HSET", "@*:family:%1", "secret", "x"],
         RecordKind::Grant,
         "cannot be read: not a sealed value",
@@ -237,11 +242,11 @@ async fn a_live_grant_of_a_registered_client_that_is_gone_is_found() {
 async fn seals_are_counted_by_secret_and_stay_as_they_are() {
     let place = furnished().await;
     let with = |secrets: &'static [&'static str]| inspect(place.options(), sealer_of(secrets), NOW);
-    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 14]);
-    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 14], "looking seals nothing anew");
+    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 15]);
+    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 15], "looking seals nothing anew");
     assert!(matches!(with(&["another"]).await, Err(OpenError::WrongSecret { .. })));
     drop(portunus_store::redis::open(place.options(), sealer_of(&["new", SECRET])).await.unwrap());
-    assert_eq!(with(&["new"]).await.unwrap().seals, [14]);
+    assert_eq!(with(&["new"]).await.unwrap().seals, [15]);
 }
 
 #[tokio::test]

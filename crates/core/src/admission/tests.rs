@@ -19,6 +19,7 @@ fn person(email: &str, email_verified: bool, groups: &[&str]) -> User {
         hosted_domain: None,
         no_groups: None,
         signed_in_at: Timestamp::from_secs(0),
+        read_at: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is recorded: a closed set. Nothing here holds a token, a secret, an argument of a call or
 //! anything of an answer; texts that strangers choose are cut by [`super::entry`].
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::position::{ChainId, Position, RecordHash};
@@ -91,6 +93,29 @@ pub enum Event {
     TokenRevoked {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grant: Option<String>,
+    },
+
+    /// The provider says of a person that they are in other groups than before.
+    GroupsChanged {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<String>,
+        /// Groups that changed and are not named here, for their number.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: u64,
+    },
+    /// The groups of a person could not be read anew: what was known of them goes on to count for
+    /// a while.
+    GroupsNotRead {
+        why: String,
+    },
+    /// The provider does not know the person's sign-in any more: their grants and logins are
+    /// ended.
+    EndedByProvider {
+        provider: String,
+        why: String,
+        grants: u64,
     },
 
     Call(Call),
@@ -247,7 +272,29 @@ words!(RefusalReason {
     TokenRequestRefused => "token_request_refused",
 });
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Groups that one record names, of those added and of those removed.
+const MOST_GROUPS: usize = 20;
+
 impl Event {
+    /// What changed between the groups of a person then and now; `None` if nothing did.
+    pub fn groups_changed(then: &[String], now: &[String]) -> Option<Self> {
+        let missing = |of: &[String], among: &[String]| -> Vec<String> {
+            let known: BTreeSet<&String> = among.iter().collect();
+            of.iter().filter(|group| !known.contains(group)).cloned().collect()
+        };
+        let (mut added, mut removed) = (missing(now, then), missing(then, now));
+        let all = added.len() + removed.len();
+        added.truncate(MOST_GROUPS);
+        removed.truncate(MOST_GROUPS);
+        let more = (all - added.len() - removed.len()) as u64;
+        (all > 0).then_some(Self::GroupsChanged { added, removed, more })
+    }
+
     /// As it stands in records, and in filters.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -270,6 +317,9 @@ impl Event {
             Self::TokenRefreshed { .. } => "token_refreshed",
             Self::RefreshReused { .. } => "refresh_reused",
             Self::TokenRevoked { .. } => "token_revoked",
+            Self::GroupsChanged { .. } => "groups_changed",
+            Self::GroupsNotRead { .. } => "groups_not_read",
+            Self::EndedByProvider { .. } => "ended_by_provider",
             Self::Call(_) => "call",
             Self::ConfigurationReloaded { .. } => "configuration_reloaded",
             Self::ConfigurationRefused { .. } => "configuration_refused",
@@ -298,12 +348,15 @@ impl Event {
             | Self::CodeRedeemed { scopes, resources, .. }
             | Self::ClientTokenIssued { scopes, resources, .. } => vec![scopes, resources],
             Self::Call(call) => vec![&mut call.name],
+            Self::GroupsChanged { added, removed, .. } => added.iter_mut().chain(removed).collect(),
             Self::ConfigurationReloaded { changes } => vec![changes],
-            Self::ConfigurationRefused { why } => vec![why],
             Self::Disabled { what, reason, .. } => {
                 std::iter::once(what).chain(reason.as_mut()).collect()
             }
             Self::Enabled { what, .. } => vec![what],
+            Self::ConfigurationRefused { why }
+            | Self::GroupsNotRead { why }
+            | Self::EndedByProvider { why, .. } => vec![why],
             Self::Command { about, .. } => vec![about],
             Self::PinApproved { tool, .. } => vec![tool],
             _ => Vec::new(),

@@ -481,3 +481,32 @@ fn filters_want_what_they_name() {
         );
     }
 }
+
+#[test]
+fn changed_groups_are_named_up_to_a_number() {
+    let groups = |names: std::ops::Range<usize>| -> Vec<String> {
+        names.map(|n| format!("group-{n}")).collect()
+    };
+    // Before, after; how many of those added and removed are named, and how many are not.
+    let cases = [
+        (0..3, 0..3, None),
+        (0..0, 0..2, Some((2, 0, 0))),
+        (0..2, 1..2, Some((0, 1, 0))),
+        (0..3, 2..5, Some((2, 2, 0))),
+        (0..100, 90..121, Some((20, 20, 71))),
+    ];
+    for (then, now, expected) in cases {
+        let changed = Event::groups_changed(&groups(then.clone()), &groups(now.clone()));
+        let counted = changed.map(|event| match event {
+            Event::GroupsChanged { added, removed, more } => (added.len(), removed.len(), more),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(counted, expected, "{then:?} {now:?}");
+    }
+    let swapped = ["b", "a"].map(str::to_owned);
+    assert_eq!(Event::groups_changed(&["a", "b"].map(str::to_owned), &swapped), None, "no order");
+    let long = vec!["x".repeat(10_000)];
+    let event = Event::groups_changed(&[], &long).unwrap();
+    let entry = Entry { event, ..call(1) }.bounded();
+    assert!(matches!(&entry.event, Event::GroupsChanged { added, .. } if added[0].len() < 300));
+}

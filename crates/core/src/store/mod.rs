@@ -18,6 +18,7 @@ mod latency;
 mod logins;
 mod nodes;
 mod pins;
+mod provider_tokens;
 mod sessions;
 mod tasks;
 mod transactions;
@@ -42,6 +43,7 @@ pub use latency::StoreLatency;
 pub use logins::LoginStore;
 pub use nodes::NodeStore;
 pub use pins::{PinRecord, PinStore};
+pub use provider_tokens::ProviderTokenStore;
 pub use sessions::SessionStore;
 pub use tasks::TaskStore;
 pub use transactions::TransactionStore;
@@ -58,6 +60,7 @@ pub struct Stores {
     pub assertions: Arc<dyn AssertionStore>,
     pub pins: Arc<dyn PinStore>,
     pub disabled: Arc<dyn DisabledStore>,
+    pub provider_tokens: Arc<dyn ProviderTokenStore>,
     pub nodes: Arc<dyn NodeStore>,
     pub sessions: Arc<dyn SessionStore>,
     pub tasks: Arc<dyn TaskStore>,

@@ -163,5 +163,6 @@ fn person(n: usize, signed_in_at: Timestamp) -> User {
         hosted_domain: None,
         no_groups: None,
         signed_in_at,
+        read_at: None,
     }
 }

@@ -27,8 +27,9 @@ pub async fn nothing_is_wrong_with_what_ports_wrote<B: Backend>() {
     let inspection = backend.inspect(NOW).await;
     assert_eq!(inspection.problems, []);
     assert_eq!(inspection.records, Crate::of(&stores).await.census());
-    // 5 logins, 4 requests at providers, 4 families of refresh tokens, 1 session.
-    assert_eq!(inspection.seals, [14]);
+    // 5 logins, 4 requests at providers, 4 families of refresh tokens, 1 session, 1 refresh token
+    // of a provider.
+    assert_eq!(inspection.seals, [15]);
     assert_furnished(&stores).await;
     assert_clean(&backend, NOW).await;
     stores.clients.delete_client(&client_id(0), NOW).await.unwrap();

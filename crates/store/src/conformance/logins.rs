@@ -62,6 +62,7 @@ pub async fn the_latest_user_of_a_provider<B: Backend>() {
     let of = |n, provider: &str, at| User {
         provider: ProviderName::from_text(provider),
         signed_in_at: at,
+        read_at: None,
         ..user(n)
     };
     for described in [

@@ -23,6 +23,7 @@ pub mod invalidations;
 pub mod logins;
 pub mod nodes;
 pub mod pins;
+pub mod provider_tokens;
 mod records;
 pub mod restarts;
 pub mod revocation;
@@ -140,6 +141,10 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             sessions: kept_whole, expire_unless_touched, deleted_once, found_after_a_restart_and_purged
+        }
+        $crate::conformance_suite! { @port $backend
+            provider_tokens: kept_whole, the_newest_takes_the_place, changed_only_as_it_was_found, one_of_many_changes_wins,
+            one_of_many_changes_at_two_gateways_wins, deleted_once, found_after_a_restart_and_purged
         }
         $crate::conformance_suite! { @port $backend
             tasks: kept_whole, gone_when_expired_or_deleted, found_after_a_restart_and_purged

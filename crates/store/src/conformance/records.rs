@@ -122,6 +122,7 @@ pub(super) fn user(n: u32) -> User {
         hosted_domain: even(n, "acme.example".to_owned()),
         no_groups: even(n, "the claim did not come".to_owned()),
         signed_in_at: NOW,
+        read_at: even(n, NOW),
     }
 }
 

@@ -12,6 +12,7 @@ use portunus_core::{
     node::SessionRecord,
     pkce::CodeChallenge,
     principal::User,
+    provider_token::ProviderToken,
     redirect::RedirectUri,
     refresh::{RefreshFamily, RefreshKey},
     resource::Resource,
@@ -47,6 +48,7 @@ pub fn user() -> User {
         hosted_domain: None,
         no_groups: None,
         signed_in_at: NOW,
+        read_at: None,
     }
 }
 
@@ -132,6 +134,16 @@ pub fn session() -> SessionRecord {
     SessionRecord { user: user().id, state: b"secret of the session".to_vec() }
 }
 
+pub fn provider_token() -> ProviderToken {
+    let (provider, token) = (
+        ProviderName::from_text("okta"),
+        SecretText::new("secret of the provider's refresh token"),
+    );
+    let user = user();
+    let (lifetimes, entropy) = (Lifetimes::default(), SeededEntropy::new(3));
+    ProviderToken::begin(&user.id, (&provider, &user.issuer), token, NOW, &lifetimes, &entropy)
+}
+
 /// One of everything that holds or once held a secret: each of their texts begins with "secret of
 /// the".
 pub async fn fill(stores: &Stores) {
@@ -150,6 +162,7 @@ pub async fn fill(stores: &Stores) {
         .keep_session(&TokenHash::of("secret of the session's name"), &session(), LATER)
         .await
         .unwrap();
+    stores.provider_tokens.keep_provider_token(&provider_token()).await.unwrap();
     stores.grants.insert_code(&code("secret of the code")).await.unwrap();
     let (access, refresh) = (access("secret of the access token"), family());
     let hash = TokenHash::of("secret of the code");
@@ -171,6 +184,10 @@ pub async fn assert_all_opens(stores: &Stores) {
         .await
         .unwrap();
     assert_eq!(kept, Some(session()));
+    assert_eq!(
+        stores.provider_tokens.find_provider_token(&user().id, NOW).await.unwrap(),
+        Some(provider_token())
+    );
     assert_eq!(
         stores.transactions.take_provider_request(&provider_request().state, NOW).await.unwrap(),
         Some(provider_request())

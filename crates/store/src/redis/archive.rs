@@ -29,6 +29,7 @@ const RECORDS: [&str; 18] = [
     "assertion:",
     "session:",
     "task:",
+    "provider-token:",
     "login:",
     "access:",
     "refresh:",

@@ -14,7 +14,7 @@ use super::{
     keys::{Expiring, Shard},
     logins,
     open_error::OpenError,
-    script,
+    provider_tokens, script,
     script::Call,
     sessions, transactions,
 };
@@ -155,6 +155,7 @@ async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreErro
             Expiring::Login(hash, _) => (hash, "record", logins::place),
             Expiring::ProviderRequest(hash) => (hash, "record", transactions::place),
             Expiring::Session(id) => (id, "state", sessions::place),
+            Expiring::ProviderToken(id) => (id, "record", provider_tokens::place),
             Expiring::Family(id) => {
                 if let Some(id) = FamilyId::parse(id) {
                     reseal(

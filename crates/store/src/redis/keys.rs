@@ -80,6 +80,8 @@ pub(super) enum Expiring {
     Assertion(String),
     Session(String),
     Task(String),
+    /// A provider's refresh token, by a hash of its person's id.
+    ProviderToken(String),
     /// A login's hash, and whose it is.
     Login(String, String),
     Access(String),
@@ -103,6 +105,7 @@ impl Expiring {
             "assertion" => Self::Assertion(id),
             "session" => Self::Session(id),
             "task" => Self::Task(id),
+            "provider-token" => Self::ProviderToken(id),
             "login" => id
                 .split_once(' ')
                 .map(|(hash, user)| Self::Login(hash.to_owned(), user.to_owned()))?,
@@ -131,6 +134,7 @@ impl Expiring {
             Self::Assertion(hash) => format!("assertion:{hash}"),
             Self::Session(hash) => format!("session:{hash}"),
             Self::Task(hash) => format!("task:{hash}"),
+            Self::ProviderToken(hash) => format!("provider-token:{hash}"),
             Self::Login(hash, _) => format!("login:{hash}"),
             Self::Access(hash) => format!("access:{hash}"),
             Self::Refresh(hash) => format!("refresh:{hash}"),
@@ -405,6 +409,10 @@ pub(super) fn session(id: &TokenHash) -> (Shard, Expiring) {
 
 pub(super) fn task(id: &TokenHash) -> (Shard, Expiring) {
     (Shard::of_hash(id), Expiring::Task(id.to_string()))
+}
+
+pub(super) fn provider_token(id: &TokenHash) -> (Shard, Expiring) {
+    (Shard::of_hash(id), Expiring::ProviderToken(id.to_string()))
 }
 
 pub(super) fn login(hash: &TokenHash, user: &UserId) -> (Shard, Expiring) {

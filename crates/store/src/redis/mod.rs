@@ -29,6 +29,7 @@ mod nodes;
 mod open;
 mod open_error;
 mod pins;
+mod provider_tokens;
 mod scan;
 mod script;
 mod sessions;

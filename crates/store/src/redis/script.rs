@@ -57,6 +57,7 @@ script!(LIST_NODES: "list_nodes.lua");
 script!(CLAIM_OWNERSHIP: "claim_ownership.lua");
 script!(RELEASE_OWNERSHIP: "release_ownership.lua");
 script!(KEEP: "keep.lua");
+script!(CHANGE_VERSION: "change_version.lua");
 script!(TOUCH: "touch.lua");
 script!(RESEAL: "reseal.lua");
 script!(POST: "bulletins.lua", "post.lua");

@@ -15,11 +15,12 @@ const PLACE: Place<'static> = Place { table: "meta", column: "value", key: KEY.a
 const TEXT: &[u8] = b"portunus";
 
 /// Every sealed column: table, primary key, column.
-pub(super) const SEALED: [(&str, &str, &str); 4] = [
+pub(super) const SEALED: [(&str, &str, &str); 5] = [
     ("logins", "hash", "record"),
     ("legs", "state", "record"),
     ("refresh_families", "id", "secret"),
     ("sessions", "id", "state"),
+    ("provider_tokens", "id", "record"),
 ];
 
 enum Trouble {

@@ -10,7 +10,7 @@ use super::open_error::OpenError;
 /// "PTNS", so that `file` and we ourselves know our databases from others'.
 const APPLICATION_ID: i64 = 0x5054_4E53;
 
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_grants_by_client.sql"),
     include_str!("migrations/0003_grants_of.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009_tasks.sql"),
     include_str!("migrations/0010_audit.sql"),
     include_str!("migrations/0011_disabled.sql"),
+    include_str!("migrations/0012_provider_tokens.sql"),
 ];
 
 /// The schema this build knows.

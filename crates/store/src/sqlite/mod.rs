@@ -22,6 +22,7 @@ mod migrations;
 mod nodes;
 mod open_error;
 mod pins;
+mod provider_tokens;
 mod sessions;
 mod tasks;
 #[cfg(test)]
@@ -61,6 +62,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         assertions: Arc::new(assertions::SqliteAssertionStore(Arc::clone(database))),
         pins: Arc::new(pins::SqlitePinStore(Arc::clone(database))),
         disabled: Arc::new(disabled::SqliteDisabledStore(Arc::clone(database))),
+        provider_tokens: Arc::new(provider_tokens::SqliteProviderTokenStore(Arc::clone(database))),
         nodes: Arc::new(nodes::SqliteNodeStore(Arc::clone(database))),
         sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
         tasks: Arc::new(tasks::SqliteTaskStore(Arc::clone(database))),

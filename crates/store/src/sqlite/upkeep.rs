@@ -16,7 +16,7 @@ const CHUNK: usize = 500;
 
 /// What is deleted: table, primary key, condition on `?1`. Grants come after their tokens, which
 /// refer to them.
-const EXPIRED: [(&str, &str, &str); 11] = [
+const EXPIRED: [(&str, &str, &str); 12] = [
     ("legs", "state", "expires_at <= ?1"),
     ("transactions", "id", "expires_at <= ?1"),
     ("logins", "hash", "expires_at <= ?1"),
@@ -27,6 +27,7 @@ const EXPIRED: [(&str, &str, &str); 11] = [
     ("assertions", "hash", "expires_at <= ?1"),
     ("sessions", "id", "expires_at <= ?1"),
     ("tasks", "id", "expires_at <= ?1"),
+    ("provider_tokens", "id", "expires_at <= ?1"),
     ("grants", "id", "tokens_until <= ?1"),
 ];
 const UNUSED_CLIENTS: (&str, &str, &str) =

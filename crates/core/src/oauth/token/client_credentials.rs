@@ -101,6 +101,7 @@ fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User
         hosted_domain: None,
         no_groups: None,
         signed_in_at: now,
+        read_at: None,
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::{
     code::{CheckedCode, Redemption, check_code, code_replayed, redeem},
     issuing::{Audience, Issuing, TokenResponse},
     refresh::{
-        Exchange, REFRESH_REFUSED, RefreshRefused, RefreshRequest, Reuse, Usage, judge,
-        not_admitted, refresh, refresh_refused,
+        Exchange, REFRESH_REFUSED, RefreshRefused, RefreshRequest, Reuse, Usage,
+        described_too_long_ago, judge, not_admitted, refresh, refresh_refused,
     },
 };

@@ -183,6 +183,11 @@ pub fn not_admitted() -> OAuthError {
     invalid_grant("the person may not sign in at this gateway any more")
 }
 
+/// The answer about a person of whom nothing new was read for too long (`lifetimes.groups`).
+pub fn described_too_long_ago() -> OAuthError {
+    invalid_grant("the person must sign in again: what their identity provider said is too old")
+}
+
 /// What the new access token is for. Without a `resource` it is for what the last one was for.
 fn refreshed_audience(
     form: &Params,

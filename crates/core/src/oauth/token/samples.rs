@@ -61,6 +61,7 @@ pub(crate) fn user() -> User {
         hosted_domain: None,
         no_groups: None,
         signed_in_at: NOW,
+        read_at: None,
     }
 }
 

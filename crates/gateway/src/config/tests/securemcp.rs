@@ -267,7 +267,8 @@ fn b8_port_8080_must_be_asked_for() {
 fn b9_lifetimes() {
     assert_eq!(okta().load().lifetimes, Lifetimes::default());
     let text = "lifetimes:\n  access_token: 15m\n  refresh_token: 7d\n  refresh_grace: 10s\n  refresh_reuse: 12h\n  authorization_code: 2m\n  grant: 10d\n  \
-                sign_in: 5m\n  login: 12h\n  login_idle: 1h\n  unused_client: 4 weeks\n";
+                sign_in: 5m\n  login: 12h\n  login_idle: 1h\n  unused_client: 4 weeks\n  \
+                groups: 3d\n  groups_interval: 5m\n";
     let lifetimes = okta().yaml(text).load().lifetimes;
     let seconds = |seconds| Duration::from_secs(seconds);
     let expected = Lifetimes {
@@ -281,6 +282,8 @@ fn b9_lifetimes() {
         login: seconds(43_200),
         login_idle: Some(seconds(3600)),
         unused_client: seconds(2_419_200),
+        groups: Some(seconds(259_200)),
+        groups_interval: seconds(300),
     };
     assert_eq!(lifetimes, expected);
     let wins = okta().yaml(text).env(&[("TOKEN_EXPIRATION_TIME", "3600000")]).load();

@@ -326,6 +326,7 @@ fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
         hosted_domain: person.hosted_domain.clone(),
         no_groups: person.no_groups.clone(),
         signed_in_at: now,
+        read_at: None,
     }
 }
 

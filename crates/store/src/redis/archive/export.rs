@@ -27,6 +27,7 @@ use super::{
         keys::{DisabledGroup, Expiring, Shard},
         logins,
         pins::hgetall,
+        provider_tokens,
         scan::Scan,
         sessions, transactions,
     },
@@ -250,13 +251,14 @@ impl Export<'_> {
 }
 
 /// What stands alone in a shard's list, and its fields.
-const KINDS: [(RecordKind, &[&str]); 7] = [
+const KINDS: [(RecordKind, &[&str]); 8] = [
     (RecordKind::Code, &["record", "epochs", "grant", "expires_at"]),
     (RecordKind::Transaction, &["record"]),
     (RecordKind::ProviderRequest, &["record"]),
     (RecordKind::Assertion, &["expires_at"]),
     (RecordKind::Session, &["state", "user", "expires_at"]),
     (RecordKind::Task, &["record", "expires_at"]),
+    (RecordKind::ProviderToken, &["record"]),
     (RecordKind::Login, &["record", "expires_at", "last_seen_at"]),
 ];
 
@@ -268,6 +270,7 @@ const fn kind_of(name: &Expiring) -> Option<RecordKind> {
         Expiring::Assertion(_) => Some(RecordKind::Assertion),
         Expiring::Session(_) => Some(RecordKind::Session),
         Expiring::Task(_) => Some(RecordKind::Task),
+        Expiring::ProviderToken(_) => Some(RecordKind::ProviderToken),
         Expiring::Login(..) => Some(RecordKind::Login),
         Expiring::Access(_)
         | Expiring::Refresh(_)
@@ -332,6 +335,14 @@ pub(super) fn record(
             };
             let (id, task) = (hash(id)?, from_json("tasks", &record)?);
             Some(Record::Task { id, task, expires_at: Timestamp::from_millis(at) })
+        }
+        Expiring::ProviderToken(id) => {
+            let (record,): (Option<Vec<u8>>,) = answer(fields)?;
+            let id = hash(id)?;
+            record
+                .map(|record| open_json(sealer, provider_tokens::place(&id), &record))
+                .transpose()?
+                .map(Record::ProviderToken)
         }
         Expiring::Login(id, _) => {
             let (Some(record), Some(at), seen): (Option<Vec<u8>>, Option<i64>, Option<i64>) =

@@ -13,8 +13,8 @@ use portunus_core::{
     signin::Login,
     store::{
         ArchiveError, AssertionStore as _, ClientStore as _, ConsentStore as _, GrantWithTokens,
-        LoginStore as _, PinRecord, Record, RecordSource, SessionStore as _, StoreError,
-        StoredRefresh, TaskStore as _, TransactionStore as _,
+        LoginStore as _, PinRecord, ProviderTokenStore as _, Record, RecordSource,
+        SessionStore as _, StoreError, StoredRefresh, TaskStore as _, TransactionStore as _,
     },
     token::{AccessToken, AuthorizationCode},
 };
@@ -29,6 +29,7 @@ use super::super::{
     keys::{self, GrantPlace, Shard},
     logins::{self, RedisLoginStore},
     pins,
+    provider_tokens::RedisProviderTokenStore,
     script::{self, Call},
     sessions::RedisSessionStore,
     tasks::RedisTaskStore,
@@ -67,6 +68,9 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         Record::Client(client) => RedisClientStore(shared()).insert_client(&client).await,
         Record::User(user) => RedisLoginStore(shared()).insert_user(&user).await,
         Record::Login(login) => keep_login(database, &login).await,
+        Record::ProviderToken(token) => {
+            RedisProviderTokenStore(shared()).keep_provider_token(&token).await
+        }
         Record::Transaction(transaction) => {
             RedisTransactionStore(shared()).insert_transaction(&transaction).await
         }

@@ -35,6 +35,7 @@ const fn kind(name: &Expiring) -> RecordKind {
         Expiring::Assertion(_) => RecordKind::Assertion,
         Expiring::Session(_) => RecordKind::Session,
         Expiring::Task(_) => RecordKind::Task,
+        Expiring::ProviderToken(_) => RecordKind::ProviderToken,
         Expiring::Login(..) => RecordKind::Login,
         Expiring::Access(_) => RecordKind::AccessToken,
         Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) => {

@@ -47,6 +47,9 @@ pub(super) async fn look_at(
         "code" => (Expiring::Code(id.to_owned()), RecordKind::Code, ""),
         "assertion" => (Expiring::Assertion(id.to_owned()), RecordKind::Assertion, ""),
         "session" => (Expiring::Session(id.to_owned()), RecordKind::Session, "state"),
+        "provider-token" => {
+            (Expiring::ProviderToken(id.to_owned()), RecordKind::ProviderToken, "record")
+        }
         "task" => (Expiring::Task(id.to_owned()), RecordKind::Task, ""),
         "access" => (Expiring::Access(id.to_owned()), RecordKind::AccessToken, ""),
         "refresh" => (Expiring::Refresh(id.to_owned()), RecordKind::RefreshToken, ""),

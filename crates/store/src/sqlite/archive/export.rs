@@ -23,7 +23,7 @@ use super::super::{
     connection,
     database::Database,
     failure::Failure,
-    families, logins, sessions,
+    families, logins, provider_tokens, sessions,
     tokens::{AccessRow, read_access, read_grant},
     transactions,
 };
@@ -94,6 +94,10 @@ impl Export<'_> {
             "SELECT hash, record, expires_at, last_seen_at FROM logins",
             |row| login(row, sealer),
         )?;
+        self.each(RecordKind::ProviderToken, "SELECT id, record FROM provider_tokens", |row| {
+            let (id, record) = (hash(row, 0)?, row.get::<_, Vec<u8>>(1)?);
+            Ok(Record::ProviderToken(open_json(sealer, provider_tokens::place(&id), &record)?))
+        })?;
         self.each(
             RecordKind::Consent,
             "SELECT user_id || ' ' || client_id, record FROM consents",

@@ -21,7 +21,7 @@ use super::{
         families::SealedFamily,
         logins,
         open_error::OpenError,
-        sessions, tasks,
+        provider_tokens, sessions, tasks,
         tokens::{insert_access, insert_grant, insert_refresh},
         transactions,
     },
@@ -103,6 +103,7 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
         Record::Client(client) => keep_client(db, &client),
         Record::User(user) => logins::write_user(db, user.id.as_str(), &to_json(&user)?),
         Record::Login(login) => keep_login(db, sealer, &login),
+        Record::ProviderToken(token) => provider_tokens::keep(db, sealer, &token),
         Record::Transaction(transaction) => {
             let record = to_json(&transaction)?;
             db.prepare_cached(

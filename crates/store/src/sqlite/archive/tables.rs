@@ -1,7 +1,7 @@
 //! Which tables an archive has.
 
 /// Every table of records.
-pub(super) const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 18] = [
     "access_tokens",
     "refresh_families",
     "refresh_tokens",
@@ -17,6 +17,7 @@ pub(super) const TABLES: [&str; 17] = [
     "sessions",
     "tasks",
     "disabled",
+    "provider_tokens",
     "audit_chains",
     "audit_records",
 ];

@@ -71,6 +71,12 @@ async fn each_kind_of_damage_is_found_and_named() {
             "cannot be read: not a sealed value",
             1,
         ),
+        (
+            "UPDATE provider_tokens SET record = zeroblob(80)",
+            Some(Kind::ProviderToken),
+            "cannot be read: not a sealed value",
+            1,
+        ),
         ("UPDATE tasks SET record = '{}'", Some(Kind::Task), "cannot be read: tasks.record", 2),
         (
             "UPDATE access_tokens SET scopes = '\"'",
@@ -182,7 +188,7 @@ async fn a_damaged_page_is_found() {
 #[tokio::test]
 async fn seals_are_counted_by_secret_and_stay_as_they_are() {
     let (_dir, path) = furnished().await;
-    assert_eq!(inspect(&path, &sealer(&["new", SECRET])).unwrap().seals, [0, 14]);
+    assert_eq!(inspect(&path, &sealer(&["new", SECRET])).unwrap().seals, [0, 15]);
     let raw = Connection::open(&path).unwrap();
     let earlier = sealer(&["long ago"])
         .seal(super::super::logins::place(&TokenHash::of("login 0")), b"{}")
@@ -193,7 +199,7 @@ async fn seals_are_counted_by_secret_and_stay_as_they_are() {
     )
     .unwrap();
     let inspection = inspect(&path, &sealer(&["new", SECRET])).unwrap();
-    assert_eq!(inspection.seals, [0, 13]);
+    assert_eq!(inspection.seals, [0, 14]);
     assert_eq!(
         inspection.problems[0].what,
         "cannot be read: sealed with an AUTH_SECRET that is not configured here"

@@ -36,6 +36,7 @@ pub(crate) fn found(name: &str) -> FoundAccess {
         hosted_domain: None,
         no_groups: None,
         signed_in_at: now,
+        read_at: None,
     };
     let grant = Grant {
         id: GrantId::from_text(name),
