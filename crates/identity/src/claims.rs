@@ -124,7 +124,7 @@ pub(crate) fn email(text: &str) -> Option<String> {
 
 /// Names only, each once, within limits, and whether none was left out for their number. One text
 /// alone counts as a list of one; of an object the keys are the groups.
-fn groups(value: Option<&Value>) -> (Vec<String>, bool) {
+pub(crate) fn groups(value: Option<&Value>) -> (Vec<String>, bool) {
     let listed: Vec<&str> = match value {
         Some(Value::Array(groups)) => groups.iter().filter_map(group_name).collect(),
         Some(Value::String(one)) => vec![one],

@@ -1,8 +1,10 @@
 //! The code for tokens, at the token endpoint (RFC 6749 section 4.1.3, OpenID Connect Core 1.0
 //! section 3.1.3). The ID token is verified next door, in [`crate::id_token`].
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use portunus_core::secret::SecretText;
+use portunus_core::{Timestamp, secret::SecretText};
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
@@ -11,15 +13,20 @@ use crate::{
     discovery::TokenAuth,
     error_report::{ErrorReport, quote},
     fetch::{Answer, DEADLINE, fetch},
-    provider::{IdentityError, ProviderRequestSecrets},
+    provider::{IdentityError, ProviderRequestSecrets, RefreshError},
     settings::ProviderSettings,
 };
 
+/// The longest refresh token that is kept. Those of providers have 2 KiB at most.
+const MAX_REFRESH_TOKEN: usize = 8 * 1024;
+
 /// What the token endpoint gave.
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as the answer calls them")]
 pub(crate) struct Tokens {
     pub(crate) id_token: Option<SecretText>,
     pub(crate) access_token: Option<SecretText>,
+    pub(crate) refresh_token: Option<SecretText>,
 }
 
 /// Where and as whom the code is exchanged.
@@ -46,10 +53,13 @@ impl Exchange<'_> {
         code: &SecretText,
         provider_request: &ProviderRequestSecrets<'_>,
     ) -> Result<Tokens, IdentityError> {
-        let request = self.request(code.expose(), provider_request)?;
-        let answer = fetch(request, DEADLINE)
-            .await
-            .map_err(|trouble| self.error_report.trouble("token endpoint", &trouble))?;
+        let form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", provider_request.redirect_uri),
+            ("code_verifier", provider_request.code_verifier.expose()),
+        ];
+        let answer = self.ask(form).await?;
         if let Some(error) = self.error_report.overload("token endpoint", &answer) {
             return Err(error);
         }
@@ -57,24 +67,61 @@ impl Exchange<'_> {
         if let Ok(error) = answer.json::<RawError>() {
             return Err(self.refusal(&error.error, &error.error_description));
         }
-        if answer.status != StatusCode::OK {
-            return Err(self.nonsense(&answer));
-        }
-        answer.json().map_err(|_| self.nonsense(&answer))
+        self.tokens(&answer)
     }
 
-    fn request(
+    /// Exchanges a refresh token (RFC 6749 section 6, OpenID Connect Core section 12).
+    pub(crate) async fn refresh(
         &self,
-        code: &str,
-        provider_request: &ProviderRequestSecrets<'_>,
+        token: &SecretText,
+        now: Timestamp,
+    ) -> Result<Tokens, RefreshError> {
+        let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+        let answer = self.ask(form).await?;
+        if let Some(error) = self.error_report.overload("token endpoint", &answer) {
+            return Err(RefreshError::Failed { error, retry_at: retry_at(&answer, now) });
+        }
+        match answer.json::<RawError>() {
+            Ok(RawError { error, error_description }) if error == "invalid_grant" => {
+                Err(RefreshError::Ended(quote(&error_description)))
+            }
+            Ok(RawError { error, error_description })
+                if matches!(error.as_str(), "unauthorized_client" | "unsupported_grant_type") =>
+            {
+                Err(self.refresh_not_allowed(&error, &error_description).into())
+            }
+            Ok(error) => Err(self.refusal(&error.error, &error.error_description).into()),
+            Err(_) => Ok(self.tokens(&answer)?),
+        }
+    }
+
+    fn refresh_not_allowed(&self, error: &str, description: &str) -> IdentityError {
+        let said = format!("the token endpoint answered {} ({})", quote(error), quote(description));
+        let console = self.settings.preset.facts().console;
+        self.error_report
+            .misconfigured(said, format!("Allow the grant type Refresh Token in {console}"))
+    }
+
+    async fn ask(&self, form: Vec<(&str, &str)>) -> Result<Answer, IdentityError> {
+        fetch(self.request(form)?, DEADLINE)
+            .await
+            .map_err(|trouble| self.error_report.trouble("token endpoint", &trouble))
+    }
+
+    fn tokens(&self, answer: &Answer) -> Result<Tokens, IdentityError> {
+        if answer.status != StatusCode::OK {
+            return Err(self.nonsense(answer));
+        }
+        let tokens: Tokens = answer.json().map_err(|_| self.nonsense(answer))?;
+        let fits = |token: &SecretText| token.expose().len() <= MAX_REFRESH_TOKEN;
+        Ok(Tokens { refresh_token: tokens.refresh_token.filter(fits), ..tokens })
+    }
+
+    fn request<'a>(
+        &'a self,
+        mut form: Vec<(&'a str, &'a str)>,
     ) -> Result<RequestBuilder, IdentityError> {
         let id = self.settings.client_id.as_str();
-        let mut form = vec![
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", provider_request.redirect_uri),
-            ("code_verifier", provider_request.code_verifier.expose()),
-        ];
         let mut request =
             self.http.post(self.token_endpoint.clone()).header("accept", "application/json");
         match (&self.settings.client_secret, self.auth) {
@@ -154,6 +201,15 @@ impl Exchange<'_> {
             ),
         )
     }
+}
+
+/// When the provider wants to be asked again, as far as an answer with 429 or 503 says: Okta's
+/// header is a Unix time, the other a number of seconds.
+fn retry_at(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
+    let number = |name: &str| answer.header(name)?.trim().parse::<u32>().ok();
+    let reset = number("x-rate-limit-reset").map(|at| Timestamp::from_secs(i64::from(at)));
+    let after = || number("retry-after").map(|wait| now + Duration::from_secs(wait.into()));
+    reset.or_else(after)
 }
 
 /// Does it want a signed request or a certificate?

@@ -53,7 +53,8 @@ const MAX_SUBJECT: usize = 255;
 pub(crate) struct Expected<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) client_id: &'a str,
-    pub(crate) nonce: &'a SecretText,
+    /// `None`: of a refresh, whose token need not have one (section 12.2).
+    pub(crate) nonce: Option<&'a SecretText>,
     /// A subset of [`ALLOWED`].
     pub(crate) algorithms: &'a [Algorithm],
 }
@@ -121,9 +122,8 @@ pub(crate) fn verify(
     let claims: Claims = verify_signature(token, expected.algorithms, keys)?;
     check_parties(&claims, expected)?;
     check_times(&claims, now)?;
-    match &claims.nonce {
-        Some(nonce) if nonce == expected.nonce => {}
-        _ => return Err(Flaw::Refused("the nonce is not the one that we sent")),
+    if expected.nonce.is_some() && claims.nonce.as_ref() != expected.nonce {
+        return Err(Flaw::Refused("the nonce is not the one that we sent"));
     }
     Ok(VerifiedIdToken { subject: claims.sub, others: claims.others })
 }

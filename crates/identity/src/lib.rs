@@ -49,7 +49,7 @@ pub fn refuses(token: &str, key_set: &[u8], now: portunus_core::Timestamp) -> bo
     let expected = id_token::Expected {
         issuer: "https://idp.example",
         client_id: "client",
-        nonce: &nonce,
+        nonce: Some(&nonce),
         algorithms: &algorithms,
     };
     id_token::verify(token, &expected, &keys, now).is_err()

@@ -227,6 +227,7 @@ impl GithubProvider {
             no_groups: None,
             unread,
             id_token: None,
+            refresh_token: None,
         })
     }
 

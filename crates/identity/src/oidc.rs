@@ -2,7 +2,9 @@
 //! ([`crate::discovery`], [`crate::exchange`], [`crate::id_token`], [`crate::userinfo`]); here is
 //! their order. GitHub lives in [`crate::oauth2`].
 
+mod overage;
 mod probes;
+mod refresh;
 
 use std::{
     future::Future,
@@ -32,7 +34,7 @@ use crate::{
     presets::{self, Facts},
     provider::{
         IdentityError, Inbound, Outbound, PROVIDER_ERROR, Provider, ProviderRequestSecrets,
-        SignedIn, TOO_MANY_GROUPS, TOOK_TOO_LONG,
+        Refreshed, SignedIn, TOO_MANY_GROUPS, TOOK_TOO_LONG,
     },
     reach::Reach,
     settings::{Preset, ProviderSettings},
@@ -62,6 +64,8 @@ pub(crate) struct OidcProvider {
     metadata: Cache<Metadata>,
     keys: Arc<Cache<KeySet>>,
     told_of_userinfo: AtomicBool,
+    /// It refused a sign-in for the sake of the refresh token that was asked for.
+    refuses_offline_access: AtomicBool,
 }
 
 impl OidcProvider {
@@ -77,6 +81,7 @@ impl OidcProvider {
             metadata: Cache::new(pace),
             keys: Arc::new(Cache::new(pace)),
             told_of_userinfo: AtomicBool::new(false),
+            refuses_offline_access: AtomicBool::new(false),
             settings,
             http,
         }
@@ -170,10 +175,24 @@ impl OidcProvider {
                 ),
             )
         })?;
-        let verified = self.verify(id_token, provider_request, &metadata, now).await?;
+        let nonce = Some(provider_request.nonce);
+        let verified = self.verify(id_token, nonce, &metadata, now).await?;
         self.check_auth_time(&verified, provider_request.signed_in_since)?;
-        self.person(&verified, id_token, tokens.access_token.as_ref(), provider_request, &metadata)
-            .await
+        let source = Source::of(&verified, id_token);
+        let person = self.person(source, tokens.access_token.as_ref(), &metadata).await?;
+        // One that came unasked may be of the person's session there, and end with it.
+        let refresh_token = tokens.refresh_token.filter(|_| self.asks_for_refresh_tokens());
+        Ok(SignedIn { refresh_token, ..person })
+    }
+
+    fn exchange<'a>(&'a self, metadata: &'a Metadata) -> Exchange<'a> {
+        Exchange {
+            http: &self.http,
+            settings: &self.settings,
+            error_report: &self.error_report,
+            token_endpoint: &metadata.token_endpoint,
+            auth: metadata.token_auth,
+        }
     }
 
     /// `iss` of the answer is compared byte for byte when it is there, and must be there when the
@@ -218,6 +237,9 @@ impl OidcProvider {
     /// 3.1.2.6).
     fn redirect_error(&self, error: &str, description: &str) -> IdentityError {
         let is_okta = self.settings.preset == Preset::Okta;
+        if let Some(refused) = self.offline_access_refused(error, description) {
+            return refused;
+        }
         if okta::is_too_many_groups(description) {
             return self.error_report.refused(
                 TOO_MANY_GROUPS,
@@ -260,20 +282,14 @@ impl OidcProvider {
         provider_request: &ProviderRequestSecrets<'_>,
         metadata: &Metadata,
     ) -> Result<Tokens, IdentityError> {
-        let exchange = Exchange {
-            http: &self.http,
-            settings: &self.settings,
-            error_report: &self.error_report,
-            token_endpoint: &metadata.token_endpoint,
-            auth: metadata.token_auth,
-        };
-        exchange.redeem(code, provider_request).await
+        self.exchange(metadata).redeem(code, provider_request).await
     }
 
     /// OpenID Connect Core section 3.1.2.1.
     fn authorization_request(&self, metadata: &Metadata, provider_request: &Outbound<'_>) -> Url {
-        let scopes =
-            presets::scopes(&self.settings, metadata.scopes_supported.as_deref()).join(" ");
+        let offline = self.asks_for_refresh_tokens();
+        let offered = metadata.scopes_supported.as_deref();
+        let scopes = presets::scopes_with(&self.settings, offered, offline).join(" ");
         let mut url = metadata.authorization_endpoint.clone();
         url.query_pairs_mut()
             .append_pair("response_type", "code")
@@ -284,6 +300,9 @@ impl OidcProvider {
             .append_pair("nonce", provider_request.nonce.expose())
             .append_pair("code_challenge", provider_request.code_challenge.as_str())
             .append_pair("code_challenge_method", "S256");
+        if offline && self.settings.preset == Preset::Google {
+            url.query_pairs_mut().append_pair("access_type", "offline");
+        }
         if provider_request.fresh {
             url.query_pairs_mut().append_pair("prompt", self.facts.fresh_prompt);
         }
@@ -300,7 +319,7 @@ impl OidcProvider {
     async fn verify(
         &self,
         token: &SecretText,
-        provider_request: &ProviderRequestSecrets<'_>,
+        nonce: Option<&SecretText>,
         metadata: &Metadata,
         now: Timestamp,
     ) -> Result<VerifiedIdToken, IdentityError> {
@@ -308,7 +327,7 @@ impl OidcProvider {
         let expected = Expected {
             issuer: &metadata.issuer,
             client_id: &self.settings.client_id,
-            nonce: provider_request.nonce,
+            nonce,
             algorithms: &metadata.algorithms,
         };
         let check = |keys: &KeySet| match id_token::verify(token.expose(), &expected, keys, now) {
@@ -350,10 +369,9 @@ impl OidcProvider {
     /// What userinfo adds, if it does: the ID token is good without it (FB21).
     async fn more(
         &self,
-        verified: &VerifiedIdToken,
+        subject: &str,
         endpoint: &Url,
         access_token: &SecretText,
-        provider_request: &ProviderRequestSecrets<'_>,
         metadata: &Metadata,
     ) -> Result<Option<Map<String, Value>>, IdentityError> {
         let loaded = async {
@@ -365,7 +383,7 @@ impl OidcProvider {
                         let expected = Expected {
                             issuer: &metadata.issuer,
                             client_id: &self.settings.client_id,
-                            nonce: provider_request.nonce,
+                            nonce: None,
                             algorithms: &ALL_ALGORITHMS,
                         };
                         let keys = self.keys(metadata).await?;
@@ -379,7 +397,7 @@ impl OidcProvider {
                         )?
                     }
                 };
-            userinfo::about(verified.subject(), claims, &self.error_report)
+            userinfo::about(subject, claims, &self.error_report)
         };
         match timeout(USERINFO, loaded).await.unwrap_or_else(|_| {
             Err(self.error_report.unavailable("the userinfo endpoint did not answer in time"))
@@ -398,15 +416,12 @@ impl OidcProvider {
     /// Reads the person's claims, from userinfo too when the ID token lacks some.
     async fn person(
         &self,
-        verified: &VerifiedIdToken,
-        id_token: &SecretText,
+        Source { subject, claims: found, id_token }: Source<'_>,
         access_token: Option<&SecretText>,
-        provider_request: &ProviderRequestSecrets<'_>,
         metadata: &Metadata,
     ) -> Result<SignedIn, IdentityError> {
-        let found = verified.claims();
         let groups_claim = self.settings.groups_claim.as_deref().unwrap_or(self.facts.groups_claim);
-        self.check_overage(verified, groups_claim)?;
+        let beyond = self.groups_beyond_the_token(found, groups_claim, access_token).await?;
         let lacks_groups =
             self.facts.groups_in_userinfo && claims::find(found, groups_claim).is_none();
         let lacks_email = !found.contains_key("email");
@@ -414,20 +429,27 @@ impl OidcProvider {
             (Some(endpoint), Some(token))
                 if lacks_groups || lacks_email || !found.contains_key("name") =>
             {
-                let more = self.more(verified, endpoint, token, provider_request, metadata).await?;
+                let more = self.more(subject, endpoint, token, metadata).await?;
                 let is_unread = more.is_none();
                 (more, is_unread)
             }
             _ => (None, false),
         };
         let claims = Claims { id_token: found, userinfo: more.as_ref() };
-        let no_groups = self.note_groups(&claims, groups_claim);
+        let no_groups =
+            if beyond.is_some() { None } else { self.note_groups(&claims, groups_claim) };
         let (email, email_verified) = claims.email();
         let is_microsoft = self.settings.preset == Preset::MicrosoftEntraId;
-        let (groups, are_all_groups) = claims.groups(groups_claim);
+        let (groups, are_all_groups) = match &beyond {
+            Some(listed) => {
+                let (groups, are_all) = claims::groups(Some(&listed.groups));
+                (groups, are_all && listed.is_whole)
+            }
+            None => claims.groups(groups_claim),
+        };
         Ok(SignedIn {
             issuer: metadata.issuer.clone(),
-            subject: verified.subject().to_owned(),
+            subject: subject.to_owned(),
             name: claims.name(),
             email,
             email_verified: email_verified
@@ -439,7 +461,8 @@ impl OidcProvider {
                 email: is_unread && lacks_email,
                 groups: !are_all_groups || (is_unread && lacks_groups),
             },
-            id_token: Some(id_token.clone()),
+            id_token: id_token.cloned(),
+            refresh_token: None,
         })
     }
 
@@ -456,26 +479,20 @@ impl OidcProvider {
         tracing::warn!(provider = %self.settings.name, claim, "the configured groups claim {told}. {GROUPS_ADVICE}");
         Some(told)
     }
+}
 
-    /// Microsoft leaves the claim out, and a pointer in its place, when a person is in too many
-    /// groups. To sign them in without any would be to judge them by rules that are not theirs.
-    fn check_overage(
-        &self,
-        verified: &VerifiedIdToken,
-        groups_claim: &str,
-    ) -> Result<(), IdentityError> {
-        let pointers = verified.claims().get("_claim_names").and_then(|names| names.as_object());
-        if !pointers.is_some_and(|names| names.contains_key(groups_claim)) {
-            return Ok(());
-        }
-        Err(self.error_report.refused(
-            TOO_MANY_GROUPS,
-            "the ID token points elsewhere for groups",
-            format!(
-                "Let the groups claim hold only groups assigned to the application, in {}",
-                self.facts.console
-            ),
-        ))
+/// Whom the provider speaks of, and what their ID token says, if there is one.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    subject: &'a str,
+    claims: &'a Map<String, Value>,
+    id_token: Option<&'a SecretText>,
+}
+
+impl<'a> Source<'a> {
+    fn of(verified: &'a VerifiedIdToken, id_token: &'a SecretText) -> Self {
+        let (subject, claims) = (verified.subject(), verified.claims());
+        Self { subject, claims, id_token: Some(id_token) }
     }
 }
 
@@ -513,6 +530,14 @@ impl Provider for OidcProvider {
         now: Timestamp,
     ) -> Result<SignedIn, IdentityError> {
         self.in_time(self.sign_in(answer, provider_request, now)).await
+    }
+
+    fn gives_refresh_tokens(&self) -> bool {
+        self.asks_for_refresh_tokens()
+    }
+
+    async fn refresh(&self, token: &SecretText, subject: &str, now: Timestamp) -> Refreshed {
+        self.refresh_person(token, subject, now).await
     }
 
     async fn sign_out_url(

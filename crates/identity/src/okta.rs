@@ -50,6 +50,11 @@ pub(crate) const TOO_MANY_GROUPS_HINT: &str = "Okta puts at most 100 groups into
      the gateway's rules name, for example `Starts with: mcp-`. Org server: Applications > this application > Sign On > OpenID \
      Connect ID Token; custom server: Security > API > Authorization Servers > this server > Claims";
 
+/// What to do in Okta so that it gives refresh tokens.
+pub(crate) const REFRESH_TOKEN_HINT: &str = "allow the grant type Refresh Token in the Okta Admin Console (Applications > Applications > \
+     this application > General; of a custom authorization server also in its access policy, and applications of the integration network \
+     cannot have it)";
+
 /// Why Okta may not know the issuer at all.
 pub(crate) fn not_found_hint(issuer: &str, issuer_setting: &str) -> String {
     if is_org_server(issuer) {

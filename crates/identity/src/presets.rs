@@ -30,6 +30,9 @@ pub(crate) struct Facts {
     pub(crate) groups_claim: &'static str,
     /// May userinfo hold groups that the ID token does not?
     pub(crate) groups_in_userinfo: bool,
+    /// Is `offline_access` asked for unless the settings say otherwise? Only where people see
+    /// nothing of it: elsewhere it shows a page, or needs an administrator's approval.
+    pub(crate) offline_access: bool,
     /// The `prompt` that makes a person sign in afresh.
     pub(crate) fresh_prompt: &'static str,
     /// Does an answer never say which issuer it is from (RFC 9207)? False also where only the
@@ -46,6 +49,7 @@ const GENERIC: Facts = Facts {
     scopes_if_offered: &["groups"],
     groups_claim: "groups",
     groups_in_userinfo: true,
+    offline_access: false,
     fresh_prompt: "login",
     never_sends_iss: false,
     console: "the provider's settings of this client",
@@ -53,6 +57,7 @@ const GENERIC: Facts = Facts {
 
 const OKTA: Facts = Facts {
     label: Some("Okta"),
+    offline_access: true,
     slash: Slash::Never,
     never_sends_iss: true,
     console: "the Okta Admin Console, Applications > Applications > this application",
@@ -163,6 +168,37 @@ pub(crate) fn issuer(settings: &ProviderSettings) -> String {
         Slash::Never => bare.to_owned(),
         Slash::Always => format!("{bare}/"),
     }
+}
+
+/// What asks for a refresh token (OpenID Connect Core section 11).
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
+
+impl ProviderSettings {
+    /// Is a refresh token wanted of the provider, so that people are read anew?
+    pub fn wants_refresh_token(&self) -> bool {
+        let by_scopes = match &self.scopes {
+            Some(scopes) => scopes.iter().any(|scope| scope == OFFLINE_ACCESS),
+            None => self.preset.facts().offline_access,
+        };
+        self.preset != Preset::Github && self.offline_access.unwrap_or(by_scopes)
+    }
+}
+
+/// The scopes to ask for; with `offline`, the one for a refresh token too, unless the metadata does
+/// not offer it.
+pub(crate) fn scopes_with(
+    settings: &ProviderSettings,
+    offered: Option<&[String]>,
+    offline: bool,
+) -> Vec<String> {
+    let mut scopes = scopes(settings, offered);
+    let is_offered =
+        offered.is_none_or(|offered| offered.iter().any(|scope| scope == OFFLINE_ACCESS));
+    let is_there = scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
+    if offline && is_offered && !is_there {
+        scopes.push(OFFLINE_ACCESS.to_owned());
+    }
+    scopes
 }
 
 /// The scopes to ask for. `offered` is `scopes_supported` of the metadata.

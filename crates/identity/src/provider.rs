@@ -38,6 +38,25 @@ pub trait Provider: Send + Sync {
         now: Timestamp,
     ) -> Result<SignedIn, IdentityError>;
 
+    /// Does it give refresh tokens, as far as its settings say, so that people can be read anew?
+    fn gives_refresh_tokens(&self) -> bool {
+        false
+    }
+
+    /// Describes a person anew with the refresh token of their sign-in (OpenID Connect Core section
+    /// 12); the answer is refused unless it is about this subject. It takes no longer than a step
+    /// of a sign-in.
+    async fn refresh(&self, _token: &SecretText, _subject: &str, _now: Timestamp) -> Refreshed {
+        Refreshed {
+            rotated: None,
+            person: Err(RefreshError::from(IdentityError::Misconfigured {
+                provider: self.name().clone(),
+                detail: "it gives no refresh tokens".to_owned(),
+                hint: "People are read anew when they sign in".to_owned(),
+            })),
+        }
+    }
+
     /// Where to send the browser to sign out at the provider too (OpenID Connect RP-Initiated
     /// Logout), if it offers that. `state` comes back with the browser.
     async fn sign_out_url(
@@ -107,7 +126,38 @@ pub struct SignedIn {
     pub unread: Unread,
     /// The raw ID token, for `id_token_hint`.
     pub id_token: Option<SecretText>,
+    /// For reading the person anew, where the provider was asked for one.
+    pub refresh_token: Option<SecretText>,
 }
+
+/// What came of a refresh.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// The refresh token to use next, if the provider gave another: to be kept whatever became of
+    /// the rest.
+    pub rotated: Option<SecretText>,
+    pub person: Result<SignedIn, RefreshError>,
+}
+
+/// Why a refresh described no person.
+#[derive(Debug)]
+pub enum RefreshError {
+    /// The provider does not honour the token any more (`invalid_grant`): the person was
+    /// deactivated, taken out of the application, or signed out of it. In its words.
+    Ended(String),
+    /// It could not be found out; with when the provider wants to be asked again, if it said so.
+    Failed { error: IdentityError, retry_at: Option<Timestamp> },
+}
+
+impl From<IdentityError> for RefreshError {
+    fn from(error: IdentityError) -> Self {
+        Self::Failed { error, retry_at: None }
+    }
+}
+
+/// The `error` of a [`IdentityError::Refused`] by a provider that gives no refresh tokens though it
+/// was asked for one. It is not asked again: the sign-in can begin anew at once.
+pub const NO_REFRESH_TOKENS: &str = "no_refresh_tokens";
 
 /// The `error` of a [`IdentityError::Refused`] for a person whose groups are too many for one
 /// claim. Providers have no code of their own for it, so this one is ours.

@@ -35,6 +35,9 @@ pub struct ProviderSettings {
     pub internal_url: Option<Url>,
     /// The scopes to ask for in place of the preset's own.
     pub scopes: Option<Vec<String>>,
+    /// Whether to ask for a refresh token, so that groups can be read anew; `None` leaves it to the
+    /// preset.
+    pub offline_access: Option<bool>,
     /// The claim that lists groups; `groups` by default.
     pub groups_claim: Option<String>,
     /// `OKTA_REDIRECT_URI`: a callback other than `{public_url}/auth/callback/{name}`.

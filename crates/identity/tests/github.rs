@@ -99,6 +99,7 @@ mod github {
             client_secret: Some(SecretText::new("secret")),
             issuer,
             scopes: None,
+            offline_access: None,
             groups_claim: None,
             internal_url: None,
             redirect_uri: None,

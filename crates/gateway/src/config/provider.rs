@@ -57,6 +57,11 @@ pub(super) const PROVIDER: Section = Section::new("An identity provider", &[
             "Scopes to ask for in place of the preset's",
         ).details("The variable has spaces or commas between them"),
         Setting::new("groups_claim", ValueType::Text, "The claim that lists groups").details("See [below](#groups)").default("groups"),
+        Setting::new(
+            "offline_access",
+            ValueType::Flag,
+            "Ask for a refresh token, so that groups are read anew while people are away",
+        ).details("See [groups](#groups)").default("true for `okta`, else as `scopes` say"),
         Setting::new("label", ValueType::Text, "What the sign-in page calls it"),
         Setting::new(
             "redirect_uri",
@@ -146,6 +151,7 @@ impl Reading<'_, '_> {
         let redirect_uri = self.redirect_uri(public_url);
         let scopes = self.scopes(preset);
         let groups_claim = self.field("groups_claim").map(|written| written.text);
+        let offline_access = self.offline_access(preset);
         let label = self.field("label").map(|written| written.text);
         let allow = allow::Reader {
             inputs: self.inputs,
@@ -166,6 +172,7 @@ impl Reading<'_, '_> {
             issuer: issuer?,
             internal_url,
             scopes,
+            offline_access,
             groups_claim,
             redirect_uri,
         };
@@ -387,6 +394,27 @@ impl Reading<'_, '_> {
             );
         }
         Some(scopes)
+    }
+
+    fn offline_access(&mut self, preset: Preset) -> Option<bool> {
+        let written = self.field("offline_access")?;
+        let wanted = match written.text.as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                written.not_one_of(&["true", "false"], self.report);
+                return None;
+            }
+        };
+        if wanted && preset == Preset::Github {
+            self.report.mistake(
+                written.at,
+                "offline_access of GitHub",
+                "none: GitHub gives no refresh tokens; its organisations and teams are read at sign-ins",
+            );
+            return None;
+        }
+        Some(wanted)
     }
 
     /// Only our own two callbacks are answered; any other would end people on a page that does not

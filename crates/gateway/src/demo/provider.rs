@@ -190,6 +190,7 @@ impl Provider for DemoProvider {
             no_groups: None,
             unread: Unread::default(),
             id_token: None,
+            refresh_token: None,
         })
     }
 

@@ -12,6 +12,7 @@ fn settings(preset: Preset, issuer: &str) -> ProviderSettings {
         client_secret: None,
         issuer: issuer.to_owned(),
         scopes: None,
+        offline_access: None,
         groups_claim: None,
         internal_url: None,
         redirect_uri: None,

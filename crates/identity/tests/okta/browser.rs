@@ -33,6 +33,7 @@ pub(crate) fn settings(okta: &FakeOkta, issuer: String) -> ProviderSettings {
         client_secret: Some(SecretText::new(okta.client_secret())),
         issuer,
         scopes: None,
+        offline_access: Some(false),
         groups_claim: None,
         internal_url: None,
         redirect_uri: None,

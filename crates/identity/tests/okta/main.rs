@@ -11,6 +11,10 @@ mod field;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod overage;
+#[cfg(test)]
+mod refresh;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod sign_in;

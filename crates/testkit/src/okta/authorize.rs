@@ -109,6 +109,12 @@ fn check(state: &State, server: Server, parameters: &Parameters) -> Result<CodeC
             "One or more scopes are not configured for the authorization server resource.",
         ));
     }
+    if !state.options.refresh_grant && asked.split(' ').any(|scope| scope == "offline_access") {
+        return Err(Refusal(
+            "invalid_scope",
+            "The client application is not allowed to use the 'offline_access' scope.",
+        ));
+    }
     CodeChallenge::parse(find("code_challenge"), find("code_challenge_method")).map_err(|_| {
         Refusal(
             "invalid_request",

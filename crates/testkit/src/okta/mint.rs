@@ -174,7 +174,10 @@ fn claims(state: &State, code: &Code) -> Map<String, Value> {
     put("jti", json!(state.random("ID.")));
     put("amr", json!(["pwd"]));
     put("idp", json!("00o1fake"));
-    put("nonce", json!(code.nonce));
+    // A refresh has none (OpenID Connect Core section 12.2).
+    if !code.nonce.is_empty() {
+        put("nonce", json!(code.nonce));
+    }
     put("auth_time", json!(now - 5));
     if !state.options.thin_id_token {
         if has("profile") {

@@ -1,12 +1,13 @@
 //! A fake Okta on loopback: both kinds of authorization server, with the shapes, refusals and error
 //! pages of Okta's developer documentation, and knobs for what a real one does on bad days.
-//! [`FakeOkta`] is the handle; its endpoints are [`authorize`], [`token`] and [`server`]; what it
-//! is set up with is in [`setup`], what it remembers in [`state`]; tokens are made in [`mint`] with
-//! [`keys`], and what can be wrong with them is in [`tamper`].
+//! [`FakeOkta`] is the handle; its endpoints are [`authorize`], [`token`], [`refresh`] and
+//! [`server`]; what it is set up with is in [`setup`], what it remembers in [`state`]; tokens are
+//! made in [`mint`] with [`keys`], and what can be wrong with them is in [`tamper`].
 
 mod authorize;
 mod keys;
 mod mint;
+mod refresh;
 mod server;
 mod setup;
 mod state;
@@ -99,6 +100,31 @@ impl FakeOkta {
             inner.people.retain(|other| other.username != person.username);
             inner.people.push(person);
         });
+    }
+
+    /// From now on the person is in these groups.
+    pub fn put_groups(&self, username: &str, groups: &[&str]) {
+        self.change_person(username, |person| {
+            person.groups = groups.iter().map(|&group| group.to_owned()).collect();
+        });
+    }
+
+    /// The person was deactivated, or taken out of the application: they can neither sign in nor be
+    /// refreshed.
+    pub fn deactivate(&self, username: &str) {
+        self.change_person(username, |person| person.assigned = false);
+    }
+
+    fn change_person(&self, username: &str, change: impl FnOnce(&mut Person)) {
+        self.state.with(|inner| {
+            let person = inner.people.iter_mut().find(|person| person.username == username);
+            change(person.expect("a person of the directory"));
+        });
+    }
+
+    /// The refresh tokens that it has given, which are secrets.
+    pub fn refresh_tokens(&self) -> Vec<String> {
+        self.state.with(|inner| inner.refresh_tokens.keys().cloned().collect())
     }
 
     /// Signs with a new key from now on; the one before it stays published, older ones do not.

@@ -28,6 +28,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .nest("/oauth2/v1", endpoints(Server::Org))
         .nest("/oauth2/default/v1", endpoints(Server::Custom))
         .route("/signin", post(authorize::post))
+        .route("/v1.0/me/getMemberGroups", post(groups).get(groups))
         .fallback(async || not_found("Resource not found"))
         .with_state(state)
 }
@@ -40,6 +41,29 @@ fn endpoints(server: Server) -> Router<Arc<State>> {
         .route("/userinfo", get(userinfo))
         .route("/logout", get(logout))
         .layer(Extension(server))
+}
+
+/// Where Microsoft has the groups that did not fit into a token: pages of two, for the person whose
+/// access token it is.
+async fn groups(
+    Extract(state): Okta,
+    headers: HeaderMap,
+    query: Query<HashMap<String, String>>,
+) -> Response {
+    if let Some(answer) = state.enter(Endpoint::Groups).await {
+        return answer;
+    }
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let person = state.with(|inner| inner.access_tokens.get(token).map(|of| of.person.clone()));
+    let Some(person) = person else { return StatusCode::UNAUTHORIZED.into_response() };
+    let from: usize = query.get("skip").and_then(|skip| skip.parse().ok()).unwrap_or(0);
+    let mut page = json!({"value": person.groups.iter().skip(from).take(2).collect::<Vec<_>>()});
+    if from + 2 < person.groups.len() {
+        let next = format!("{}/v1.0/me/getMemberGroups?skip={}", state.base, from + 2);
+        page["@odata.nextLink"] = json!(next);
+    }
+    Json(page).into_response()
 }
 
 async fn org_metadata(okta: Okta) -> Response {

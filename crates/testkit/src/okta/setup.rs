@@ -1,7 +1,7 @@
 //! What a fake Okta is set up with: its one application, its people, how it hands out groups. What
 //! happens to it later is in [`super::state`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use portunus_core::clock::{Clock, SystemClock};
 use serde_json::Value;
@@ -32,6 +32,10 @@ pub struct Options {
     pub sends_iss: bool,
     /// What it takes for its own address, in place of the one it listens on: as behind a proxy.
     pub public_base: Option<String>,
+    /// Has the application the grant type Refresh Token? Without it `offline_access` is refused.
+    pub refresh_grant: bool,
+    /// How long a refresh token that was rotated is still taken. Okta: 30 s.
+    pub refresh_grace: Duration,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -104,6 +108,8 @@ impl Default for Options {
             secret_in_body_only: false,
             sends_iss: false,
             public_base: None,
+            refresh_grant: true,
+            refresh_grace: Duration::from_secs(30),
             clock: Arc::new(SystemClock),
         }
     }

@@ -37,7 +37,11 @@ pub enum Endpoint {
     Keys,
     Authorize,
     Token,
+    /// The token endpoint, asked with a refresh token. Counts for [`Endpoint::Token`] too.
+    Refresh,
     Userinfo,
+    /// The list of a person's groups beside the token, as Microsoft has one.
+    Groups,
     Logout,
 }
 
@@ -91,6 +95,7 @@ pub(super) struct Inner {
     pub(super) refusals: VecDeque<(String, String)>,
     pub(super) codes: HashMap<String, Code>,
     pub(super) access_tokens: HashMap<String, Access>,
+    pub(super) refresh_tokens: HashMap<String, Refresh>,
     pub(super) userinfo_subject: Option<String>,
     pub(super) skew_millis: i64,
     /// Members of the metadata that are others.
@@ -116,6 +121,19 @@ pub(super) struct Access {
     pub(super) server: Server,
     pub(super) person: Person,
     pub(super) scopes: Vec<String>,
+}
+
+/// A refresh token. All that were rotated from one another have one family.
+#[derive(Clone, Debug)]
+pub(super) struct Refresh {
+    pub(super) family: String,
+    pub(super) server: Server,
+    pub(super) username: String,
+    pub(super) scopes: Vec<String>,
+    /// When it was exchanged for the next one.
+    pub(super) used_at: Option<Timestamp>,
+    /// That of the family's first one.
+    pub(super) expires_at: Timestamp,
 }
 
 /// One of the two authorization servers.
@@ -158,6 +176,7 @@ impl State {
             refusals: VecDeque::new(),
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
+            refresh_tokens: HashMap::new(),
             userinfo_subject: None,
             metadata: Vec::new(),
             signs_userinfo: false,

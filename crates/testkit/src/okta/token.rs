@@ -1,7 +1,5 @@
 //! The token endpoints: codes are good for once, and only with their verifier.
 
-use std::collections::HashMap;
-
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -14,12 +12,9 @@ use url::form_urlencoded;
 
 use super::{
     mint,
-    state::{Access, Code, Endpoint, Extract, Okta, Server, State},
+    refresh::{self, Parameters, Refusal},
+    state::{Access, Code, Endpoint, Extract, Okta, Refresh, Server, State},
 };
-
-type Parameters = HashMap<String, String>;
-
-struct Refusal(StatusCode, &'static str, &'static str);
 
 const BAD_CODE: Refusal = Refusal(
     StatusCode::BAD_REQUEST,
@@ -38,10 +33,19 @@ pub(super) async fn post(
         return answer;
     }
     let parameters: Parameters = form_urlencoded::parse(&body).into_owned().collect();
-    match authenticate(&state, &headers, &parameters)
-        .and_then(|()| redeem(&state, server, &parameters))
-    {
-        Ok(code) => grant(&state, &code),
+    let is_refresh = parameters.get("grant_type").is_some_and(|kind| kind == "refresh_token");
+    if is_refresh && let Some(answer) = state.enter(Endpoint::Refresh).await {
+        return answer;
+    }
+    let redeemed = authenticate(&state, &headers, &parameters).and_then(|()| {
+        if is_refresh {
+            refresh::redeem(&state, server, &parameters)
+        } else {
+            redeem(&state, server, &parameters).map(|code| (code, None))
+        }
+    });
+    match redeemed {
+        Ok((code, earlier)) => grant(&state, &code, earlier),
         Err(Refusal(status, error, description)) => {
             (status, Json(json!({"error": error, "error_description": description})))
                 .into_response()
@@ -123,19 +127,24 @@ fn redeem(state: &State, server: Server, parameters: &Parameters) -> Result<Code
     Ok(code)
 }
 
-fn grant(state: &State, code: &Code) -> Response {
+/// `earlier` is the refresh token that was exchanged for it.
+fn grant(state: &State, code: &Code, earlier: Option<Refresh>) -> Response {
     let tamper = state.with(|inner| inner.tampers.pop_front());
     let id_token = mint::id_token(state, code, tamper);
     let access_token = state.random("fake-okta-access-");
     let access =
         Access { server: code.server, person: code.person.clone(), scopes: code.scopes.clone() };
     state.with(|inner| inner.access_tokens.insert(access_token.clone(), access));
-    let body = json!({
+    let refresh_token = refresh::next(state, code, earlier);
+    let mut body = json!({
         "token_type": "Bearer",
         "expires_in": 3600,
         "access_token": access_token,
         "scope": code.scopes.join(" "),
         "id_token": id_token,
     });
+    if let Some(refresh_token) = refresh_token {
+        body["refresh_token"] = json!(refresh_token);
+    }
     ([(header::CACHE_CONTROL, "no-cache, no-store")], Json(body)).into_response()
 }
