@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderMap;
-use portunus_core::entropy::Entropy;
+use portunus_core::{entropy::Entropy, ids::UserId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +101,12 @@ impl Hub {
     pub fn permissions_changed(&self) {
         let servers = self.endpoint.calls.registry.load().names().cloned().collect();
         self.endpoint.lifecycle.reconfigured(&servers);
+    }
+
+    /// The same for one person.
+    pub fn permissions_of_user_changed(&self, user: &UserId) {
+        let servers = self.endpoint.calls.registry.load().names().cloned().collect();
+        self.endpoint.lifecycle.reconfigured_for(user, &servers);
     }
 
     /// What all users have together.

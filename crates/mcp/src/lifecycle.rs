@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use portunus_core::ids::ServerName;
+use portunus_core::ids::{ServerName, UserId};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -193,6 +193,17 @@ impl SessionLifecycle {
     /// After a new configuration: these servers may have other lists now, or be gone.
     pub(crate) fn reconfigured(self: &Arc<Self>, affected: &BTreeSet<ServerName>) {
         for session in self.sessions.of_all_users() {
+            self.tell_reconfigured(&session, affected);
+        }
+    }
+
+    /// The same for the sessions of one user.
+    pub(crate) fn reconfigured_for(
+        self: &Arc<Self>,
+        user: &UserId,
+        affected: &BTreeSet<ServerName>,
+    ) {
+        for session in self.sessions.of_user(user) {
             self.tell_reconfigured(&session, affected);
         }
     }

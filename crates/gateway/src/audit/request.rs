@@ -75,6 +75,14 @@ impl RequestAudit {
         self.record(person, Event::SignedIn { provider: user.provider.as_str().to_owned() });
     }
 
+    /// In place of what was known of the person, if anything was.
+    pub fn groups_changed(&self, known: Option<&User>, user: &User) {
+        let changed = known.and_then(|known| Event::groups_changed(&known.groups, &user.groups));
+        if let Some(event) = changed {
+            self.record(Person::user(user), event);
+        }
+    }
+
     pub fn signed_out(&self, user: &UserId, provider: &ProviderName) {
         let provider = provider.as_str().to_owned();
         self.record(Person::user_id(user), Event::SignedOut { provider });

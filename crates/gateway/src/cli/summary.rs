@@ -19,9 +19,12 @@ use portunus_mcp::{
 };
 use url::Url;
 
-use crate::config::{
-    ClientsConfig, ClusterConfig, Config, Limits, LogFormat, Names, ProviderConfig, Rate,
-    StoreConfig,
+use crate::{
+    config::{
+        ClientsConfig, ClusterConfig, Config, Limits, LogFormat, Names, ProviderConfig, Rate,
+        StoreConfig,
+    },
+    groups,
 };
 
 /// What is so without access rules.
@@ -179,6 +182,7 @@ fn providers(config: &Config, text: &mut String) {
         if let Some(claim) = &settings.groups_claim {
             line(text, "  groups claim", claim);
         }
+        line(text, "  groups", groups::told(settings, &config.lifetimes));
         admitted(allow, text);
         let callback = config.public_url.at(&format!("/auth/callback/{}", settings.name));
         text.push_str("    register there, letter for letter:\n");

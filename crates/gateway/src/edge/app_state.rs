@@ -31,7 +31,12 @@ use super::{
     throttle::limiter::Throttle,
 };
 use crate::{
-    audit::AuditLog, cluster::Cluster, config::Limits, disabled::Disabled, metrics::Metrics,
+    audit::AuditLog,
+    cluster::Cluster,
+    config::Limits,
+    disabled::Disabled,
+    groups::{GroupReader, ProviderPlaces, ReaderParts},
+    metrics::Metrics,
     net::guarded::GuardedFetcher,
 };
 
@@ -56,6 +61,8 @@ pub struct ProcessState {
     pub access: Access,
     /// What an administrator disabled.
     pub disabled: Disabled,
+    /// How much each identity provider is asked when people are read anew.
+    pub provider_places: ProviderPlaces,
     /// The other gateways on the same store.
     pub cluster: Cluster,
     /// Where it is told what happens.
@@ -124,6 +131,21 @@ impl AppState {
                 bytes_per_user: self.limits.bytes_per_user,
             },
         }
+    }
+
+    /// What reads people anew at their providers.
+    pub fn group_reader(&self) -> GroupReader {
+        let ProcessState { stores, clock, audit, provider_places, .. } = &self.process;
+        GroupReader::new(ReaderParts {
+            tokens: Arc::clone(&stores.provider_tokens),
+            logins: Arc::clone(&stores.logins),
+            grants: Arc::clone(&stores.grants),
+            providers: self.providers.clone(),
+            places: provider_places.clone(),
+            lifetimes: self.lifetimes,
+            audit: audit.clone(),
+            clock: Arc::clone(clock),
+        })
     }
 
     /// All the clients there are.

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use portunus_core::{
+    Clock, Timestamp,
     admission::{Allow, NotAdmitted},
-    ids::ProviderName,
+    ids::{ProviderName, UserId},
+    lifetimes::Lifetimes,
     oauth::token::service_issuer,
     principal::User,
     resource::PublicUrl,
 };
-use portunus_identity::provider::Provider;
+use portunus_identity::provider::{Provider, SignedIn};
 
 /// The identity providers, in the order they are offered, and with them who may sign in.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct Providers {
     entries: Arc<Vec<ProviderEntry>>,
     /// Clients that act for themselves are users too, of no provider.
     service_issuer: String,
+    lifetimes: Lifetimes,
+    clock: Arc<dyn Clock>,
 }
 
 /// A provider and where it sends people back to.
@@ -49,6 +53,8 @@ pub enum Standing {
     /// The provider they signed in at is not configured any more, or is another one under the same
     /// name.
     NoProvider,
+    /// What the provider said of them is too old to be gone by (`lifetimes.groups`).
+    TooLongAgo,
 }
 
 impl Providers {
@@ -57,17 +63,29 @@ impl Providers {
         Arc::ptr_eq(&self.entries, &other.entries)
     }
 
-    pub fn new(entries: Vec<ProviderEntry>, public_url: &PublicUrl) -> Self {
-        Self { entries: Arc::new(entries), service_issuer: service_issuer(public_url) }
+    pub fn new(
+        entries: Vec<ProviderEntry>,
+        public_url: &PublicUrl,
+        lifetimes: Lifetimes,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let service_issuer = service_issuer(public_url);
+        Self { entries: Arc::new(entries), service_issuer, lifetimes, clock }
     }
 
     /// What is stored of a person, judged by the rules of now.
     pub fn standing(&self, user: &User) -> Standing {
+        self.standing_at(user, self.clock.now())
+    }
+
+    /// The same at another time.
+    pub fn standing_at(&self, user: &User, now: Timestamp) -> Standing {
         if user.issuer == self.service_issuer {
             return Standing::Admitted;
         }
         match self.find(&user.provider).filter(|entry| entry.provider.is_issuer(&user.issuer)) {
             None => Standing::NoProvider,
+            Some(_) if !self.lifetimes.is_described_lately(user, now) => Standing::TooLongAgo,
             Some(entry) => {
                 entry.allow.decide(user).map_or_else(Standing::NotAdmitted, |_| Standing::Admitted)
             }
@@ -84,6 +102,10 @@ impl Providers {
             }
             Standing::NoProvider => {
                 tracing::info!(user = %user.id, provider = %user.provider, "no longer admitted: there is no such provider");
+                false
+            }
+            Standing::TooLongAgo => {
+                tracing::info!(user = %user.id, provider = %user.provider, "must sign in again: what the provider said of them is older than lifetimes.groups");
                 false
             }
         }
@@ -108,5 +130,23 @@ impl Providers {
     /// What the consent page says about where one signs in.
     pub fn label(&self) -> &str {
         self.only().map_or("your identity provider", |entry| entry.label.as_str())
+    }
+}
+
+/// The person as the provider has just described them.
+pub fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
+    User {
+        id: UserId::of(&person.issuer, &person.subject),
+        provider: provider.clone(),
+        issuer: person.issuer.clone(),
+        subject: person.subject.clone(),
+        name: person.name.clone(),
+        email: person.email.clone(),
+        email_verified: person.email_verified,
+        groups: person.groups.clone(),
+        hosted_domain: person.hosted_domain.clone(),
+        no_groups: person.no_groups.clone(),
+        signed_in_at: now,
+        read_at: None,
     }
 }

@@ -61,6 +61,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         admission: app.process.admission.subscribe(),
         clock: Arc::clone(&app.process.clock),
         disabled: app.process.disabled.clone(),
+        reader: app.group_reader(),
     };
     // A request that is refused for its address is not read first; all others are read whole before
     // their endpoint sees them.
@@ -142,6 +143,7 @@ fn oauth(app: &AppState, page_context: &PageContext) -> Router {
             page_context: page_context.clone(),
             transactions: transactions.clone(),
             logins: Arc::clone(&stores.logins),
+            provider_tokens: Arc::clone(&stores.provider_tokens),
             providers: app.providers.clone(),
             resources: Arc::clone(&app.resources),
             lifetimes: app.lifetimes,
@@ -198,6 +200,7 @@ fn tokens(app: &AppState) -> Router {
             entropy: Arc::clone(&app.process.entropy),
             lifetimes: app.lifetimes,
             disabled: app.process.disabled.clone(),
+            reader: app.group_reader(),
         }))
         .merge(revoke::routes(revoke::RevokeState {
             gate: gate.clone(),

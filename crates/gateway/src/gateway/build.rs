@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portunus_core::{admission::Allow, ids::ServerName, pins::Pinning, resource::Resources};
+use portunus_core::{Clock, admission::Allow, ids::ServerName, pins::Pinning, resource::Resources};
 use portunus_identity::provider::Provider;
 use portunus_mcp::{hub, spec::Transport};
 use url::Url;
@@ -56,10 +56,11 @@ pub(super) fn app(
         tracing::error!(%error, "clients' documents are not fetched through the proxy that is configured for it");
     }
     let limits = ProxyLimits { request_body: config.limits.body, ..ProxyLimits::default() };
+    let clock = Arc::clone(&process.clock);
     AppState {
         process,
         resources: Arc::new(resources),
-        providers: meet(config, providers),
+        providers: meet(config, providers, clock),
         keys: EdgeKeys::derive(&config.auth_secrets),
         proxy: ProxyRoutes::new(&config.proxies, forwarding, config.public_url.clone(), limits),
         server_kinds: config
@@ -85,7 +86,7 @@ pub(super) fn app(
     }
 }
 
-fn meet(config: &Config, providers: Vec<ConnectedProvider>) -> Providers {
+fn meet(config: &Config, providers: Vec<ConnectedProvider>, clock: Arc<dyn Clock>) -> Providers {
     let redirect_uri = |connected: &ConnectedProvider| {
         let own = || config.public_url.at(&format!("/auth/callback/{}", connected.provider.name()));
         connected.redirect_uri.clone().unwrap_or_else(own)
@@ -102,7 +103,8 @@ fn meet(config: &Config, providers: Vec<ConnectedProvider>) -> Providers {
             provider,
         }
     };
-    Providers::new(providers.into_iter().map(entry).collect(), &config.public_url)
+    let entries = providers.into_iter().map(entry).collect();
+    Providers::new(entries, &config.public_url, config.lifetimes, clock)
 }
 
 const fn kind(transport: &Transport) -> &'static str {

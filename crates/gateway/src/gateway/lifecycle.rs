@@ -48,6 +48,7 @@ use crate::{
         resource_server::{access::Access, cache::TokenCache},
         server,
     },
+    groups::ProviderPlaces,
     invalidations::{self, Invalidations, Remembered},
     metrics::Metrics,
     net::{
@@ -180,6 +181,7 @@ impl Gateway {
             admission: watch::Sender::default(),
             access: Access::with(Arc::clone(&config.access), disabled.clone()),
             disabled,
+            provider_places: ProviderPlaces::default(),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
             audit: audit.counted_by(metrics.clone()),
@@ -302,6 +304,12 @@ impl Gateway {
             Some(queue) => Some(write_audit(queue, &process, &config, me.clone()).await?),
             None => None,
         };
+        let (hub_of_changes, access) = (Arc::clone(&process.hub), process.access.clone());
+        process.tokens.invalidation_log().tell_of_people(move |user| {
+            if !access.is_open() {
+                hub_of_changes.permissions_of_user_changed(user);
+            }
+        });
         let listening = Invalidations::begin(
             Arc::clone(&process.stores.invalidations),
             Remembered {

@@ -46,6 +46,8 @@ mod grant_lifecycles;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod health;

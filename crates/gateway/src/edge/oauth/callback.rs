@@ -17,16 +17,19 @@ use portunus_core::{
     Timestamp,
     admission::NotAdmitted,
     disabled::Disableable,
-    ids::{ClientId, ProviderName, TransactionId, UserId},
+    ids::{ClientId, TransactionId, UserId},
     lifetimes::Lifetimes,
     oauth::params::Params,
     principal::User,
+    provider_token::ProviderToken,
     resource::Resources,
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
     signin::{BrowserTransaction, Login, ProviderRequest, Purpose},
-    store::{DisabledStore, LoginStore, StoreError},
+    store::{DisabledStore, LoginStore, ProviderTokenStore, StoreError},
 };
-use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets, SignedIn};
+use portunus_identity::provider::{
+    IdentityError, Inbound, NO_REFRESH_TOKENS, ProviderRequestSecrets, SignedIn,
+};
 
 use self::error::CallbackError;
 use super::support::{
@@ -38,7 +41,7 @@ use crate::{
     edge::{
         browser::{LOGIN, PageContext, see_other},
         extensions::RequestId,
-        providers::{ProviderEntry, Providers},
+        providers::{ProviderEntry, Providers, user_of},
         resource_server::access::Access,
     },
 };
@@ -51,6 +54,7 @@ pub struct CallbackState {
     pub page_context: PageContext,
     pub transactions: Transactions,
     pub logins: Arc<dyn LoginStore>,
+    pub provider_tokens: Arc<dyn ProviderTokenStore>,
     pub providers: Providers,
     pub resources: Arc<Resources>,
     pub lifetimes: Lifetimes,
@@ -202,6 +206,13 @@ async fn sign_in(
     };
     let person = match entry.provider.complete(&inbound, &secrets, now).await {
         Ok(person) => person,
+        // It would not give a refresh token, and is asked no more: the browser goes there again.
+        Err(IdentityError::Refused { error, .. }) if error == NO_REFRESH_TOKENS => {
+            let (transaction, provider) = (&transaction.id, &provider_request.provider);
+            return Ok(see_other(&format!(
+                "/auth/signin?transaction={transaction}&provider={provider}"
+            )));
+        }
         Err(error) => return Err(failed(callback, transaction, error).await?),
     };
     let user = user_of(&person, &provider_request.provider, now);
@@ -221,13 +232,16 @@ async fn sign_in(
     if let Some((old, _)) = callback.page_context.any_login(headers).await? {
         callback.logins.take_login(&old.id).await?;
     }
+    let known = callback.logins.find_user(&user.id).await?;
     match callback.logins.insert_login(&user, &login).await {
         // At this very moment.
         Err(StoreError::Disabled) => return Err(disabled(user, transaction, entry)),
         outcome => outcome?,
     }
+    keep_refresh_token(callback, &user, person.refresh_token, now).await?;
     tracing::info!(user = %user.id, provider = %provider_request.provider, groups = user.groups.len(), "signed in");
     audit.signed_in(&user, client_of(&transaction));
+    audit.groups_changed(known.as_ref(), &user);
     let next = match &transaction.purpose {
         Purpose::Authorize(_) => {
             note_sign_in(callback, headers, &transaction.id, login.id).await?;
@@ -313,21 +327,19 @@ async fn failed(
     Ok(CallbackError::Provider { error, transaction: Box::new(transaction) })
 }
 
-fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
-    User {
-        id: UserId::of(&person.issuer, &person.subject),
-        provider: provider.clone(),
-        issuer: person.issuer.clone(),
-        subject: person.subject.clone(),
-        name: person.name.clone(),
-        email: person.email.clone(),
-        email_verified: person.email_verified,
-        groups: person.groups.clone(),
-        hosted_domain: person.hosted_domain.clone(),
-        no_groups: person.no_groups.clone(),
-        signed_in_at: now,
-        read_at: None,
-    }
+/// With it the person is read anew while they are away. A sign-in without one leaves that of an
+/// earlier sign-in: some providers give it once.
+async fn keep_refresh_token(
+    callback: &CallbackState,
+    user: &User,
+    token: Option<SecretText>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(token) = token else { return Ok(()) };
+    let from = (&user.provider, user.issuer.as_str());
+    let (lifetimes, entropy) = (&callback.lifetimes, &*callback.page_context.entropy);
+    let token = ProviderToken::begin(&user.id, from, token, now, lifetimes, entropy);
+    callback.provider_tokens.keep_provider_token(&token).await
 }
 
 /// Always a new id: one that was planted before the sign-in is worth nothing after it (threat 3).

@@ -137,6 +137,11 @@ impl Access {
         self.rules.load().policy.may_deny_by(unread)
     }
 
+    /// Are there no rules, so that everyone may use everything?
+    pub fn is_open(&self) -> bool {
+        self.0.load().policy.is_open()
+    }
+
     /// What this caller may use, by the rules in force whenever it is asked.
     pub fn of(&self, principal: Arc<Principal>) -> CallerAccess {
         CallerAccess { access: self.clone(), principal, held: ArcSwapOption::empty() }

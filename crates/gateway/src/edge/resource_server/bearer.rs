@@ -24,7 +24,7 @@ use portunus_core::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::cache::{Entry, TokenCache};
+use super::cache::{Entry, TRUSTED_FOR, TokenCache};
 use crate::{
     audit::{PendingRefusal, RequestAudit},
     disabled::Disabled,
@@ -33,6 +33,7 @@ use crate::{
         oauth::support::answers,
         providers::{self, Providers},
     },
+    groups::GroupReader,
 };
 
 /// Lets requests with a valid token for a resource through.
@@ -46,6 +47,8 @@ pub struct Bearer {
     pub admission: watch::Receiver<Option<Providers>>,
     pub clock: Arc<dyn Clock>,
     pub disabled: Disabled,
+    /// Reads people anew while they have live tokens.
+    pub reader: GroupReader,
 }
 
 /// Who was let through, and by which token.
@@ -172,11 +175,16 @@ impl Bearer {
     }
 
     /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone
-    /// live out their hour, and are not renewed.
+    /// live out their hour, and are not renewed. A look-up may be a little older than what was read
+    /// of its person since.
     fn is_admitted(&self, user: &User) -> bool {
         let providers = self.admission.borrow();
+        let looked_up_at = self.clock.now() - TRUSTED_FOR;
         providers.as_ref().is_some_and(|providers| {
-            !matches!(providers.standing(user), providers::Standing::NotAdmitted(_))
+            matches!(
+                providers.standing_at(user, looked_up_at),
+                providers::Standing::Admitted | providers::Standing::NoProvider
+            )
         })
     }
 
@@ -188,6 +196,8 @@ impl Bearer {
         let Some(found) = self.grants.find_access(hash, self.clock.now()).await? else {
             return Ok(None);
         };
+        // Once in a while, and not on the way of a call: a look-up is remembered.
+        self.reader.nudge(&found.user);
         let principal = principal_of(&found);
         Ok(Some(self.cache.keep(asking, found, principal).await))
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::invalidation_log::InvalidationLog;
 
 /// For how long a look-up is trusted while every invalidation is heard.
-const TRUSTED_FOR: Duration = Duration::from_secs(30);
+pub const TRUSTED_FOR: Duration = Duration::from_secs(30);
 /// And while it is not known whether one was missed: something may have been revoked elsewhere
 /// meanwhile, which has to count within a second.
 const TRUSTED_BLINDLY_FOR: Duration = Duration::from_secs(1);

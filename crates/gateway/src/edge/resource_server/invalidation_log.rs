@@ -6,13 +6,13 @@ use std::{
     collections::VecDeque,
     pin::pin,
     sync::{
-        PoisonError, RwLock,
+        OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use portunus_core::{invalidation::Invalidation, token::FoundAccess};
+use portunus_core::{grant::GrantsOf, ids::UserId, invalidation::Invalidation, token::FoundAccess};
 use tokio::{sync::Notify, time::Instant};
 
 /// For how long revisions that were compared vouch for what is remembered. With the time of a
@@ -22,7 +22,6 @@ pub const VOUCHED_FOR: Duration = Duration::from_millis(900);
 const MOST: usize = 256;
 
 /// Invalidations, numbered as they came in.
-#[derive(Debug)]
 pub struct InvalidationLog {
     began: Instant,
     /// When revisions were compared last, in milliseconds after `began`, and one more: 0 is never.
@@ -31,7 +30,11 @@ pub struct InvalidationLog {
     heard: AtomicU64,
     recent: RwLock<VecDeque<Invalidation>>,
     more: Notify,
+    /// Hears first of people who are described anew.
+    people: OnceLock<PeopleListener>,
 }
+
+type PeopleListener = Box<dyn Fn(&UserId) + Send + Sync>;
 
 impl InvalidationLog {
     pub fn new() -> Self {
@@ -41,6 +44,7 @@ impl InvalidationLog {
             heard: AtomicU64::new(0),
             recent: RwLock::default(),
             more: Notify::new(),
+            people: OnceLock::new(),
         }
     }
 
@@ -49,7 +53,19 @@ impl InvalidationLog {
         self.heard.load(Ordering::SeqCst)
     }
 
+    /// From now on `listener` is told of each person whose grants ended or who is described anew,
+    /// before anything else is: their clients are to hear of it before their streams end.
+    pub fn tell_of_people(&self, listener: impl Fn(&UserId) + Send + Sync + 'static) {
+        // A second listener is none.
+        let _ = self.people.set(Box::new(listener));
+    }
+
     pub fn hear(&self, invalidation: Invalidation) {
+        if let Invalidation::Grants(GrantsOf::User(user)) = &invalidation
+            && let Some(listener) = self.people.get()
+        {
+            listener(user);
+        }
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         if invalidation == Invalidation::Everything {
             recent.clear();

@@ -15,7 +15,10 @@ use portunus_core::{
 };
 
 use super::state::TokenState;
-use crate::{audit::RequestAudit, edge::oauth::support::answers::Failure};
+use crate::{
+    audit::RequestAudit,
+    edge::{oauth::support::answers::Failure, providers::Standing},
+};
 
 /// How often a request is checked again because another request changed what it is about.
 ///
@@ -99,8 +102,9 @@ pub(super) async fn run<G: GrantType>(
         .into())
 }
 
-/// Nothing new for a subject that the configuration does not admit any more. The grant stays: if it
-/// was the rule that was wrong, mending it is enough.
+/// Nothing new for a subject that the configuration does not admit any more: of a person, by what
+/// their provider says of them now, if it lets that be read and answers in time. The grant stays:
+/// if it was the rule that was wrong, mending it is enough.
 async fn admit(request: &TokenRequest<'_>, subject: Subject<'_>) -> Result<Admitted, Failure> {
     let state = request.state;
     if let Subject::Person(user) = subject
@@ -108,11 +112,20 @@ async fn admit(request: &TokenRequest<'_>, subject: Subject<'_>) -> Result<Admit
     {
         return Err(Failure::disabled_grant(user, &request.client.client().id));
     }
-    let is_admitted = match subject {
+    let found;
+    let user = match subject {
         Subject::Person(user) => {
-            state.logins.find_user(user).await?.is_some_and(|user| state.providers.admit(&user))
+            state.reader.read(user).await;
+            found = state.logins.find_user(user).await?;
+            found.as_ref()
         }
-        Subject::Client(user) => state.providers.admit(user),
+        Subject::Client(user) => Some(user),
     };
-    if is_admitted { Ok(Admitted(())) } else { Err(token::not_admitted().into()) }
+    match user {
+        Some(user) if state.providers.admit(user) => Ok(Admitted(())),
+        Some(user) if matches!(state.providers.standing(user), Standing::TooLongAgo) => {
+            Err(token::described_too_long_ago().into())
+        }
+        _ => Err(token::not_admitted().into()),
+    }
 }

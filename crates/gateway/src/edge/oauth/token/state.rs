@@ -13,6 +13,7 @@ use portunus_core::{
 use crate::{
     disabled::Disabled,
     edge::{oauth::support::client_gate::ClientGate, providers::Providers},
+    groups::GroupReader,
 };
 
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct TokenState {
     pub entropy: Arc<dyn Entropy>,
     pub lifetimes: Lifetimes,
     pub disabled: Disabled,
+    /// Reads people anew before they get tokens.
+    pub reader: GroupReader,
 }
 
 impl TokenState {
