@@ -36,6 +36,8 @@ export async function startProvider({ port, redirectUris, signedOutUris, pkce = 
     claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'], groups: ['groups'] },
     conformIdTokenClaims: false,
     pkce: { required: () => pkce },
+    // Without a page: it would show one for `offline_access`.
+    issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
     cookies: { keys: ['only-for-these-tests'] },
     features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true, logoutSource: askWhetherToSignOut } },
     interactions: { policy, url: (_context, interaction) => `/interaction/${interaction.uid}` },
