@@ -6,6 +6,8 @@
 
 mod places;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod told;
 
 pub use self::{
