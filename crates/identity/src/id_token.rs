@@ -153,8 +153,46 @@ pub(crate) fn verify_userinfo(
     Ok(claims)
 }
 
+/// Verifies an access token that is a JWT (RFC 9068): of this issuer, issued to this client, about
+/// this subject. Okta has the client in `cid` and the subject in `uid`. It came from the token
+/// endpoint, with the ID token that says who the subject is.
+pub(crate) fn verify_access_token(
+    token: &str,
+    expected: &Expected<'_>,
+    subject: &str,
+    keys: &KeySet,
+    now: Timestamp,
+) -> Result<Map<String, Value>, Flaw> {
+    let types = &["JWT", "at+jwt", "application/at+jwt"];
+    let claims: Map<String, Value> = verify_typed(token, types, expected.algorithms, keys)?;
+    let is = |claim: &str, expected: &str| claims.get(claim).is_some_and(|found| found == expected);
+    if !is("iss", expected.issuer) {
+        return Err(Flaw::Refused("its issuer is another one"));
+    }
+    if !["cid", "client_id", "azp"].iter().any(|claim| is(claim, expected.client_id)) {
+        return Err(Flaw::Refused("it was issued to another client"));
+    }
+    if !["uid", "sub"].iter().any(|claim| is(claim, subject)) {
+        return Err(Flaw::Refused("it is about somebody else"));
+    }
+    let exp = claims.get("exp").and_then(Value::as_f64);
+    if !exp.is_some_and(|exp| exp + LEEWAY_SECS > now.as_secs_f64()) {
+        return Err(Flaw::Refused("it has expired"));
+    }
+    Ok(claims)
+}
+
 fn verify_signature<C: DeserializeOwned>(
     token: &str,
+    algorithms: &[Algorithm],
+    keys: &KeySet,
+) -> Result<C, Flaw> {
+    verify_typed(token, &["JWT"], algorithms, keys)
+}
+
+fn verify_typed<C: DeserializeOwned>(
+    token: &str,
+    types: &[&str],
     algorithms: &[Algorithm],
     keys: &KeySet,
 ) -> Result<C, Flaw> {
@@ -174,7 +212,8 @@ fn verify_signature<C: DeserializeOwned>(
                 not_taken(&found, algorithms)
             }));
     };
-    if header.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
+    let is_other = |typ: &String| types.iter().all(|one| !one.eq_ignore_ascii_case(typ));
+    if header.typ.as_ref().is_some_and(is_other) {
         return Err(Flaw::Refused("its type is not JWT"));
     }
     if header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {

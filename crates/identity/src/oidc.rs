@@ -2,6 +2,7 @@
 //! ([`crate::discovery`], [`crate::exchange`], [`crate::id_token`], [`crate::userinfo`]); here is
 //! their order. GitHub lives in [`crate::oauth2`].
 
+mod access_token;
 mod overage;
 mod probes;
 mod refresh;
@@ -179,7 +180,7 @@ impl OidcProvider {
         let verified = self.verify(id_token, nonce, &metadata, now).await?;
         self.check_auth_time(&verified, provider_request.signed_in_since)?;
         let source = Source::of(&verified, id_token);
-        let person = self.person(source, tokens.access_token.as_ref(), &metadata).await?;
+        let person = self.person(source, tokens.access_token.as_ref(), &metadata, now).await?;
         // One that came unasked may be of the person's session there, and end with it.
         let refresh_token = tokens.refresh_token.filter(|_| self.asks_for_refresh_tokens());
         Ok(SignedIn { refresh_token, ..person })
@@ -419,6 +420,7 @@ impl OidcProvider {
         Source { subject, claims: found, id_token }: Source<'_>,
         access_token: Option<&SecretText>,
         metadata: &Metadata,
+        now: Timestamp,
     ) -> Result<SignedIn, IdentityError> {
         let groups_claim = self.settings.groups_claim.as_deref().unwrap_or(self.facts.groups_claim);
         let beyond = self.groups_beyond_the_token(found, groups_claim, access_token).await?;
@@ -436,11 +438,19 @@ impl OidcProvider {
             _ => (None, false),
         };
         let claims = Claims { id_token: found, userinfo: more.as_ref() };
+        let elsewhere = match beyond {
+            Some(listed) => Some(listed),
+            None if claims.has(groups_claim) => None,
+            None => {
+                let claim = groups_claim;
+                self.groups_in_access_token(claim, subject, access_token, metadata, now).await
+            }
+        };
         let no_groups =
-            if beyond.is_some() { None } else { self.note_groups(&claims, groups_claim) };
+            if elsewhere.is_some() { None } else { self.note_groups(&claims, groups_claim) };
         let (email, email_verified) = claims.email();
         let is_microsoft = self.settings.preset == Preset::MicrosoftEntraId;
-        let (groups, are_all_groups) = match &beyond {
+        let (groups, are_all_groups) = match &elsewhere {
             Some(listed) => {
                 let (groups, are_all) = claims::groups(Some(&listed.groups));
                 (groups, are_all && listed.is_whole)
@@ -459,7 +469,7 @@ impl OidcProvider {
             no_groups,
             unread: Unread {
                 email: is_unread && lacks_email,
-                groups: !are_all_groups || (is_unread && lacks_groups),
+                groups: !are_all_groups || (is_unread && lacks_groups && elsewhere.is_none()),
             },
             id_token: id_token.cloned(),
             refresh_token: None,
@@ -497,8 +507,8 @@ impl<'a> Source<'a> {
 }
 
 /// What to do about a groups claim that says nothing.
-pub(crate) const GROUPS_ADVICE: &str = "A name with dots, or a path into nested claims, is written with dots; the claim must be in the ID token or in userinfo, \
-                                 not in the access token alone";
+pub(crate) const GROUPS_ADVICE: &str = "A name with dots, or a path into nested claims, is written with dots; the claim must be in the ID token, in userinfo, \
+                                 or in an access token that is a JWT of this provider for this client";
 
 #[async_trait]
 impl Provider for OidcProvider {

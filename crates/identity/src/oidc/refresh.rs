@@ -72,7 +72,7 @@ impl OidcProvider {
             return Err(self.error_report.unverified("the refresh is about somebody else").into());
         }
         let has_id_token = source.id_token.is_some();
-        let mut person = self.person(source, access_token, metadata).await?;
+        let mut person = self.person(source, access_token, metadata, now).await?;
         person.unread.groups |= !has_id_token && person.groups.is_empty();
         Ok(person)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use portunus_core::secret::SecretText;
 use portunus_identity::{Preset, Provider, ProviderSettings, connect};
 use portunus_testkit::okta::{Endpoint, FakeOkta, Fault, GroupsClaim, Options, Tamper};
+use serde_json::json;
 
 use crate::browser::{REDIRECT, SignInFixture, http, now, settings};
 
@@ -269,4 +270,28 @@ async fn a_page_to_sign_in_at() {
         .await
         .unwrap();
     assert_eq!(bob.subject, "00u1bob");
+}
+
+/// Okta's custom servers can have groups there alone. It must be ours, and about the same person.
+#[tokio::test]
+async fn t21_groups_come_from_an_access_token_of_ours_when_nothing_else_has_them() {
+    let options = || Options { custom_groups: GroupsClaim::AccessToken, ..Options::default() };
+    let all = vec!["Everyone".to_owned(), "engineering".to_owned(), "admins".to_owned()];
+    let fixture = SignInFixture::custom(options()).await;
+    assert_eq!(fixture.sign_in().await.unwrap().groups, all);
+    for (claim, value, taken) in [
+        ("cid", json!("0oa-somebody-else"), false),
+        ("iss", json!("https://evil.example"), false),
+        ("exp", json!(1_000_000), false),
+        ("exp", json!("9999999999"), false),
+        ("uid", json!("00u1bob"), false),
+        ("aud", json!("https://api.example"), true),
+    ] {
+        let fixture = SignInFixture::custom(options()).await;
+        fixture.okta.put_into_access_tokens(claim, value);
+        let alice = fixture.sign_in().await.unwrap();
+        assert_eq!(alice.groups == all, taken, "{claim}: {:?}", alice.groups);
+    }
+    let org = SignInFixture::org(Options { groups_filter: false, ..options() }).await;
+    assert!(org.sign_in().await.unwrap().groups.is_empty(), "the org server's are for Okta");
 }

@@ -38,6 +38,27 @@ pub(super) fn id_token(state: &State, code: &Code, tamper: Option<Tamper>) -> St
     }
 }
 
+/// An access token of the custom server that has groups, and what the test changed of it.
+pub(super) fn access_token(state: &State, code: &Code) -> String {
+    let now = state.now().as_secs();
+    let mut claims = json!({
+        "ver": 1,
+        "jti": state.random("AT."),
+        "iss": code.server.issuer(&state.base),
+        "aud": "api://default",
+        "cid": state.options.client_id,
+        "uid": code.person.subject,
+        "sub": code.person.email,
+        "iat": now,
+        "exp": now + 3600,
+        "groups": code.person.groups,
+    });
+    for (claim, value) in state.with(|inner| inner.access_token_claims.clone()) {
+        claims[claim] = value;
+    }
+    signed(state, &claims)
+}
+
 /// Signs whatever this is with the key in use.
 pub(super) fn signed(state: &State, claims: &Value) -> String {
     let (header, signer) = seal(state, None);
@@ -203,7 +224,9 @@ pub(super) fn groups_in_id_token(state: &State, server: Server, scope_asked: boo
         (Server::Org, _) => state.options.groups_filter && scope_asked,
         (Server::Custom, GroupsClaim::Always) => true,
         (Server::Custom, GroupsClaim::WithScope) => scope_asked,
-        (Server::Custom, GroupsClaim::Userinfo | GroupsClaim::Never) => false,
+        (Server::Custom, GroupsClaim::AccessToken | GroupsClaim::Userinfo | GroupsClaim::Never) => {
+            false
+        }
     }
 }
 

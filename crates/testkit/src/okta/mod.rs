@@ -167,6 +167,11 @@ impl FakeOkta {
         self.state.with(|inner| inner.metadata.push((member.to_owned(), value)));
     }
 
+    /// Puts this claim into access tokens in place of its own.
+    pub fn put_into_access_tokens(&self, claim: &str, value: Value) {
+        self.state.with(|inner| inner.access_token_claims.push((claim.to_owned(), value)));
+    }
+
     /// Answers with signed JWTs at userinfo from now on.
     pub fn sign_userinfo(&self) {
         self.state.with(|inner| inner.signs_userinfo = true);

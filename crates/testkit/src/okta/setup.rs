@@ -47,6 +47,8 @@ pub enum GroupsClaim {
     /// A claim of the ID token when the scope `groups`, which is defined and published, is asked
     /// for.
     WithScope,
+    /// Only in the access token, which is a JWT then.
+    AccessToken,
     /// Only in userinfo; there is no scope `groups`.
     Userinfo,
     Never,

@@ -100,6 +100,8 @@ pub(super) struct Inner {
     pub(super) skew_millis: i64,
     /// Members of the metadata that are others.
     pub(super) metadata: Vec<(String, Value)>,
+    /// Claims of access tokens that are others.
+    pub(super) access_token_claims: Vec<(String, Value)>,
     pub(super) signs_userinfo: bool,
     pub(super) takes_any_secret: bool,
 }
@@ -179,6 +181,7 @@ impl State {
             refresh_tokens: HashMap::new(),
             userinfo_subject: None,
             metadata: Vec::new(),
+            access_token_claims: Vec::new(),
             signs_userinfo: false,
             takes_any_secret: false,
             skew_millis: 0,

@@ -13,6 +13,7 @@ use url::form_urlencoded;
 use super::{
     mint,
     refresh::{self, Parameters, Refusal},
+    setup::GroupsClaim,
     state::{Access, Code, Endpoint, Extract, Okta, Refresh, Server, State},
 };
 
@@ -131,7 +132,13 @@ fn redeem(state: &State, server: Server, parameters: &Parameters) -> Result<Code
 fn grant(state: &State, code: &Code, earlier: Option<Refresh>) -> Response {
     let tamper = state.with(|inner| inner.tampers.pop_front());
     let id_token = mint::id_token(state, code, tamper);
-    let access_token = state.random("fake-okta-access-");
+    let has_groups =
+        code.server == Server::Custom && state.options.custom_groups == GroupsClaim::AccessToken;
+    let access_token = if has_groups {
+        mint::access_token(state, code)
+    } else {
+        state.random("fake-okta-access-")
+    };
     let access =
         Access { server: code.server, person: code.person.clone(), scopes: code.scopes.clone() };
     state.with(|inner| inner.access_tokens.insert(access_token.clone(), access));
