@@ -2,12 +2,11 @@
 //! ([`config`]), its commands ([`cli`]), what speaks HTTP to browsers and clients ([`edge`]), its
 //! clients for the outside ([`net`]), its log ([`telemetry`]) and its audit trail ([`audit`]), its
 //! life from start to stop ([`gateway`]), what it remembers of servers' tools ([`pins`]) and of
-//! sessions ([`records`]), what reads people anew ([`groups`]), what an administrator disabled
-//! ([`disabled`]), other gateways on the same store ([`cluster`]) and what they tell
-//! ([`invalidations`]), and the machine under it ([`os`]). [`connect`] is the other side: MCP over
-//! stdio for clients without HTTP. The rules live in `portunus-core`, what is kept in
-//! `portunus-store`, the providers in `portunus-identity`, the
-//! protocol in `portunus-mcp`.
+//! sessions ([`records`]), what reads people anew ([`groups`]), other gateways on the same store
+//! ([`cluster`]) and what they tell ([`invalidations`]), what an administrator disabled
+//! ([`disabled`]), and the machine under it ([`os`]). [`connect`] is the other side: MCP over stdio
+//! for clients without HTTP. The rules live in `portunus-core`, what is kept in `portunus-store`,
+//! the providers in `portunus-identity`, the protocol in `portunus-mcp`.
 
 pub mod audit;
 pub mod cli;

@@ -304,12 +304,7 @@ impl Gateway {
             Some(queue) => Some(write_audit(queue, &process, &config, me.clone()).await?),
             None => None,
         };
-        let (hub_of_changes, access) = (Arc::clone(&process.hub), process.access.clone());
-        process.tokens.invalidation_log().tell_of_people(move |user| {
-            if !access.is_open() {
-                hub_of_changes.permissions_of_user_changed(user);
-            }
-        });
+        tell_their_clients(&process);
         let listening = Invalidations::begin(
             Arc::clone(&process.stores.invalidations),
             Remembered {
@@ -379,6 +374,16 @@ fn measure(
     let metrics = process.metrics.clone();
     let serving = prometheus::serve(listener, metrics, sources, std::future::pending());
     AbortOnDropHandle::new(tokio::spawn(serving))
+}
+
+/// From now on, clients of a person who is described anew are told that their lists changed.
+fn tell_their_clients(process: &ProcessState) {
+    let (hub, access) = (Arc::clone(&process.hub), process.access.clone());
+    process.tokens.invalidation_log().tell_of_people(move |user| {
+        if !access.is_open() {
+            hub.permissions_of_user_changed(user);
+        }
+    });
 }
 
 /// Starts the writer of the audit records, its chain open.

@@ -17,7 +17,7 @@ use portunus_core::{
     Timestamp,
     admission::NotAdmitted,
     disabled::Disableable,
-    ids::{ClientId, TransactionId, UserId},
+    ids::{ClientId, TransactionId},
     lifetimes::Lifetimes,
     oauth::params::Params,
     principal::User,
@@ -208,10 +208,7 @@ async fn sign_in(
         Ok(person) => person,
         // It would not give a refresh token, and is asked no more: the browser goes there again.
         Err(IdentityError::Refused { error, .. }) if error == NO_REFRESH_TOKENS => {
-            let (transaction, provider) = (&transaction.id, &provider_request.provider);
-            return Ok(see_other(&format!(
-                "/auth/signin?transaction={transaction}&provider={provider}"
-            )));
+            return Ok(to_provider(&transaction, provider_request));
         }
         Err(error) => return Err(failed(callback, transaction, error).await?),
     };
@@ -257,6 +254,12 @@ async fn sign_in(
     let mut response = see_other(&next);
     response.headers_mut().append(name, value);
     Ok(response)
+}
+
+/// To the same provider once more.
+fn to_provider(transaction: &BrowserTransaction, request: &ProviderRequest) -> Response {
+    let (id, provider) = (&transaction.id, &request.provider);
+    see_other(&format!("/auth/signin?transaction={id}&provider={provider}"))
 }
 
 /// The person is not signed in. What is known of them stays as it was.

@@ -139,7 +139,7 @@ impl Access {
 
     /// Are there no rules, so that everyone may use everything?
     pub fn is_open(&self) -> bool {
-        self.0.load().policy.is_open()
+        self.rules.load().policy.is_open()
     }
 
     /// What this caller may use, by the rules in force whenever it is asked.

@@ -81,6 +81,7 @@ struct Export<'a> {
 }
 
 impl Export<'_> {
+    // long: one table after the other.
     fn everything(&mut self) -> Result<(), Stop> {
         let sealer = self.sealer;
         self.each(RecordKind::Client, "SELECT id, record, last_used_at FROM clients", |row| {
