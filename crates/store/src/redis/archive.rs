@@ -17,7 +17,7 @@ use super::{database::Database, scan::Scan};
 pub(super) struct RedisArchive(pub(super) Arc<Database>);
 
 /// How the keys of records begin, behind the tag.
-const RECORDS: [&str; 18] = [
+const RECORDS: [&str; 19] = [
     "client:",
     "user:",
     "consents-of-user:",
