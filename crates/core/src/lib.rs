@@ -21,6 +21,7 @@ pub mod access;
 pub mod address_block;
 pub mod admission;
 pub mod audit;
+pub mod call_limits;
 pub mod client;
 pub mod clock;
 pub mod disabled;

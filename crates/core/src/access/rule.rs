@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::{
-    admission::AccountName,
+    admission::{AccountName, EmailAddress},
     ids::{ClientId, ProviderName},
     oauth::scopes::Pattern,
+    principal::Principal,
 };
 
 /// A rule: callers that fit `who` may, or may not, use what fits `what`.
@@ -63,6 +64,24 @@ impl Who {
     /// Does the rule speak of every caller?
     pub fn is_anyone(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Is this one of the callers? For what is no access rule; those are compiled, to the same
+    /// ([`super::compile`]).
+    pub fn fits(&self, principal: &Principal) -> bool {
+        let Self { groups, people, clients, providers } = self;
+        let email = || principal.email.as_deref().and_then(EmailAddress::parse);
+        let is_named = |person: &AccountName| match person {
+            AccountName::Email(address) => email().as_ref() == Some(address),
+            AccountName::Subject(subject) => *subject == principal.subject,
+        };
+        let is_one_of_them = (groups.is_empty() && people.is_empty())
+            || groups.iter().any(|group| principal.groups.contains(group))
+            || people.iter().any(is_named);
+        let is_from = |provider| providers.contains(provider);
+        is_one_of_them
+            && (clients.is_empty() || clients.contains(&principal.client))
+            && (providers.is_empty() || principal.provider.as_ref().is_some_and(is_from))
     }
 }
 
