@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 use portunus_core::{ids::ServerName, principal::Principal};
 
-use crate::{allow::Allow, observer::CallObserver, upstream::Person};
+use crate::{allow::Allow, limits::RequestLimits, observer::CallObserver, upstream::Person};
 
 /// Which servers the endpoint shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,9 +26,19 @@ pub struct Caller {
     pub request_id: Option<HeaderValue>,
     /// Hears what became of what is called.
     pub observer: Option<Arc<dyn CallObserver>>,
+    /// Counts the request, if any limit is about its caller.
+    pub limits: Option<Arc<dyn RequestLimits>>,
 }
 
 impl Caller {
+    /// The server of the endpoint, if it has one.
+    pub(crate) fn server(&self) -> Option<&ServerName> {
+        match &self.view {
+            View::All => None,
+            View::One(server) => Some(server),
+        }
+    }
+
     /// Of the person, for the children that are theirs alone.
     pub(crate) fn person(&self) -> Person {
         Person { subject: self.principal.subject.clone(), email: self.principal.email.clone() }

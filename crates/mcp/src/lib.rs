@@ -22,6 +22,7 @@ mod header_params;
 pub mod hub;
 mod implementation;
 mod lifecycle;
+pub mod limits;
 mod lists;
 pub mod observer;
 mod permission;

@@ -2,7 +2,7 @@
 //! that is read. Each is told once, in both eras, however it ended. What is done with it is the
 //! gateway's business; [`crate::calls`]'s `observed` tells it.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use portunus_core::ids::ServerName;
 
@@ -53,6 +53,10 @@ pub enum CallEnd {
     /// The gateway refused it.
     Refused {
         code: i64,
+    },
+    /// A limit was met; to be told of for so many such calls, if at all.
+    Limited {
+        told: Option<NonZeroU32>,
     },
     Cancelled,
 }

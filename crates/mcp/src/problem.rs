@@ -6,6 +6,7 @@ use portunus_core::ids::ServerName;
 use crate::{
     answer::{Refused, Wanted},
     client_capabilities::Missing,
+    limits::Limited,
     upstream::{RpcError, UpstreamError},
     wire::{self, Outcome, Payload, WireError, code},
 };
@@ -24,6 +25,8 @@ pub(crate) enum Problem {
     NotGranted(Refused),
     /// The server could not be asked, or did not answer.
     Server { server: ServerName, error: UpstreamError },
+    /// A limit of the configuration was met.
+    Limited(Box<Limited>),
 }
 
 impl Problem {

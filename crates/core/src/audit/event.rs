@@ -176,6 +176,9 @@ pub struct Call {
     /// Of the parameters, and of the result or error.
     pub request_bytes: u64,
     pub answer_bytes: u64,
+    /// Of calls that a limit refused: for how many this record stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +209,8 @@ pub enum CallOutcome {
     Disabled,
     /// The gateway refused it: there is no such thing, it is in quarantine, it cannot be read.
     Refused,
+    /// A limit of the configuration was met.
+    Limited,
     Cancelled,
 }
 
@@ -255,6 +260,7 @@ words!(CallOutcome {
     PolicyRefused => "policy_refused",
     Disabled => "disabled",
     Refused => "refused",
+    Limited => "limited",
     Cancelled => "cancelled",
 });
 words!(RefusalReason {

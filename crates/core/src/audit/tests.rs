@@ -41,6 +41,7 @@ fn call(n: u64) -> Entry {
             outcome: CallOutcome::Ok,
             code: None,
             ms: 3,
+            times: None,
             request_bytes: 20,
             answer_bytes: 40,
         }),

@@ -23,6 +23,10 @@ pub enum ValueType {
     Size,
     /// A number of times in a time.
     Rate,
+    /// The same, or `unlimited`.
+    RateOrUnlimited,
+    /// A number of bytes in a time.
+    SizeRate,
     Choice(&'static [&'static str]),
     /// One of these words, or a section.
     WordOr(&'static [&'static str], &'static Section),

@@ -1,14 +1,21 @@
 //! Durations and sizes as people write them: `60m`, `30d`, `1h 30m`, `4MiB`.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 /// What to write for a duration.
 pub const DURATION: &str = "a number with its unit, such as 30s, 60m, 12h or 30d";
 /// What to write for a duration that there need not be.
 pub const DURATION_OR_OFF: &str = "`off`, or a number with its unit, such as 30m, 12h or 7d";
 /// What to write for a rate.
-pub const RATE: &str =
+pub const RATE: &str = "a number and a time of a day at most, such as 600/min, 5/s or 1000/10m";
+/// What to write for a rate that there need not be.
+pub const RATE_OR_UNLIMITED: &str =
     "a number and a time of a day at most, such as 60/m, 5/s or 1000/10m; or unlimited";
+/// What to write for bytes in a time.
+pub const SIZE_RATE: &str = "a size and a time of a day at most, such as 50MiB/min or 1GB/h";
 /// What to write for a size.
 pub const SIZE: &str = "a number of bytes, or one with its unit, such as 512KiB or 4MiB";
 
@@ -58,16 +65,26 @@ pub fn show_duration(duration: Duration) -> String {
 pub fn parse_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
     let (count, per) = text.split_once('/')?;
     let count: NonZeroU32 = count.trim().parse().ok()?;
-    let per = per.trim();
-    let per = if per.starts_with(|c: char| c.is_ascii_digit()) {
-        parse_duration(per)
+    let per = period(per)?;
+    (per.as_nanos() >= u128::from(count.get())).then_some((count, per))
+}
+
+/// Reads bytes in a time: `50MiB/min`, `1 GB/h`.
+pub fn parse_size_rate(text: &str) -> Option<(NonZeroU64, Duration)> {
+    let (size, per) = text.split_once('/')?;
+    let size = NonZeroU64::new(u64::try_from(parse_size(size)?).ok()?)?;
+    Some((size, period(per)?))
+}
+
+/// A time of a day at most; one of its unit if there is no number.
+fn period(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let per = if text.starts_with(|c: char| c.is_ascii_digit()) {
+        parse_duration(text)
     } else {
-        parse_duration(&format!("1{per}"))
+        parse_duration(&format!("1{text}"))
     }?;
-    (!per.is_zero()
-        && per <= Duration::from_secs(86_400)
-        && per.as_nanos() >= u128::from(count.get()))
-    .then_some((count, per))
+    (!per.is_zero() && per <= Duration::from_secs(86_400)).then_some(per)
 }
 
 /// Reads a size in bytes. `kB`, `MB` are thousands, `KiB`, `MiB` are 1024s.
@@ -142,6 +159,26 @@ mod tests {
         ];
         for (text, expected) in cases {
             let found = parse_rate(text).map(|(count, per)| (count.get(), per.as_secs()));
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_in_a_time() {
+        let cases = [
+            ("50MiB/min", Some((52_428_800, 60))),
+            (" 50 MiB / min", Some((52_428_800, 60))),
+            ("1GB/h", Some((1_000_000_000, 3600))),
+            ("4096/10s", Some((4096, 10))),
+            ("0/s", None),
+            ("50MiB", None),
+            ("50MiB/", None),
+            ("50MiB/0s", None),
+            ("50MiB/2d", None),
+            ("MiB/s", None),
+        ];
+        for (text, expected) in cases {
+            let found = parse_size_rate(text).map(|(size, per)| (size.get(), per.as_secs()));
             assert_eq!(found, expected, "{text:?}");
         }
     }

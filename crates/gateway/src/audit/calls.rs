@@ -63,6 +63,12 @@ impl CallObserver for CallWatch {
     fn ended(&self, ended: &EndedCall<'_>) {
         self.has_told.store(true, Ordering::Relaxed);
         let (outcome, code) = outcome(ended.end);
+        let times = match ended.end {
+            // A flood of refusals does not flood the trail.
+            CallEnd::Limited { told: None } => return,
+            CallEnd::Limited { told: Some(times) } => Some(times.get()),
+            _ => None,
+        };
         let by_rules = || {
             let servers = self.resources.servers();
             let server = ended.server.or(self.server.as_ref());
@@ -95,6 +101,7 @@ impl CallObserver for CallWatch {
                 ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
                 request_bytes: ended.request_bytes as u64,
                 answer_bytes: ended.answer_bytes as u64,
+                times,
             },
         );
     }
@@ -113,6 +120,7 @@ const fn outcome(end: CallEnd) -> (CallOutcome, Option<i64>) {
         CallEnd::Unavailable => (CallOutcome::Unavailable, None),
         CallEnd::NotGranted => (CallOutcome::InsufficientScope, None),
         CallEnd::Refused { code } => (CallOutcome::Refused, Some(code)),
+        CallEnd::Limited { .. } => (CallOutcome::Limited, None),
         CallEnd::Cancelled => (CallOutcome::Cancelled, None),
     }
 }

@@ -94,7 +94,7 @@ pub(super) const WHO: Section = Section::new(
     ],
 );
 
-const LIST: ValueType = ValueType::List(&ValueType::Text);
+pub(super) const LIST: ValueType = ValueType::List(&ValueType::Text);
 /// What a client that acts for itself has for a provider.
 const CLIENTS: &str = "clients";
 
@@ -152,9 +152,10 @@ fn read_file(inputs: &Inputs<'_>, file: &Written, report: &mut Report) -> Option
     }
 }
 
-struct Reading<'a, 'r> {
-    names: &'a Names<'a>,
-    report: &'r mut Report,
+/// Reads rules, and what other settings have in common with them.
+pub(super) struct Reading<'a, 'r> {
+    pub(super) names: &'a Names<'a>,
+    pub(super) report: &'r mut Report,
 }
 
 impl Reading<'_, '_> {
@@ -195,7 +196,7 @@ impl Reading<'_, '_> {
 
     /// A key without a value would count as one that is not there, and the rule would be wider than
     /// what was meant.
-    fn check_nothing(&mut self, item: &Item<'_>, settings: &[Setting]) {
+    pub(super) fn check_nothing(&mut self, item: &Item<'_>, settings: &[Setting]) {
         for Setting { name, .. } in settings {
             // What was found to be wrong was taken out too, and is reported.
             if self.report.mistakes.is_empty() && item.was_taken_out(name) {
@@ -206,7 +207,7 @@ impl Reading<'_, '_> {
     }
 
     /// `None` if it is missing or wrong, which is reported.
-    fn who(&mut self, rule: &Item<'_>) -> Option<Who> {
+    pub(super) fn who(&mut self, rule: &Item<'_>) -> Option<Who> {
         let item = rule.find("who")?;
         if let Some(Written { text, at, .. }) = written(Some(item.clone())) {
             if text == ANYONE {
@@ -245,16 +246,7 @@ impl Reading<'_, '_> {
     }
 
     fn what(&mut self, item: &Item<'_>) -> What {
-        let servers = self.texts(item, "servers");
-        for server in &servers {
-            self.check_server(server);
-        }
-        let servers = servers.into_iter().filter_map(|server| self.pattern(server)).collect();
-        let tools = self.texts(item, "tools");
-        for tool in &tools {
-            self.check_prefix(tool);
-        }
-        let tools = tools.into_iter().filter_map(|tool| self.pattern(tool)).collect();
+        let (servers, tools) = (self.servers(item), self.tools(item));
         let [prompts, resources] = ["prompts", "resources"].map(|key| {
             let texts = self.texts(item, key);
             texts.into_iter().filter_map(|text| self.pattern(text)).collect()
@@ -263,8 +255,24 @@ impl Reading<'_, '_> {
         What { servers, tools, prompts, resources, read_only }
     }
 
+    pub(super) fn servers(&mut self, item: &Item<'_>) -> Vec<Pattern> {
+        let servers = self.texts(item, "servers");
+        for server in &servers {
+            self.check_server(server);
+        }
+        servers.into_iter().filter_map(|server| self.pattern(server)).collect()
+    }
+
+    pub(super) fn tools(&mut self, item: &Item<'_>) -> Vec<Pattern> {
+        let tools = self.texts(item, "tools");
+        for tool in &tools {
+            self.check_prefix(tool);
+        }
+        tools.into_iter().filter_map(|tool| self.pattern(tool)).collect()
+    }
+
     /// Nothing in a proxied path can be told apart.
-    fn check_parts(&mut self, item: &Item<'_>) {
+    pub(super) fn check_parts(&mut self, item: &Item<'_>) {
         for Written { text, at, .. } in self.texts(item, "servers") {
             if self.names.proxies.iter().any(|proxy| proxy.pattern == text) {
                 self.report.mistake(
@@ -344,7 +352,7 @@ impl Reading<'_, '_> {
     }
 
     /// The scalars of a list. One without any would count as one that is not there.
-    fn texts(&mut self, item: &Item<'_>, key: &str) -> Vec<Written> {
+    pub(super) fn texts(&mut self, item: &Item<'_>, key: &str) -> Vec<Written> {
         self.items(item, key).into_iter().filter_map(|item| written(Some(item))).collect()
     }
 

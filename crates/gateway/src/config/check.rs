@@ -69,6 +69,8 @@ impl Walk<'_> {
             | ValueType::DurationOrOff
             | ValueType::Size
             | ValueType::Rate
+            | ValueType::RateOrUnlimited
+            | ValueType::SizeRate
             | ValueType::Choice(_)
             | ValueType::WordOr(..) => self.scalar(value_type, node, key),
         }
@@ -266,6 +268,8 @@ fn expected(value_type: &ValueType, found: &Value) -> String {
         ValueType::DurationOrOff => quantity::DURATION_OR_OFF.to_owned(),
         ValueType::Size => quantity::SIZE.to_owned(),
         ValueType::Rate => quantity::RATE.to_owned(),
+        ValueType::RateOrUnlimited => quantity::RATE_OR_UNLIMITED.to_owned(),
+        ValueType::SizeRate => quantity::SIZE_RATE.to_owned(),
         ValueType::Choice(choices) => format!("one of {}", quoted(choices, ", ")),
         ValueType::WordOr(words, section) => {
             format!("{}, or a group of keys: {}", quoted(words, ", "), names(section))

@@ -7,11 +7,12 @@ use portunus_core::{
     settings,
     settings::{
         Custom, SIZE, Setting, Settings as _, ValueType, count, custom,
-        quantity::{RATE, parse_rate, parse_size, show_duration},
+        quantity::{self, parse_rate, parse_size, show_duration},
     },
 };
 
 use super::{
+    call_limits::CALL_LIMITS,
     inputs::{Inputs, Written},
     mistake::Report,
 };
@@ -80,6 +81,8 @@ settings! {
         failures: Option<Rate> = "120/m", RATE_OR_UNLIMITED,
             "Wrong secrets, assertions and access tokens",
             details("Right ones from the same address go on working");
+        key calls: CALL_LIMITS,
+            "Limits for each person, client, server or tool";
     }
 }
 
@@ -97,11 +100,11 @@ impl fmt::Display for Rate {
     }
 }
 
-const RATE_OR_UNLIMITED: Custom<Option<Rate>> = custom(ValueType::Rate, |text| {
+const RATE_OR_UNLIMITED: Custom<Option<Rate>> = custom(ValueType::RateOrUnlimited, |text| {
     if text == "unlimited" {
         return Ok(None);
     }
-    let (count, per) = parse_rate(text).ok_or(RATE)?;
+    let (count, per) = parse_rate(text).ok_or(quantity::RATE_OR_UNLIMITED)?;
     Ok(Some(Rate { count, per }))
 });
 

@@ -7,6 +7,7 @@ mod access_rules;
 mod allow;
 mod audit;
 mod auth_secret;
+mod call_limits;
 mod check;
 mod cidr;
 mod client;

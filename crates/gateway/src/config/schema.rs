@@ -77,8 +77,12 @@ fn of_value(value: &ValueType) -> Map<String, Value> {
         ValueType::Size => {
             json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": r"^[0-9]|\$\{" }] })
         }
-        ValueType::Rate => {
+        ValueType::Rate => json!({ "type": "string", "pattern": r"^\s*[0-9]+ */|\$\{" }),
+        ValueType::RateOrUnlimited => {
             json!({ "type": "string", "pattern": r"^\s*[0-9]+ */|^unlimited$|\$\{" })
+        }
+        ValueType::SizeRate => {
+            json!({ "type": "string", "pattern": r"^\s*[0-9]+ *[A-Za-z]* */|\$\{" })
         }
         ValueType::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, reference] }),
         ValueType::WordOr(words, section) => {

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use portunus_core::{
     access::Policy,
+    call_limits::CallLimit,
     lifetimes::Lifetimes,
     oauth::scopes::ScopeRule,
     resource::PublicUrl,
@@ -20,6 +21,7 @@ use super::{
     auth_secret::{
         self, AUTH_SECRET, AUTH_SECRET_FILE, AUTH_SECRET_PREVIOUS, AUTH_SECRET_PREVIOUS_FILE,
     },
+    call_limits::{self, CALLS},
     cidr::Cidr,
     clients::{self, CLIENTS, ClientsConfig},
     cluster::{self, CLUSTER, ClusterConfig},
@@ -122,6 +124,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// How much a request may take, and how many one address, client or person may make.
     pub limits: Limits,
+    /// Limits for each person, client, server or tool.
+    pub call_limits: Vec<CallLimit>,
     /// `NODE_ENV=production`.
     pub production: bool,
 }
@@ -161,6 +165,7 @@ impl Config {
             audit: AuditConfig::default(),
             metrics: MetricsConfig::default(),
             limits: Limits::default(),
+            call_limits: Vec::new(),
             production: false,
         }
     }
@@ -180,6 +185,7 @@ impl Config {
         Self {
             auth_secrets: auth_secret::resolve(inputs, report),
             access: access_rules::resolve(inputs, &named, report),
+            call_limits: call_limits::resolve(inputs, &named, report),
             proxies,
             scopes: scopes::resolve(inputs, &servers.names, report),
             clients: clients::resolve(inputs, report),
@@ -237,6 +243,7 @@ impl Config {
             audit,
             metrics,
             limits,
+            call_limits,
             production: _,
         } = self;
         [
@@ -266,6 +273,7 @@ impl Config {
             parts(&LIMITS, &limits.differing(&new.limits), |name| {
                 Limits::TOLD_BY_NAME.contains(&name)
             }),
+            whole(&CALLS, *call_limits != new.call_limits),
         ]
         .concat()
     }

@@ -1,12 +1,14 @@
 //! Tests of the configuration: what they share is here; the promises of the old systems are in
 //! `mcp_s` (rows A of the parity table) and `securemcp` (rows B), our own names in `own`,
-//! `clients`, `scopes` and `access`, files that others could change in `files`, how mistakes are
-//! told in `told`, what was probably meant in `meant`, files that are committed (examples, schemas,
-//! documentation) in `committed`, and the tables of the documentation in `reference`.
+//! `clients`, `scopes`, `access`, `call_limits`, files that others could change in `files`, how
+//! mistakes are told in `told`, what was probably meant in `meant`, files that are committed
+//! (examples, schemas, documentation) in `committed`, and the tables of the documentation in
+//! `reference`.
 
 mod access;
 mod allow;
 mod audit;
+mod call_limits;
 mod clients;
 mod cluster;
 mod committed;

@@ -18,6 +18,7 @@ use portunus_mcp::hub::Hub;
 use tokio::sync::watch;
 
 use super::{
+    call_limits::CallLimits,
     connections::Connections,
     csrf::EdgeKeys,
     health::Stopping,
@@ -63,6 +64,8 @@ pub struct ProcessState {
     pub disabled: Disabled,
     /// How much each identity provider is asked when people are read anew.
     pub provider_places: ProviderPlaces,
+    /// The limits of calls in force, and what was counted by them.
+    pub call_limits: CallLimits,
     /// The other gateways on the same store.
     pub cluster: Cluster,
     /// Where it is told what happens.
@@ -122,6 +125,7 @@ impl AppState {
             hub: Arc::clone(&self.process.hub),
             resources: Arc::clone(&self.resources),
             access: self.process.access.clone(),
+            limits: self.process.call_limits.clone(),
             body_limit: self.limits.body,
             audit: self.process.audit.clone(),
             shares: Shares {

@@ -1,11 +1,13 @@
 //! The edge: everything that speaks HTTP to browsers and clients. [`router`] puts it together;
 //! [`oauth`] is the authorization server, [`resource_server`] lets requests with an access token
-//! through, to [`mcp`] or [`proxy`]; [`pages`] are what people see, and [`throttle`] counts.
+//! through, to [`mcp`] or [`proxy`]; [`pages`] are what people see; [`throttle`] counts
+//! addresses, [`call_limits`] what people, clients, servers and tools have.
 
 pub mod app_state;
 pub mod body;
 pub mod body_drain;
 pub mod browser;
+pub mod call_limits;
 pub mod connections;
 pub mod cookies;
 pub mod csrf;

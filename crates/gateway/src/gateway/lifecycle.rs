@@ -43,6 +43,7 @@ use crate::{
     disabled::{self, Disabled},
     edge::{
         app_state::{Counts, ProcessState},
+        call_limits::CallLimits,
         connections::{Connections, Rules},
         health::Stopping,
         resource_server::{access::Access, cache::TokenCache},
@@ -182,6 +183,7 @@ impl Gateway {
             access: Access::with(Arc::clone(&config.access), disabled.clone()),
             disabled,
             provider_places: ProviderPlaces::default(),
+            call_limits: CallLimits::new(&config.call_limits),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
             audit: audit.counted_by(metrics.clone()),

@@ -138,13 +138,23 @@ fn fingerprint(config: &Config) -> String {
         lifetimes,
         names,
         pinning,
+        call_limits,
         ..
     } = config;
     let common = format!(
         "{:?}",
         (
-            public_url, providers, servers, proxies, scopes, access, clients, lifetimes, names,
-            pinning
+            public_url,
+            providers,
+            servers,
+            proxies,
+            scopes,
+            access,
+            clients,
+            lifetimes,
+            names,
+            pinning,
+            call_limits
         )
     );
     TokenHash::of(&common).to_string().chars().take(12).collect()
@@ -295,6 +305,9 @@ impl Live {
         // Before anything that they are about is there.
         if old.access != new.access {
             before.process.access.change(Arc::clone(&new.access));
+        }
+        if old.call_limits != new.call_limits {
+            before.process.call_limits.change(&new.call_limits);
         }
         upstreams.limit_children_per_user(new.limits.children_per_user);
         before.process.hub.limit_calls_per_user(new.limits.calls_per_user);

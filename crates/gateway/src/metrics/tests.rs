@@ -18,6 +18,7 @@ fn call(name: &str, outcome: CallOutcome) -> Event {
         ms: 3,
         request_bytes: 10,
         answer_bytes: 20,
+        times: None,
     })
 }
 

@@ -18,6 +18,8 @@ mod browser_flows;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
+mod call_limits;
+#[cfg(test)]
 mod client_assertions;
 #[cfg(test)]
 mod client_documents;

@@ -146,7 +146,7 @@ async fn alice_and_bob(setup: Setup) -> (GatewayFixture, McpClient, McpClient) {
 
 #[tokio::test]
 async fn a_child_that_everybody_shares_runs_on_one_node() {
-    let (mut fixture, alice, mut bob) = alice_and_bob(Setup::default()).await;
+    let (mut fixture, alice, mut bob) = Box::pin(alice_and_bob(Setup::default())).await;
     let child = bob.call_text("child_process", json!({})).await;
     assert_eq!(
         alice.call_text("child_process", json!({})).await,
@@ -185,7 +185,7 @@ async fn a_child_that_everybody_shares_runs_on_one_node() {
 #[tokio::test]
 async fn a_node_that_leaves_gives_its_shared_child_up_at_once() {
     let (mut fixture, alice, bob) =
-        alice_and_bob(Setup { stop_delay: LONG, ..Setup::default() }).await;
+        Box::pin(alice_and_bob(Setup { stop_delay: LONG, ..Setup::default() })).await;
     let child = bob.call_text("child_process", json!({})).await;
     assert_eq!(alice.call_text("child_process", json!({})).await, child);
     fixture.begin_to_stop_node(1).await;

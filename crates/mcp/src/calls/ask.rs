@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
+use portunus_core::ids::ServerName;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,7 @@ use crate::{
     allow::Allow,
     caller::View,
     era::Era,
+    limits::RequestLimits,
     observer::CallObserver,
     problem::Problem,
     session::{Session, level::Level, requester::Requester},
@@ -38,6 +40,8 @@ pub(crate) struct Ask {
     pub(crate) request_id: Option<HeaderValue>,
     /// Hears what becomes of it.
     pub(crate) observer: Option<Arc<dyn CallObserver>>,
+    /// Counts it.
+    pub(crate) limits: Option<Arc<dyn RequestLimits>>,
     pub(crate) call_events: mpsc::Sender<CallEvent>,
     pub(crate) cancel: CancellationToken,
 }
@@ -66,6 +70,24 @@ impl Ask {
         self.head.0.get_or_init(read).as_ref().map_err(|error| error.clone().into())
     }
 
+    /// It goes to this server, and calls this tool there; nowhere if a limit is met.
+    pub(crate) fn enter(
+        &self,
+        server: Option<&ServerName>,
+        tool: Option<&str>,
+    ) -> Result<(), Problem> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        limits.enter(server, tool).map_err(Problem::Limited)
+    }
+
+    /// The same, for what concerns no server but that of the view.
+    pub(crate) fn enter_view(&self) -> Result<(), Problem> {
+        match &self.view {
+            View::All => self.enter(None, None),
+            View::One(server) => self.enter(Some(server), None),
+        }
+    }
+
     /// The same client's, about something else.
     pub(crate) fn instead(&self, method: &str, params: Payload) -> Self {
         Self {
@@ -81,6 +103,7 @@ impl Ask {
             level: self.level,
             request_id: self.request_id.clone(),
             observer: None,
+            limits: None,
             call_events: self.call_events.clone(),
             cancel: self.cancel.clone(),
         }

@@ -96,6 +96,7 @@ fn probe(
         level: None,
         request_id: caller.request_id.clone(),
         observer: None,
+        limits: None,
         call_events: mpsc::channel(1).0,
         cancel: CancellationToken::new(),
     }

@@ -15,7 +15,7 @@ pub(crate) mod lanes;
 mod level;
 mod listing;
 mod merged_capabilities;
-mod observed;
+pub(crate) mod observed;
 pub(crate) mod pipeline;
 pub(crate) mod route;
 pub(crate) mod subscribe;

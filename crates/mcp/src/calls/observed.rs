@@ -1,17 +1,22 @@
 //! Tells the observer of a request what became of its call. The call itself is
 //! [`super::pipeline`]'s.
 
-use std::{sync::OnceLock, time::Instant};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use portunus_core::ids::ServerName;
 use serde::Deserialize;
 
 use super::ask::Ask;
 use crate::{
+    caller::Caller,
+    limits::Limited,
     observer::{CallEnd, CallObserver, Called, EndedCall},
     problem::{Problem, Reply},
     upstream::UpstreamError,
-    wire::{self, Outcome, Payload, protocol::method},
+    wire::{self, Outcome, Payload, Request, protocol::method},
 };
 
 /// A call that is told of when it has ended; as cancelled, if it is dropped before.
@@ -27,12 +32,7 @@ pub(super) struct Observed<'a> {
 impl<'a> Observed<'a> {
     /// `None` for what is no call, or has no observer.
     pub(super) fn begin(ask: &'a Ask) -> Option<Self> {
-        let called = match ask.method.as_str() {
-            method::TOOLS_CALL => Called::Tool,
-            method::PROMPTS_GET => Called::Prompt,
-            method::RESOURCES_READ => Called::Resource,
-            _ => return None,
-        };
+        let called = called(&ask.method)?;
         let observer = ask.observer.as_deref()?;
         let (target, began) = (OnceLock::new(), Instant::now());
         Some(Self { observer, ask, called, target, began, is_told: false })
@@ -84,6 +84,35 @@ impl Drop for Observed<'_> {
     }
 }
 
+/// Tells of a call that met a limit when it had just come. What is no call is not told of.
+pub(crate) fn tell_limited(caller: &Caller, request: &Request, limited: &Limited) {
+    let (Some(observer), Some(kind)) = (caller.observer.as_deref(), called(&request.method)) else {
+        return;
+    };
+    let head = request.params.as_ref().and_then(|params| wire::params_head(params).ok());
+    let head = head.unwrap_or_default();
+    let name = if kind == Called::Resource { head.uri } else { head.name };
+    observer.ended(&EndedCall {
+        called: kind,
+        server: caller.server(),
+        name: name.as_deref().unwrap_or_default(),
+        end: CallEnd::Limited { told: limited.told },
+        took: Duration::ZERO,
+        request_bytes: request.params.as_ref().map_or(0, |params| params.as_bytes().len()),
+        answer_bytes: 0,
+    });
+}
+
+/// What is called; `None` for what is no call.
+fn called(method: &str) -> Option<Called> {
+    match method {
+        method::TOOLS_CALL => Some(Called::Tool),
+        method::PROMPTS_GET => Some(Called::Prompt),
+        method::RESOURCES_READ => Some(Called::Resource),
+        _ => None,
+    }
+}
+
 fn end_of(called: Called, reply: &Reply) -> (CallEnd, usize) {
     match reply {
         Ok(Outcome::Result(result)) => {
@@ -96,6 +125,7 @@ fn end_of(called: Called, reply: &Reply) -> (CallEnd, usize) {
         }
         Err(Problem::Refused { code, .. }) => (CallEnd::Refused { code: *code }, 0),
         Err(Problem::NotGranted(_)) => (CallEnd::NotGranted, 0),
+        Err(Problem::Limited(limited)) => (CallEnd::Limited { told: limited.told }, 0),
         Err(Problem::Server { error: UpstreamError::Cancelled, .. }) => (CallEnd::Cancelled, 0),
         Err(Problem::Server { .. }) => (CallEnd::Unavailable, 0),
     }

@@ -18,15 +18,20 @@ use super::{
 };
 use crate::{
     era::Era,
+    limits::RequestLimits,
     lists::guard,
     problem::{Problem, Reply},
     registry::kind::Kind,
-    wire::protocol::method,
+    wire::{Outcome, protocol::method},
 };
 
 pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     let observed = Observed::begin(ask);
+    let at_work = ask.limits.as_deref().map(AtWork);
     let reply = answer(context, ask, observed.as_ref()).await;
+    if let Some(at_work) = at_work {
+        at_work.answered(&reply);
+    }
     if let Some(observed) = observed {
         observed.ended(&reply);
     }
@@ -36,13 +41,18 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
 async fn answer(context: &Arc<CallContext>, ask: &Ask, observed: Option<&Observed<'_>>) -> Reply {
     // What is no call of a tool is boxed: a call would carry its size, from task to task.
     if let Some(kind) = Kind::of_method(&ask.method) {
+        ask.enter_view()?;
         return Box::pin(listing::reply(context, ask, kind)).await;
     }
     match ask.method.as_str() {
         method::SERVER_DISCOVER if ask.era == Era::Modern => {
+            ask.enter_view()?;
             return Box::pin(discover::reply(context, ask)).await;
         }
-        method::LOGGING_SET_LEVEL => return Box::pin(level::set(context, ask)).await,
+        method::LOGGING_SET_LEVEL => {
+            ask.enter_view()?;
+            return Box::pin(level::set(context, ask)).await;
+        }
         method if tasks::is_about_tasks(method) => {
             return Box::pin(tasks::reply(context, ask)).await;
         }
@@ -53,6 +63,7 @@ async fn answer(context: &Arc<CallContext>, ask: &Ask, observed: Option<&Observe
         observed.found(&server, name.as_deref());
     }
     let tool = name.filter(|_| ask.method == method::TOOLS_CALL);
+    ask.enter(Some(&server), tool.as_deref())?;
     if let Some(tool) = &tool {
         guard::guard(&context.lists, &server, &ask.requester, tool).await?;
     }
@@ -62,5 +73,22 @@ async fn answer(context: &Arc<CallContext>, ask: &Ask, observed: Option<&Observe
             Box::pin(subscribe(context, &server, ask, uri, subscription)).await
         }
         None => forward_named(context, ask, &server, tool.as_deref(), params).await,
+    }
+}
+
+/// A request that is counted as at work until it has ended, or is dropped.
+struct AtWork<'a>(&'a dyn RequestLimits);
+
+impl AtWork<'_> {
+    fn answered(self, reply: &Reply) {
+        if let Ok(Outcome::Result(payload) | Outcome::Error(payload)) = reply {
+            self.0.answered(payload.as_bytes().len());
+        }
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }

@@ -3,7 +3,7 @@
 //! and in which form, is said by the [`Encoder`] of the client's era: [`super::legacy_answer`],
 //! [`super::modern_answer`].
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use futures::{
@@ -61,14 +61,17 @@ pub(crate) struct Last {
     /// `None`: the call was cancelled, and has no response (MCP 2025-11-25, cancellation).
     pub(crate) message: Option<Bytes>,
     pub(crate) refused: Option<Refused>,
+    /// A limit was met, and will not be after this time.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Last {
     pub(crate) fn into_answer(self) -> Answer {
-        match (self.message, self.refused) {
-            (Some(message), Some(refused)) => answers::refused(message, refused),
-            (Some(message), None) => answers::json(self.status, message),
-            (None, _) => answers::events(stream::empty()),
+        let Some(message) = self.message else { return answers::events(stream::empty()) };
+        match (self.refused, self.retry_after) {
+            (Some(refused), _) => answers::refused(message, refused),
+            (None, Some(retry_after)) => answers::limited(message, retry_after),
+            (None, None) => answers::json(self.status, message),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Making an [`Answer`]: JSON, an error, a stream, nothing. Which one, is decided next door.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -8,6 +10,7 @@ use super::sse;
 use crate::{
     answer::{Answer, Body, Refused},
     lifecycle::NoSession,
+    limits::seconds,
     problem::LIMIT_REACHED,
     wire::{self, RequestId, WireError, code},
 };
@@ -47,6 +50,13 @@ pub(crate) fn error(
 /// The client has not been granted what it asks for. `message` is the whole response.
 pub(crate) fn refused(message: Bytes, refused: Refused) -> Answer {
     Answer { refused: Some(refused), ..json(StatusCode::FORBIDDEN, message) }
+}
+
+/// A limit of the configuration was met (`limits.calls`).
+pub(crate) fn limited(message: Bytes, retry_after: Duration) -> Answer {
+    let mut answer = json(StatusCode::TOO_MANY_REQUESTS, message);
+    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(retry_after)));
+    answer
 }
 
 pub(crate) fn bad_request(message: &str) -> Answer {

@@ -4,15 +4,16 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::answers;
+use super::{answer_stream::Last, answers};
 use crate::{
     allow::Verdict,
     answer::{Answer, Refused, Wanted},
     caller::{Caller, View},
+    limits::Limited,
     problem::{LIMIT_REACHED, Problem, Reply},
     registry::ServerRegistry,
     upstream::UpstreamError,
-    wire::{self, Outcome, RequestId, code},
+    wire::{self, Outcome, Payload, RequestId, code},
 };
 
 /// The client has not been granted it: of the codes that MCP leaves to implementations.
@@ -66,6 +67,7 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
         Err(Problem::NotGranted(refused)) => {
             Some(wire::error(Some(id), NOT_GRANTED, &not_granted_text(refused), None))
         }
+        Err(Problem::Limited(limited)) => Some(limited_message(Some(id), limited)),
         Err(Problem::Server { error: UpstreamError::Cancelled, .. }) => None,
         Err(Problem::Server { server, error }) => {
             let text = format!("server {:?}: {error}", server.as_str());
@@ -85,8 +87,21 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
     }
 }
 
-/// The answer to a modern client: status and message, and what it has not been granted.
-pub(crate) fn modern(id: &RequestId, reply: Reply) -> (StatusCode, Bytes, Option<Refused>) {
+/// The answer to a message that is not let through. One without an id has none.
+pub(crate) fn limited(id: Option<&RequestId>, limited: &Limited) -> Answer {
+    answers::limited(limited_message(id, limited), limited.retry_after)
+}
+
+fn limited_message(id: Option<&RequestId>, limited: &Limited) -> Bytes {
+    let data = Payload::from_value(&serde_json::json!({
+        "limit": limited.limit,
+        "retryAfterMs": u64::try_from(limited.retry_after.as_millis()).unwrap_or(u64::MAX),
+    }));
+    wire::error(id, LIMIT_REACHED, &limited.text, Some(&data))
+}
+
+/// The answer to a modern client.
+pub(crate) fn modern(id: &RequestId, reply: Reply) -> Last {
     let reply = match reply {
         // Not used any more in that era.
         Err(Problem::Refused { code: code::RESOURCE_NOT_FOUND, message, data }) => {
@@ -104,12 +119,13 @@ pub(crate) fn modern(id: &RequestId, reply: Reply) -> (StatusCode, Bytes, Option
         Err(Problem::Refused { code, .. }) => Some(*code),
         _ => None,
     };
-    let text = message(id, &reply).unwrap_or_default();
-    let refused = match reply {
-        Err(Problem::NotGranted(refused)) => Some(refused),
-        _ => None,
+    let message = Some(message(id, &reply).unwrap_or_default());
+    let (refused, retry_after) = match reply {
+        Err(Problem::NotGranted(refused)) => (Some(refused), None),
+        Err(Problem::Limited(limited)) => (None, Some(limited.retry_after)),
+        _ => (None, None),
     };
-    (status_of(code), text, refused)
+    Last { status: status_of(code), message, refused, retry_after }
 }
 
 /// The HTTP status of an answer with this error code; `None` is a result.
@@ -129,11 +145,7 @@ fn status_of(code: Option<i64>) -> StatusCode {
 
 /// The same as one JSON message.
 pub(crate) fn modern_answer(id: &RequestId, reply: Reply) -> Answer {
-    let (status, message, refused) = modern(id, reply);
-    match refused {
-        Some(refused) => answers::refused(message, refused),
-        None => answers::json(status, message),
-    }
+    modern(id, reply).into_answer()
 }
 
 /// What the caller is not told goes to the log.

@@ -134,6 +134,7 @@ async fn answer(
         level: None,
         request_id: caller.request_id.clone(),
         observer: caller.observer.clone(),
+        limits: caller.limits.clone(),
         call_events: work.call_events,
         cancel,
     };

@@ -72,11 +72,12 @@ impl Encoder for LegacyAnswer {
 
     fn last(&self, reply: Option<Reply>) -> Last {
         let message = reply.as_ref().and_then(|reply| encode::message(&self.id, reply));
-        let refused = match reply {
-            Some(Err(Problem::NotGranted(refused))) => Some(refused),
-            _ => None,
+        let (refused, retry_after) = match reply {
+            Some(Err(Problem::NotGranted(refused))) => (Some(refused), None),
+            Some(Err(Problem::Limited(limited))) => (None, Some(limited.retry_after)),
+            _ => (None, None),
         };
-        Last { status: StatusCode::OK, message, refused }
+        Last { status: StatusCode::OK, message, refused, retry_after }
     }
 
     fn ended(&self) -> impl Future<Output = ()> + Send + 'static {

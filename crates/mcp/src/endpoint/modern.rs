@@ -155,6 +155,7 @@ async fn begin(
         level,
         request_id: caller.request_id.clone(),
         observer: caller.observer.clone(),
+        limits: caller.limits.clone(),
         call_events: work.call_events,
         cancel,
     });
@@ -223,7 +224,10 @@ async fn resume(
     sound: &Sound,
 ) -> Answer {
     let SuspendedCall { exchange, asked: questions, .. } = suspended;
-    let Exchange { under_way, permit, client_capabilities, asked } = exchange;
+    let Exchange { under_way, permit, limits, client_capabilities, asked } = exchange;
+    if let Some(limits) = &limits {
+        limits.resume();
+    }
     let usage = endpoint.sessions.usage(&caller.principal.user);
     if let Ok(again) = usage.call_permit(endpoint.calls_per_user()).await {
         *locked(&permit) = Some(again);
@@ -248,7 +252,8 @@ async fn resume(
     let (level, token) = (sound.level, sound.head.meta.progress_token.clone());
     let encoder = ModernAnswer {
         endpoint: Arc::clone(endpoint),
-        caller: caller.clone(),
+        // The call is still the one that was counted when it came.
+        caller: Caller { limits, ..caller.clone() },
         request,
         client_capabilities,
         level,

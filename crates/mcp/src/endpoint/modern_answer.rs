@@ -124,9 +124,13 @@ impl Encoder for ModernAnswer {
         let requests: Vec<_> = questions.iter().map(|(request, _)| request.clone()).collect();
         // A call that waits for a person is not at work.
         drop(locked(&permit).take());
+        let limits = caller.limits.clone();
+        if let Some(limits) = &limits {
+            limits.pause();
+        }
         let usage = endpoint.sessions.usage(&caller.principal.user);
         let suspended = usage.suspension_permit(endpoint.settings.max_waiting_per_user).ok();
-        let exchange = Exchange { under_way, permit, client_capabilities, asked };
+        let exchange = Exchange { under_way, permit, limits, client_capabilities, asked };
         let state = suspended.and_then(|suspended| {
             endpoint.suspended.suspend(&caller, &request, exchange, questions, suspended)
         });
@@ -177,6 +181,5 @@ impl Encoder for ModernAnswer {
 
 fn last_of(request: &Request, reply: Option<Reply>) -> Last {
     let broken = || Err(Problem::refused(code::INTERNAL_ERROR, "the request broke off"));
-    let (status, message, refused) = encode::modern(&request.id, reply.unwrap_or_else(broken));
-    Last { status, message: Some(message), refused }
+    encode::modern(&request.id, reply.unwrap_or_else(broken))
 }

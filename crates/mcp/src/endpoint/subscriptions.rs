@@ -186,6 +186,7 @@ impl Open {
             level: None,
             request_id: None,
             observer: None,
+            limits: None,
             call_events,
             cancel: self.session.ended.clone(),
         }

@@ -22,6 +22,7 @@ use super::answer_stream::UnderWay;
 use crate::{
     caller::{Caller, View},
     client_capabilities::{ClientCapabilities, canonical},
+    limits::RequestLimits,
     problem::Problem,
     seal::Seal,
     session::{
@@ -47,6 +48,8 @@ pub(crate) type HeldPermit = Arc<Mutex<Option<CallPermit>>>;
 pub(crate) struct Exchange {
     pub(crate) under_way: UnderWay,
     pub(crate) permit: HeldPermit,
+    /// What the call is counted by.
+    pub(crate) limits: Option<Arc<dyn RequestLimits>>,
     pub(crate) client_capabilities: ClientCapabilities,
     /// How many questions it has asked so far: their number names the next one.
     pub(crate) asked: u32,

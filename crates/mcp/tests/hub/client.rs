@@ -81,6 +81,7 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
         allow: Arc::new(AllowAll),
         request_id: None,
         observer: None,
+        limits: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod granted;
 mod interfaces;
 mod kept;
 mod levels;
+mod limits;
 mod lists;
 mod modern;
 mod names;

@@ -4,7 +4,10 @@
 //! 2026-07-28, multi round-trip requests, server requirements 4 and 5). At a running gateway, with
 //! its true seal: `t36_` of the gateway.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use insta::{allow_duplicates, assert_snapshot};
 use portunus_core::{
@@ -21,8 +24,9 @@ use portunus_mcp::{
 use serde_json::{Value, json};
 
 use super::{
-    client::Wax,
+    client::{Wax, until},
     fake::name,
+    limits::Recorder,
     modern::Modern,
     real::support::{client, program, spec},
 };
@@ -81,6 +85,21 @@ async fn a_retry_goes_on_where_its_request_waits_once() {
     assert_eq!(client.result("tools/call", retry.clone()).await["content"][0]["text"], "there");
     let (code, _) = client.error("tools/call", retry).await;
     assert_eq!(code, -32602, "once");
+}
+
+/// Ten people who think must not close a server to all others.
+#[tokio::test]
+async fn t47_a_call_that_waits_for_its_client_is_not_at_work_until_it_goes_on() {
+    let mut client = modern(&process(1));
+    let recorder = Arc::new(Recorder::default());
+    client.caller.limits = Some(recorder.clone());
+    let at_work = || recorder.at_work.load(Ordering::SeqCst);
+    let retry = asked(&client).await;
+    assert_eq!((recorder.entered.load(Ordering::SeqCst), at_work()), (1, 0), "it waits");
+    assert_eq!(client.result("tools/call", retry).await["content"][0]["text"], "there");
+    until("it has ended", || at_work() == 0).await;
+    assert_eq!(recorder.begun.load(Ordering::SeqCst), 2, "the retry is a request");
+    assert_eq!(recorder.entered.load(Ordering::SeqCst), 1, "and the call still the same");
 }
 
 #[tokio::test]

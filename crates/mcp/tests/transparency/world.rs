@@ -134,6 +134,7 @@ fn caller(view: View) -> Caller {
         allow: Arc::new(AllowAll),
         request_id: None,
         observer: None,
+        limits: None,
     }
 }
 

@@ -6,17 +6,21 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{body::Body, response::Response};
 use futures::StreamExt as _;
 use http::Method;
-use portunus_core::{audit::RefusalReason, resource::Resources};
+use portunus_core::{audit::RefusalReason, call_limits::Target, resource::Resources};
 use portunus_mcp::{
     answer::{self, Answer},
     hub::{Caller, Hub},
 };
 
-use super::{shares::Shares, tool_list};
+use super::{
+    shares::{self, Shares},
+    tool_list,
+};
 use crate::{
     audit::{AuditLog, CallWatch},
     cluster::forwarded::{ForwardedKind, ForwardedRequest},
     edge::{
+        call_limits::{CallLimits, CountedRequest, metered},
         oauth::support::answers,
         resource_server::{
             access::{Access, RequestAllow},
@@ -31,6 +35,8 @@ pub struct LocalMcp {
     pub resources: Arc<Resources>,
     /// Rules of this node: they decide about requests of others too.
     pub access: Access,
+    /// Limits of this node, the same way.
+    pub limits: CallLimits,
     /// The most bytes of a message (threat 47).
     pub body_limit: usize,
     pub shares: Shares,
@@ -59,10 +65,12 @@ impl LocalMcp {
             &view,
         ));
         let observer = self.audit.is_on().then(|| Arc::clone(&watch) as _);
+        let counted = self.limits.of(&principal);
+        let limits = counted.clone().map(|counted| counted as _);
         let caller =
-            Caller { principal: Arc::clone(&principal), view, allow, request_id, observer };
+            Caller { principal: Arc::clone(&principal), view, allow, request_id, observer, limits };
         let answer = match what {
-            ForwardedKind::Tools => return tool_list::answer(&self.hub.tools(caller).await),
+            ForwardedKind::Tools => return self.tools(caller, counted).await,
             ForwardedKind::Mcp(Method::POST) => self.hub.post(caller, &headers, body).await,
             ForwardedKind::Mcp(Method::DELETE) => self.hub.delete(caller, &headers).await,
             ForwardedKind::Mcp(_) => self.hub.get(caller, &headers).await,
@@ -82,6 +90,21 @@ impl LocalMcp {
             );
         }
         response
+    }
+}
+
+impl LocalMcp {
+    /// The list of tools counts as a request of its person.
+    async fn tools(&self, caller: Caller, counted: Option<Arc<CountedRequest>>) -> Response {
+        let Some(counted) = counted else {
+            return tool_list::answer(&self.hub.tools(caller).await);
+        };
+        let begun = counted.begin(None, 0).and_then(|()| counted.enter(Target::default()));
+        if let Err(limited) = begun {
+            return shares::limited(&limited);
+        }
+        let answer = tool_list::answer(&self.hub.tools(caller).await);
+        answer.map(|body| metered(body, counted))
     }
 }
 

@@ -7,6 +7,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 use portunus_core::ids::UserId;
+use portunus_mcp::limits::Limited;
 use serde_json::json;
 
 use crate::edge::{
@@ -34,6 +35,13 @@ impl Shares {
     pub const fn budget<'a>(&'a self, user: &'a UserId) -> ByteBudget<'a, UserId> {
         ByteBudget { held: &self.bytes, whose: user, most: self.bytes_per_user }
     }
+}
+
+/// The answer to a request that is no MCP message, and met a limit of calls.
+pub fn limited(limited: &Limited) -> Response {
+    let body = json!({"error": "too_many_requests", "error_description": limited.text});
+    let retry_after = [(header::RETRY_AFTER, limited.seconds().to_string())];
+    (StatusCode::TOO_MANY_REQUESTS, retry_after, Json(body)).into_response()
 }
 
 fn too_many() -> Response {

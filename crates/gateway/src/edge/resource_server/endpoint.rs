@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     Extension, Json,
+    body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
@@ -12,6 +13,7 @@ use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     access::Thing,
     audit::{Call, CallKind, CallOutcome, RefusalReason},
+    call_limits,
     oauth::{params::Params, scopes::Operation},
     principal::Principal,
     request::PlainPath,
@@ -28,11 +30,12 @@ use super::{
 use crate::{
     audit::RequestAudit,
     edge::{
+        call_limits::{CountedRequest, metered},
         connections::Connection,
         cut_body,
         extensions::{AddressPermit, FromAnotherServer, Peer, RequestId},
         held_body::until_sent,
-        mcp::endpoint::McpState,
+        mcp::{endpoint::McpState, shares},
         proxy::{self, ProxyRoutes},
     },
 };
@@ -93,14 +96,19 @@ pub async fn any(
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
             let begun =
                 ProxiedCall::begin(pattern, &request, audit.clone(), Arc::clone(&principal));
-            let shown = Shown::Proxy(pattern.to_owned());
-            let rules = state.mcp.local.access.stream(&principal, shown);
+            let (begun, counted) = match begun.within_limits(&state, pattern) {
+                Ok(within) => within,
+                Err(response) => return *response,
+            };
+            let request = request.map(|body| counted_body(body, counted.as_ref()));
+            let rules = state.mcp.local.access.stream(&principal, Shown::Proxy(pattern.to_owned()));
             let Some(response) = forward(&state, pattern, request, caller, &rules).await else {
                 audit.refused((&*principal).into(), RefusalReason::Disabled, resource.as_str());
                 return nothing_here();
             };
             begun.ended(&response);
-            let response = until_sent(response, permit);
+            let counted = response.map(|body| counted_body(body, counted.as_ref()));
+            let response = until_sent(counted, permit);
             return watch::while_valid(&state.bearer, look_up, &resource, rules, response);
         }
         Target::Proxy { .. } => return insufficient_scope(&state, &principal, &audit),
@@ -119,6 +127,14 @@ pub async fn any(
     let mut response = state.mcp.serve(principal, scopes, view, audit, request).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
     watch::while_valid(&state.bearer, look_up, &resource, rules, response)
+}
+
+/// The same body, its bytes counted.
+fn counted_body(body: Body, counted: Option<&Arc<CountedRequest>>) -> Body {
+    match counted {
+        Some(counted) => metered(body, Arc::clone(counted)),
+        None => body,
+    }
 }
 
 /// Why what the path leads to is not there for this caller, if it is not.
@@ -203,6 +219,7 @@ struct ProxiedCall {
     bytes: u64,
     began: Instant,
     is_told: bool,
+    times: Option<u32>,
 }
 
 impl ProxiedCall {
@@ -220,6 +237,7 @@ impl ProxiedCall {
             bytes: length(request.headers()),
             began: Instant::now(),
             is_told: false,
+            times: None,
         }
     }
 
@@ -235,6 +253,27 @@ impl ProxiedCall {
         self.tell(outcome, Some(i64::from(status.as_u16())), length(response.headers()));
     }
 
+    /// The call, and what counts it if any limit of calls is about it: it is at work to the last
+    /// byte of its answer. `Err` is the answer when a limit is met, which is told of now and then.
+    fn within_limits(
+        mut self,
+        state: &ResourceServerState,
+        pattern: &str,
+    ) -> Result<(Self, Option<Arc<CountedRequest>>), Box<Response>> {
+        let Some(counted) = state.mcp.local.limits.of(&self.principal) else {
+            return Ok((self, None));
+        };
+        let target = call_limits::Target { server: Some(pattern), tool: None };
+        let met = counted.begin(Some(pattern), 0).and_then(|()| counted.enter(target));
+        let Err(limited) = met else { return Ok((self, Some(counted))) };
+        self.is_told = true;
+        if let Some(times) = limited.told {
+            self.times = Some(times.get());
+            self.tell(CallOutcome::Limited, Some(StatusCode::TOO_MANY_REQUESTS.as_u16().into()), 0);
+        }
+        Err(Box::new(shares::limited(&limited)))
+    }
+
     fn tell(&mut self, outcome: CallOutcome, code: Option<i64>, answer_bytes: u64) {
         self.is_told = true;
         let call = Call {
@@ -246,6 +285,7 @@ impl ProxiedCall {
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             request_bytes: self.bytes,
             answer_bytes,
+            times: self.times,
         };
         self.audit.called(&self.principal, call);
     }

@@ -34,7 +34,10 @@ pub(crate) fn is_about_tasks(method: &str) -> bool {
 
 pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     match &ask.view {
-        View::One(server) => request_one(context, server, ask).await,
+        View::One(server) => {
+            ask.enter(Some(server), None)?;
+            request_one(context, server, ask).await
+        }
         View::All => match Method::of(&ask.method, ask.era) {
             Some(method) => request(context, ask, method).await,
             None => Err(Problem::method_not_found(&ask.method)),
@@ -46,10 +49,12 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
 async fn request(context: &Arc<CallContext>, ask: &Ask, method: Method) -> Reply {
     let servers = asked(context, ask, method)?;
     if method == Method::List {
+        ask.enter(None, None)?;
         return list::merged(context, ask, servers).await;
     }
     let id = ask.head()?.task_id.clone().ok_or_else(|| Problem::missing(member::TASK_ID))?;
     let found = find(context, ask, &id, servers).await?;
+    ask.enter(Some(&found.server), None)?;
     let reply = match found.state {
         Some(state) if method == Method::Get => Ok(Outcome::Result(state)),
         _ => forward(context, ask, &found.server, ask.params.clone()).await,
