@@ -21,8 +21,8 @@ use super::{
     limits,
 };
 
-/// How long reading a body may take altogether.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a body may take to come, altogether.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole body, of at most `limit` bytes; or the answer for one that is too large, too slow, or
 /// breaks off.

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use portunus::config::ProxyRoute;
 use portunus_testkit::{
     agent::{McpClient, Request},
     figures::Figures,
+    mcp_servers::FixtureServer,
 };
 use serde_json::json;
 use tokio::{
@@ -15,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::fixture::GatewayFixture;
+use crate::fixture::{GatewayFixture, Setup};
 
 /// The gateway gives a head ten seconds, and a body thirty.
 const HEAD: u64 = 10;
@@ -192,6 +194,34 @@ async fn t46_frames_without_content_end_nothing_and_do_not_keep_a_body_open() {
     assert!(began.elapsed().as_secs() <= BODY + 2, "{:?}", began.elapsed());
     tokio::time::resume();
     other.send(Request::get(&fixture.at("/health"))).await.expect(200);
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn t46_a_proxied_body_that_does_not_end_is_given_up_as_any_other() {
+    let target = FixtureServer::start().await;
+    let fixture = GatewayFixture::of(Setup {
+        proxies: vec![ProxyRoute::new("/mcp/legacy/", target.url().join("/").unwrap())],
+        ..Setup::default()
+    })
+    .await;
+    let (_, _, tokens) = fixture.connect("/mcp/legacy/mcp").await;
+    let lines = format!(
+        "POST /mcp/legacy/mcp HTTP/1.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nAuthorization: Bearer {}",
+        tokens.access
+    );
+    let slow = [body("does not end", &lines, "{\"jsonrpc\""), body("does not begin", &lines, "")];
+    let waiting = connections(&fixture, &slow).await;
+    fixture.browser().send(Request::get(&fixture.at("/health"))).await.expect(200);
+    tokio::time::pause();
+    let since = Instant::now();
+    for (stream, slow) in waiting.into_iter().zip(&slow) {
+        let (took, answer) = until_given_up(stream, slow, since).await;
+        assert!(took.as_secs() <= BODY, "{}: given up after {took:?}", slow.what);
+        assert!(answer.starts_with(slow.answer), "{}: {answer}", slow.what);
+    }
+    tokio::time::resume();
+    fixture.browser().send(Request::get(&fixture.at("/health"))).await.expect(200);
     fixture.close().await;
 }
 

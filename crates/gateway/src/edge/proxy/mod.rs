@@ -9,6 +9,7 @@ mod headers;
 mod path;
 mod refusal;
 mod routes;
+mod timed_body;
 mod trailers;
 
 pub use self::{

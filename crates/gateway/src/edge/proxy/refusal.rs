@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     Headers,
     #[error("the request body is too large")]
     TooLarge,
+    #[error("the request body took too long to arrive")]
+    SlowBody,
     #[error("the target cannot be reached: {0}")]
     Unreachable(hyper_util::client::legacy::Error),
     #[error("the target did not begin to answer in time")]
@@ -60,6 +62,11 @@ impl Refusal {
             Self::TooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The request body is too large.")
             }
+            Self::SlowBody => (
+                StatusCode::REQUEST_TIMEOUT,
+                "invalid_request",
+                "The request body took too long to arrive.",
+            ),
             Self::Unreachable(_) => (
                 StatusCode::BAD_GATEWAY,
                 "bad_gateway",

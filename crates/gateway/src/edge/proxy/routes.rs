@@ -1,13 +1,14 @@
 //! The routes of `proxies`, and a request's way along one: made fit for the target, sent, and the
 //! answer made fit for the client.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
 use http_body_util::{LengthLimitError, Limited};
 use portunus_core::{request::HeaderPattern, resource::PublicUrl};
+use tokio::time::Instant;
 
 use super::{
     caller::Caller,
@@ -15,9 +16,14 @@ use super::{
     headers::{self, Outgoing},
     path::Rewrite,
     refusal::Refusal,
+    timed_body::{TimedBody, TooSlow},
     trailers::WithoutTrailers,
 };
-use crate::{config::ProxyRoute, edge::extensions::FromAnotherServer, net::ForwardingClient};
+use crate::{
+    config::ProxyRoute,
+    edge::{body, extensions::FromAnotherServer},
+    net::ForwardingClient,
+};
 
 /// Limits of one forwarded request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +99,8 @@ impl ProxyRoutes {
             tokio::time::timeout(self.limits.first_byte, self.client.request(request)).await;
         let response = match answer {
             Err(_) => return Err(Refusal::Slow),
-            Ok(Err(error)) if is_too_large(&error) => return Err(Refusal::TooLarge),
+            Ok(Err(error)) if has::<LengthLimitError>(&error) => return Err(Refusal::TooLarge),
+            Ok(Err(error)) if has::<TooSlow>(&error) => return Err(Refusal::SlowBody),
             Ok(Err(error)) => return Err(Refusal::Unreachable(error)),
             Ok(Ok(response)) => response,
         };
@@ -132,7 +139,9 @@ impl ProxyRoutes {
         parts.uri = uri;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        Ok(Request::from_parts(parts, Body::new(Limited::new(WithoutTrailers(body), limit))))
+        let until = Instant::now() + body::TIMEOUT;
+        let body = TimedBody::new(Limited::new(WithoutTrailers(body), limit), until);
+        Ok(Request::from_parts(parts, Body::new(body)))
     }
 
     /// The target's answer as the client shall see it.
@@ -169,10 +178,11 @@ impl ProxyRoutes {
     }
 }
 
-fn is_too_large(error: &hyper_util::client::legacy::Error) -> bool {
+/// Is this among the causes?
+fn has<E: Error + 'static>(error: &hyper_util::client::legacy::Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
-        if cause.is::<LengthLimitError>() {
+        if cause.is::<E>() {
             return true;
         }
         source = cause.source();
