@@ -69,7 +69,7 @@ fn find<'a>(problems: &'a [Problem], kind: Option<RecordKind>, what: &str) -> Op
     problems.iter().find(|problem| problem.kind == kind && problem.what.contains(what))
 }
 
-const CASES: [(&[&str], RecordKind, &str); 34] = [
+const CASES: [(&[&str], RecordKind, &str); 35] = [
     // Records that cannot be read.
     (
         &["HSET", "@{clients}:client:client 1", "record", "{}"],

@@ -26,7 +26,7 @@ fn look(path: &std::path::Path) -> Inspection {
 async fn each_kind_of_damage_is_found_and_named() {
     use RecordKind as Kind;
     let moved = "UPDATE logins SET record = (SELECT record FROM logins ORDER BY hash DESC) WHERE hash = (SELECT min(hash) FROM logins)";
-    let cases: [(&str, Option<Kind>, &str, u64); 23] = [
+    let cases: [(&str, Option<Kind>, &str, u64); 24] = [
         (
             "UPDATE clients SET record = '{}' WHERE id = 'client 1'",
             Some(Kind::Client),
