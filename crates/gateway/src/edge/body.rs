@@ -15,8 +15,10 @@ use http::{StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
+use tracing::Instrument as _;
 
 use super::{
+    extensions::AddressPermit,
     keyed_limit::{KeyedLimit, Permit},
     limits,
 };
@@ -153,101 +155,41 @@ fn over_budget() -> Response {
     (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], Json(body)).into_response()
 }
 
-/// A layer for endpoints that take forms and metadata: they see the body once it is all there.
+/// A layer for endpoints that take forms and metadata: they see the body once it is all there, and
+/// end though the client hangs up.
 pub async fn whole(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    let permit = parts.extensions.get().cloned();
     match read(body, limits::FORM).await {
-        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(bytes) => {
+            let request = Request::from_parts(parts, Body::from(bytes));
+            to_its_end(permit, next.run(request)).await
+        }
         Err(response) => *response,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::{
-        pin::Pin,
-        task::{Context, Poll},
+/// Sees it through in a task of its own: a client that hangs up in the middle must not keep what
+/// was redeemed, allowed or registered by then out of the audit trail. It counts for its address
+/// until it is done.
+async fn to_its_end(
+    permit: Option<AddressPermit>,
+    answering: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    let answering = async move {
+        let response = answering.await;
+        permit.inspect(AddressPermit::release);
+        response
     };
-
-    use axum::{Router, middleware, routing};
-    use http_body::{Frame, SizeHint};
-    use tower::ServiceExt as _;
-
-    use super::*;
-
-    /// Declares a length, and never comes.
-    struct Declared(u64);
-
-    impl http_body::Body for Declared {
-        type Data = Bytes;
-        type Error = std::io::Error;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            Poll::Pending
-        }
-
-        fn size_hint(&self) -> SizeHint {
-            SizeHint::with_exact(self.0)
-        }
-    }
-
-    async fn status(body: Body) -> StatusCode {
-        let endpoint = routing::post(async |body: Bytes| body.len().to_string());
-        let router = Router::new().route("/", endpoint).layer(middleware::from_fn(whole));
-        let request = Request::builder().method("POST").uri("/").body(body).unwrap();
-        router.oneshot(request).await.unwrap().status()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn t56_bytes_of_one_person_have_a_bound_and_count_as_long_as_they_are_kept() {
-        let held = KeyedLimit::<u8>::default();
-        let read = |whose: &'static u8, length: usize| {
-            let budget = ByteBudget { held: &held, whose, most: 100 };
-            async move { read_within(Body::from(vec![b'x'; length]), 80, &budget).await }
-        };
-        let first = read(&1, 60).await.unwrap();
-        assert_eq!((first.len(), held.held(&1)), (60, 60));
-        assert_eq!(read(&1, 50).await.unwrap_err().status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(read(&2, 81).await.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!((held.held(&1), held.held(&2)), (60, 0), "what was refused is given back");
-        assert!(read(&2, 80).await.is_ok(), "another person");
-        let piece = first.slice(10..12);
-        drop(first);
-        assert_eq!(held.held(&1), 60, "a piece keeps the whole in memory");
-        drop(piece);
-        assert_eq!(held.held(&1), 0);
-        let chunks = futures::stream::iter(
-            (0..5).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789"))),
-        );
-        let endless = futures::stream::pending::<Result<Bytes, std::io::Error>>();
-        let budget = ByteBudget { held: &held, whose: &1, most: 100 };
-        let body = Body::from_stream(futures::StreamExt::chain(chunks, endless));
-        let slow = read_within(body, 80, &budget).await.unwrap_err();
-        assert_eq!((slow.status(), held.held(&1)), (StatusCode::REQUEST_TIMEOUT, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn t23_t46_bodies_have_an_end_or_are_given_up() {
-        assert_eq!(status(Body::from("x=1")).await, StatusCode::OK);
-        assert_eq!(
-            status(Body::from(vec![b'x'; limits::FORM + 1])).await,
-            StatusCode::PAYLOAD_TOO_LARGE
-        );
-        let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
-        assert_eq!(status(Body::from_stream(never)).await, StatusCode::REQUEST_TIMEOUT);
-        assert_eq!(
-            status(Body::new(Declared(limits::FORM as u64 + 1))).await,
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "not a byte was read"
-        );
-        assert_eq!(
-            status(Body::new(Declared(limits::FORM as u64))).await,
-            StatusCode::REQUEST_TIMEOUT
-        );
-        let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
-        assert_eq!(status(Body::from_stream(broken)).await, StatusCode::BAD_REQUEST);
+    match tokio::spawn(answering.in_current_span()).await {
+        Ok(response) => response,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The gateway ends.
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
     }
 }
+
+#[cfg(test)]
+mod tests;
