@@ -1,9 +1,10 @@
 //! Text that strangers chose, made fit to show to a person (threats 13, 64): [`Label`] for names,
-//! [`Sentence`] for what is said around them, [`visible`] for terminals. None of them can hold a
+//! [`Sentence`] for what is said around them, [`visible`] and
+//! [`escaped_json`] for terminals. None of them can hold a
 //! character that hides, reorders or steers what stands beside it. Pages escape them; addresses are
 //! the gateway's `UrlText`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The most characters of a name that are shown.
 const LABEL_CHARS: usize = 80;
@@ -99,6 +100,31 @@ pub fn visible(text: &str) -> String {
     text.chars().map(replaced).collect()
 }
 
+/// A JSON text in which what [`visible`] would replace is escaped: a terminal shows it harmlessly,
+/// and a parser reads the same. Of JSON such characters stand in strings alone; controls below
+/// U+0020 are no JSON there, and are left to who reads it.
+pub fn escaped_json(text: String) -> String {
+    // Folded, not searched: that is some hundred instructions for a record.
+    let highest = text.bytes().fold(0, u8::max);
+    let is_harmful =
+        |c: char| c >= '\u{7f}' && (c.is_control() || is_invisible(c) || is_line_separator(c));
+    if highest < 0x7f || !text.contains(is_harmful) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len() + 32);
+    for c in text.chars() {
+        if is_harmful(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 fn is_combining(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
         | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')
@@ -162,6 +188,19 @@ mod tests {
             "each is seen to have been there"
         );
         assert_eq!(visible("Zürich 東京"), "Zürich 東京");
+    }
+
+    #[test]
+    fn t64_json_is_shown_harmlessly_and_says_the_same() {
+        let said = "a\u{7f}b\u{9b}2Jc\u{202e}d\u{2028}e\u{e0041}f\u{85}g\u{1b}h Zürich 東京";
+        let shown = escaped_json(serde_json::to_string(said).unwrap());
+        assert!(
+            shown.chars().all(|c| !c.is_control() && !is_invisible(c) && !is_line_separator(c)),
+            "{shown:?}"
+        );
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), said);
+        assert!(shown.contains("\\udb40\\udc41") && shown.contains("Zürich"), "{shown}");
+        assert_eq!(escaped_json("{}".to_owned()), "{}");
     }
 
     #[test]

@@ -4,9 +4,16 @@
 
 use std::sync::LazyLock;
 
-use portunus_core::{Timestamp, secret::TokenHash, store::RecordKind};
+use portunus_core::{
+    Timestamp, audit,
+    secret::TokenHash,
+    store::{RecordKind, StoreError},
+};
 use portunus_store::{
-    conformance::archive::{family_id, furnish, user_id_of},
+    conformance::{
+        archive::{family_id, furnish, user_id_of},
+        audit as written,
+    },
     inspection::{Inspection, Problem},
     redis::{OpenError, inspect},
 };
@@ -267,4 +274,103 @@ async fn an_unfinished_restore_is_told() {
         "{problems:?}"
     );
     assert_eq!(look(&place).await.problems, problems, "looking changes nothing");
+}
+
+/// What is wrong with the audit trail of a place, by number.
+async fn wrong_in_the_trail(place: &Place) -> Vec<(u64, audit::Problem)> {
+    let (stores, keys) = (place.open().await, written::keys());
+    let mut verifier = audit::Verifier::new(&keys);
+    for chain in stores.audit.list_chains().await.unwrap() {
+        let mut reading = verifier.chain(&chain.id, chain.head.as_ref(), false);
+        match stores.audit.read_records(&chain.id, 0, 100).await {
+            Ok(records) => records.iter().for_each(|record| reading.take(record)),
+            Err(_) => reading.unreadable(),
+        }
+        reading.finish();
+    }
+    verifier.finish().into_iter().map(|found| (found.seq, found.problem)).collect()
+}
+
+/// Forms of tampering with a stream: `./test audit` prints how many there are.
+const FORMS: usize = 5;
+
+/// How entry 3 of five stands there in the end, what is found, and whether the chain can be gone on
+/// with.
+type Form<'a> = (&'a [&'a str], Vec<(u64, audit::Problem)>, bool);
+
+/// An entry of a stream has a number in two parts, and a writer by hand may choose both.
+#[tokio::test]
+async fn audit_records_under_odd_numbers_are_found_and_never_written_over() {
+    use audit::Problem as P;
+    let largest = format!("{}-0", u64::MAX);
+    let cases: [Form<'_>; FORMS] = [
+        (&["3-1"], vec![(3, P::Misplaced)], true),
+        (&["3-0", "3-1"], vec![(3, P::OutOfOrder)], true),
+        (&["3-7", "3-9"], vec![(3, P::Misplaced), (3, P::OutOfOrder)], true),
+        (&["3-0", "5-1"], vec![(5, P::OutOfOrder)], true),
+        (&["3-0", &largest], vec![(u64::MAX, P::Appended)], false),
+    ];
+    for (ids, expected, goes_on) in cases {
+        let place = Place::fresh(SERVER.address());
+        let stores = place.open().await;
+        let mut chain = written::Written::begin("gateway-1");
+        chain.append(&stores, NOW, 5).await;
+        let stream = key(&place, "*audit-records:gateway-1");
+        let entries: Vec<(String, Vec<String>)> = SERVER.ask(&["XRANGE", &stream, "-", "+"]);
+        {
+            // Numbers only grow: all of it anew.
+            let _: redis::Value = SERVER.ask(&["DEL", &stream]);
+            let mut anew: Vec<(String, Vec<String>)> =
+                entries.iter().filter(|(id, _)| id != "3-0").cloned().collect();
+            anew.extend(ids.iter().map(|id| ((*id).to_owned(), entries[2].1.clone())));
+            let number = |id: &str| {
+                let (one, two) = id.split_once('-').unwrap();
+                (one.parse::<u64>().unwrap(), two.parse::<u64>().unwrap())
+            };
+            anew.sort_by_key(|(id, _)| number(id));
+            for (id, fields) in &anew {
+                let mut words = vec!["XADD", stream.as_str(), id.as_str()];
+                words.extend(fields.iter().map(String::as_str));
+                let _: redis::Value = SERVER.ask(&words);
+            }
+        }
+        assert_eq!(wrong_in_the_trail(&place).await, expected, "{ids:?}");
+        let mut longer = chain.chain.clone();
+        let record = longer.append(written::entry(NOW, "later"));
+        let appended = stores
+            .audit
+            .append(chain.head.as_ref(), &longer.head(&written::keys()), &[record])
+            .await;
+        assert_eq!(appended.is_ok(), goes_on, "{ids:?}: {appended:?}");
+        if !goes_on {
+            assert!(matches!(appended, Err(StoreError::Corrupt(_))), "{appended:?}");
+            assert_eq!(wrong_in_the_trail(&place).await, expected, "nothing was written");
+        }
+    }
+}
+
+/// Keys of another type than the gateway makes.
+#[tokio::test]
+async fn an_audit_trail_of_another_type_is_listed_and_found() {
+    use audit::Problem as P;
+    for (end, expected) in [
+        ("*audit-head:gateway-1", vec![(0, P::NoHead)]),
+        ("*audit-records:gateway-1", vec![(1, P::Unreadable), (1, P::MissingAtEnd { to: 3 })]),
+    ] {
+        let place = Place::fresh(SERVER.address());
+        let stores = place.open().await;
+        let mut chain = written::Written::begin("gateway-1");
+        chain.append(&stores, NOW, 3).await;
+        let key = key(&place, end);
+        let _: redis::Value = SERVER.ask(&["DEL", &key]);
+        let _: redis::Value = SERVER.ask(&["SADD", &key, "what is this"]);
+        assert_eq!(wrong_in_the_trail(&place).await, expected, "{end}");
+        let mut longer = chain.chain.clone();
+        let record = longer.append(written::entry(NOW, "later"));
+        let appended = stores
+            .audit
+            .append(chain.head.as_ref(), &longer.head(&written::keys()), &[record])
+            .await;
+        assert!(matches!(appended, Err(StoreError::Corrupt(_))), "{end}: {appended:?}");
+    }
 }

@@ -2,7 +2,10 @@
 //! changed, left out or moved without all that follow. How far a chain has come says
 //! [`super::head`]; [`super::verify`] reads it all again.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::json;
 
 use super::{
     entry::{AuditRecord, Entry, Origin, Person},
@@ -11,7 +14,7 @@ use super::{
     key::AuditKeys,
     position::{ChainId, RecordHash},
 };
-use crate::{clock::Timestamp, ids::NodeId};
+use crate::{clock::Timestamp, ids::NodeId, text::escaped_json};
 
 /// A checkpoint follows so many records at the latest.
 pub const CHECKPOINT_EVERY: u64 = 1_000;
@@ -35,10 +38,25 @@ impl ChainedRecord {
         serde_json::from_str(&self.text).ok()
     }
 
-    /// One line of JSON: the text, with its hash as the last member.
+    /// One line of JSON: the text, with its hash as the last member. A text that no gateway wrote
+    /// is shown as a string, if it is no object or would break the line.
     pub fn line(&self) -> String {
-        let body = self.text.strip_suffix('}').unwrap_or(&self.text);
-        format!("{body}{HASH_MEMBER}{}\"}}", self.hash)
+        let body = self.text.strip_suffix('}').filter(|body| {
+            body.starts_with("{\"") && !body.bytes().any(|byte| byte < b' ') && self.is_json()
+        });
+        let text = body.map(|body| [body, HASH_MEMBER, &self.hash.to_string(), "\"}"].concat());
+        escaped_json(text.unwrap_or_else(|| self.described()))
+    }
+
+    /// Where it stands, and its text as a string.
+    fn described(&self) -> String {
+        let Self { chain, seq, at, text, hash } = self;
+        json!({"chain": chain, "seq": seq, "at": at, "no_record": text, "hash": hash}).to_string()
+    }
+
+    /// Without reading it: its shape alone.
+    fn is_json(&self) -> bool {
+        serde_json::from_str::<IgnoredAny>(&self.text).is_ok()
     }
 
     /// A line as [`Self::line`] writes it.
@@ -69,6 +87,7 @@ impl Chain {
             last_hash: beginning,
             last_at: Timestamp::from_millis(0),
             is_closed: false,
+            sent: BTreeMap::new(),
             key: String::new(),
             signature: String::new(),
         };
@@ -89,7 +108,7 @@ impl Chain {
         let node = self.node.as_str().to_owned();
         let record = AuditRecord { chain, seq, at, node, person, origin, event };
         // Texts, numbers and lists of them: there is nothing in it that could fail.
-        let text = serde_json::to_string(&record).unwrap_or_default();
+        let text = escaped_json(serde_json::to_string(&record).unwrap_or_default());
         let hash = self.head.last_hash.follow(&text);
         self.head.last = seq;
         self.head.last_hash = hash;
@@ -110,6 +129,11 @@ impl Chain {
         });
         self.head.is_closed = is_closed;
         record
+    }
+
+    /// Notes through which record each target has it, in place of what was noted.
+    pub fn note_sent(&mut self, sent: BTreeMap<String, u64>) {
+        self.head.sent = sent;
     }
 
     /// How far it has come, signed.

@@ -35,6 +35,17 @@ pub enum Event {
     Dropped {
         count: u64,
     },
+    /// A target beside the store never got so many records: they were deleted before it took them,
+    /// or it refused them.
+    NotSent {
+        target: String,
+        count: u64,
+    },
+    /// The clock was set ahead by so many seconds, or back. Nothing is deleted for its age for a
+    /// while then.
+    ClockChanged {
+        seconds: i64,
+    },
 
     SignedIn {
         provider: String,
@@ -309,6 +320,8 @@ impl Event {
             Self::Checkpoint { .. } => "checkpoint",
             Self::Expired { .. } => "expired",
             Self::Dropped { .. } => "dropped",
+            Self::NotSent { .. } => "not_sent",
+            Self::ClockChanged { .. } => "clock_changed",
             Self::SignedIn { .. } => "signed_in",
             Self::SignedOut { .. } => "signed_out",
             Self::Refused { .. } => "refused",

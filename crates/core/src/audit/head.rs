@@ -1,5 +1,7 @@
 //! What stands beside a chain and says how far it has come. It is signed by [`super::key`].
 
+use std::{collections::BTreeMap, fmt::Write as _};
+
 use serde::{Deserialize, Serialize};
 
 use super::position::{ChainId, Position, RecordHash};
@@ -20,6 +22,9 @@ pub struct ChainHead {
     pub last_at: Timestamp,
     /// Has its writer ended in order?
     pub is_closed: bool,
+    /// Through which record other targets than the store have it, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sent: BTreeMap<String, u64>,
     /// Which key it is signed with, and the signature.
     pub key: String,
     pub signature: String,
@@ -29,10 +34,15 @@ impl ChainHead {
     /// What is signed.
     pub(super) fn signed_text(&self) -> String {
         let Self { chain, deleted, deleted_hash, last, last_hash, last_at, is_closed, .. } = self;
-        format!(
+        let mut text = format!(
             "portunus/audit/head/1 {chain} {deleted} {deleted_hash} {last} {last_hash} {} {is_closed}",
             last_at.as_millis()
-        )
+        );
+        for (target, through) in &self.sent {
+            // Writing to a string cannot fail.
+            let _ = write!(text, " {target}={through}");
+        }
+        text
     }
 
     pub fn position(&self) -> Position {

@@ -5,12 +5,14 @@
 //! - [`event`]: the closed set of what is recorded, and [`entry`]: who did it, from where, when.
 //! - [`chain`]: records in order, each with a hash over the one before it ([`position`]); [`head`]
 //!   and [`key`]: how far a chain has come, signed.
-//! - [`verify`]: what is wrong with a chain, by position; [`filter`] and [`merge`]: reading.
+//! - [`verify`]: what is wrong with a chain, by position ([`finding`]); [`filter`] and [`merge`]:
+//!   reading.
 
 pub mod chain;
 pub mod entry;
 pub mod event;
 pub mod filter;
+pub mod finding;
 pub mod head;
 pub mod key;
 pub mod merge;
@@ -25,9 +27,10 @@ pub use self::{
     entry::{AuditRecord, Entry, Origin, Person, shortened},
     event::{Call, CallKind, CallOutcome, Event, RefusalReason},
     filter::AuditFilter,
+    finding::{Finding, Problem},
     head::ChainHead,
     key::{AuditKeys, Signature},
     merge::merge_by_time,
     position::{ChainId, Position, RecordHash},
-    verify::{Finding, Problem, Verifier},
+    verify::Verifier,
 };

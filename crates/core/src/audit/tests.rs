@@ -8,11 +8,12 @@ use super::{
     entry::{Entry, Origin, Person, shortened},
     event::{Call, CallKind, CallOutcome, Event, RefusalReason},
     filter::AuditFilter,
+    finding::{Finding, Problem},
     head::ChainHead,
     key::{AuditKeys, Signature},
     merge::merge_by_time,
     position::ChainId,
-    verify::{Finding, Problem, Verifier},
+    verify::Verifier,
 };
 use crate::{clock::Timestamp, ids::NodeId};
 
@@ -95,6 +96,9 @@ fn renumber(records: &mut [ChainedRecord], from: usize) {
         record.text = record.text.replace(&format!("\"seq\":{old},"), &format!("\"seq\":{new},"));
     }
 }
+
+/// Ways of tampering: `./test audit` prints how many there are.
+const FORMS: usize = 20;
 
 // long: one entry for each way of tampering.
 #[test]
@@ -253,6 +257,7 @@ fn each_way_of_tampering_is_found_with_its_position() {
             vec![(4, P::Unreadable), (4, P::Changed)],
         ),
     ];
+    assert_eq!(cases.len(), FORMS);
     for (name, tamper, expected) in cases {
         let (mut records, mut head) = written("gateway-1");
         tamper(&mut records, &mut head);
@@ -278,6 +283,45 @@ fn a_start_that_was_deleted_in_its_time_is_sound() {
     let (all, head) = written("gateway-1");
     let head = keys().sign(head.without(12, all[11].hash));
     assert_eq!(verified(&[], Some(&head), &keys()), []);
+}
+
+#[test]
+fn what_is_deleted_in_its_time_while_it_is_read_is_not_missed() {
+    let (records, head) = written("gateway-1");
+    let keys = keys();
+    let now = |through: usize| keys.sign(head.without(through as u64, records[through - 1].hash));
+    // Read before, the head by then, the first record that is read after that, and what is found.
+    let cases = [
+        (2, now(5), 5, vec![]),
+        (2, now(12), 12, vec![]),
+        (0, now(4), 4, vec![]),
+        // Less was deleted than is gone.
+        (2, now(4), 5, vec![(5, Problem::Missing { to: 5 })]),
+        // It is not signed.
+        (2, head.without(5, records[4].hash), 5, vec![(3, Problem::Missing { to: 5 })]),
+        // It does not lead to what follows.
+        (
+            2,
+            keys.sign(head.without(5, records[3].hash)),
+            5,
+            vec![(6, Problem::Changed), (6, Problem::CheckpointForged)],
+        ),
+    ];
+    for (at, (before, by_then, first, expected)) in cases.into_iter().enumerate() {
+        let mut verifier = Verifier::new(&keys);
+        let mut reading = verifier.chain(&head.chain, Some(&head), false);
+        for record in &records[..before] {
+            reading.take(record);
+        }
+        reading.go_on_from(&by_then);
+        for record in &records[first..] {
+            reading.take(record);
+        }
+        reading.finish();
+        let found: Vec<_> =
+            verifier.finish().into_iter().map(|found| (found.seq, found.problem)).collect();
+        assert_eq!(found, expected, "case {at}");
+    }
 }
 
 #[test]
@@ -402,6 +446,53 @@ fn a_line_reads_back() {
         assert!(record.read().is_some());
     }
     assert_eq!(ChainedRecord::from_line("{}"), None);
+}
+
+#[test]
+fn t64_a_line_steers_no_terminal_and_says_the_same() {
+    let name = "a\u{1b}[2Jb\u{9b}31mc\u{202e}d\u{200b}e\u{2028}f\u{7f}";
+    let mut chain = Chain::begin(ChainId::from_text("gateway-1"), NodeId::from_text("node"));
+    let event = Event::ClientRegistered { name: name.to_owned() };
+    let record = chain.append(Entry { event: event.clone(), ..call(1) });
+    assert_eq!(record.read().unwrap().event, event);
+    assert_eq!(ChainedRecord::from_line(&record.line()), Some(record.clone()));
+    // A writer of the store is bound by nothing.
+    let by_hand = [
+        record.text.clone(),
+        record.text.replace("\\u202e", "\u{202e}"),
+        record.text.replace("\\u001b", "\u{1b}"),
+        record.text.replacen('{', "{\n\r", 1),
+        "\u{1b}]0;title\u{7}".to_owned(),
+        "{}".to_owned(),
+        "{\"a\":1".to_owned(),
+        "\"}".to_owned(),
+    ];
+    for text in by_hand {
+        let line = ChainedRecord { text, ..record.clone() }.line();
+        assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line:?}");
+        assert!(
+            line.chars().all(|c| !c.is_control()
+                && !crate::text::is_invisible(c)
+                && !crate::text::is_line_separator(c)),
+            "{line:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_head_says_of_targets_is_signed() {
+    let mut chain = Chain::begin(ChainId::from_text("gateway-1"), NodeId::from_text("node"));
+    chain.append(call(1));
+    let plain = chain.head(&keys());
+    assert_eq!(serde_json::to_value(&plain).unwrap().get("sent"), None, "as before it was known");
+    chain.note_sent([("syslog".to_owned(), 1)].into());
+    let head = chain.head(&keys());
+    assert_eq!(keys().check_head(&head), Signature::Good);
+    assert_ne!(head.signature, plain.signature);
+    let read: ChainHead = serde_json::from_str(&serde_json::to_string(&head).unwrap()).unwrap();
+    assert_eq!(read, head);
+    let forged = ChainHead { sent: [("syslog".to_owned(), 9)].into(), ..head };
+    assert_eq!(keys().check_head(&forged), Signature::Forged);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Is a chain what was written? Reads it once, record by record, and names each thing that is wrong
-//! with its position. What it is held against: the hashes, the checkpoints, the head that stands
-//! beside the chain, and what other chains said of it.
+//! with its position ([`super::finding`]). What it is held against: the hashes, the checkpoints,
+//! the head that stands beside the chain, and what other chains said of it.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use super::{
     chain::{CHECKPOINT_EVERY, ChainedRecord},
     event::Event,
+    finding::{Finding, Problem},
     head::{ChainHead, checkpoint_text},
     key::{AuditKeys, Signature},
     position::{ChainId, Position, RecordHash},
@@ -14,124 +15,6 @@ use super::{
 
 /// Records between two checkpoints at most: a batch may stand before the checkpoint that is due.
 const CHECKPOINT_OVERDUE: u64 = 4 * CHECKPOINT_EVERY;
-
-/// Something that is wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub chain: ChainId,
-    /// The record that it is about; 0: the chain as a whole.
-    pub seq: u64,
-    pub problem: Problem,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// Nothing beside the chain says how far it had come.
-    NoHead,
-    HeadForged,
-    HeadUnknownKey,
-    /// From `seq` to here.
-    Missing {
-        to: u64,
-    },
-    /// Records up to here are missing at the start, from `seq` on.
-    MissingAtStart {
-        to: u64,
-    },
-    MissingAtEnd {
-        to: u64,
-    },
-    /// Behind the end that the head knows.
-    Appended,
-    /// The same number once more, or out of order.
-    OutOfOrder,
-    /// Its text is that of another chain's record, or of another number or time.
-    Misplaced,
-    /// Its text is no record.
-    Unreadable,
-    /// Its hash does not follow from its text and the hash before.
-    Changed,
-    CheckpointForged,
-    CheckpointUnknownKey,
-    /// There should have been a checkpoint before this one.
-    CheckpointMissing,
-    /// The last record is not the one that the head was signed for.
-    OtherEnd,
-    /// The first record that is kept does not follow what was deleted in its time.
-    OtherStart,
-    /// It names another chain that is gone, is in no list, or has not come as far as it says.
-    ChainMissing {
-        other: Position,
-    },
-    /// No chain at all.
-    NothingRecorded,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { chain, seq, problem } = self;
-        match problem {
-            Problem::NothingRecorded => {
-                f.write_str("no chain: nothing was recorded here, or all of it is gone")
-            }
-            Problem::NoHead => write!(f, "{chain}: what says how far it had come is gone"),
-            Problem::HeadForged => {
-                write!(f, "{chain}: what says how far it had come was changed (its signature)")
-            }
-            Problem::HeadUnknownKey => {
-                write!(
-                    f,
-                    "{chain}: how far it had come is signed with an AUTH_SECRET that is not configured"
-                )
-            }
-            Problem::Missing { to } | Problem::MissingAtEnd { to } if seq == to => {
-                write!(f, "{chain} {seq}: this record is missing")
-            }
-            Problem::Missing { to } => {
-                write!(f, "{chain} {seq}: records {seq} to {to} are missing")
-            }
-            Problem::MissingAtStart { to } => {
-                write!(f, "{chain} {seq}: records {seq} to {to} are missing at the start")
-            }
-            Problem::MissingAtEnd { to } => {
-                write!(f, "{chain} {seq}: records {seq} to {to} are missing at the end")
-            }
-            Problem::Appended => {
-                write!(f, "{chain} {seq}: behind the signed end: not appended by a gateway")
-            }
-            Problem::OutOfOrder => write!(f, "{chain} {seq}: twice, or out of order"),
-            Problem::Misplaced => {
-                write!(f, "{chain} {seq}: its text is of another chain, number or time")
-            }
-            Problem::Unreadable => write!(f, "{chain} {seq}: it is no record"),
-            Problem::Changed => write!(
-                f,
-                "{chain} {seq}: its hash does not follow: it was changed, or the hash of the record before it"
-            ),
-            Problem::CheckpointForged => {
-                write!(f, "{chain} {seq}: the checkpoint's signature does not fit the chain")
-            }
-            Problem::CheckpointUnknownKey => write!(
-                f,
-                "{chain} {seq}: the checkpoint is signed with an AUTH_SECRET that is not configured, and no later one vouches for it"
-            ),
-            Problem::CheckpointMissing => {
-                write!(f, "{chain} {seq}: there should have been a checkpoint before")
-            }
-            Problem::OtherEnd => {
-                write!(f, "{chain} {seq}: not the last record that the signed end is about")
-            }
-            Problem::OtherStart => {
-                write!(f, "{chain} {seq}: does not follow what was deleted in its time")
-            }
-            Problem::ChainMissing { other } => write!(
-                f,
-                "{chain} {seq}: names record {} of chain {}, which is not there, or not listed, as it was",
-                other.seq, other.chain
-            ),
-        }
-    }
-}
 
 /// Verifies one chain after the other, and then what they say of one another.
 pub struct Verifier<'a> {
@@ -165,6 +48,8 @@ pub struct Reading<'v, 'a> {
     /// Checkpoints of unknown keys since the last good one.
     unvouched: Vec<u64>,
     last: Option<RecordHash>,
+    /// What was deleted in its time while it was read.
+    deleted: u64,
 }
 
 impl<'a> Verifier<'a> {
@@ -193,6 +78,15 @@ impl<'a> Verifier<'a> {
     /// What stands there is not at hand, as for a file, and so nothing is said of it.
     pub fn is_elsewhere(&mut self, at: &Position) {
         self.named.retain(|(_, _, position)| position != at);
+    }
+
+    /// More of a chain was deleted in its time meanwhile: this is its head now.
+    pub fn deleted(&mut self, head: &ChainHead) {
+        if self.keys.check_head(head) == Signature::Good
+            && let Some((deleted, _)) = self.ends.get_mut(&head.chain)
+        {
+            *deleted = head.deleted.max(*deleted);
+        }
     }
 
     /// Begins with a chain. `head` is what stands beside it; `is_partial`: of a file, which has
@@ -232,6 +126,7 @@ impl<'a> Verifier<'a> {
             since_checkpoint: 0,
             unvouched: Vec::new(),
             last: None,
+            deleted: 0,
         }
     }
 
@@ -277,6 +172,32 @@ impl<'a> Verifier<'a> {
 impl Reading<'_, '_> {
     fn find(&mut self, seq: u64, problem: Problem) {
         self.verifier.find(&self.chain, seq, problem);
+    }
+
+    /// The number of the record that comes next.
+    pub const fn next(&self) -> u64 {
+        self.before.saturating_add(1)
+    }
+
+    /// The chain's head as it is by now: records that were to come next may have been deleted in
+    /// their time since, and then the next one follows those.
+    pub fn go_on_from(&mut self, head: &ChainHead) {
+        let is_good = head.chain == self.chain
+            && self.verifier.keys.check_head(head) == Signature::Good
+            && self.head.is_some();
+        if is_good && head.deleted > self.before {
+            // What was read before led to a signed head, which vouches for it.
+            self.leave_unvouched();
+            self.before = head.deleted;
+            self.hash = Some(head.deleted_hash);
+            self.last = None;
+            self.deleted = head.deleted;
+        }
+    }
+
+    /// The rest of the chain cannot be read.
+    pub fn unreadable(&mut self) {
+        self.find(self.next(), Problem::Unreadable);
     }
 
     /// The next record, in the order of their numbers as they are kept.
@@ -378,7 +299,7 @@ impl Reading<'_, '_> {
     pub fn finish(mut self) {
         let (mut deleted, mut last) = (0, self.before);
         if let Some(head) = self.head.take() {
-            (deleted, last) = (head.deleted, head.last);
+            (deleted, last) = (head.deleted.max(self.deleted), head.last);
             if self.before < head.last {
                 self.find(self.before + 1, Problem::MissingAtEnd { to: head.last });
             } else if self.before == head.last

@@ -15,12 +15,13 @@ pub struct StoredChain {
 
 #[async_trait]
 pub trait AuditStore: Send + Sync {
-    /// Every chain of which there is anything, by id.
+    /// Every chain of which there is anything, by id, damaged ones too.
     async fn list_chains(&self) -> Result<Vec<StoredChain>, StoreError>;
 
     /// Appends records, and puts the head `after` in place of `before` (`None`: the chain is new),
-    /// in one step. [`StoreError::Conflict`] if the chain's head is not `before`: nothing is
-    /// written then.
+    /// in one step. [`StoreError::Conflict`] if the chain's head is not `before`,
+    /// [`StoreError::Corrupt`] if something stands where the records belong: nothing is written
+    /// then. After [`StoreError::Unavailable`] they may be there or not.
     async fn append(
         &self,
         before: Option<&ChainHead>,

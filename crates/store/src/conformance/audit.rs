@@ -20,7 +20,7 @@ pub fn keys() -> AuditKeys {
     AuditKeys::new([[7; 32]])
 }
 
-fn entry(at: Timestamp, provider: &str) -> Entry {
+pub fn entry(at: Timestamp, provider: &str) -> Entry {
     Entry {
         at,
         person: Person { user: Some(format!("user of {provider}")), ..Person::default() },

@@ -1,7 +1,7 @@
 //! The audit trail: of each chain a stream of its records, by their numbers, and beside it its
 //! signed head. Nothing here expires; what is old is deleted by the gateway.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use portunus_core::{
@@ -43,7 +43,11 @@ impl AuditStore for RedisAuditStore {
         for record in records {
             call = record_arguments(call, record);
         }
-        if self.0.run::<bool>(&call).await? { Ok(()) } else { Err(StoreError::Conflict) }
+        match self.0.run::<u8>(&call).await? {
+            1 => Ok(()),
+            0 => Err(StoreError::Conflict),
+            _ => Err(corrupt("audit_records: something stands where records belong")),
+        }
     }
 
     async fn read_records(
@@ -117,7 +121,8 @@ fn record_arguments(call: Call, record: &ChainedRecord) -> Call {
 }
 
 fn read_record(chain: &ChainId, (id, fields): Entry) -> Result<ChainedRecord, StoreError> {
-    let seq = id.split('-').next().and_then(|seq| seq.parse().ok());
+    let (seq, part) = id.split_once('-').unwrap_or((&id, ""));
+    let seq = seq.parse().ok();
     let mut record = ChainedRecord {
         chain: chain.clone(),
         seq: seq.ok_or_else(|| corrupt("audit_records.seq"))?,
@@ -134,6 +139,10 @@ fn read_record(chain: &ChainId, (id, fields): Entry) -> Result<ChainedRecord, St
             _ => {}
         }
     }
+    if part != "0" {
+        // A gateway writes no such entry: it stands beside its place, and so beside its time.
+        record.at = record.at + Duration::from_millis(1);
+    }
     Ok(record)
 }
 
@@ -147,10 +156,21 @@ impl Database {
         ids.sort();
         let mut chains = Vec::new();
         for id in ids.into_iter().map(ChainId::from_text) {
-            let head = self.audit_head(&id).await?;
-            // One that was never appended to has only its name.
-            if head.is_some() || !self.audit_records(&id, 0, 1).await?.is_empty() {
-                let head = head.and_then(|head| from_json("audit_chains", &head).ok());
+            let head = self.audit_head(&id).await;
+            // One that was never appended to has only its name. What is of another type than it
+            // should be is there.
+            let is_there = match &head {
+                Ok(Some(_)) | Err(StoreError::Corrupt(_)) => true,
+                _ => match self.audit_records(&id, 0, 1).await {
+                    Err(StoreError::Corrupt(_)) => true,
+                    records => !records?.is_empty(),
+                },
+            };
+            let head = match head {
+                Err(StoreError::Corrupt(_)) => None,
+                head => head?.and_then(|head| from_json("audit_chains", &head).ok()),
+            };
+            if is_there {
                 chains.push(StoredChain { id, head });
             }
         }

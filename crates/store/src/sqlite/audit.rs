@@ -9,7 +9,7 @@ use portunus_core::{
     audit::{AuditFilter, ChainHead, ChainId, ChainedRecord, RecordHash, merge_by_time},
     store::{AuditStore, StoreError, StoredChain},
 };
-use rusqlite::{Connection, Row, Statement, params};
+use rusqlite::{Connection, Row, Statement, params, types::ValueRef};
 
 use super::{database::Database, failure::Failure};
 use crate::record::{from_json, to_json};
@@ -24,7 +24,10 @@ const CHAINS: &str = "WITH RECURSIVE found (id) AS (
      (SELECT id FROM found WHERE id IS NOT NULL UNION SELECT id FROM audit_chains) AS ids
      LEFT JOIN audit_chains ON audit_chains.id = ids.id ORDER BY ids.id";
 
-const INSERT: &str = "INSERT OR REPLACE INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Over nothing that stands there already: it is left for `verify` to find.
+const APPEND: &str =
+    "INSERT INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)";
+const IMPORT: &str = "INSERT OR REPLACE INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 #[async_trait]
 impl AuditStore for SqliteAuditStore {
@@ -35,10 +38,10 @@ impl AuditStore for SqliteAuditStore {
                 let mut rows = statement.query([])?;
                 let mut chains = Vec::new();
                 while let Some(row) = rows.next()? {
-                    let head: Option<String> = row.get(1)?;
+                    let head = text(row, 1)?;
                     chains.push(StoredChain {
-                        id: ChainId::from_text(row.get::<_, String>(0)?),
-                        head: head.and_then(|head| from_json("audit_chains", &head).ok()),
+                        id: ChainId::from_text(text(row, 0)?),
+                        head: from_json("audit_chains", &head).ok(),
                     });
                 }
                 Ok(chains)
@@ -56,8 +59,15 @@ impl AuditStore for SqliteAuditStore {
         self.0
             .write(move |db| {
                 replace_head(db, before.as_ref(), &after)?;
-                let mut statement = db.prepare_cached(INSERT)?;
-                records.iter().try_for_each(|record| insert(&mut statement, record))
+                let mut statement = db.prepare_cached(APPEND)?;
+                records.iter().try_for_each(|record| {
+                    insert(&mut statement, record).map_err(|failure| match failure.0 {
+                        StoreError::Conflict => {
+                            Failure::corrupt("audit_records: something stands where records belong")
+                        }
+                        error => Failure(error),
+                    })
+                })
             })
             .await
     }
@@ -155,7 +165,7 @@ pub(super) fn insert_head(db: &Connection, head: &ChainHead) -> Result<(), Failu
 }
 
 pub(super) fn insert_record(db: &Connection, record: &ChainedRecord) -> Result<(), Failure> {
-    insert(&mut *db.prepare_cached(INSERT)?, record)
+    insert(&mut *db.prepare_cached(IMPORT)?, record)
 }
 
 fn insert(statement: &mut Statement<'_>, record: &ChainedRecord) -> Result<(), Failure> {
@@ -172,8 +182,12 @@ fn insert(statement: &mut Statement<'_>, record: &ChainedRecord) -> Result<(), F
 
 fn chain_ids(db: &Connection) -> Result<Vec<String>, Failure> {
     let mut statement = db.prepare_cached(CHAINS)?;
-    let ids = statement.query_map([], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    let mut rows = statement.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(text(row, 0)?);
+    }
+    Ok(ids)
 }
 
 /// Oldest first.
@@ -208,11 +222,19 @@ pub(super) fn read_record(row: &Row<'_>) -> Result<ChainedRecord, Failure> {
     // A hash of another length is one that does not fit.
     let hash: Vec<u8> = row.get(3)?;
     Ok(ChainedRecord {
-        chain: ChainId::from_text(row.get::<_, String>(0)?),
+        chain: ChainId::from_text(text(row, 0)?),
         seq: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
         at: Timestamp::from_millis(row.get(2)?),
         hash: RecordHash::from_bytes(hash.try_into().unwrap_or_default()),
-        text: row.get(4)?,
+        text: text(row, 4)?,
+    })
+}
+
+/// A text, which may have been made no text by hand: that is read too, and does not fit.
+fn text(row: &Row<'_>, column: usize) -> Result<String, Failure> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
     })
 }
 
