@@ -2,7 +2,8 @@
 //! providers; [`mcp_servers`] are MCP servers to put behind it; [`agent`] is the browser and the
 //! MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs for clients;
 //! [`redis`] starts Redis servers, and [`fault_proxy`] spoils the connections to them;
-//! [`hostile_hosts`] are hosts of strangers; [`log`] captures what is logged; [`figures`] notes
+//! [`hostile_hosts`] are hosts of strangers; [`collectors`] take
+//! audit records; [`log`] captures what is logged; [`figures`] notes
 //! what fault tests measured, and holds it to its bounds; [`port`] keeps ports free; [`mod@wait`]
 //! waits, with an end; [`protected_server`] is what `portunus connect` is the client of.
 
@@ -11,6 +12,11 @@
     reason = "test-only: what was not expected should stop the test that met it"
 )]
 pub mod agent;
+#[expect(
+    clippy::expect_used,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
+pub mod collectors;
 pub mod era_client;
 #[expect(
     clippy::expect_used,

@@ -180,12 +180,13 @@ impl Reading<'_, '_> {
     }
 
     /// The chain's head as it is by now: records that were to come next may have been deleted in
-    /// their time since, and then the next one follows those.
-    pub fn go_on_from(&mut self, head: &ChainHead) {
+    /// their time since, and then the next one follows those. Says if that is so.
+    pub fn go_on_from(&mut self, head: &ChainHead) -> bool {
         let is_good = head.chain == self.chain
             && self.verifier.keys.check_head(head) == Signature::Good
             && self.head.is_some();
-        if is_good && head.deleted > self.before {
+        let is_gone = is_good && head.deleted > self.before;
+        if is_gone {
             // What was read before led to a signed head, which vouches for it.
             self.leave_unvouched();
             self.before = head.deleted;
@@ -193,6 +194,7 @@ impl Reading<'_, '_> {
             self.last = None;
             self.deleted = head.deleted;
         }
+        is_gone
     }
 
     /// The rest of the chain cannot be read.

@@ -1,5 +1,6 @@
 //! The end of a chain in the store: takes one up or begins one, and appends to it. Of two that take
-//! up one chain the store lets one append; the other goes on with a chain of its own.
+//! up one chain the store lets one append; the other goes on with a chain of its own. So does who
+//! finds its chain damaged. What is old is deleted next door ([`super::expiry`]).
 
 use std::sync::Arc;
 
@@ -10,13 +11,13 @@ use portunus_core::{
         Origin, Person, Position, Signature,
     },
     ids::NodeId,
-    store::{AuditStore, StoreError, StoredChain},
+    store::{AuditStore, StoreError},
 };
+
+use super::targets::Targets;
 
 /// Positions of other chains that a chain names when it is begun or taken up.
 const BESIDE: usize = 16;
-/// Records that are looked at, and deleted, in one step.
-const STEP: usize = 500;
 
 /// Who writes.
 #[derive(Clone)]
@@ -29,58 +30,110 @@ pub(super) struct Writing {
     pub(super) writer: &'static str,
     /// No other of its kind writes to the store: a chain that was left open is taken up too.
     pub(super) is_alone: bool,
+    /// Who gets the records beside the store.
+    pub(super) targets: Targets,
 }
 
 /// The end of a chain.
 pub(super) struct ChainEnd {
-    writing: Writing,
-    chain: Chain,
+    pub(super) writing: Writing,
+    pub(super) chain: Chain,
     /// What the store has.
-    stored: Option<ChainHead>,
+    pub(super) stored: Option<ChainHead>,
     /// The record up to which a checkpoint vouches.
     vouched: u64,
+    /// What the store may have taken or not: nothing else is appended before that is known.
+    pending: Option<Pending>,
+    /// The first record that was written since it was opened.
+    first: u64,
+    /// When the newest record of any chain was written before it was opened.
+    pub(super) newest: Option<Timestamp>,
     /// That a record does not hold what is old back from its deletion is told once.
-    has_warned: bool,
+    pub(super) has_warned: bool,
+}
+
+/// Records on their way to the store, and the chain as it is when they are there.
+struct Pending {
+    chain: Chain,
+    after: ChainHead,
+    vouched: u64,
+    records: Vec<ChainedRecord>,
+}
+
+/// What became of one try to append.
+enum Attempt {
+    Kept,
+    /// The chain's start was deleted in its time meanwhile: once more.
+    Again,
+    /// Another appended to the chain, or it cannot be appended to.
+    Lost,
 }
 
 impl ChainEnd {
-    /// Takes up the newest chain that may be, or begins one, with the record that says so.
-    pub(super) async fn open(
-        writing: Writing,
-        now: Timestamp,
-    ) -> Result<(Self, Vec<ChainedRecord>), StoreError> {
-        let chains = writing.store.list_chains().await?;
-        let good = |chain: StoredChain| {
-            chain.head.filter(|head| writing.keys.check_head(head) == Signature::Good)
-        };
-        let mut heads: Vec<ChainHead> = chains.into_iter().filter_map(good).collect();
-        heads.sort_by_key(|head| std::cmp::Reverse(head.last_at));
+    /// Takes up the newest chain that may be, or begins one, with the record that says so. Whatever
+    /// is wrong with what is stored is told and left as it is; only a store that cannot be reached
+    /// is an error.
+    pub(super) async fn open(writing: Writing, now: Timestamp) -> Result<Self, StoreError> {
+        let heads = find_heads(&writing).await?;
+        let newest = heads.first().map(|head| head.last_at);
         for head in &heads {
             if !head.chain.is_of(writing.writer) || !(head.is_closed || writing.is_alone) {
+                continue;
+            }
+            if !is_whole_at_its_end(&writing, head).await? {
+                tracing::error!(
+                    chain = head.chain.as_str(),
+                    "the chain of audit records is damaged at its end: a new one is begun (`portunus audit verify` says more)"
+                );
                 continue;
             }
             let mut end = Self {
                 chain: Chain::resume(head.clone(), writing.node.clone()),
                 stored: Some(head.clone()),
                 vouched: head.last,
+                pending: None,
+                first: head.last + 1,
+                newest,
                 writing: writing.clone(),
                 has_warned: false,
             };
-            match end.append(vec![end.started(&heads, now)]).await {
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error),
-                Ok(started) => return Ok((end, started)),
+            end.writing.targets.begin(head);
+            end.push(vec![end.started(&heads, now)], None);
+            loop {
+                match end.attempt().await? {
+                    Attempt::Kept => return Ok(end),
+                    Attempt::Again => {}
+                    Attempt::Lost => break,
+                }
             }
         }
         let mut end = Self::begin(writing);
-        let started = end.append(vec![end.started(&heads, now)]).await?;
-        Ok((end, started))
+        end.newest = newest;
+        end.push(vec![end.started(&heads, now)], None);
+        // What is so damaged that no chain can be begun is tried again with the first events.
+        match end.settle(now).await {
+            Err(StoreError::Corrupt(error)) => {
+                tracing::error!(error, "no chain of audit records can be begun yet");
+            }
+            settled => settled?,
+        }
+        Ok(end)
     }
 
     fn begin(writing: Writing) -> Self {
         let id = ChainId::generate(writing.writer, &*writing.entropy);
         let chain = Chain::begin(id, writing.node.clone());
-        Self { writing, chain, stored: None, vouched: 0, has_warned: false }
+        writing.targets.begin_at(chain.id(), 0);
+        Self {
+            writing,
+            chain,
+            stored: None,
+            vouched: 0,
+            pending: None,
+            first: 1,
+            newest: None,
+            has_warned: false,
+        }
     }
 
     fn started(&self, heads: &[ChainHead], at: Timestamp) -> Entry {
@@ -98,66 +151,96 @@ impl ChainEnd {
         self.chain.last() > self.vouched
     }
 
-    /// Appends these, with a checkpoint if one is due, in one step. Nothing is appended if it
-    /// fails.
-    pub(super) async fn append(
-        &mut self,
-        entries: Vec<Entry>,
-    ) -> Result<Vec<ChainedRecord>, StoreError> {
-        let last = entries.last().map(|entry| entry.at);
+    /// Is it known what the store has?
+    pub(super) const fn is_settled(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    /// Where what was written since it was opened begins.
+    pub(super) fn opened_at(&self) -> (ChainId, u64) {
+        (self.chain.id().clone(), self.first)
+    }
+
+    /// Has these appended, with a checkpoint at their end if one is asked for, or is due. Nothing
+    /// may be pending; [`Self::settle`] gives it to the store.
+    pub(super) fn push(&mut self, entries: Vec<Entry>, checkpoint: Option<Timestamp>) {
         let mut chain = self.chain.clone();
+        let last = entries.last().map(|entry| entry.at);
         let mut records: Vec<_> = entries.into_iter().map(|entry| chain.append(entry)).collect();
-        let vouched = match last {
-            Some(at) if chain.last() - self.vouched >= CHECKPOINT_EVERY => {
+        let is_due = chain.last() - self.vouched >= CHECKPOINT_EVERY;
+        let vouched = match checkpoint.or(last.filter(|_| is_due)) {
+            Some(at) => {
                 records.push(chain.checkpoint(at, &self.writing.keys));
                 chain.last()
             }
-            _ => self.vouched,
+            None => self.vouched,
         };
-        self.keep(chain, vouched, &records).await?;
-        Ok(records)
-    }
-
-    /// Signs how far it has come.
-    pub(super) async fn checkpoint(
-        &mut self,
-        at: Timestamp,
-    ) -> Result<Vec<ChainedRecord>, StoreError> {
-        let mut chain = self.chain.clone();
-        let records = vec![chain.checkpoint(at, &self.writing.keys)];
-        let vouched = chain.last();
-        self.keep(chain, vouched, &records).await?;
-        Ok(records)
-    }
-
-    /// Says that its writer ends, and signs that.
-    pub(super) async fn close(&mut self, at: Timestamp) -> Result<Vec<ChainedRecord>, StoreError> {
-        let mut chain = self.chain.clone();
-        let stopped = chain.append(own(at, Event::Stopped));
-        let records = vec![stopped, chain.checkpoint(at, &self.writing.keys)];
-        let vouched = chain.last();
-        self.keep(chain, vouched, &records).await?;
-        Ok(records)
-    }
-
-    async fn keep(
-        &mut self,
-        chain: Chain,
-        vouched: u64,
-        records: &[ChainedRecord],
-    ) -> Result<(), StoreError> {
+        chain.note_sent(self.writing.targets.noted(chain.id()));
         let after = chain.head(&self.writing.keys);
-        let appended = self.writing.store.append(self.stored.as_ref(), &after, records).await;
-        if let Err(error) = appended {
-            // The answer to an earlier try may have been lost.
-            let is_there = matches!(error, StoreError::Conflict)
-                && self.find_stored().await? == Some(after.clone());
-            if !is_there {
-                return Err(error);
+        self.pending = Some(Pending { chain, after, vouched, records });
+    }
+
+    /// Until the store has what is pending, or cannot be asked: then it stays pending, and is given
+    /// to the store again as it is. An append whose answer was lost is found by its head.
+    pub(super) async fn settle(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let mut has_begun_anew = false;
+        loop {
+            match self.attempt().await? {
+                Attempt::Kept => return Ok(()),
+                Attempt::Again => {}
+                Attempt::Lost if has_begun_anew => {
+                    return Err(StoreError::Corrupt("a new chain cannot be written".to_owned()));
+                }
+                Attempt::Lost => {
+                    has_begun_anew = true;
+                    self.begin_anew(now);
+                }
             }
         }
-        (self.chain, self.stored, self.vouched) = (chain, Some(after), vouched);
-        Ok(())
+    }
+
+    async fn attempt(&mut self) -> Result<Attempt, StoreError> {
+        let Some(Pending { after, records, .. }) = &self.pending else {
+            return Ok(Attempt::Kept);
+        };
+        match self.writing.store.append(self.stored.as_ref(), after, records).await {
+            Ok(()) => self.adopt(),
+            Err(StoreError::Conflict) => {
+                let found = self.find_stored().await?;
+                // The answer to an earlier try may have been lost.
+                if found.as_ref() == Some(after) {
+                    self.adopt();
+                } else if let Some(head) = found.filter(|head| self.is_where_it_was(head)) {
+                    self.chain = Chain::resume(head.clone(), self.writing.node.clone());
+                    self.stored = Some(head);
+                    self.make_again(Vec::new());
+                    return Ok(Attempt::Again);
+                } else {
+                    return Ok(Attempt::Lost);
+                }
+            }
+            Err(StoreError::Corrupt(error)) => {
+                tracing::error!(error, "audit records cannot be appended to their chain");
+                return Ok(Attempt::Lost);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Attempt::Kept)
+    }
+
+    fn adopt(&mut self) {
+        if let Some(Pending { chain, after, vouched, .. }) = self.pending.take() {
+            self.writing.targets.came_to(chain.id(), after.last);
+            (self.chain, self.stored, self.vouched) = (chain, Some(after), vouched);
+        }
+    }
+
+    /// Only the start was deleted in its time, by another gateway.
+    fn is_where_it_was(&self, head: &ChainHead) -> bool {
+        self.stored.as_ref().is_some_and(|stored| {
+            (head.last, head.last_hash) == (stored.last, stored.last_hash)
+                && self.writing.keys.check_head(head) == Signature::Good
+        })
     }
 
     async fn find_stored(&self) -> Result<Option<ChainHead>, StoreError> {
@@ -166,151 +249,93 @@ impl ChainEnd {
         Ok(own.and_then(|chain| chain.head))
     }
 
-    /// After a conflict: the start may have been deleted in its time by another gateway, which
-    /// changes nothing at the end. If another writer appended, a new chain is begun.
-    pub(super) async fn make_up(
-        &mut self,
-        now: Timestamp,
-    ) -> Result<Vec<ChainedRecord>, StoreError> {
-        let found = self.find_stored().await?;
-        let is_ours = |head: &ChainHead| {
-            self.stored.as_ref().is_some_and(|stored| {
-                (head.last, head.last_hash) == (stored.last, stored.last_hash)
-                    && self.writing.keys.check_head(head) == Signature::Good
-            })
-        };
-        if let Some(head) = found.filter(is_ours) {
-            self.chain = Chain::resume(head.clone(), self.writing.node.clone());
-            self.stored = Some(head);
-            return Ok(Vec::new());
+    /// What is pending, for the chain as it is now, behind `first`.
+    fn make_again(&mut self, first: Vec<Entry>) {
+        let Some(Pending { records, .. }) = self.pending.take() else { return };
+        let mut checkpoint = None;
+        let mut entries = first;
+        for record in records.iter().filter_map(ChainedRecord::read) {
+            match record.event {
+                Event::Checkpoint { .. } => checkpoint = Some(record.at),
+                event => entries.push(Entry {
+                    at: record.at,
+                    person: record.person,
+                    origin: record.origin,
+                    event,
+                }),
+            }
         }
+        self.push(entries, checkpoint);
+    }
+
+    /// What is pending goes to a chain of its own.
+    fn begin_anew(&mut self, now: Timestamp) {
         tracing::error!(
             chain = self.chain.id().as_str(),
             "the chain of audit records was changed by another: a new one is begun (`portunus audit verify` says more)"
         );
-        let mut heads = Vec::from_iter(self.stored.clone());
-        let new = Self::begin(self.writing.clone());
-        heads.retain(|head| head.chain != *new.chain.id());
-        let old = std::mem::replace(self, new);
+        let id = ChainId::generate(self.writing.writer, &*self.writing.entropy);
+        let heads = Vec::from_iter(self.stored.take());
+        self.chain = Chain::begin(id, self.writing.node.clone());
+        (self.vouched, self.first) = (0, 1);
         let started = self.started(&heads, now);
-        let appended = self.append(vec![started]).await;
-        if appended.is_err() {
-            *self = old;
-        }
-        appended
-    }
-
-    /// Deletes what is older, of this chain and of those of others, in so many steps at most.
-    pub(super) async fn expire(
-        &mut self,
-        older_than: Timestamp,
-        now: Timestamp,
-        steps: usize,
-    ) -> Expired {
-        let mut expired = Expired { told: Vec::new(), result: Ok(false) };
-        expired.result = self.expire_steps(older_than, now, steps, &mut expired.told).await;
-        expired
-    }
-
-    /// Is there more to do?
-    async fn expire_steps(
-        &mut self,
-        older_than: Timestamp,
-        now: Timestamp,
-        mut steps: usize,
-        told: &mut Vec<Entry>,
-    ) -> Result<bool, StoreError> {
-        for StoredChain { id, head } in self.writing.store.list_chains().await? {
-            let is_own = id == *self.chain.id();
-            let head = if is_own { self.stored.clone() } else { head };
-            let Some(mut head) =
-                head.filter(|head| self.writing.keys.check_head(head) == Signature::Good)
-            else {
-                continue;
-            };
-            let before = head.deleted;
-            let ended = self.expire_chain(&mut head, is_own, older_than, &mut steps).await;
-            if head.deleted > before {
-                told.push(own(now, Event::Expired { of: id, through: head.deleted }));
-            }
-            if ended? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Of one chain, until nothing is old or no step is left: then it says so.
-    async fn expire_chain(
-        &mut self,
-        head: &mut ChainHead,
-        is_own: bool,
-        older_than: Timestamp,
-        steps: &mut usize,
-    ) -> Result<bool, StoreError> {
-        while let Some(after) = self.next_step(head, older_than).await? {
-            let Some(left) = steps.checked_sub(1) else { return Ok(true) };
-            *steps = left;
-            match self.writing.store.delete_records(head, &after).await {
-                // Its own gateway writes it just now.
-                Err(StoreError::Conflict) => break,
-                deleted => deleted?,
-            }
-            *head = after;
-            if is_own {
-                self.chain = Chain::resume(head.clone(), self.writing.node.clone());
-                self.stored = Some(head.clone());
-            }
-        }
-        Ok(false)
-    }
-
-    /// The head after the next records that are old are deleted. What stands beside a record's text
-    /// is not signed: its text says when it was, and the hashes say that it was written so.
-    async fn next_step(
-        &mut self,
-        head: &ChainHead,
-        older_than: Timestamp,
-    ) -> Result<Option<ChainHead>, StoreError> {
-        let store = &self.writing.store;
-        let records = store.read_records(&head.chain, head.deleted + 1, STEP).await?;
-        let (mut through, mut hash) = (head.deleted, head.deleted_hash);
-        // What is behind the head came after it was read.
-        for record in records.iter().take_while(|record| record.seq <= head.last) {
-            let seq = through + 1;
-            let follows = hash.follow(&record.text);
-            let read = record.read().filter(|read| {
-                record.hash == follows
-                    && record.seq == seq
-                    && (&read.chain, read.seq, read.at) == (&head.chain, seq, record.at)
-                    && (seq < head.last || follows == head.last_hash)
-            });
-            let Some(read) = read else {
-                // It is left for `verify` to name, and what follows with it.
-                if !std::mem::replace(&mut self.has_warned, true) {
-                    tracing::warn!(
-                        chain = head.chain.as_str(),
-                        seq,
-                        "old audit records are kept: one is not as it was written (`portunus audit verify` says more)"
-                    );
-                }
-                break;
-            };
-            if read.at >= older_than {
-                break;
-            }
-            (through, hash) = (seq, follows);
-        }
-        Ok((through > head.deleted).then(|| self.writing.keys.sign(head.without(through, hash))))
+        self.make_again(vec![started]);
     }
 }
 
-/// What a turn of [`ChainEnd::expire`] has done.
-pub(super) struct Expired {
-    /// How far records were deleted, to be recorded also if a later step failed.
-    pub(super) told: Vec<Entry>,
-    /// Is there more to do?
-    pub(super) result: Result<bool, StoreError>,
+/// The heads of all chains whose signature is good, the newest first.
+async fn find_heads(writing: &Writing) -> Result<Vec<ChainHead>, StoreError> {
+    let chains = match writing.store.list_chains().await {
+        Err(StoreError::Corrupt(error)) => {
+            tracing::error!(
+                error,
+                "the chains of audit records cannot be listed: a new one is begun (`portunus audit verify` says more)"
+            );
+            return Ok(Vec::new());
+        }
+        chains => chains?,
+    };
+    let mut heads = Vec::with_capacity(chains.len());
+    for chain in chains {
+        match chain.head {
+            Some(head)
+                if head.chain == chain.id && writing.keys.check_head(&head) == Signature::Good =>
+            {
+                heads.push(head);
+            }
+            _ if chain.id.is_of(writing.writer) => tracing::error!(
+                chain = chain.id.as_str(),
+                "how far a chain of audit records had come is gone, or not signed by this gateway's AUTH_SECRET: it is not gone on with (`portunus audit verify` says more)"
+            ),
+            _ => {}
+        }
+    }
+    heads.sort_by_key(|head| std::cmp::Reverse(head.last_at));
+    Ok(heads)
+}
+
+/// Is the chain's last record the one that its head is about?
+async fn is_whole_at_its_end(writing: &Writing, head: &ChainHead) -> Result<bool, StoreError> {
+    if head.last == head.deleted {
+        return Ok(true);
+    }
+    let from = head.last.saturating_sub(1).max(head.deleted + 1);
+    let mut records = match writing.store.read_records(&head.chain, from, 3).await {
+        Err(StoreError::Corrupt(_)) => return Ok(false),
+        records => records?,
+    };
+    // Another gateway may have taken it up meanwhile; what else is behind it, the append refuses.
+    records.retain(|record| record.seq <= head.last);
+    let Some((last, before)) = records.split_last() else { return Ok(false) };
+    let follows = match before {
+        [] if from > head.deleted + 1 => return Ok(false),
+        [] => Some(head.deleted_hash),
+        [before] => Some(before.hash),
+        _ => None,
+    };
+    Ok(last.seq == head.last
+        && last.hash == head.last_hash
+        && follows.is_some_and(|before| before.follow(&last.text) == last.hash))
 }
 
 /// Of the gateway itself.

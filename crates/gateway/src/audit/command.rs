@@ -1,29 +1,36 @@
 //! What commands beside the gateway record: each run takes up, or begins, a chain of commands, and
 //! closes it again.
 
-use std::sync::Arc;
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use portunus_core::{
     Clock as _, Timestamp,
-    audit::{Entry, Event, Origin, Person},
+    audit::{ChainedRecord, Entry, Event, Origin, Person},
     clock::SystemClock,
     ids::NodeId,
     store::{StoreError, Stores},
 };
 
 use super::{
-    chain::{ChainEnd, Writing},
+    chain::{ChainEnd, Writing, own},
     keys::audit_keys,
+    targets::{Targets, hand_on},
 };
 use crate::{config::Config, os::OsEntropy};
+
+/// Records of one command that are handed on.
+const MOST: usize = 10_000;
 
 /// What an administrator did at the command line.
 pub fn done(command: &str, about: impl Into<String>) -> Event {
     Event::Command { command: command.to_owned(), about: about.into() }
 }
 
-/// Records what a command has done. The command has succeeded by then; that it could not be
-/// recorded is its failure all the same.
+/// Records what a command has done, and hands that on to where the gateway's records go. The
+/// command has succeeded by then; that it could not be recorded is its failure all the same.
 pub async fn record(config: &Config, stores: &Stores, events: Vec<Event>) -> anyhow::Result<()> {
     if !config.audit.enabled || events.is_empty() {
         return Ok(());
@@ -36,19 +43,46 @@ pub async fn record(config: &Config, stores: &Stores, events: Vec<Event>) -> any
         entropy,
         writer: "command",
         is_alone: false,
+        targets: Targets::default(),
     };
     let now = SystemClock.now();
-    write(writing, events, now).await.map_err(|error| {
+    let records = write(writing, events, now).await.map_err(|error| {
         anyhow::anyhow!("it is done, but could not be written to the audit trail: {error}")
-    })
+    })?;
+    let host = host_of(config);
+    for failed in hand_on(&records, &config.audit, &host).await {
+        writeln!(
+            io::stderr(),
+            "it is done and in the audit trail, but its record was not sent on: {failed}"
+        )?;
+    }
+    Ok(())
 }
 
-async fn write(writing: Writing, events: Vec<Event>, now: Timestamp) -> Result<(), StoreError> {
+/// How the gateway is called, for those who get records of several.
+pub fn host_of(config: &Config) -> String {
+    let authority = config.public_url.authority();
+    let port = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
+    authority[..port.unwrap_or(authority.len())].to_owned()
+}
+
+/// What was written.
+async fn write(
+    writing: Writing,
+    events: Vec<Event>,
+    now: Timestamp,
+) -> Result<Vec<ChainedRecord>, StoreError> {
     let person = Person { account: Some(account()), ..Person::default() };
     let entry = |event| Entry { at: now, person: person.clone(), origin: Origin::default(), event };
-    let (mut end, _) = ChainEnd::open(writing, now).await?;
-    end.append(events.into_iter().map(entry).collect()).await?;
-    end.close(now).await.map(drop)
+    let store = Arc::clone(&writing.store);
+    let mut entries: Vec<_> = events.into_iter().map(entry).collect();
+    entries.push(own(now, Event::Stopped));
+    let mut end = ChainEnd::open(writing, now).await?;
+    end.settle(now).await?;
+    end.push(entries, Some(now));
+    end.settle(now).await?;
+    let (chain, first) = end.opened_at();
+    store.read_records(&chain, first, MOST).await
 }
 
 /// Who runs this process, by number.

@@ -16,6 +16,7 @@ use portunus_core::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::targets::{TargetCounts, Targets};
 use crate::{
     config::{AuditConfig, OnFull},
     metrics::Metrics,
@@ -55,7 +56,18 @@ pub struct AuditLog {
 struct Shared {
     queue: mpsc::UnboundedSender<Queued>,
     level: Arc<Level>,
+    targets: Targets,
     clock: Arc<dyn Clock>,
+}
+
+/// Figures of the trail since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditCounts {
+    /// Bytes of events that wait for the store.
+    pub waiting_bytes: usize,
+    /// Events that found no room.
+    pub dropped: u64,
+    pub targets: Vec<TargetCounts>,
 }
 
 /// How full the queue is, as both ends know it.
@@ -103,6 +115,7 @@ impl Level {
 pub struct QueueEnd {
     pub(super) queue: mpsc::UnboundedReceiver<Queued>,
     pub(super) level: Arc<Level>,
+    pub(super) targets: Targets,
 }
 
 impl AuditLog {
@@ -121,9 +134,11 @@ impl AuditLog {
         }
         let (sender, queue) = mpsc::unbounded_channel();
         let level = Arc::new(Level::new(config.on_full, bound));
-        let shared = Shared { queue: sender, level: Arc::clone(&level), clock };
+        let targets = Targets::new(config);
+        let shared =
+            Shared { queue: sender, level: Arc::clone(&level), targets: targets.clone(), clock };
         let log = Self { shared: Some(Arc::new(shared)), metrics: None };
-        (log, Some(QueueEnd { queue, level }))
+        (log, Some(QueueEnd { queue, level, targets }))
     }
 
     /// The same log; `metrics` counts what it is told.
@@ -149,6 +164,18 @@ impl AuditLog {
     /// How many found no room since the gateway began.
     pub fn dropped(&self) -> u64 {
         self.shared.as_ref().map_or(0, |shared| shared.level.dropped_ever.load(Ordering::Relaxed))
+    }
+
+    /// What can be counted, for metrics.
+    pub fn counts(&self) -> AuditCounts {
+        let Some(Shared { targets, .. }) = self.shared.as_deref() else {
+            return AuditCounts::default();
+        };
+        AuditCounts {
+            waiting_bytes: self.waiting_bytes(),
+            dropped: self.dropped(),
+            targets: targets.counts(),
+        }
     }
 
     /// These keys sign from now on.
@@ -187,7 +214,7 @@ impl AuditLog {
         if let Some(metrics) = &self.metrics {
             metrics.event(&event);
         }
-        let Some(Shared { queue, level, clock }) = self.shared.as_deref() else { return };
+        let Some(Shared { queue, level, clock, .. }) = self.shared.as_deref() else { return };
         // Bounded first: what waits is what is counted.
         let mut entry = Entry { at: clock.now(), person, origin, event }.bounded();
         let size = entry.size();

@@ -9,7 +9,11 @@ use portunus_core::{
     },
 };
 
-use super::{inputs::Inputs, mistake::Report};
+use super::{
+    audit_targets::{self, OTLP, OtlpConfig, SyslogConfig},
+    inputs::Inputs,
+    mistake::Report,
+};
 
 pub(super) const AUDIT: Setting = Setting::new(
     "audit",
@@ -22,6 +26,13 @@ settings! {
     /// What is recorded, and what becomes of it.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct AuditConfig: "The audit trail (docs/audit.md)" {
+        given {
+            /// `None`: no receiver.
+            syslog: Option<Box<SyslogConfig>>,
+            /// `None`: no collector.
+            otlp: Option<Box<OtlpConfig>>,
+        }
+
         enabled: bool = "true", FLAG, "Is anything recorded?";
         /// Where records go beside the store.
         file: Option<SinkTarget> = "off", FILE,
@@ -34,6 +45,16 @@ settings! {
             "How old records become before they are deleted; `off`: they stay";
         on_full: OnFull = "refuse", ON_FULL,
             "When the store does not take the records: requests get 503 (refuse), or they pass and what is not recorded is counted (drop)";
+        key syslog: ValueType::Section(&SyslogConfig::SECTION),
+            "A syslog receiver that the records go to as well, over TCP or TLS";
+        key otlp: ValueType::Section(&OTLP),
+            "A collector of OpenTelemetry that the records go to as well, over HTTP";
+    }
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self::with_defaults(None, None)
     }
 }
 
@@ -64,7 +85,8 @@ const FILE: Custom<Option<SinkTarget>> = custom(ValueType::Text, |text| {
 });
 
 pub(super) fn resolve(inputs: &Inputs<'_>, report: &mut Report) -> AuditConfig {
-    let mut audit = AuditConfig::default();
+    let targets = (audit_targets::syslog(inputs, report), audit_targets::otlp(inputs, report));
+    let mut audit = AuditConfig::with_defaults(targets.0.map(Box::new), targets.1.map(Box::new));
     audit.read(&mut inputs.section("audit", report));
     audit
 }

@@ -6,6 +6,7 @@ mod access;
 mod access_rules;
 mod allow;
 mod audit;
+mod audit_targets;
 mod auth_secret;
 mod call_limits;
 mod check;
@@ -58,6 +59,7 @@ mod yaml;
 pub use self::{
     access::{ReadFile, Writable},
     audit::{AuditConfig, OnFull, SinkTarget},
+    audit_targets::{OtlpConfig, SyslogConfig, SyslogTls},
     cidr::{BadCidr, Cidr},
     clients::ClientsConfig,
     cluster::ClusterConfig,

@@ -161,26 +161,35 @@ impl fmt::Debug for Authorities {
 
 /// Section: `provider_ca_file`.
 pub(super) fn authorities(inputs: &Inputs<'_>, report: &mut Report) -> Authorities {
-    let expected = "a file with the certificates of the authorities that signed your identity provider's, as PEM: -----BEGIN CERTIFICATE-----";
     let Some(file) = inputs.setting("provider_ca_file", report) else {
         return Authorities::default();
     };
-    let Some(pem) = read(inputs, &file, Content::Plain, expected, report) else {
+    authorities_of(inputs, &file, report)
+}
+
+/// Those that a file names.
+pub(super) fn authorities_of(
+    inputs: &Inputs<'_>,
+    file: &Written,
+    report: &mut Report,
+) -> Authorities {
+    let expected = "a file with the certificates of the authorities that signed the other end's, as PEM: -----BEGIN CERTIFICATE-----";
+    let Some(pem) = read(inputs, file, Content::Plain, expected, report) else {
         return Authorities::default();
     };
     let found = understood(
         CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>(),
-        &file,
+        file,
         expected,
         report,
     );
     if found.is_some_and(|found| found.is_empty()) {
-        report.mistake(file.at, format!("{}: no certificate in it", file.text), expected);
+        report.mistake(file.at.clone(), format!("{}: no certificate in it", file.text), expected);
     }
     Authorities { pem }
 }
 
-fn read(
+pub(super) fn read(
     inputs: &Inputs<'_>,
     written: &Written,
     content: Content,
@@ -196,7 +205,7 @@ fn read(
     }
 }
 
-fn understood<T>(
+pub(super) fn understood<T>(
     parsed: Result<T, pem::Error>,
     written: &Written,
     expected: &str,

@@ -36,7 +36,7 @@ use super::{
     removed_clients,
 };
 use crate::{
-    audit::{AuditLog, AuditWriter, QueueEnd, WriterParts, audit_keys},
+    audit::{AuditLog, AuditWriter, QueueEnd, WriterParts, audit_keys, command::host_of},
     cli::signals::{StopSignal, linger},
     cluster::{Cluster, LocalOwnership, Member, MemberParts, Neighbours},
     config::{Config, StoreConfig},
@@ -403,6 +403,7 @@ async fn write_audit(
         node: me.unwrap_or_else(|| NodeId::generate(&*entropy)),
         entropy,
         is_alone: matches!(config.store, StoreConfig::Sqlite { .. }),
+        host: host_of(config),
     };
     let writer = AuditWriter::open(queue, parts, &config.audit).await;
     Ok(writer.context("the audit trail cannot be gone on with")?.spawn())

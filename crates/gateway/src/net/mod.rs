@@ -48,6 +48,16 @@ impl NetSettings {
         }
     }
 
+    /// For a collector of audit records: no request waits for it.
+    pub const fn collector() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            overall_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Duration::from_secs(60),
+            idle_per_host: 1,
+        }
+    }
+
     /// For other gateways on the same store: near, and either there or not. Answers may stream for
     /// hours.
     pub const fn node() -> Self {
@@ -88,7 +98,16 @@ pub fn client(settings: NetSettings) -> Result<Client, NetError> {
 /// Makes the client that identity providers are asked with: it trusts these authorities too, which
 /// are certificates as PEM.
 pub fn identity_client(authorities: &[u8]) -> Result<Client, NetError> {
-    let mut builder = builder(NetSettings::identity());
+    trusting_too(NetSettings::identity(), authorities)
+}
+
+/// Makes the client that a collector of audit records is asked with, with authorities as above.
+pub fn collector_client(authorities: &[u8]) -> Result<Client, NetError> {
+    trusting_too(NetSettings::collector(), authorities)
+}
+
+fn trusting_too(settings: NetSettings, authorities: &[u8]) -> Result<Client, NetError> {
+    let mut builder = builder(settings);
     if !authorities.is_empty() {
         builder = builder.tls_certs_merge(Certificate::from_pem_bundle(authorities)?);
     }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use portunus::config::ProxyRoute;
 use portunus_core::{
     Clock as _,
     access::{AccessRule, Effect, Place, Policy, What, Who},
@@ -17,6 +18,8 @@ use portunus_testkit::{
     wait::eventually,
 };
 use serde_json::json;
+use tokio::net::TcpListener;
+use url::Url;
 
 use crate::fixture::{GatewayFixture, Setup};
 
@@ -281,5 +284,26 @@ async fn t32_what_access_rules_refuse_is_recorded_as_that() {
     );
     let refusals: Vec<_> = records.iter().filter_map(refusal).collect();
     assert_eq!(refusals, [RefusalReason::PolicyRefused; 2]);
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_proxied_request_whose_client_hangs_up_is_recorded() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = Url::parse(&format!("http://{}/", silent.local_addr().unwrap())).unwrap();
+    let fixture = GatewayFixture::of(Setup {
+        proxies: vec![ProxyRoute::new("/mcp/legacy/", target)],
+        ..Setup::default()
+    })
+    .await;
+    let (_client, browser, tokens) = fixture.connect("/mcp/legacy/mcp").await;
+    let request = Request::get(&fixture.at("/mcp/legacy/wait")).without_cookies();
+    let _open = tokio::select! {
+        accepted = silent.accept() => accepted.unwrap(),
+        _ = browser.send(request.bearer(&tokens.access)) => panic!("nobody has answered"),
+    };
+    let records = records(&fixture, "it is recorded", |record| record.event.word() == "call").await;
+    let expected = seen(CallKind::Proxy, Some("/mcp/legacy/"), "GET", CallOutcome::Cancelled);
+    assert_eq!(calls(&records), [expected]);
     fixture.close().await;
 }

@@ -3,12 +3,16 @@
 
 use std::process::Output;
 
-use portunus_testkit::wait::{eventually, in_time};
+use portunus_core::text::{is_invisible, is_line_separator};
+use portunus_testkit::{
+    collectors::{OtlpReceiver, SyslogReceiver},
+    wait::{eventually, in_time},
+};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fixture::program::{By, Program};
+use crate::fixture::program::{By, Program, until};
 
 fn text(output: &Output) -> String {
     format!(
@@ -22,6 +26,12 @@ async fn said(program: &Program, arguments: &[&str], code: i32) -> String {
     let output = program.run(arguments, &[]).await;
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
     text(&output)
+}
+
+/// It has ended in order, and its folder is still there.
+async fn stopped(program: &Program) {
+    program.signal("TERM");
+    until(|| program.log().contains("\"stopped\"")).await;
 }
 
 /// The records that a query gives, read.
@@ -70,6 +80,112 @@ async fn the_trail_is_searched_exported_and_verified_while_the_gateway_runs() {
     assert!(program.end().await.success());
 }
 
+#[tokio::test]
+async fn what_commands_do_goes_where_the_gateways_records_go() {
+    let (syslog, otlp) = (SyslogReceiver::start().await, OtlpReceiver::start([]).await);
+    let targets = json!({"audit": {
+        "file": "audit.jsonl",
+        "syslog": {"address": syslog.address().to_string()},
+        "otlp": {"endpoint": format!("http://{}", otlp.address())},
+    }});
+    let program = Program::start_with(&[], &[("config.yaml", &targets.to_string())]).await;
+    eventually("the gateway's records are there", async || {
+        program.folder.path().join("audit.jsonl").exists()
+    })
+    .await;
+    said(&program, &["backup", "copy"], 0).await;
+    let commands = found(&program, &["--event", "command"]).await;
+    assert_eq!((commands.len(), &commands[0]["command"]), (1, &json!("backup")));
+    let line = commands[0].to_string();
+    let lines = || std::fs::read_to_string(program.folder.path().join("audit.jsonl")).unwrap();
+    assert_eq!(lines().lines().filter(|written| **written == line).count(), 1, "{}", lines());
+    let sent = syslog.messages();
+    assert_eq!(sent.iter().filter(|message| message.ends_with(&line)).count(), 1, "{sent:?}");
+    let collected = otlp.log_records();
+    let is_it = |record: &&Value| record["body"]["stringValue"] == line;
+    assert_eq!(collected.iter().filter(is_it).count(), 1, "{collected:?}");
+    stopped(&program).await;
+    said(&program, &["audit", "verify", "audit.jsonl"], 0).await;
+    // Nothing was put on standard output or into the file twice.
+    let verified = said(&program, &["audit", "verify"], 0).await;
+    let records: usize = verified.split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(lines().lines().count(), records, "{verified}");
+    // A target that is away is said, and what was done is done.
+    drop((syslog, otlp));
+    let told = said(&program, &["backup", "another"], 0).await;
+    assert!(told.contains("audit.syslog") && told.contains("audit.otlp"), "{told}");
+}
+
+#[tokio::test]
+async fn a_syslog_receiver_is_met_over_tls() {
+    let (certificate, other) = (
+        include_str!("../../../testkit/fixtures/gateway-1.pem"),
+        include_str!("../../../testkit/fixtures/gateway-2.pem"),
+    );
+    let key = include_str!("../../../testkit/fixtures/gateway-1.key.pem");
+    for (authority, is_met) in [(certificate, true), (other, false)] {
+        let receiver = SyslogReceiver::with_tls(certificate, key).await;
+        let syslog = json!({
+            "address": format!("localhost:{}", receiver.address().port()),
+            "tls": true,
+            "ca_file": "ca.pem",
+        });
+        let config = json!({"audit": {"syslog": syslog}}).to_string();
+        let program =
+            Program::start_with(&[], &[("config.yaml", &config), ("ca.pem", authority)]).await;
+        if is_met {
+            eventually("a message arrives", async || !receiver.messages().is_empty()).await;
+        } else {
+            until(|| program.log().contains("audit records cannot be sent there")).await;
+        }
+        stopped(&program).await;
+        let verified = said(&program, &["audit", "verify"], 0).await;
+        let records: usize = verified.split(' ').next().unwrap().parse().unwrap();
+        let expected = if is_met { records } else { 0 };
+        assert_eq!(receiver.messages().len(), expected, "{verified}");
+    }
+}
+
+#[tokio::test]
+async fn what_strangers_put_into_the_trail_steers_no_terminal() {
+    let program = Program::start(&[]).await;
+    eventually("there is a record", async || {
+        let output = program.run(&["audit", "query", "--json"], &[]).await;
+        output.status.success() && !output.stdout.is_empty()
+    })
+    .await;
+    program.signal("KILL");
+    Connection::open(program.folder.path().join("mcp.sqlite"))
+        .unwrap()
+        .execute_batch(
+            "UPDATE audit_records SET record = replace(record, '\"version\":\"', '\"version\":\"' || char(155, 50, 74, 8238, 8232, 127));
+             UPDATE audit_chains SET head = replace(head, '\"key\":\"', '\"key\":\"' || char(8238));
+             INSERT INTO audit_records VALUES ('gateway-' || char(27, 91, 50, 74, 8238), 1, 0, x'00', char(27, 93, 48));",
+        )
+        .unwrap();
+    for arguments in [
+        vec!["audit", "tail"],
+        vec!["audit", "tail", "--json"],
+        vec!["audit", "query", "--json"],
+        vec!["audit", "export"],
+        vec!["audit", "verify"],
+        vec!["audit", "verify", "--json"],
+    ] {
+        let output = program.run(&arguments, &[]).await;
+        let shown = text(&output);
+        assert!(shown.len() > 10, "{arguments:?}: {shown:?}");
+        let harmful = shown
+            .chars()
+            .find(|c| (c.is_control() && *c != '\n') || is_invisible(*c) || is_line_separator(*c));
+        assert_eq!(harmful, None, "{arguments:?}: {shown:?}");
+        if arguments.contains(&"--json") || arguments.contains(&"export") {
+            for line in shown.lines() {
+                assert!(serde_json::from_str::<Value>(line).is_ok(), "{arguments:?}: {line:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_under_load_leaves_a_chain_that_is_sound_and_goes_on() {
     let program = Program::start(&[]).await;
@@ -115,6 +231,9 @@ async fn a_kill_under_load_leaves_a_chain_that_is_sound_and_goes_on() {
     assert!(next.end().await.success());
 }
 
+/// Forms of tampering with the database: `./test audit` prints how many there are.
+const FORMS: usize = 8;
+
 #[tokio::test]
 async fn tampering_with_the_database_is_found_by_the_command() {
     let program = Program::start(&[]).await;
@@ -136,7 +255,7 @@ async fn tampering_with_the_database_is_found_by_the_command() {
     edit(
         "CREATE TABLE kept_records AS SELECT * FROM audit_records; CREATE TABLE kept_chains AS SELECT * FROM audit_chains",
     );
-    let cases = [
+    let cases: [(&str, &str); FORMS] = [
         (
             "UPDATE audit_records SET record = replace(record, '\"name\":\"add\"', '\"name\":\"sub\"') WHERE seq = 7",
             " 7: its hash does not follow",

@@ -9,9 +9,9 @@ use std::{
 };
 
 use portunus_core::{
-    audit::{AuditKeys, ChainId, ChainedRecord, Finding, Position, Verifier},
+    audit::{AuditKeys, ChainHead, ChainId, ChainedRecord, Finding, Position, Verifier},
     store::{StoreError, StoredChain, Stores},
-    text::visible,
+    text::{escaped_json, visible},
 };
 use serde_json::json;
 
@@ -28,7 +28,8 @@ pub(super) struct Verified {
     findings: Vec<Finding>,
 }
 
-/// Gateways may append meanwhile: what came after a chain's head was read is not looked at.
+/// Gateways may append meanwhile, and delete what is old: what came after a chain's head was read
+/// is not looked at, and what went is not missed.
 pub(super) async fn store(stores: &Stores, keys: &AuditKeys) -> Result<Verified, StoreError> {
     let mut verifier = Verifier::new(keys);
     let mut listed = BTreeSet::new();
@@ -45,10 +46,20 @@ pub(super) async fn store(stores: &Stores, keys: &AuditKeys) -> Result<Verified,
     }
     let named: Vec<Position> = verifier.named().cloned().collect();
     for position in named {
-        let found = stores.audit.read_records(&position.chain, position.seq, 1).await?;
-        if let Some(record) = found.first().filter(|record| record.seq == position.seq) {
-            verifier.found(&position, record.hash);
+        match stores.audit.read_records(&position.chain, position.seq, 1).await {
+            Ok(found) => {
+                if let Some(record) = found.first().filter(|record| record.seq == position.seq) {
+                    verifier.found(&position, record.hash);
+                }
+            }
+            // Its chain was told of when it was read.
+            Err(StoreError::Corrupt(_)) => {}
+            Err(error) => return Err(error),
         }
+    }
+    // What was not there may have been deleted in its time meanwhile.
+    for head in stores.audit.list_chains().await?.into_iter().filter_map(|chain| chain.head) {
+        verifier.deleted(&head);
     }
     Ok(verified(verifier, Vec::new()))
 }
@@ -60,27 +71,51 @@ async fn read_chain(
 ) -> Result<(), StoreError> {
     let last = head.as_ref().map_or(u64::MAX, |head| head.last);
     let mut reading = verifier.chain(&id, head.as_ref(), false);
+    // Deleted in its time since its head was read.
+    let mut gone = 0;
     let mut next = Some(0);
     'chain: while let Some(from) = next {
-        let records = stores.audit.read_records(&id, from, PORTION).await?;
+        let records = match stores.audit.read_records(&id, from, PORTION).await {
+            Err(StoreError::Corrupt(_)) => {
+                reading.unreadable();
+                break;
+            }
+            records => records?,
+        };
         let Some(newest) = records.last() else { break };
         next = newest.seq.checked_add(1);
         for record in &records {
-            if record.seq > last && end_of(stores, &id).await? >= record.seq {
-                break 'chain;
+            let is_behind = record.seq > last;
+            if is_behind || record.seq > reading.next() {
+                let head = head_of(stores, &id).await?;
+                if is_behind && head.as_ref().is_some_and(|head| head.last >= record.seq) {
+                    break 'chain;
+                }
+                if let Some(head) = head
+                    && reading.go_on_from(&head)
+                {
+                    gone = head.deleted;
+                }
             }
-            reading.take(record);
+            if record.seq > gone {
+                reading.take(record);
+            }
         }
+    }
+    if head.is_some()
+        && reading.next() <= last
+        && let Some(head) = head_of(stores, &id).await?
+    {
+        reading.go_on_from(&head);
     }
     reading.finish();
     Ok(())
 }
 
-/// How far the chain has come by now.
-async fn end_of(stores: &Stores, id: &ChainId) -> Result<u64, StoreError> {
+/// The chain's head by now: more was appended meanwhile, or deleted in its time.
+async fn head_of(stores: &Stores, id: &ChainId) -> Result<Option<ChainHead>, StoreError> {
     let chains = stores.audit.list_chains().await?;
-    let chain = chains.into_iter().find(|chain| chain.id == *id);
-    Ok(chain.and_then(|chain| chain.head).map_or(0, |head| head.last))
+    Ok(chains.into_iter().find(|chain| chain.id == *id).and_then(|chain| chain.head))
 }
 
 /// The lines of one file. What was put aside before, and what is in the store alone, is not missed.
@@ -136,7 +171,7 @@ impl Verified {
                 "no_checkpoint_vouches_for": unvouched, "findings": findings.collect::<Vec<_>>(),
                 "lines_that_are_no_records": no_records,
             });
-            return format!("{told}\n");
+            return escaped_json(format!("{told}\n"));
         }
         let mut text = String::new();
         for finding in findings {
@@ -160,3 +195,6 @@ impl Verified {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;
