@@ -1,6 +1,6 @@
-"""Rows of a list (attacks and faults, or what the field does) and the tests that a document names for them. The list stands with its caller, so
+"""Rows of a list (attacks and faults, what the field does, what proves the audit trail) and the tests that a document names for them. The list stands with its caller, so
 that a row cannot go missing from the document; the third column of the document's tables names each row's tests, in backquotes. Used by
-tests/oauth/count_rows.py and tests/field/count_rows.py.
+tests/oauth/count_rows.py, tests/field/count_rows.py and tests/audit/count_rows.py.
 """
 
 import re
