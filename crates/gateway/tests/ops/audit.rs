@@ -1,7 +1,7 @@
 //! What administrators do with the audit trail: they look for things in it and verify it, also
 //! after a gateway was killed under load, and after its database was changed by hand.
 
-use std::process::Output;
+use std::{collections::BTreeSet, process::Output};
 
 use portunus_core::text::{is_invisible, is_line_separator};
 use portunus_testkit::{
@@ -188,7 +188,11 @@ async fn what_strangers_put_into_the_trail_steers_no_terminal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_under_load_leaves_a_chain_that_is_sound_and_goes_on() {
-    let program = Program::start(&[]).await;
+    let receiver = SyslogReceiver::start().await;
+    let syslog = json!({"audit": {"syslog": {"address": receiver.address().to_string()}}});
+    let syslog = syslog.to_string();
+    let configured = [("config.yaml", syslog.as_str())];
+    let program = Program::start_with(&[], &configured).await;
     let (_browser, mcp) = program.connect().await;
     let mcp = std::sync::Arc::new(mcp);
     let callers: Vec<_> = (0..4)
@@ -220,15 +224,21 @@ async fn a_kill_under_load_leaves_a_chain_that_is_sound_and_goes_on() {
             std::fs::copy(from, folder.path().join(name)).unwrap();
         }
     }
-    let next = Program::start_in(folder, &By::default(), &[], &[]).await;
+    let next = Program::start_in(folder, &By::default(), &[], &configured).await;
     eventually("the next run is recorded", async || {
         found(&next, &["--event", "started"]).await.len() == 2
     })
     .await;
     let verified = said(&next, &["audit", "verify"], 0).await;
     assert!(verified.contains("in 1 chains: as they were written"), "{verified}");
-    next.signal("TERM");
-    assert!(next.end().await.success());
+    stopped(&next).await;
+    // Whatever the store has was sent, by one of the two runs; some of it perhaps by both.
+    let messages = receiver.messages();
+    let sent: BTreeSet<&str> =
+        messages.iter().filter_map(|message| Some(message.split_once("] ")?.1)).collect();
+    let exported = said(&next, &["audit", "export"], 0).await;
+    assert_eq!(exported.lines().filter(|line| !sent.contains(line)).count(), 0);
+    assert!(sent.len() == exported.lines().count(), "nothing that the store does not have");
 }
 
 /// Forms of tampering with the database: `./test audit` prints how many there are.
