@@ -112,15 +112,15 @@ impl DisabledStore for Board {
     }
 
     async fn disable(&self, _: &DisabledRecord, _: Timestamp) -> Result<Disabling, StoreError> {
-        unimplemented!()
+        unreachable!("commands do that")
     }
 
     async fn enable(&self, _: &Disableable) -> Result<bool, StoreError> {
-        unimplemented!()
+        unreachable!("commands do that")
     }
 
     async fn find_disabled(&self, _: &Disableable) -> Result<Option<DisabledRecord>, StoreError> {
-        unimplemented!()
+        unreachable!("commands do that")
     }
 }
 
