@@ -358,3 +358,34 @@ async fn what_is_no_message_is_answered_and_hurts_nothing() {
     client.initialize().await;
     client.end().await;
 }
+
+#[tokio::test]
+async fn a_call_whose_headers_are_not_known_yet_is_made_once_they_are() {
+    let (server, folder) = (ProtectedServer::start().await, tempfile::tempdir().unwrap());
+    server.behave(|behaviour| behaviour.wants_header = true);
+    let mut client = Client::start(&server.mcp_url(), folder.path(), &clock());
+    let call = |id: u64, arguments: Value| {
+        let version = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+        let params = json!({"name": "own", "arguments": arguments, "_meta": version});
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
+    };
+    for id in 1..3 {
+        client.write(&call(id, json!({"region": "eu"}))).await;
+        let answer: Value = serde_json::from_str(&client.read().await).unwrap();
+        assert!(answer["result"].is_object() && answer["id"] == id, "{answer}");
+    }
+    let asked = |method: &str| {
+        server
+            .seen()
+            .messages
+            .iter()
+            .filter(|(text, token)| token.is_some() && text.contains(method))
+            .count()
+    };
+    assert_eq!((asked("tools/call"), asked("tools/list")), (3, 1), "the second one knows them");
+    // What no header mends is told as it is.
+    client.write(&call(3, json!({}))).await;
+    let answer: Value = serde_json::from_str(&client.read().await).unwrap();
+    assert_eq!((answer["error"]["code"].as_i64(), asked("tools/call")), (Some(-32020), 4));
+    client.end().await;
+}

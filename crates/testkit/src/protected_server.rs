@@ -38,6 +38,8 @@ pub struct Behaviour {
     pub grants_nothing: bool,
     /// Where requests to the MCP server are sent.
     pub redirect: Option<String>,
+    /// `tools/call` wants the header of a parameter, which `tools/list` tells of.
+    pub wants_header: bool,
     /// `tools/call` ends its connection without an answer.
     pub breaks_calls: bool,
 }
@@ -243,6 +245,19 @@ async fn mcp(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> R
             return (StatusCode::FORBIDDEN, [(header::WWW_AUTHENTICATE, challenge)])
                 .into_response();
         }
+    }
+    if inner.behaviour.wants_header
+        && method == "tools/call"
+        && !headers.contains_key("mcp-param-region")
+    {
+        let error = json!({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32020, "message": "no header"}});
+        return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+    }
+    if inner.behaviour.wants_header && method == "tools/list" {
+        let region = json!({"type": "string", "x-mcp-header": "Region"});
+        let tool = json!({"name": "own", "inputSchema": {"type": "object", "properties": {"region": region}}});
+        return Json(json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"tools": [tool]}}))
+            .into_response();
     }
     let session = headers.get("mcp-session-id").and_then(|id| id.to_str().ok());
     if session.is_some_and(|id| !inner.sessions.contains(id)) {

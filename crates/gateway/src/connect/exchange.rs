@@ -28,6 +28,8 @@ use super::{
 /// The longest message of a server, in bytes.
 pub(super) const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 const MAX_WORDS: usize = 64 * 1024;
+/// Pages of a list of tools that are read for a call's headers.
+const MAX_PAGES: u64 = 64;
 /// How often in a row a stream is taken up again in vain.
 const RESUMPTIONS: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -94,7 +96,7 @@ impl Pipe {
     }
 
     async fn ask(&self, asked: &Asked) -> Result<(), ConnectError> {
-        let mut is_new = false;
+        let mut is_second = false;
         loop {
             let current = self.session.current();
             let headers = match &asked.era {
@@ -102,19 +104,60 @@ impl Pipe {
                 Era::Legacy if asked.method == method::INITIALIZE => HeaderMap::new(),
                 Era::Legacy => current.headers(),
             };
-            let response =
-                self.server.send(&Method::POST, &post_headers(headers), &asked.message).await?;
-            let is_gone = response.status() == StatusCode::NOT_FOUND
-                && asked.era == Era::Legacy
-                && asked.method != method::INITIALIZE
-                && current.id.is_some();
-            if is_gone && !is_new {
-                self.renew(current.generation).await?;
-                is_new = true;
-                continue;
+            let headers = post_headers(headers);
+            let response = self.server.send(&Method::POST, &headers, &asked.message).await?;
+            match (&asked.era, response.status()) {
+                (Era::Legacy, StatusCode::NOT_FOUND)
+                    if !is_second && asked.method != method::INITIALIZE && current.id.is_some() =>
+                {
+                    self.renew(current.generation).await?;
+                }
+                (Era::Modern(_), StatusCode::BAD_REQUEST)
+                    if !is_second && asked.method == method::TOOLS_CALL =>
+                {
+                    let body = body_of(response, MAX_WORDS).await.unwrap_or_default();
+                    if !is_header_mismatch(&body) || !self.learn_tools(asked).await {
+                        return self.refused(asked, StatusCode::BAD_REQUEST, body).await;
+                    }
+                }
+                _ => return self.answer(asked, response).await,
             }
-            return self.answer(asked, response).await;
+            is_second = true;
         }
+    }
+
+    /// Lists tools for their headers, which a client that knows the list already does not do.
+    /// `true`: the call has some.
+    async fn learn_tools(&self, asked: &Asked) -> bool {
+        let Some(params) = &asked.params else { return false };
+        let Some(meta) = wire::find_member(params, &["_meta"]) else { return false };
+        let mut cursor: Option<Payload> = None;
+        for page in 0..MAX_PAGES {
+            let mut members = vec![("_meta", meta.as_str())];
+            members.extend(cursor.as_ref().map(|cursor| ("cursor", cursor.as_str())));
+            let list = Asked {
+                id: RequestId::number(page),
+                method: method::TOOLS_LIST.to_owned(),
+                params: Some(wire::object(&members)),
+                message: Bytes::new(),
+                era: asked.era.clone(),
+            };
+            let Some(result) = self.own_answer(&list).await else { break };
+            self.tools.learn(&result);
+            cursor = wire::find_member(&result, &["nextCursor"]);
+            if cursor.as_ref().is_none_or(|cursor| cursor.as_str() == "null") {
+                break;
+            }
+        }
+        !self.tools.of_call(params).is_empty()
+    }
+
+    async fn own_answer(&self, asked: &Asked) -> Option<Payload> {
+        let Era::Modern(version) = &asked.era else { return None };
+        let headers = post_headers(self.modern_headers(asked, version).ok()?);
+        let message = wire::request(&asked.id, &asked.method, asked.params.as_ref());
+        let response = self.server.send(&Method::POST, &headers, &message).await.ok()?;
+        answer_to(&asked.id, response).await
     }
 
     /// A stream of changes, begun again whenever it breaks: asking for it does nothing.
@@ -151,7 +194,8 @@ impl Pipe {
         let session_id = response.headers().get(header_name::SESSION_ID).cloned();
         let status = response.status();
         if !status.is_success() {
-            return self.refused(asked, response).await;
+            let body = body_of(response, MAX_WORDS).await.unwrap_or_default();
+            return self.refused(asked, status, body).await;
         }
         if !is_events(&response) {
             let body = body_of(response, MAX_MESSAGE).await?;
@@ -214,9 +258,12 @@ impl Pipe {
 
     /// A status that is none of success: the error of JSON-RPC in it if there is one, else what it
     /// says in words.
-    async fn refused(&self, asked: &Asked, response: Response) -> Result<(), ConnectError> {
-        let status = response.status();
-        let body = body_of(response, MAX_WORDS).await.unwrap_or_default();
+    async fn refused(
+        &self,
+        asked: &Asked,
+        status: StatusCode,
+        body: Bytes,
+    ) -> Result<(), ConnectError> {
         if let Ok(Message::Response(answer)) = wire::parse(&body)
             && let Outcome::Error(error) = &answer.outcome
         {
@@ -305,6 +352,17 @@ impl Pipe {
         self.tell(&wire::notification(notification::INITIALIZED, None)).await?;
         self.session.announce();
         Ok(())
+    }
+}
+
+/// Does a server miss headers, or have others than it expects?
+fn is_header_mismatch(body: &Bytes) -> bool {
+    match wire::parse(body) {
+        Ok(Message::Response(answer)) => match answer.outcome {
+            Outcome::Error(error) => wire::code_of(&error) == Some(wire::code::HEADER_MISMATCH),
+            Outcome::Result(_) => false,
+        },
+        _ => false,
     }
 }
 
