@@ -33,6 +33,9 @@ pub struct Grant {
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    /// What an agent key is known by; `None` for every other grant ([`crate::agent_key`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyLabel>,
 }
 
 impl Grant {
@@ -45,6 +48,14 @@ impl Grant {
         let end = now + lifetime;
         self.expires_at.map_or(end, |grant_end| end.min(grant_end))
     }
+}
+
+/// What people know an agent key by ([`crate::agent_key`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLabel {
+    pub name: String,
+    /// Its first characters.
+    pub shown: String,
 }
 
 /// Whose grants are meant, where several are listed or revoked at once.

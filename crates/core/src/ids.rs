@@ -83,6 +83,38 @@ impl ClientId {
     }
 }
 
+/// The client of every agent key ([`crate::grant::Grant::key`]), as grants, access rules and
+/// introspection name it. No client can be called so.
+pub const AGENT_KEY: &str = "agent-key";
+
+impl ClientId {
+    /// The client of every agent key.
+    pub fn agent_key() -> Self {
+        Self(AGENT_KEY.to_owned())
+    }
+
+    /// What a key is to sessions and connections: a client of its own, so that no two keys of one
+    /// person share a session or a process.
+    pub fn of_key(key: &GrantId) -> Self {
+        Self(format!("{AGENT_KEY}:{key}"))
+    }
+
+    /// The id of the key, if this stands for one.
+    pub fn key(&self) -> Option<&str> {
+        self.0.strip_prefix(AGENT_KEY)?.strip_prefix(':')
+    }
+
+    /// As access rules and the audit trail name it.
+    pub fn named(&self) -> &str {
+        if self.key().is_some() { AGENT_KEY } else { &self.0 }
+    }
+
+    /// Can no client be called so, since it stands for agent keys?
+    pub fn is_reserved(&self) -> bool {
+        self.0 == AGENT_KEY || self.key().is_some()
+    }
+}
+
 impl NodeId {
     pub fn generate(entropy: &dyn Entropy) -> Self {
         Self(random_text("ptn_node_", entropy))

@@ -3,7 +3,8 @@
 //!
 //! - OAuth: the rules of each endpoint ([`oauth`]); clients, grants and tokens ([`client`],
 //!   [`grant`], [`token`], [`refresh`], [`pkce`], [`lifetimes`]); what a token is for
-//!   ([`resource`], [`scope`]); the rules of a client ([`oauth_client`]).
+//!   ([`resource`], [`scope`]); the rules of a client ([`oauth_client`]); keys for programs without
+//!   a browser ([`agent_key`]).
 //! - People: sign-in ([`signin`]), who is signed in ([`principal`]), who is admitted
 //!   ([`admission`]), who may use what ([`access`]).
 //! - MCP: pins of tools and their names ([`pins`], [`tool_name`]), tasks ([`task`]).
@@ -20,6 +21,7 @@
 pub mod access;
 pub mod address_block;
 pub mod admission;
+pub mod agent_key;
 pub mod audit;
 pub mod call_limits;
 pub mod client;

@@ -48,6 +48,10 @@ settings! {
         groups_interval: Duration = "15m", duration("10s", "1d"),
             "How long after a look at a person's groups the provider is asked again, if it gave a refresh token",
             details("At most half of `groups`");
+        /// The longest life of an agent key, from its making.
+        agent_key: Duration = "365d", duration("1m", "3650d"),
+            "The longest life that an agent key can be given",
+            details("`portunus keys create --expires`; those that were made keep theirs ([keys](keys.md))");
         /// An authorization code that was not redeemed (FB15).
         authorization_code: Duration = "5m", duration("1s", "10m"), "An authorization code",
             details("At most 10m; it works once");

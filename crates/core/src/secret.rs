@@ -54,6 +54,8 @@ impl Eq for SecretText {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     Access,
+    /// An access token for a program without a browser ([`crate::agent_key`]).
+    AgentKey,
     Refresh,
     Code,
     ClientSecret,
@@ -70,6 +72,7 @@ impl TokenKind {
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Access => "ptn_at_",
+            Self::AgentKey => "ptn_ak_",
             Self::Refresh => "ptn_rt_",
             Self::Code => "ptn_ac_",
             Self::ClientSecret => "ptn_cs_",

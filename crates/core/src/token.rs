@@ -42,7 +42,8 @@ pub struct FoundCode {
 pub struct AccessToken {
     pub hash: TokenHash,
     pub grant: GrantId,
-    /// The one resource it is for, of those of its grant (RFC 8707).
+    /// The one resource it is for, of those of its grant (RFC 8707). An agent key is for all of
+    /// them ([`FoundAccess::is_for`]): this is the first.
     pub resource: Resource,
     /// A refresh may narrow the grant's scopes (RFC 6749 section 6).
     pub scopes: ScopeSet,
@@ -55,6 +56,25 @@ pub struct FoundAccess {
     pub token: AccessToken,
     pub grant: Grant,
     pub user: User,
+}
+
+impl FoundAccess {
+    /// Is the token for this resource (threat 30)? One that a client was given is for a single one;
+    /// an agent key, which is not exchanged for another, is for each that it was made for.
+    pub fn is_for(&self, resource: &Resource) -> bool {
+        match &self.grant.key {
+            None => self.token.resource == *resource,
+            Some(_) => self.grant.resources.contains(resource),
+        }
+    }
+
+    /// All that it is for.
+    pub fn audience(&self) -> ResourceSet {
+        match &self.grant.key {
+            None => self.token.resource.clone().into(),
+            Some(_) => self.grant.resources.clone(),
+        }
+    }
 }
 
 /// A refresh token of before there were families ([`crate::refresh`]).

@@ -20,8 +20,9 @@ const FILTER: &str = "warn,portunus=trace,tower_http=trace,axum=trace";
 
 /// Prefixes of secrets of ours, and of JSON Web Tokens: `{"alg":`, `{"kid":` and `{"typ":` in
 /// base64url. (A shorter piece would be found in a random request id now and then.)
-const TELLTALES: [&str; 11] = [
+const TELLTALES: [&str; 12] = [
     "ptn_at_",
+    "ptn_ak_",
     "ptn_rt_",
     "ptn_ac_",
     "ptn_cs_",

@@ -40,7 +40,7 @@ impl Facts {
             email: principal.email.clone(),
             groups: principal.groups.clone(),
             provider: principal.provider.as_ref().map(ToString::to_string),
-            client: principal.client.to_string(),
+            client: principal.client.named().to_owned(),
         }
     }
 

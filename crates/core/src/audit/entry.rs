@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{event::Event, position::ChainId};
 use crate::{
     clock::Timestamp,
-    ids::UserId,
+    ids::{AGENT_KEY, GrantId, UserId},
     principal::{Principal, User},
 };
 
@@ -26,6 +26,9 @@ pub struct Person {
     /// The OAuth client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// The agent key that was used, or that it is about, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_key: Option<String>,
     /// Of the machine: who ran a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -54,6 +57,12 @@ impl Person {
     pub fn with_client(self, client: impl Into<String>) -> Self {
         Self { client: Some(client.into()), ..self }
     }
+
+    /// The owner of this agent key.
+    #[must_use]
+    pub fn with_key(self, key: &GrantId) -> Self {
+        Self { agent_key: Some(key.to_string()), ..self.with_client(AGENT_KEY) }
+    }
 }
 
 impl From<&Principal> for Person {
@@ -62,7 +71,8 @@ impl From<&Principal> for Person {
             user: Some(principal.user.as_str().to_owned()),
             subject: Some(principal.subject.clone()),
             email: principal.email.clone(),
-            client: Some(principal.client.as_str().to_owned()),
+            client: Some(principal.client.named().to_owned()),
+            agent_key: principal.client.key().map(str::to_owned),
             account: None,
         }
     }
@@ -89,8 +99,8 @@ pub struct Entry {
 impl Entry {
     /// About how much of the memory it takes, in bytes.
     pub fn size(&mut self) -> usize {
-        let Person { user, subject, email, client, account } = &self.person;
-        let texts = [user, subject, email, client, account, &self.origin.request_id];
+        let Person { user, subject, email, client, agent_key, account } = &self.person;
+        let texts = [user, subject, email, client, agent_key, account, &self.origin.request_id];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         let own: usize = self.event.texts().into_iter().map(|text| text.len()).sum();
         size_of::<Self>() + texts + own
@@ -99,8 +109,8 @@ impl Entry {
     /// Cuts what is too long, so that no stranger makes a record large.
     #[must_use]
     pub fn bounded(mut self) -> Self {
-        let Person { user, subject, email, client, account } = &mut self.person;
-        let own = [user, subject, email, client, account].into_iter().flatten();
+        let Person { user, subject, email, client, agent_key, account } = &mut self.person;
+        let own = [user, subject, email, client, agent_key, account].into_iter().flatten();
         for text in own.chain(self.event.texts()) {
             // What is cut off gives back its memory too.
             if text.capacity() > LONGEST {

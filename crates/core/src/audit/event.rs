@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::position::{ChainId, Position, RecordHash};
+use crate::clock::Timestamp;
 
 /// What happened. Its name in a record is the member `event`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,15 @@ pub enum Event {
         scopes: String,
         resources: String,
     },
+    /// An agent key was made; its id and its owner's are the record's.
+    KeyCreated {
+        name: String,
+        scopes: String,
+        resources: String,
+        expires_at: Timestamp,
+    },
+    /// By its owner or an administrator.
+    KeyRevoked,
     TokenRefreshed {
         grant: String,
         /// The refresh token had been used before, within its grace.
@@ -236,6 +246,8 @@ pub enum RefusalReason {
     /// The header cannot be read, or the token came in the query.
     MalformedToken,
     InsufficientScope,
+    /// An agent key is live, but what is known of its owner is too old to be believed.
+    OwnerMustSignIn,
     /// A rule about who may use what does not allow the server, or the proxied path.
     PolicyRefused,
     /// An administrator disabled the person, the client, the server or the proxied path.
@@ -275,6 +287,7 @@ words!(CallOutcome {
     Cancelled => "cancelled",
 });
 words!(RefusalReason {
+    OwnerMustSignIn => "owner_must_sign_in",
     UnknownToken => "unknown_token",
     WrongResource => "wrong_resource",
     MalformedToken => "malformed_token",
@@ -333,6 +346,8 @@ impl Event {
             Self::CodeRedeemed { .. } => "code_redeemed",
             Self::CodeReused { .. } => "code_reused",
             Self::ClientTokenIssued { .. } => "client_token_issued",
+            Self::KeyCreated { .. } => "key_created",
+            Self::KeyRevoked => "key_revoked",
             Self::TokenRefreshed { .. } => "token_refreshed",
             Self::RefreshReused { .. } => "refresh_reused",
             Self::TokenRevoked { .. } => "token_revoked",
@@ -366,6 +381,7 @@ impl Event {
             Self::ConsentGiven { scopes, resources }
             | Self::CodeRedeemed { scopes, resources, .. }
             | Self::ClientTokenIssued { scopes, resources, .. } => vec![scopes, resources],
+            Self::KeyCreated { name, scopes, resources, .. } => vec![name, scopes, resources],
             Self::Call(call) => vec![&mut call.name],
             Self::GroupsChanged { added, removed, .. } => added.iter_mut().chain(removed).collect(),
             Self::ConfigurationReloaded { changes } => vec![changes],

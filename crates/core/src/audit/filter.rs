@@ -14,6 +14,8 @@ pub struct AuditFilter {
     /// A user's id, subject or e-mail address, or an account of the machine.
     pub person: Option<String>,
     pub client: Option<String>,
+    /// An agent key's id.
+    pub agent_key: Option<String>,
     pub server: Option<String>,
     /// Of a tool or prompt, or the URI of a resource.
     pub tool: Option<String>,
@@ -48,6 +50,7 @@ impl AuditFilter {
         self.covers(record.at)
             && self.person.as_deref().is_none_or(|wanted| is_called(record, wanted))
             && is(&self.client, record.person.client.as_deref())
+            && is(&self.agent_key, record.person.agent_key.as_deref())
             && is(&self.server, server)
             && is(&self.tool, tool)
             && is(&self.outcome, record.event.outcome())

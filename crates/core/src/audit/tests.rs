@@ -29,6 +29,7 @@ fn call(n: u64) -> Entry {
             subject: Some("00ualice".to_owned()),
             email: Some("alice@example.com".to_owned()),
             client: Some("ptn_client_1".to_owned()),
+            agent_key: Some("ptn_grant_1".to_owned()),
             account: None,
         },
         origin: Origin {
@@ -557,6 +558,8 @@ fn filters_want_what_they_name() {
         (AuditFilter { person: text("bob"), ..none() }, false, false),
         (AuditFilter { client: text("ptn_client_1"), ..none() }, true, true),
         (AuditFilter { client: text("ptn_client_2"), ..none() }, false, false),
+        (AuditFilter { agent_key: text("ptn_grant_1"), ..none() }, true, true),
+        (AuditFilter { agent_key: text("ptn_grant_2"), ..none() }, false, false),
         (AuditFilter { server: text("dice"), ..none() }, true, false),
         (AuditFilter { tool: text("roll"), ..none() }, true, false),
         (AuditFilter { outcome: text("ok"), ..none() }, true, false),

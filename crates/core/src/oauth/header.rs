@@ -9,9 +9,12 @@ use crate::{
     secret::{SecretText, TokenKind, TokenSecret},
 };
 
-/// The access token of a header's value. Another scheme is no token at all.
+/// The access token, or agent key, of a header's value. Another scheme is no token at all.
 pub fn bearer(value: &[u8]) -> Result<TokenSecret, Challenge> {
-    bearer_of(TokenKind::Access, value)
+    bearer_of(TokenKind::Access, value).or_else(|challenge| match challenge {
+        Challenge::InvalidToken => bearer_of(TokenKind::AgentKey, value),
+        other => Err(other),
+    })
 }
 
 /// The same for a token of another kind.
@@ -64,7 +67,14 @@ mod tests {
     fn t22_t23_bearer() {
         let token = TokenSecret::generate(TokenKind::Access, &SeededEntropy::new(1));
         let text = token.expose();
-        let cases: [(Vec<u8>, Result<(), Challenge>); 9] = [
+        let key = TokenSecret::generate(TokenKind::AgentKey, &SeededEntropy::new(1));
+        let key = key.expose();
+        let code = TokenSecret::generate(TokenKind::Code, &SeededEntropy::new(1));
+        let cases: [(Vec<u8>, Result<(), Challenge>); 13] = [
+            (format!("Bearer {key}").into(), Ok(())),
+            (format!("Bearer {}", &key[..key.len() - 1]).into(), Err(Challenge::InvalidToken)),
+            (format!("Basic {key}").into(), Err(Challenge::NoToken)),
+            (format!("Bearer {}", code.expose()).into(), Err(Challenge::InvalidToken)),
             (format!("Bearer {text}").into(), Ok(())),
             (format!("bearer {text}").into(), Ok(())),
             (format!("Bearer  {text} ").into(), Ok(())),

@@ -59,12 +59,13 @@ pub fn of_access(
     now: Timestamp,
     issuer: &PublicUrl,
 ) -> Introspection {
-    let Some(FoundAccess { token, grant, user }) = found else { return Introspection::INACTIVE };
+    let Some(found) = found else { return Introspection::INACTIVE };
+    let audience = found.audience();
+    let FoundAccess { token, grant, user } = found;
     if !may_see(client, &grant) || !grant.is_live(now) || token.expires_at <= now {
         return Introspection::INACTIVE;
     }
-    let about =
-        about(&grant, &token.scopes, token.resource.clone().into(), token.expires_at, issuer);
+    let about = about(&grant, &token.scopes, audience, token.expires_at, issuer);
     about_user(About { token_type: Some("Bearer"), ..about }, Some(&user))
 }
 

@@ -8,7 +8,8 @@ use crate::{
     secret::{TokenHash, TokenKind, TokenSecret},
 };
 
-/// A token of ours by its looks; whether we know it is for the store to say.
+/// A token of ours by its looks; whether we know it is for the store to say. An agent key is an
+/// access token.
 #[derive(Clone, Debug)]
 pub enum Presented {
     Access(TokenHash),
@@ -18,8 +19,10 @@ pub enum Presented {
 /// The form's `token`; `None` if it is none that we could ever have issued.
 pub fn presented(form: &Params) -> Result<Option<Presented>, OAuthError> {
     let token = form.require("token")?;
-    let access =
-        TokenSecret::parse(TokenKind::Access, token).map(|secret| Presented::Access(secret.hash()));
+    let access = [TokenKind::Access, TokenKind::AgentKey]
+        .into_iter()
+        .find_map(|kind| TokenSecret::parse(kind, token))
+        .map(|secret| Presented::Access(secret.hash()));
     Ok(access.or_else(|| PresentedRefresh::parse(token).map(Presented::Refresh)))
 }
 
@@ -34,6 +37,7 @@ mod tests {
         let mint = |kind| TokenSecret::generate(kind, &entropy);
         let (access, refresh, code) =
             (mint(TokenKind::Access), mint(TokenKind::Refresh), mint(TokenKind::Code));
+        let agent_key = mint(TokenKind::AgentKey);
         let family = crate::oauth::token::samples::family();
         for hint in [
             "",
@@ -50,6 +54,9 @@ mod tests {
             };
             assert!(
                 matches!(read(access.expose()), Ok(Some(Presented::Access(hash))) if hash == access.hash())
+            );
+            assert!(
+                matches!(read(agent_key.expose()), Ok(Some(Presented::Access(hash))) if hash == agent_key.hash())
             );
             assert_eq!(key(refresh.expose()), Some(RefreshKey::Earlier(refresh.hash())));
             assert_eq!(key(family.token().expose()), Some(RefreshKey::Family(family.id)));

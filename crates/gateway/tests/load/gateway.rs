@@ -132,6 +132,7 @@ async fn write_people(folder: &Path, address: SocketAddr, count: usize) -> Vec<S
             created_at: now,
             expires_at: None,
             revoked_at: None,
+            key: None,
         };
         let token = TokenSecret::generate(TokenKind::Access, &*entropy);
         let expires_at = now + Duration::from_secs(3600);

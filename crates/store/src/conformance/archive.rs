@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use portunus_core::{
     disabled::DisabledRecord,
+    grant::KeyLabel,
     ids::ServerName,
     node::SessionRecord,
     pins::{Definition, SeenTool, ToolFingerprint},
@@ -110,11 +111,12 @@ pub async fn furnish(stores: &Stores) {
         stores.grants.revoke_grants(&GrantsOf::User(user_id(3)), NOW + MINUTE).await.unwrap(),
         1
     );
-    // A second token of a grant; a grant without a code.
+    // A second token of a grant; a grant without a code, which is an agent key.
     let machine = portunus_core::grant::Grant {
         user: user_id(1),
         client: client_id(1),
         login: None,
+        key: Some(KeyLabel { name: "nightly job".to_owned(), shown: "key 4".to_owned() }),
         ..grant(4)
     };
     stores.grants.insert_grant(&machine, &access(4, &machine)).await.unwrap();

@@ -221,6 +221,7 @@ pub(super) fn grant(n: u32) -> Grant {
         created_at: NOW,
         expires_at: even(n, NOW + 48 * HOUR),
         revoked_at: None,
+        key: None,
     }
 }
 

@@ -103,6 +103,7 @@ pub fn grant() -> Grant {
         created_at: NOW,
         expires_at: None,
         revoked_at: None,
+        key: None,
     }
 }
 

@@ -65,6 +65,7 @@ pub fn client_credentials(
         created_at: now,
         expires_at: Some(now + lifetimes.access_token),
         revoked_at: None,
+        key: None,
     };
     let (secret, access) =
         mint_access(&grant, Audience { resource, scopes }, &Issuing { now, lifetimes, entropy });

@@ -87,6 +87,7 @@ pub fn redeem(
         created_at: now,
         expires_at: Some(now + lifetimes.grant),
         revoked_at: None,
+        key: None,
     };
     let audience = &checked.audience;
     let mut family = client

@@ -276,6 +276,7 @@ fn b9_lifetimes() {
         refresh_token: seconds(604_800),
         refresh_grace: seconds(10),
         refresh_reuse: Some(seconds(43_200)),
+        agent_key: Lifetimes::default().agent_key,
         grant: seconds(864_000),
         authorization_code: seconds(120),
         sign_in: seconds(300),

@@ -49,6 +49,7 @@ pub(crate) fn found(name: &str) -> FoundAccess {
         created_at: now,
         expires_at: None,
         revoked_at: None,
+        key: None,
     };
     let token = AccessToken {
         hash: TokenHash::of(name),
