@@ -4,7 +4,7 @@
 use portunus_core::{
     Timestamp,
     client::{Client, ClientAuthMethod, ClientKeys, ClientSource, GrantType},
-    ids::{ClientId, GENERATED_CLIENT},
+    ids::{AGENT_KEY, ClientId, GENERATED_CLIENT},
     oauth::jwks,
     redirect::RedirectUri,
     scope::{Scope, ScopeSet},
@@ -24,7 +24,7 @@ use super::{
 pub(super) const CONFIGURED: Section = Section::new(
     "A client known beforehand",
     &[
-        Setting::new("client_id", ValueType::Text, "Its id: letters, digits, `-`, `_`, `.`, `~`").details("1 to 128 of them; not starting with `ptn_client_`")
+        Setting::new("client_id", ValueType::Text, "Its id: letters, digits, `-`, `_`, `.`, `~`").details("1 to 128 of them; not starting with `ptn_client_`, and not `agent-key`")
             .required(),
         Setting::new("name", ValueType::Text, "What the consent page calls it"),
         Setting::new(
@@ -133,6 +133,9 @@ impl Reading<'_, '_> {
             let expected = format!(
                 "an id that does not start with `{GENERATED_CLIENT}`, as those of registered clients do"
             );
+            self.report.mistake(at.clone(), format!("`{text}`"), expected);
+        } else if text == AGENT_KEY {
+            let expected = "another id: this one stands for agent keys";
             self.report.mistake(at.clone(), format!("`{text}`"), expected);
         }
     }

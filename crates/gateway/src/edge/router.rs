@@ -62,6 +62,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         clock: Arc::clone(&app.process.clock),
         disabled: app.process.disabled.clone(),
         reader: app.group_reader(),
+        lifetimes: app.lifetimes,
     };
     // A request that is refused for its address is not read first; all others are read whole before
     // their endpoint sees them.
@@ -214,6 +215,7 @@ fn tokens(app: &AppState) -> Router {
             providers: app.providers.clone(),
             public_url: app.resources.public_url().clone(),
             clock: Arc::clone(&app.process.clock),
+            lifetimes: app.lifetimes,
         }))
 }
 

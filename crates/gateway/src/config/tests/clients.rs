@@ -113,6 +113,7 @@ fn clients_that_need_mending() {
         (format!("{{client_id: 'a b', {base}}}"), "letters, digits"),
         (format!("{{client_id: {long}, {base}}}"), "1 to 128"),
         (format!("{{client_id: ptn_client_x, {base}}}"), "does not start with `ptn_client_`"),
+        (format!("{{client_id: agent-key, {base}}}"), "this one stands for agent keys"),
         (format!("{{client_id: a, {base}, secret: hunter2}}"), "[redacted], 7 bytes"),
         (
             format!("{{client_id: a, {base}, secret: {SECRET}, secret_sha256: 'x'}}"),

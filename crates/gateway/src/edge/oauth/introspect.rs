@@ -13,7 +13,8 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
-    Clock,
+    Clock, agent_key,
+    lifetimes::Lifetimes,
     oauth::{
         introspect::{self, Introspection},
         presented::{Presented, presented},
@@ -36,6 +37,7 @@ pub struct IntrospectState {
     pub providers: Providers,
     pub public_url: PublicUrl,
     pub clock: Arc<dyn Clock>,
+    pub lifetimes: Lifetimes,
 }
 
 pub fn routes(state: IntrospectState) -> Router {
@@ -72,7 +74,11 @@ async fn look(
                 .grants
                 .find_access(&hash, now)
                 .await?
-                .filter(|found| state.providers.admit(&found.user));
+                .filter(|found| state.providers.admit(&found.user))
+                .filter(|found| {
+                    found.grant.key.is_none()
+                        || agent_key::check_owner(&found.user, now, &state.lifetimes).is_ok()
+                });
             Ok(introspect::of_access(&client, found, now, &state.public_url))
         }
         Some(Presented::Refresh(presented)) => {

@@ -8,8 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use portunus_core::{
     Clock,
+    agent_key::{self, OwnerMustSignIn},
     audit::{Person, RefusalReason},
     ids::{ClientId, UserId},
+    lifetimes::Lifetimes,
     oauth::{
         header as header_rules,
         metadata::{self, Challenge},
@@ -46,6 +48,7 @@ pub struct Bearer {
     /// Changes with the configuration.
     pub admission: watch::Receiver<Option<Providers>>,
     pub clock: Arc<dyn Clock>,
+    pub lifetimes: Lifetimes,
     pub disabled: Disabled,
     /// Reads people anew while they have live tokens.
     pub reader: GroupReader,
@@ -72,6 +75,8 @@ pub enum Refused {
     Challenge(Challenge),
     /// The token is this person's, for another resource of ours.
     OfAnother(Arc<Principal>),
+    /// The key is live, and its owner has not signed in for too long.
+    OwnerMustSignIn(Arc<Principal>),
     /// The person whose token it was, or the client, is disabled.
     Disabled(Person),
     Store(StoreError),
@@ -91,13 +96,28 @@ impl Bearer {
             if let Some(person) = self.disabled(&token, found.as_deref()).await {
                 return Err(Refused::Disabled(person));
             }
-            let of_another = found.filter(|entry| entry.found.token.resource != *resource);
-            return Err(match of_another {
-                Some(entry) => Refused::OfAnother(Arc::clone(&entry.principal)),
-                None => Refused::Challenge(Challenge::InvalidToken),
-            });
+            return Err(found.map_or(Refused::Challenge(Challenge::InvalidToken), |entry| {
+                self.why_not(&entry, resource)
+            }));
         };
-        Ok(Admitted { principal: Arc::clone(&entry.principal), look_up: entry })
+        let principal = entry.principal_at(resource).unwrap_or(&entry.principal);
+        Ok(Admitted { principal: Arc::clone(principal), look_up: entry })
+    }
+
+    /// Why a token that is known is not let through.
+    fn why_not(&self, entry: &Entry, resource: &Resource) -> Refused {
+        let of = &entry.found;
+        match entry.principal_at(resource) {
+            None => Refused::OfAnother(Arc::clone(&entry.principal)),
+            Some(principal)
+                if of.token.expires_at > self.clock.now()
+                    && self.is_admitted(of)
+                    && !self.is_vouched_for(of) =>
+            {
+                Refused::OwnerMustSignIn(Arc::clone(principal))
+            }
+            Some(_) => Refused::Challenge(Challenge::InvalidToken),
+        }
     }
 
     /// The configuration that is in force, to be compared with [`Providers::is_same`].
@@ -127,7 +147,7 @@ impl Bearer {
             _ => {
                 let user = self.logins.find_user(&of.user.id).await?;
                 let is_admitted =
-                    grant.is_live(now) && user.is_some_and(|user| self.is_admitted(&user));
+                    grant.is_live(now) && user.is_some_and(|user| self.is_person_admitted(&user));
                 Ok(if is_admitted { Standing::RunOut } else { Standing::Ended })
             }
         }
@@ -148,11 +168,16 @@ impl Bearer {
         resource: &Resource,
     ) -> Result<Option<Arc<Entry>>, StoreError> {
         let now = self.clock.now();
-        let found = self.find(token).await?;
+        let mut found = self.find(token).await?;
+        // That its owner has signed in since is no reason for an invalidation.
+        if found.as_ref().is_some_and(|entry| !self.is_vouched_for(&entry.found)) {
+            found = self.look_up(token).await?;
+        }
         Ok(found.filter(|entry| {
             entry.found.token.expires_at > now
-                && entry.found.token.resource == *resource
-                && self.is_admitted(&entry.found.user)
+                && entry.principal_at(resource).is_some()
+                && self.is_admitted(&entry.found)
+                && self.is_vouched_for(&entry.found)
                 && !self.disabled.now().refuses(&entry.found.grant.user, &entry.found.grant.client)
         }))
     }
@@ -174,10 +199,35 @@ impl Bearer {
         is_disabled(&user, &client).then(|| Person::user_id(&user).with_client(client.as_str()))
     }
 
+    /// An agent key works as long as what is known of its owner may be believed
+    /// ([`agent_key::check_owner`], and `lifetimes.groups`).
+    fn is_vouched_for(&self, found: &FoundAccess) -> bool {
+        found.grant.key.is_none()
+            || (agent_key::check_owner(&found.user, self.clock.now(), &self.lifetimes).is_ok()
+                && !matches!(self.standing_of(&found.user), Some(providers::Standing::TooLongAgo)))
+    }
+
+    /// A key has no hour to live out: it ends with the provider of its owner.
+    fn is_admitted(&self, found: &FoundAccess) -> bool {
+        if found.grant.key.is_none() {
+            return self.is_person_admitted(&found.user);
+        }
+        matches!(
+            self.standing_of(&found.user),
+            Some(providers::Standing::Admitted | providers::Standing::TooLongAgo)
+        )
+    }
+
+    /// As of a look-up that may be a little older than what was read of its person since.
+    fn standing_of(&self, user: &User) -> Option<providers::Standing> {
+        let looked_up_at = self.clock.now() - TRUSTED_FOR;
+        self.admission.borrow().as_ref().map(|providers| providers.standing_at(user, looked_up_at))
+    }
+
     /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone
     /// live out their hour, and are not renewed. A look-up may be a little older than what was read
     /// of its person since.
-    fn is_admitted(&self, user: &User) -> bool {
+    fn is_person_admitted(&self, user: &User) -> bool {
         let providers = self.admission.borrow();
         let looked_up_at = self.clock.now() - TRUSTED_FOR;
         providers.as_ref().is_some_and(|providers| {
@@ -192,6 +242,10 @@ impl Bearer {
         if let Some(entry) = self.cache.find(hash).await {
             return Ok(Some(entry));
         }
+        self.look_up(hash).await
+    }
+
+    async fn look_up(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {
         let asking = self.cache.ask();
         let Some(found) = self.grants.find_access(hash, self.clock.now()).await? else {
             return Ok(None);
@@ -214,7 +268,9 @@ impl Bearer {
         let challenge = match refused {
             Refused::Store(error) => return answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
-            Refused::OfAnother(_) | Refused::Disabled(_) => Challenge::InvalidToken,
+            Refused::OfAnother(_) | Refused::OwnerMustSignIn(_) | Refused::Disabled(_) => {
+                Challenge::InvalidToken
+            }
         };
         let (status, error) = match challenge {
             Challenge::NoToken | Challenge::InvalidToken => {
@@ -226,6 +282,9 @@ impl Bearer {
         let description = match refused {
             Refused::OfAnother(_) => {
                 format!("the token is for another resource: ask for one with resource={resource}")
+            }
+            Refused::OwnerMustSignIn(_) => {
+                format!("{OwnerMustSignIn}: at {}", self.resources.public_url())
             }
             _ => "sign in: the WWW-Authenticate header says where".to_owned(),
         };
@@ -257,6 +316,9 @@ impl Refused {
             }
             Self::Disabled(person) => (person.clone(), RefusalReason::Disabled),
             Self::OfAnother(principal) => ((&**principal).into(), RefusalReason::WrongResource),
+            Self::OwnerMustSignIn(principal) => {
+                ((&**principal).into(), RefusalReason::OwnerMustSignIn)
+            }
         };
         Some(audit.refusal(person, reason, resource.as_str()))
     }
@@ -283,7 +345,10 @@ pub(super) fn principal_of(found: &FoundAccess) -> Principal {
         user: found.user.id.clone(),
         subject: found.user.subject.clone(),
         provider: Some(found.user.provider.clone()),
-        client: found.grant.client.clone(),
+        client: match &found.grant.key {
+            None => found.grant.client.clone(),
+            Some(_) => ClientId::of_key(&found.grant.id),
+        },
         application: found.grant.application,
         grant: found.grant.id.clone(),
         resource: found.token.resource.clone(),

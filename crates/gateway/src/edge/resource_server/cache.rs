@@ -3,6 +3,7 @@
 //! and compares the resource on every use.
 
 use std::{
+    iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +12,9 @@ use std::{
 };
 
 use moka::future::Cache;
-use portunus_core::{principal::Principal, secret::TokenHash, token::FoundAccess};
+use portunus_core::{
+    principal::Principal, resource::Resource, secret::TokenHash, token::FoundAccess,
+};
 use tokio::time::Instant;
 
 use super::invalidation_log::InvalidationLog;
@@ -43,6 +46,8 @@ pub struct Checks {
 pub struct Entry {
     pub found: FoundAccess,
     pub principal: Arc<Principal>,
+    /// The same at the other resources of an agent key; no other token has any.
+    elsewhere: Box<[Arc<Principal>]>,
     asked_at: Instant,
     /// The number of the last invalidation of which it is known that it does not concern it.
     unconcerned: AtomicU64,
@@ -57,6 +62,12 @@ pub struct Asking {
 }
 
 impl Entry {
+    /// Who calls with it at this resource; `None` if it is not for it (threat 30).
+    pub fn principal_at(&self, resource: &Resource) -> Option<&Arc<Principal>> {
+        let all = iter::once(&self.principal).chain(&self.elsewhere);
+        all.into_iter().find(|principal| principal.resource == *resource)
+    }
+
     /// The number of the last invalidation of which it is known that it does not concern it.
     pub fn unconcerned(&self) -> u64 {
         self.unconcerned.load(Ordering::SeqCst)
@@ -113,9 +124,15 @@ impl TokenCache {
         principal: Principal,
     ) -> Arc<Entry> {
         let (hash, unconcerned) = (found.token.hash, AtomicU64::new(asking.number));
+        let elsewhere = found.audience();
+        let elsewhere = elsewhere.iter().filter(|resource| **resource != principal.resource);
+        let elsewhere = elsewhere
+            .map(|resource| Arc::new(Principal { resource: resource.clone(), ..principal.clone() }))
+            .collect();
         let entry = Arc::new(Entry {
             found,
             principal: Arc::new(principal),
+            elsewhere,
             asked_at: asking.at,
             unconcerned,
         });

@@ -117,6 +117,10 @@ impl ClientDirectory {
         if let Some(client) = self.inner.configured.get(id) {
             return Ok(Some(client.clone()));
         }
+        // A key is exchanged for nothing, and belongs to no client that asks here.
+        if id.is_reserved() {
+            return Ok(None);
+        }
         if id.is_url() {
             return self.load_document(id, peer).await.map(Some);
         }
