@@ -5,9 +5,9 @@ use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use portunus::edge::pages::{
     BackLink, ConnectHelp, ConsentPage, ContinuePage, DemoPeoplePage, DemoPerson, Destination,
-    ErrorPage, Frame, FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser, Label,
-    NotAdmittedPage, NotToldPage, Origin, ProviderChoice, ScopeLine, SignInPage, SignedInPage,
-    SignedOutPage, assets, respond,
+    ErrorPage, Frame, FrontPage, FrontPageGrant, FrontPageKey, FrontPageServer, FrontPageUser,
+    Label, NotAdmittedPage, NotToldPage, Origin, ProviderChoice, ScopeLine, SignInPage,
+    SignedInPage, SignedOutPage, assets, respond,
 };
 use tokio::net::TcpListener;
 
@@ -148,6 +148,14 @@ fn front_page(signed_in: bool) -> Response {
         }),
         servers: vec![server("dice", "stdio"), server("uuid", "http"), server("legacy", "proxy")],
         grants: vec![grant("Claude Code (portunus)", "today"), grant("Cursor", "on 3 March 2026")],
+        keys: vec![FrontPageKey {
+            name: "nightly job".into(),
+            shown: "ptn_ak_EXAMPLE0".into(),
+            resource: format!("{MCP}/uuid").into(),
+            since: "today".into(),
+            until: "on 1 June 2026".into(),
+            id: "ptn_grant_y".into(),
+        }],
         connect: ConnectHelp::for_url(MCP),
         sign_in_href: "/auth/signin".into(),
         csrf: "token".into(),

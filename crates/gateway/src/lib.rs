@@ -1,5 +1,6 @@
 //! Portunus: single sign-on for MCP servers. This crate is the gateway itself: its configuration
-//! ([`config`]), its commands ([`cli`]), what speaks HTTP to browsers and clients ([`edge`]), its
+//! ([`config`]), its commands ([`cli`]), keys for programs without a browser
+//! ([`agent_keys`]), what speaks HTTP to browsers and clients ([`edge`]), its
 //! clients for the outside ([`net`]), its log ([`telemetry`]) and its audit trail ([`audit`]), its
 //! life from start to stop ([`gateway`]), what it remembers of servers' tools ([`pins`]) and of
 //! sessions ([`records`]), what reads people anew ([`groups`]), other gateways on the same store
@@ -8,6 +9,7 @@
 //! for clients without HTTP. The rules live in `portunus-core`, what is kept in `portunus-store`,
 //! the providers in `portunus-identity`, the protocol in `portunus-mcp`.
 
+pub mod agent_keys;
 pub mod audit;
 pub mod cli;
 pub mod cluster;

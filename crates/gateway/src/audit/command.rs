@@ -32,6 +32,16 @@ pub fn done(command: &str, about: impl Into<String>) -> Event {
 /// Records what a command has done, and hands that on to where the gateway's records go. The
 /// command has succeeded by then; that it could not be recorded is its failure all the same.
 pub async fn record(config: &Config, stores: &Stores, events: Vec<Event>) -> anyhow::Result<()> {
+    let events = events.into_iter().map(|event| (Person::default(), event)).collect();
+    record_about(config, stores, events).await
+}
+
+/// The same of events that are about a person each.
+pub async fn record_about(
+    config: &Config,
+    stores: &Stores,
+    events: Vec<(Person, Event)>,
+) -> anyhow::Result<()> {
     if !config.audit.enabled || events.is_empty() {
         return Ok(());
     }
@@ -69,11 +79,14 @@ pub fn host_of(config: &Config) -> String {
 /// What was written.
 async fn write(
     writing: Writing,
-    events: Vec<Event>,
+    events: Vec<(Person, Event)>,
     now: Timestamp,
 ) -> Result<Vec<ChainedRecord>, StoreError> {
-    let person = Person { account: Some(account()), ..Person::default() };
-    let entry = |event| Entry { at: now, person: person.clone(), origin: Origin::default(), event };
+    let account = account();
+    let entry = |(person, event)| {
+        let person = Person { account: Some(account.clone()), ..person };
+        Entry { at: now, person, origin: Origin::default(), event }
+    };
     let store = Arc::clone(&writing.store);
     let mut entries: Vec<_> = events.into_iter().map(entry).collect();
     entries.push(own(now, Event::Stopped));

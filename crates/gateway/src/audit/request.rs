@@ -127,6 +127,10 @@ impl RequestAudit {
         self.record(person, Event::ConsentWithdrawn { grant: grant.id.to_string() });
     }
 
+    pub fn key_revoked(&self, owner: &User, key: &GrantId) {
+        self.record(Person::user(owner).with_key(key), Event::KeyRevoked);
+    }
+
     pub fn code_redeemed(&self, grant: &Grant) {
         self.record(
             holder(grant),

@@ -255,6 +255,9 @@ async fn shown(stores: &Stores, grant: &Grant, now: Timestamp) -> anyhow::Result
     });
     let client = stores.clients.find_client(&grant.client).await?;
     let client = client.map(|client| format!("{}  {}", grant.client, client.display_name()));
+    let key =
+        grant.key.as_ref().map(|key| format!("{}  {}  {}…", grant.client, key.name, key.shown));
+    let client = client.or(key);
     let mut text =
         format!("{}{}\n", grant.id, if grant.is_live(now) { "" } else { "  (has ended)" });
     writeln!(

@@ -12,6 +12,7 @@ pub mod demo_server;
 pub mod disable;
 pub mod grants;
 pub mod health;
+pub mod keys;
 pub mod reload;
 pub mod restore;
 pub mod schema;
@@ -92,6 +93,8 @@ enum Command {
     Enable(disable::EnableArgs),
     /// List what is disabled, since when and why
     Disabled(disable::DisabledArgs),
+    /// Make, list or revoke keys for scripts and agents that have no browser
+    Keys(keys::KeysArgs),
     /// List the tools of servers, show what changed, approve or forget it
     Tools(tools::ToolsArgs),
     /// Say who may use what by the access rules, and test them
@@ -183,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::Disable(args) => disable::disable(&args),
         Command::Enable(args) => disable::enable(&args),
         Command::Disabled(args) => disable::disabled(&args),
+        Command::Keys(args) => keys::run(args),
         Command::Tools(args) => tools::run(args),
         Command::Access(args) => access::run(args),
         Command::Audit(args) => audit::run(args),

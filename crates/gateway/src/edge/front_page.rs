@@ -1,4 +1,4 @@
-//! `GET /`: the front page: my servers, my applications, how to connect.
+//! `GET /`: the front page: my servers, my applications, my keys, how to connect.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::{Extension, Router, extract::State, response::Response, routing};
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
     access::Thing,
+    agent_key,
     ids::ServerName,
     principal::User,
     resource::Resources,
@@ -18,14 +19,14 @@ use super::{
     mcp::tools::at_browser,
     oauth::{disconnect, support::client_directory::ClientDirectory},
     pages::{
-        ConnectHelp, FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser, Label, UrlText,
-        when,
+        ConnectHelp, FrontPage, FrontPageGrant, FrontPageKey, FrontPageServer, FrontPageUser,
+        Label, UrlText, when,
     },
     resource_server::access::Access,
 };
 
-/// Grants shown at most.
-const GRANTS: u32 = 100;
+/// Grants and keys shown at most; of keys a person can have so many.
+const GRANTS: u32 = 100 + agent_key::MOST_PER_OWNER;
 
 #[derive(Clone)]
 pub struct FrontPageState {
@@ -61,6 +62,10 @@ async fn page(
     user: Option<&User>,
     csrf: String,
 ) -> Result<FrontPage, StoreError> {
+    let (grants, keys) = match user {
+        Some(user) => grants(state, user).await?,
+        None => (Vec::new(), Vec::new()),
+    };
     Ok(FrontPage {
         frame: state.page_context.frame(user),
         user: user.map(|user| FrontPageUser {
@@ -69,10 +74,8 @@ async fn page(
             groups: user.groups.iter().map(Label::from).collect(),
         }),
         servers: user.map(|user| servers(state, user)).unwrap_or_default(),
-        grants: match user {
-            Some(user) => grants(state, user).await?,
-            None => Vec::new(),
-        },
+        grants,
+        keys,
         connect: ConnectHelp::for_url(state.resources.root().as_str()),
         sign_in_href: "/auth/signin".into(),
         csrf: csrf.into(),
@@ -98,10 +101,27 @@ fn servers(state: &FrontPageState, user: &User) -> Vec<FrontPageServer> {
     own.chain(proxied).collect()
 }
 
-async fn grants(state: &FrontPageState, user: &User) -> Result<Vec<FrontPageGrant>, StoreError> {
+/// What the person allowed applications, and the keys that were made for them.
+async fn grants(
+    state: &FrontPageState,
+    user: &User,
+) -> Result<(Vec<FrontPageGrant>, Vec<FrontPageKey>), StoreError> {
     let now = state.page_context.clock.now();
-    let mut shown = Vec::new();
+    let (mut shown, mut keys) = (Vec::new(), Vec::new());
     for grant in state.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
+        if let Some(key) = &grant.key {
+            if grant.is_live(now) {
+                keys.push(FrontPageKey {
+                    name: Label::from(&key.name),
+                    shown: Label::from(&key.shown),
+                    resource: UrlText::from(grant.resources.to_string()),
+                    since: when::day(grant.created_at, now).into(),
+                    until: when::day(grant.expires_at.unwrap_or(now), now).into(),
+                    id: grant.id.as_str().into(),
+                });
+            }
+            continue;
+        }
         shown.push(FrontPageGrant {
             client: Label::from(state.directory.name(&grant.client).await?),
             resource: UrlText::from(grant.resources.to_string()),
@@ -109,5 +129,5 @@ async fn grants(state: &FrontPageState, user: &User) -> Result<Vec<FrontPageGran
             id: grant.id.as_str().into(),
         });
     }
-    Ok(shown)
+    Ok((shown, keys))
 }

@@ -47,10 +47,7 @@ pub(super) fn app(
     forwarding: ForwardingClient,
     throttle: Throttle,
 ) -> AppState {
-    let names = server_names(config);
-    let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
-    let resources = Resources::new(config.public_url.clone(), &names, &patterns)
-        .with_scopes(config.scopes.clone());
+    let resources = resources(config);
     let proxy = config.clients.proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok());
     if let Err(error) = process.fetcher.use_proxy(proxy.as_ref()) {
         tracing::error!(%error, "clients' documents are not fetched through the proxy that is configured for it");
@@ -129,6 +126,13 @@ pub(super) fn pinning(config: &Config) -> Vec<(ServerName, Pinning)> {
         .iter()
         .map(|server| (server.name.clone(), config.pinning.of(&server.name)))
         .collect()
+}
+
+/// What tokens and keys are for.
+pub fn resources(config: &Config) -> Resources {
+    let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
+    Resources::new(config.public_url.clone(), &server_names(config), &patterns)
+        .with_scopes(config.scopes.clone())
 }
 
 /// The servers' names, in the order of the configuration.

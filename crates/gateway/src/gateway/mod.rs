@@ -13,7 +13,7 @@ mod reloadable;
 mod removed_clients;
 
 pub use self::{
-    build::ConnectedProvider,
+    build::{ConnectedProvider, resources},
     lifecycle::{Gateway, Orders},
     records::{beside, open_records, open_store},
     reload::{Changes, NewConfiguration, Refused},

@@ -15,6 +15,7 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
+use super::agent_keys::key_for;
 use crate::fixture::{GatewayFixture, Setup};
 
 /// Longer than it takes on any machine.
@@ -472,17 +473,28 @@ async fn t53_who_leaves_a_group_loses_what_they_had_at_the_next_sign_in() {
 async fn t53_people_of_a_provider_that_is_gone_or_another_one_are_admitted_no_more() {
     let mut fixture = GatewayFixture::of(Setup { preset: Preset::Oidc, ..Setup::default() }).await;
     let (client, browser, tokens) = fixture.connect("/mcp").await;
-    // First another provider under the same name, then one under another.
+    let key = key_for(&fixture, "alice", &[], Duration::from_secs(3600)).await;
+    let opens = async |fixture: &GatewayFixture| {
+        let request = Request::get(&fixture.at("/tools")).without_cookies();
+        let request = request.bearer(key.secret.expose());
+        fixture.browser().send(request).await.status.as_u16()
+    };
+    assert_eq!(opens(&fixture).await, 200);
+    // First another provider under the same name, then one under another. Access tokens live out
+    // their hour, keys do not.
     fixture.org = true;
     fixture.reload().await.unwrap();
+    assert_eq!(opens(&fixture).await, 401);
     assert_eq!(client.refresh(tokens.refresh()).await.error(), "invalid_grant");
     assert!(!browser.open(&fixture.at("/")).await.page().text().contains("Sign out"));
     fixture.org = false;
     fixture.github = Some(FakeGithub::start(octocat()).await);
     fixture.reload().await.unwrap();
     assert_eq!(client.refresh(tokens.refresh()).await.error(), "invalid_grant");
+    assert_eq!(opens(&fixture).await, 401);
     fixture.github = None;
     fixture.reload().await.unwrap();
+    assert_eq!(opens(&fixture).await, 200);
     client.tokens(client.refresh(tokens.refresh()).await);
     fixture.close().await;
 }

@@ -8,6 +8,8 @@ mod access;
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod agent_keys;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod authorization_codes;
@@ -37,6 +39,8 @@ mod consent;
 mod cookies;
 #[cfg(test)]
 mod disabled;
+#[cfg(test)]
+mod every_grant;
 #[cfg(test)]
 #[path = "../fixture/mod.rs"]
 #[expect(dead_code, reason = "the other of the two programs uses the rest")]

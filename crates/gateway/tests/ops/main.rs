@@ -25,6 +25,8 @@ mod disabled;
 #[expect(dead_code, reason = "the other of the two programs uses the rest")]
 mod fixture;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod node_requests;

@@ -96,6 +96,9 @@ struct Filter {
     /// The client's id
     #[arg(long, value_name = "ID")]
     client: Option<String>,
+    /// The agent key's id, as `portunus keys list` shows it
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
     /// The server's name
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
@@ -129,6 +132,7 @@ impl Filter {
         Ok(AuditFilter {
             person: self.person,
             client: self.client,
+            agent_key: self.key,
             server: self.server,
             tool: self.tool,
             outcome: self.outcome,

@@ -33,11 +33,12 @@ pub(super) fn line(record: &ChainedRecord) -> String {
         return visible(&format!("{}  unreadable  {place}", time::written(record.at)));
     };
     let AuditRecord { at, person, origin, event, .. } = read;
+    let key = person.agent_key.as_ref().map(|key| format!("key {key}"));
     let mut text = format!("{}  {}", time::written(at), event.word());
     let who = person.email.or(person.subject).or(person.user).or(person.account);
     let client = person.client.map(|client| format!("with {client}"));
     let from = origin.address.map(|address| format!("from {address}"));
-    for part in [who, client, from].into_iter().flatten() {
+    for part in [who, client, key, from].into_iter().flatten() {
         let _ = write!(text, "  {part}");
     }
     if let Ok(Value::Object(members)) = serde_json::to_value(&event) {

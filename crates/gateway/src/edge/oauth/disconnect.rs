@@ -1,5 +1,5 @@
 //! `POST /auth/disconnect`: on the front page, the person in front of this browser ends what they
-//! allowed an application.
+//! allowed an application, or an agent key of theirs.
 
 use std::sync::Arc;
 
@@ -114,6 +114,10 @@ async fn disconnect(
     state.consents.delete_consents(&user.id, &grant.client).await?;
     state.grants.revoke_grant(&grant.id, state.page_context.clock.now()).await?;
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");
-    audit.consent_withdrawn(&user, &grant);
+    if grant.key.is_some() {
+        audit.key_revoked(&user, &grant.id);
+    } else {
+        audit.consent_withdrawn(&user, &grant);
+    }
     Ok(())
 }

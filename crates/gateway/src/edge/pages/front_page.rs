@@ -1,4 +1,4 @@
-//! The front page, `/`: my servers, my applications, how to connect.
+//! The front page, `/`: my servers, my applications, my keys, how to connect.
 
 use askama::Template;
 
@@ -36,6 +36,19 @@ pub struct FrontPageGrant {
     pub id: UrlText,
 }
 
+/// An agent key of the person.
+#[derive(Clone, Debug)]
+pub struct FrontPageKey {
+    pub name: Label,
+    /// Its first characters.
+    pub shown: Label,
+    pub resource: UrlText,
+    /// As [`super::when::day`] says it.
+    pub since: Sentence,
+    pub until: Sentence,
+    pub id: UrlText,
+}
+
 /// Signs out by posting `csrf` to `/auth/signout`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "front_page.html")]
@@ -45,10 +58,12 @@ pub struct FrontPage {
     pub user: Option<FrontPageUser>,
     pub servers: Vec<FrontPageServer>,
     pub grants: Vec<FrontPageGrant>,
+    pub keys: Vec<FrontPageKey>,
     pub connect: ConnectHelp,
     pub sign_in_href: UrlText,
     pub csrf: UrlText,
-    /// Where a grant is ended by posting `grant` and `csrf`; without it the page only lists them.
+    /// Where a grant or a key is ended by posting `grant` and `csrf`; without it the page only
+    /// lists them.
     pub disconnect_action: Option<&'static str>,
 }
 

@@ -19,7 +19,7 @@ pub use connect::ConnectHelp;
 pub use consent::{ConsentPage, ContinuePage, Destination, Origin, ScopeLine};
 pub use demo_people::{DemoPeoplePage, DemoPerson};
 pub use error::{BackLink, ErrorPage};
-pub use front_page::{FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser};
+pub use front_page::{FrontPage, FrontPageGrant, FrontPageKey, FrontPageServer, FrontPageUser};
 pub use not_admitted::NotAdmittedPage;
 pub use not_told::NotToldPage;
 pub use page::{Frame, Page, respond};
