@@ -52,4 +52,7 @@ pub trait LoginStore: Send + Sync {
     /// The users that the text names ([`User::is_called`]), in no order. It looks at every user
     /// there is: for administrators, not for requests.
     async fn find_users(&self, called: &str) -> Result<Vec<User>, StoreError>;
+
+    /// Every user there is, in no order: for administrators, not for requests.
+    async fn list_users(&self) -> Result<Vec<User>, StoreError>;
 }

@@ -46,6 +46,11 @@ pub async fn users_by_what_they_are_called<B: Backend>() {
         ids.sort();
         ids
     };
+    let mut all: Vec<_> = stores.logins.list_users().await.unwrap();
+    all.sort_by(|one, other| one.id.cmp(&other.id));
+    let mut expected: Vec<_> = (0..4).map(|n| user(n).id).collect();
+    expected.sort();
+    assert_eq!(all.into_iter().map(|user| user.id).collect::<Vec<_>>(), expected);
     let mut both = vec![user(0).id, user(1).id];
     both.sort();
     assert_eq!(found("alice@acme.com").await, both, "one address, whoever has it");

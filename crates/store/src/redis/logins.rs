@@ -182,6 +182,16 @@ impl LoginStore for RedisLoginStore {
         Ok(found.into_values().collect())
     }
 
+    async fn list_users(&self) -> Result<Vec<User>, StoreError> {
+        // A key may be named more than once.
+        let mut found: BTreeMap<UserId, User> = BTreeMap::new();
+        let each = |user: User| {
+            found.insert(user.id.clone(), user);
+        };
+        self.0.each_user(each).await?;
+        Ok(found.into_values().collect())
+    }
+
     async fn latest_user(&self, provider: &ProviderName) -> Result<Option<User>, StoreError> {
         let mut latest: Option<User> = None;
         let each = |user: User| {

@@ -170,6 +170,16 @@ impl LoginStore for SqliteLoginStore {
             .await
     }
 
+    async fn list_users(&self) -> Result<Vec<User>, StoreError> {
+        self.0
+            .read(move |db| {
+                let mut found = Vec::new();
+                each_user(db, |user| found.push(user))?;
+                Ok(found)
+            })
+            .await
+    }
+
     async fn latest_user(&self, provider: &ProviderName) -> Result<Option<User>, StoreError> {
         let provider = provider.clone();
         self.0
