@@ -11,6 +11,9 @@ use crate::{
     secret::TokenHash,
 };
 
+/// What stands for the provider of clients that act for themselves. No provider has this name.
+pub const SERVICES: &str = "clients";
+
 /// A person who has signed in at least once, as the identity provider last described them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -58,10 +61,18 @@ impl User {
                 .is_some_and(|email| email.to_lowercase() == text.to_lowercase())
     }
 
-    /// Does a token of this person say the same with either record? When they signed in, and when
-    /// that was read, no token tells.
+    /// Does a token of this person say the same with either record? Access rules go by when a
+    /// person signed in; a client that acts for itself never did. When they were read, no token
+    /// tells.
     pub fn is_described_like(&self, other: &Self) -> bool {
-        Self { signed_in_at: other.signed_in_at, read_at: other.read_at, ..self.clone() } == *other
+        let same =
+            Self { signed_in_at: other.signed_in_at, read_at: other.read_at, ..self.clone() };
+        same == *other && (self.is_service() || self.signed_in_at == other.signed_in_at)
+    }
+
+    /// Is it a client that acts for itself, and no person?
+    pub fn is_service(&self) -> bool {
+        self.provider.as_str() == SERVICES
     }
 
     /// When the provider last described them.
@@ -97,4 +108,8 @@ pub struct Principal {
     pub groups: Vec<String>,
     pub email: Option<String>,
     pub name: Option<String>,
+    /// When the person last signed in at the provider. `None` of a client that acts for itself, and
+    /// from nodes of an earlier version.
+    #[serde(default)]
+    pub signed_in_at: Option<Timestamp>,
 }

@@ -117,6 +117,7 @@ impl Operation {
             groups: Vec::new(),
             email: None,
             name: None,
+            signed_in_at: None,
         };
         Arc::new(Self { method: String::new(), about: None, principal: Arc::new(principal) })
     }

@@ -74,6 +74,7 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
         groups: Vec::new(),
         email: None,
         name: None,
+        signed_in_at: None,
     };
     Caller {
         principal: Arc::new(principal),

@@ -127,6 +127,7 @@ fn caller(view: View) -> Caller {
         groups: Vec::new(),
         email: None,
         name: None,
+        signed_in_at: None,
     };
     Caller {
         principal: Arc::new(principal),

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use portunus_core::{
-    ids::NodeId,
+    ids::{NodeId, ProviderName},
     invalidation::{Generation, Invalidation, Posted, Revision},
-    principal::User,
+    principal::{SERVICES, User},
     signin::Login,
     store::{GrantsOf, InvalidationSubscription, Stores},
 };
@@ -86,9 +86,28 @@ pub async fn who_is_described_anew_is_told<B: Backend>() {
     let begun = revision(&stores).await;
     stores.logins.insert_login(&user(1), &login(1)).await.unwrap();
     let again = User { signed_in_at: NOW + Duration::from_secs(60), ..user(1) };
-    stores.logins.insert_login(&again, &Login { id: hash("login", 11), ..login(1) }).await.unwrap();
+    stores
+        .logins
+        .insert_login(&user(1), &Login { id: hash("login", 11), ..login(1) })
+        .await
+        .unwrap();
     stores.logins.insert_user(&user(1)).await.unwrap();
+    // A client that acts for itself never signed in.
+    let service = User { provider: ProviderName::from_text(SERVICES), ..user(2) };
+    stores.logins.insert_user(&service).await.unwrap();
+    let later = User { signed_in_at: again.signed_in_at, ..service };
+    stores.logins.insert_user(&later).await.unwrap();
     assert_eq!(revision(&stores).await, begun, "tokens say the same as before");
+
+    // Access rules go by when a person signed in.
+    stores.logins.insert_login(&again, &Login { id: hash("login", 13), ..login(1) }).await.unwrap();
+    stores.logins.insert_user(&user(1)).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            next(&mut hearing).await.invalidation,
+            Invalidation::Grants(GrantsOf::User(user(1).id))
+        );
+    }
 
     let moved = User { groups: vec!["another group".to_owned()], ..user(1) };
     stores.logins.insert_login(&moved, &Login { id: hash("login", 12), ..login(1) }).await.unwrap();

@@ -16,7 +16,7 @@ use crate::{
     ids::{GrantId, ProviderName, UserId},
     lifetimes::Lifetimes,
     oauth::{ErrorCode, OAuthError, params::Params},
-    principal::User,
+    principal::{SERVICES, User},
     resource::{PublicUrl, Resource, Resources},
     scope::{self, Scope, ScopeSet},
     token::AccessToken,
@@ -92,7 +92,7 @@ fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User
     let issuer = service_issuer(public_url);
     User {
         id: UserId::of(&issuer, client.id.as_str()),
-        provider: ProviderName::from_text("clients"),
+        provider: ProviderName::from_text(SERVICES),
         issuer,
         subject: client.id.as_str().to_owned(),
         name: client.name.clone(),

@@ -34,6 +34,7 @@ fn forwarded(body: &'static str) -> ForwardedRequest {
         groups: vec!["staff".to_owned()],
         email: Some("alice@acme.example".to_owned()),
         name: None,
+        signed_in_at: None,
     };
     let view = View::One(ServerName::parse("dice").unwrap());
     let what = ForwardedKind::Mcp(Method::POST);

@@ -106,5 +106,6 @@ pub fn at_browser(user: &User, resources: &Resources) -> Principal {
         groups: user.groups.clone(),
         email: user.verified_email().map(str::to_owned),
         name: user.name.clone(),
+        signed_in_at: Some(user.signed_in_at),
     }
 }

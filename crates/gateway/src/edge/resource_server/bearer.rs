@@ -356,6 +356,7 @@ pub(super) fn principal_of(found: &FoundAccess) -> Principal {
         groups: found.user.groups.clone(),
         email: found.user.verified_email().map(str::to_owned),
         name: found.user.name.clone(),
+        signed_in_at: (!found.user.is_service()).then_some(found.user.signed_in_at),
     }
 }
 

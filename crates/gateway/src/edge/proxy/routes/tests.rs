@@ -35,6 +35,7 @@ fn principal() -> Principal {
         groups: vec!["engineering".into(), "Zürich, HQ".into()],
         email: Some("alice@example.com".into()),
         name: Some("Alice".into()),
+        signed_in_at: None,
     }
 }
 

@@ -37,6 +37,7 @@ fn principal(groups: &[&str], client: &str) -> Arc<Principal> {
         groups: groups.iter().map(ToString::to_string).collect(),
         email: None,
         name: None,
+        signed_in_at: None,
     })
 }
 
