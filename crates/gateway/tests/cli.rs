@@ -637,6 +637,117 @@ fn access_test_compares_the_rules_with_a_table() {
     }
 }
 
+/// A folder with rules that have conditions, one of them in shadow.
+fn with_conditions() -> tempfile::TempDir {
+    let folder = with_rules();
+    let rules = r#"access:
+  - name: pushes
+    who: {groups: [engineering]}
+    servers: [github]
+    tools: [push]
+    arguments: {repo: "acme/*", options.force: false}
+    signed_in_within: 8h
+  - name: no secrets
+    effect: deny
+    mode: shadow
+    who: anyone
+    arguments: {repo: "acme/secret*"}
+"#;
+    fs::write(folder.path().join("config.yaml"), rules).unwrap();
+    folder
+}
+
+#[test]
+fn access_explain_and_test_know_arguments_and_sign_ins() {
+    let folder = with_conditions();
+    let ask = |args: &[&str]| {
+        let who = ["access", "explain", "--user", "alice@acme.example", "--groups", "engineering"];
+        let output = portunus(folder.path(), &[&who, args].concat(), &okta());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        text(&output)
+    };
+    let push = ["--tool", "github_push"];
+    let fits = ["--argument", "repo=acme/x", "--argument", "options.force=false"];
+    let recent = ["--signed-in", "3h"];
+    for (args, parts) in [
+        ([&push[..], &fits, &recent].concat(), &["yes: ", "`pushes` (", "config.yaml:2"][..]),
+        ([&push[..], &recent].concat(), &["yes: ", "with some arguments, not with any"][..]),
+        (
+            [&push[..], &fits].concat(),
+            &["no: ", "no rule allows it", "within 8h after a sign-in", "is not met"][..],
+        ),
+        ([&push[..], &fits, &["--signed-in", "9h"]].concat(), &["no: ", "`pushes`"][..]),
+        (
+            [
+                &push[..],
+                &recent,
+                &["--argument", "repo=other", "--argument", "options.force=false"],
+            ]
+            .concat(),
+            &["no: ", r#"with the arguments repo "acme/*", options.force false"#][..],
+        ),
+        (
+            [
+                &push[..],
+                &recent,
+                &["--argument", "repo=acme/secret", "--argument", "options.force=false"],
+            ]
+            .concat(),
+            &["yes: ", "in shadow: it would be refused, denied by `no secrets` ("][..],
+        ),
+    ] {
+        let told = ask(&args);
+        assert!(parts.iter().all(|part| told.contains(part)), "{args:?}: {parts:?} in {told}");
+    }
+    let all = [&push[..], &recent, &fits, &["--json"]].concat();
+    let told: serde_json::Value = serde_json::from_str(&ask(&all)).unwrap();
+    assert_eq!((&told["allowed"], &told["shadow"]["allowed"]), (&true.into(), &true.into()));
+    let table = r"
+- {user: a, groups: [engineering], tool: github_push, signed_in: 3h, expect: allow,
+   arguments: {repo: acme/x, options: {force: false}}}
+- {user: a, groups: [engineering], tool: github_push, signed_in: 3h, expect: deny,
+   arguments: {repo: acme/x, options: {force: true}}}
+- {user: a, groups: [engineering], tool: github_push, expect: deny}
+";
+    fs::write(folder.path().join("access.test.yaml"), table).unwrap();
+    let output = portunus(folder.path(), &["access", "test", "access.test.yaml"], &okta());
+    assert_eq!(text(&output), "3 of 3 expectations are met\n");
+}
+
+#[test]
+fn access_who_and_report_say_what_rules_say() {
+    let folder = with_conditions();
+    let run = |args: &[&str]| {
+        let output = portunus(folder.path(), &[&["access"], args].concat(), &okta());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        text(&output)
+    };
+    let told = run(&["who", "--tool", "github_push"]);
+    for part in [
+        "who may use the tool push of github",
+        "groups engineering, with the arguments",
+        "`pushes` (",
+        "config.yaml:2)",
+        "not anyone, with the arguments repo \"acme/secret*\"",
+        "in shadow)",
+        "people who have signed in are not known: there are no records",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let told: serde_json::Value =
+        serde_json::from_str(&run(&["who", "--server", "github", "--prompt", "x", "--json"]))
+            .unwrap();
+    assert_eq!((&told["allow"], &told["deny"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let told: serde_json::Value =
+        serde_json::from_str(&run(&["who", "--tool", "github_push", "--json"])).unwrap();
+    assert_eq!(told["allow"][0]["groups"][0], "engineering");
+    assert_eq!(told["deny"][0]["mode"], "shadow");
+    let output = portunus(folder.path(), &["access", "report"], &okta());
+    assert!(text(&output).contains("there are no records"), "{}", text(&output));
+    let output = portunus(folder.path(), &["access", "report", "--since", "yesterday"], &okta());
+    assert!(text(&output).contains("is no time"), "{}", text(&output));
+}
+
 #[test]
 fn check_says_who_may_use_what() {
     let folder = with_rules();

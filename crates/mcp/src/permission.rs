@@ -1,10 +1,10 @@
 //! May the caller have this server, tool, prompt, resource or method? One decision for lists and
 //! calls, on every route (threat 32).
 
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 
 use crate::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Unmet, Verdict},
     answer::Wanted,
     problem::Problem,
     registry::{kind::Kind, list::Item},
@@ -15,20 +15,26 @@ pub(crate) fn check_server(allow: &dyn Allow, server: &ServerName) -> Result<(),
     match allow.server(server) {
         Verdict::Allowed => Ok(()),
         Verdict::NotGranted => Err(Problem::not_granted(server, Wanted::Server)),
+        Verdict::Unmet(what) => Err(unmet(what)),
         Verdict::Hidden => Err(Problem::invalid_params("there is no such server")),
     }
 }
 
-/// May this be called, or read? Of a tool, whether it only reads counts too.
+/// Of the codes that MCP leaves to implementations.
+const NOT_IN_THIS_WAY: i64 = -32012;
+
+/// May this be called, or read? Of a tool, what its server says of it counts too.
 pub(crate) fn check(
     allow: &dyn Allow,
     server: &ServerName,
     kind: Kind,
     id: &str,
-    read_only: bool,
+    hints: ToolHints,
+    with: CalledWith<'_>,
 ) -> Result<(), Problem> {
-    match (verdict(allow, server, kind, id, read_only), kind) {
+    match (verdict(allow, server, kind, id, hints, with), kind) {
         (Verdict::Allowed, _) => Ok(()),
+        (Verdict::Unmet(what), _) => Err(unmet(what)),
         (Verdict::NotGranted, _) => Err(Problem::not_granted(server, wanted(kind, id))),
         (Verdict::Hidden, Kind::Tools | Kind::Prompts) => Err(unknown(kind, id)),
         (Verdict::Hidden, Kind::Resources | Kind::Templates) => {
@@ -46,8 +52,22 @@ pub(crate) fn check_method(
     match allow.method(server, method) {
         Verdict::Allowed => Ok(()),
         Verdict::NotGranted => Err(Problem::not_granted(server, Wanted::Server)),
+        Verdict::Unmet(what) => Err(unmet(what)),
         Verdict::Hidden => Err(Problem::method_not_found(method)),
     }
+}
+
+/// What is allowed in another way may be spoken of.
+pub(crate) fn unmet(what: Unmet) -> Problem {
+    let text = match what {
+        Unmet::Arguments => {
+            "access rules do not allow this with these arguments: ask your administrator which are allowed"
+        }
+        Unmet::SignIn => {
+            "access rules ask for a newer sign-in: sign out at the gateway's front page, sign in again, and repeat this"
+        }
+    };
+    Problem::refused(NOT_IN_THIS_WAY, text)
 }
 
 fn wanted(kind: Kind, id: &str) -> Wanted {
@@ -64,7 +84,7 @@ pub(crate) fn unknown(kind: Kind, name: &str) -> Problem {
 }
 
 pub(crate) fn may_list(allow: &dyn Allow, server: &ServerName, kind: Kind, item: &Item) -> bool {
-    verdict(allow, server, kind, &item.id, item.read_only).is_allowed()
+    verdict(allow, server, kind, &item.id, item.hints, CalledWith::Any).is_allowed()
 }
 
 pub(crate) fn verdict(
@@ -72,11 +92,12 @@ pub(crate) fn verdict(
     server: &ServerName,
     kind: Kind,
     id: &str,
-    read_only: bool,
+    hints: ToolHints,
+    with: CalledWith<'_>,
 ) -> Verdict {
     match kind {
-        Kind::Tools => allow.tool(server, id, read_only),
-        Kind::Prompts => allow.prompt(server, id),
+        Kind::Tools => allow.tool(server, id, hints, with),
+        Kind::Prompts => allow.prompt(server, id, with),
         // A template is judged by its text: a rule on a prefix of URIs holds for the templates with
         // that prefix.
         Kind::Resources | Kind::Templates => allow.resource(server, id),

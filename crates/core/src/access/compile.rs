@@ -4,7 +4,10 @@
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use super::rule::{AccessRule, Effect, Place, What, Who};
+use super::{
+    rule::{AccessRule, Effect, Mode, Place, What, Who},
+    schema::{FITTING, RECENT},
+};
 use crate::{admission::AccountName, oauth::scopes::Pattern};
 
 /// A file of policies, with its text.
@@ -26,18 +29,29 @@ pub(super) struct Compiled {
     pub(super) policy: Policy,
     pub(super) name: String,
     pub(super) place: Place,
+    pub(super) mode: Mode,
+    /// Of the rule that it is of, if the rule has conditions that are known only at a call.
+    pub(super) conditional: Option<u32>,
 }
 
 /// The policies of a rule. `number` tells rules of one name apart.
-pub(super) fn of_rule(number: usize, rule: &AccessRule) -> Result<Vec<Compiled>, BadPolicy> {
-    let texts = texts(rule);
+pub(super) fn of_rule(number: u32, rule: &AccessRule) -> Result<Vec<Compiled>, BadPolicy> {
+    let texts = texts(number, rule);
     let compiled = texts.iter().enumerate().map(|(n, text)| {
         let id = PolicyId::new(format!("rule {number}.{n}"));
         let policy = Policy::parse(Some(id), text)
             .map_err(|error| BadPolicy { place: rule.place.clone(), problem: error.to_string() })?;
-        Ok(Compiled { policy, name: rule.name.clone(), place: rule.place.clone() })
+        let (name, place) = (rule.name.clone(), rule.place.clone());
+        let conditional = asks(text).then_some(number);
+        Ok(Compiled { policy, name, place, mode: rule.mode, conditional })
     });
     compiled.collect()
+}
+
+/// Does a policy of a rule depend on what is known only at a call? Not that of entering a server
+/// for one that asks for arguments.
+fn asks(text: &str) -> bool {
+    [RECENT, FITTING].iter().any(|set| text.contains(&format!("context.{set}.contains(")))
 }
 
 /// The policies of a file.
@@ -64,6 +78,16 @@ pub(super) fn of_file(file: &PolicyFile, schema: &Schema) -> Result<Vec<Compiled
         return Err(wrong);
     }
     let mut policies: Vec<&Policy> = set.policies().collect();
+    let unknown = policies.iter().find_map(|policy| {
+        let mode = policy.annotation("mode")?;
+        (mode_of(policy).is_none()).then(|| {
+            let offset = file.text.find(&policy.to_cedar().unwrap_or_default()).unwrap_or(0);
+            at(offset, format!("@mode({mode:?}): the modes are \"enforce\" and \"shadow\""))
+        })
+    });
+    if let Some(unknown) = unknown {
+        return Err(vec![unknown]);
+    }
     policies.sort_by_key(|policy| number_of(policy.id()));
     let mut from = 0;
     let compiled = policies.into_iter().map(|policy| {
@@ -78,9 +102,20 @@ pub(super) fn of_file(file: &PolicyFile, schema: &Schema) -> Result<Vec<Compiled
                 .annotation("id")
                 .map_or_else(|| format!("policy at line {line}"), ToOwned::to_owned),
             place: Place { file: file.path.clone(), line },
+            mode: mode_of(policy).unwrap_or_default(),
+            conditional: None,
         }
     });
     Ok(compiled.collect())
+}
+
+/// `None`: it is no mode.
+fn mode_of(policy: &Policy) -> Option<Mode> {
+    match policy.annotation("mode") {
+        None | Some("enforce") => Some(Mode::Enforce),
+        Some("shadow") => Some(Mode::Shadow),
+        Some(_) => None,
+    }
 }
 
 /// `policy12` is the thirteenth of its file.
@@ -105,10 +140,18 @@ fn line_of(text: &str, offset: usize) -> u32 {
 }
 
 /// The policies of a rule, as text: one of a rule about whole servers, else one for each kind of
-/// thing. What a rule allows a part of may be entered.
-pub(super) fn texts(rule: &AccessRule) -> Vec<String> {
-    let What { servers, tools, prompts, resources, read_only } = &rule.what;
-    let head = [who(&rule.who), servers_of(servers)].concat();
+/// thing. What a rule allows a part of may be entered. What is known only at a call is found out
+/// beside Cedar, by the number of the rule.
+pub(super) fn texts(number: u32, rule: &AccessRule) -> Vec<String> {
+    let What { servers, tools, prompts, resources, .. } = &rule.what;
+    let mut head = [who(&rule.who), servers_of(servers)].concat();
+    if rule.when.signed_in.is_some() {
+        head.push(format!("context.{RECENT}.contains({number})"));
+    }
+    let fitting = || {
+        let asks = !rule.when.arguments.is_empty();
+        asks.then(|| format!("context.{FITTING}.contains({number})"))
+    };
     let policy = |scope: &str, more: Vec<String>| {
         let conditions = [head.clone(), more].concat();
         let when = if conditions.is_empty() {
@@ -127,20 +170,25 @@ pub(super) fn texts(rule: &AccessRule) -> Vec<String> {
             rule.place.line
         )
     };
-    if rule.what.is_whole() {
+    if rule.is_whole() {
         return vec![policy("action", Vec::new())];
     }
     let mut policies = Vec::new();
     if rule.effect == Effect::Allow {
         policies.push(policy("action == Action::\"enter\"", Vec::new()));
     }
-    if rule.what.has_tools() {
+    if rule.has_tools() {
         let mut conditions = names("name", tools);
-        conditions.extend(read_only.map(|only| format!("resource.read_only == {only}")));
+        conditions.extend(rule.what.hints().into_iter().filter_map(|(hint, wanted)| {
+            wanted.map(|wanted| format!("resource.{hint} == {wanted}"))
+        }));
+        conditions.extend(fitting());
         policies.push(policy("action == Action::\"callTool\"", conditions));
     }
     if !prompts.is_empty() {
-        policies.push(policy("action == Action::\"getPrompt\"", names("name", prompts)));
+        let mut conditions = names("name", prompts);
+        conditions.extend(fitting());
+        policies.push(policy("action == Action::\"getPrompt\"", conditions));
     }
     if !resources.is_empty() {
         let uris = uris(rule.effect, resources);

@@ -1,34 +1,65 @@
-//! The one decision: may this caller use this thing? Its cases are in `tests`; the policies come
-//! from [`super::compile`], and what is said of a decision from [`super::explain`].
+//! The policy, and one evaluation of it by Cedar. What evaluations come to, with what is known only
+//! at a call, is `judge`'s; the policies come from [`super::compile`], and what is said of
+//! a decision from [`super::explain`].
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Entities, EntityUid, PolicySet, Request,
+    AuthorizationError, Authorizer, Context, Entities, EntityUid, PolicySet, Request, Schema,
 };
 
 use super::{
-    compile::{self, BadPolicy, PolicyFile},
-    rule::{AccessRule, Effect, Place},
-    schema::{self, Facts, Thing},
+    compile::{self, BadPolicy, Compiled, PolicyFile},
+    needs::Needs,
+    rule::{AccessRule, Effect, Mode, Place},
+    schema::{self, Facts, Given, Thing},
 };
 use crate::admission::{AccountName, Unread};
 
-/// All rules and policies together. Without any, every caller may use everything; with any, only
-/// what one allows and none denies.
+/// All rules and policies together. Without any that is enforced, every caller may use everything;
+/// with any, only what one allows and none denies.
 #[derive(Default)]
 pub struct Policy {
     rules: Vec<AccessRule>,
     files: Vec<PolicyFile>,
-    in_force: Option<InForce>,
+    pub(super) enforced: Option<InForce>,
+    /// Together with what is in shadow, if anything is.
+    pub(super) whole: Option<InForce>,
+    pub(super) needs: Needs,
+    is_in_shadow: bool,
 }
 
-struct InForce {
+pub(super) struct InForce {
     policies: PolicySet,
-    reasons: HashMap<String, Reason>,
+    numbers: HashMap<String, u32>,
+    /// By the number of a policy.
+    pub(super) origins: Vec<Origin>,
     /// The actions, and how they belong together.
     actions: Entities,
+    /// How often it was evaluated.
+    runs: AtomicU64,
 }
+
+/// Where a policy is from.
+pub(super) struct Origin {
+    pub(super) reason: Reason,
+    /// The number of the rule, if it depends on what is known only at a call.
+    pub(super) conditional: Option<u32>,
+}
+
+/// One evaluation: the policies that decided, by their numbers.
+pub(super) struct Ran {
+    pub(super) is_allowed: bool,
+    pub(super) has_failed: bool,
+    pub(super) by: Vec<u32>,
+}
+
+/// What is said where no rule allows it.
+pub const NO_RULE: &str = "no rule allows it";
 
 /// A rule or policy that decided.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,26 +94,64 @@ impl Policy {
         if rules.is_empty() && files.is_empty() {
             return Ok(Self::default());
         }
-        let in_force = InForce::of(&rules, &files)?;
-        Ok(Self { rules, files, in_force: Some(in_force) })
+        let broken = |problem: String| {
+            vec![BadPolicy { place: Place { file: "schema".to_owned(), line: 1 }, problem }]
+        };
+        let schema = schema::schema().ok_or_else(|| broken("it cannot be read".to_owned()))?;
+        let all = compile_all(&rules, &files, &schema)?;
+        let is_shadow = |one: &Compiled| one.mode == Mode::Shadow;
+        let in_force = |policies: &mut dyn Iterator<Item = &Compiled>| {
+            let policies: Vec<_> = policies.collect();
+            let some = !policies.is_empty();
+            some.then(|| InForce::of(&policies, &schema)).transpose().map_err(broken)
+        };
+        let whole = if all.iter().any(is_shadow) { in_force(&mut all.iter())? } else { None };
+        let enforced = in_force(&mut all.iter().filter(|one| !is_shadow(one)))?;
+        let needs = Needs::of(&rules, &files);
+        Ok(Self { rules, files, enforced, whole, needs, is_in_shadow: false })
+    }
+
+    /// The same, said to be in shadow as a whole: that nothing is enforced is meant.
+    #[must_use]
+    pub fn in_shadow(self) -> Self {
+        Self { is_in_shadow: true, ..self }
+    }
+
+    pub const fn is_in_shadow(&self) -> bool {
+        self.is_in_shadow
     }
 
     /// May every caller use everything?
     pub const fn is_open(&self) -> bool {
-        self.in_force.is_none()
+        self.enforced.is_none()
     }
 
-    /// Can it matter to a decision whether a tool only reads?
-    pub fn asks_read_only(&self) -> bool {
-        self.rules.iter().any(|rule| rule.what.read_only.is_some())
-            || self.files.iter().any(|file| file.text.contains("read_only"))
+    /// Is there nothing at all, enforced or in shadow?
+    pub const fn is_empty(&self) -> bool {
+        self.enforced.is_none() && self.whole.is_none()
+    }
+
+    /// Is anything in shadow?
+    pub const fn has_shadow(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// Can it matter to a decision what a server says of its tool?
+    pub const fn asks_hints(&self) -> bool {
+        self.needs.by_hints
+    }
+
+    /// Can it matter to a decision with which arguments something is called?
+    pub const fn asks_arguments(&self) -> bool {
+        self.needs.ask_arguments()
     }
 
     /// Could something that was not read of a person's account keep a rule from denying?
     pub fn may_deny_by(&self, unread: Unread) -> bool {
         let by_rule = |rule: &AccessRule| {
             let by_email = |person: &AccountName| matches!(person, AccountName::Email(_));
-            rule.effect == Effect::Deny
+            rule.mode == Mode::Enforce
+                && rule.effect == Effect::Deny
                 && ((unread.groups && !rule.who.groups.is_empty())
                     || (unread.email && rule.who.people.iter().any(by_email)))
         };
@@ -100,86 +169,110 @@ impl Policy {
         &self.files
     }
 
-    /// May this caller use this? Nothing of a server may be used that may not be entered.
-    pub fn decide(&self, facts: &Facts, thing: &Thing<'_>) -> Decision {
-        let Some(in_force) = &self.in_force else { return Decision::Open };
-        let whole = match thing {
-            Thing::Server(_) | Thing::Proxy(_) => return in_force.decide(facts, thing),
-            Thing::Tool { server, .. }
-            | Thing::Prompt(server, _)
-            | Thing::Resource(server, _)
-            | Thing::Method(server, _) => Thing::Server(server),
-        };
-        match in_force.decide(facts, &whole) {
-            Decision::Allowed(_) => in_force.decide(facts, thing),
-            refused => refused,
-        }
+    /// How often policies were evaluated.
+    pub fn evaluations(&self) -> u64 {
+        let of =
+            |one: &Option<InForce>| one.as_ref().map_or(0, |one| one.runs.load(Ordering::Relaxed));
+        of(&self.enforced) + of(&self.whole)
     }
 }
 
+fn compile_all(
+    rules: &[AccessRule],
+    files: &[PolicyFile],
+    schema: &Schema,
+) -> Result<Vec<Compiled>, Vec<BadPolicy>> {
+    let (mut all, mut wrong) = (Vec::new(), Vec::new());
+    for (number, rule) in (0..).zip(rules) {
+        match compile::of_rule(number, rule) {
+            Ok(compiled) => all.extend(compiled),
+            Err(bad) => wrong.push(bad),
+        }
+    }
+    for file in files {
+        match compile::of_file(file, schema) {
+            Ok(compiled) => all.extend(compiled),
+            Err(bad) => wrong.extend(bad),
+        }
+    }
+    if wrong.is_empty() { Ok(all) } else { Err(wrong) }
+}
+
 impl InForce {
-    fn of(rules: &[AccessRule], files: &[PolicyFile]) -> Result<Self, Vec<BadPolicy>> {
-        let broken = |problem: String| {
-            vec![BadPolicy { place: Place { file: "schema".to_owned(), line: 1 }, problem }]
-        };
-        let schema = schema::schema().ok_or_else(|| broken("it cannot be read".to_owned()))?;
-        let mut wrong = Vec::new();
-        let mut all = Vec::new();
-        for (number, rule) in rules.iter().enumerate() {
-            match compile::of_rule(number, rule) {
-                Ok(compiled) => all.extend(compiled),
-                Err(bad) => wrong.push(bad),
-            }
-        }
-        for file in files {
-            match compile::of_file(file, &schema) {
-                Ok(compiled) => all.extend(compiled),
-                Err(bad) => wrong.extend(bad),
-            }
-        }
-        let reason = |compiled: &compile::Compiled| Reason {
-            name: compiled.name.clone(),
-            place: compiled.place.clone(),
-        };
-        let reasons = all.iter().map(|one| (one.policy.id().to_string(), reason(one))).collect();
-        let policies = PolicySet::from_policies(all.into_iter().map(|one| one.policy))
-            .map_err(|error| broken(error.to_string()))?;
-        let actions = schema.action_entities().map_err(|error| broken(error.to_string()))?;
-        if wrong.is_empty() { Ok(Self { policies, reasons, actions }) } else { Err(wrong) }
+    fn of(all: &[&Compiled], schema: &Schema) -> Result<Self, String> {
+        let origins = all.iter().map(|one| Origin {
+            reason: Reason { name: one.name.clone(), place: one.place.clone() },
+            conditional: one.conditional,
+        });
+        let numbers = (0..).zip(all).map(|(n, one)| (one.policy.id().to_string(), n));
+        Ok(Self {
+            origins: origins.collect(),
+            numbers: numbers.collect(),
+            policies: PolicySet::from_policies(all.iter().map(|one| one.policy.clone()))
+                .map_err(|error| error.to_string())?,
+            actions: schema.action_entities().map_err(|error| error.to_string())?,
+            runs: AtomicU64::new(0),
+        })
+    }
+
+    /// Does any policy depend on what is known only at a call?
+    pub(super) fn is_conditional(&self) -> bool {
+        self.origins.iter().any(|origin| origin.conditional.is_some())
     }
 
     /// What cannot be put to Cedar is refused.
-    fn decide(&self, facts: &Facts, thing: &Thing<'_>) -> Decision {
-        let Some((request, entities)) = self.request(facts, thing) else {
-            return Decision::Failed(Vec::new());
+    pub(super) fn run(&self, facts: &Facts, thing: &Thing<'_>, given: &Given) -> Ran {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let Some((request, entities)) = self.request(facts, thing, given) else {
+            return Ran { is_allowed: false, has_failed: true, by: Vec::new() };
         };
         let answer = Authorizer::new().is_authorized(&request, &self.policies, &entities);
-        let reasons = |ids: &mut dyn Iterator<Item = String>| {
-            let mut reasons: Vec<_> = ids.filter_map(|id| self.reasons.get(&id)).cloned().collect();
-            reasons.sort();
-            reasons.dedup();
-            reasons
+        let numbers = |ids: &mut dyn Iterator<Item = String>| {
+            let mut numbers: Vec<_> = ids.filter_map(|id| self.numbers.get(&id)).copied().collect();
+            numbers.sort_unstable();
+            numbers
         };
         let diagnostics = answer.diagnostics();
         // A policy that cannot be evaluated counts as absent for Cedar, one that denies too.
-        let failed = reasons(&mut diagnostics.errors().map(|error| match error {
+        let failed = numbers(&mut diagnostics.errors().map(|error| match error {
             AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
         }));
         if diagnostics.errors().next().is_some() {
-            return Decision::Failed(failed);
+            return Ran { is_allowed: false, has_failed: true, by: failed };
         }
-        let by = reasons(&mut diagnostics.reason().map(ToString::to_string));
-        match answer.decision() {
-            cedar_policy::Decision::Allow => Decision::Allowed(by),
-            cedar_policy::Decision::Deny if by.is_empty() => Decision::NotAllowed,
-            cedar_policy::Decision::Deny => Decision::Denied(by),
+        let is_allowed = answer.decision() == cedar_policy::Decision::Allow;
+        let by = numbers(&mut diagnostics.reason().map(ToString::to_string));
+        Ran { is_allowed, has_failed: false, by }
+    }
+
+    pub(super) fn reasons(&self, numbers: &[u32]) -> Vec<Reason> {
+        let of = |number: &u32| self.origins.get(*number as usize);
+        let mut reasons: Vec<_> =
+            numbers.iter().filter_map(of).map(|origin| origin.reason.clone()).collect();
+        reasons.sort();
+        reasons.dedup();
+        reasons
+    }
+
+    pub(super) fn decision(&self, ran: &Ran) -> Decision {
+        let by = self.reasons(&ran.by);
+        match (ran.has_failed, ran.is_allowed) {
+            (true, _) => Decision::Failed(by),
+            (false, true) => Decision::Allowed(by),
+            (false, false) if by.is_empty() => Decision::NotAllowed,
+            (false, false) => Decision::Denied(by),
         }
     }
 
-    fn request(&self, facts: &Facts, thing: &Thing<'_>) -> Option<(Request, Entities)> {
+    fn request(
+        &self,
+        facts: &Facts,
+        thing: &Thing<'_>,
+        given: &Given,
+    ) -> Option<(Request, Entities)> {
         let caller = facts.entity()?;
         let action: EntityUid = schema::uid("Action", thing.action())?;
-        let context: Context = facts.context()?;
+        let context: Context = facts.context(given)?;
         let request = Request::new(caller.uid(), action, thing.uid()?, context, None).ok()?;
         let mut entities = thing.entities()?;
         entities.push(caller);
@@ -196,7 +289,7 @@ impl fmt::Display for Decision {
             Self::Open => f.write_str("allowed: there are no access rules"),
             Self::Allowed(by) => write!(f, "allowed by {}", list(by)),
             Self::Denied(by) => write!(f, "denied by {}", list(by)),
-            Self::NotAllowed => f.write_str("no rule allows it"),
+            Self::NotAllowed => f.write_str(NO_RULE),
             Self::Failed(by) => write!(f, "refused, since {} could not be evaluated", list(by)),
         }
     }
@@ -227,7 +320,7 @@ impl fmt::Debug for Policy {
 impl AccessRule {
     /// The rule as it would be if it were about every caller.
     pub(super) fn of_anyone(&self) -> Self {
-        Self { who: super::rule::Who::default(), ..self.clone() }
+        Self { who: super::rule::Who::default(), mode: Mode::Enforce, ..self.clone() }
     }
 
     pub(super) fn is_allowing(&self) -> bool {

@@ -1,7 +1,8 @@
 //! An access rule as an administrator writes it. What it comes to in Cedar is [`super::compile`]'s.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
+use super::{condition::ArgumentCondition, hints::ToolHints};
 use crate::{
     admission::{AccountName, EmailAddress},
     ids::{ClientId, ProviderName},
@@ -10,14 +11,16 @@ use crate::{
 };
 
 /// A rule: callers that fit `who` may, or may not, use what fits `what`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AccessRule {
     /// What it is called: the name that it was given, or its place in the list.
     pub name: String,
     pub place: Place,
     pub effect: Effect,
+    pub mode: Mode,
     pub who: Who,
     pub what: What,
+    pub when: When,
 }
 
 /// Where something was written.
@@ -33,6 +36,25 @@ pub enum Effect {
     #[default]
     Allow,
     Deny,
+}
+
+/// Does a rule decide?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Enforce,
+    /// It is recorded what it would refuse, and nothing is refused.
+    Shadow,
+}
+
+/// What is known only when something is called. Nothing in it asks for nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct When {
+    /// Of a tool or a prompt: each of them. No two are of one path.
+    pub arguments: Vec<ArgumentCondition>,
+    /// Since the person last signed in: of a rule that allows, this time at most; of one that
+    /// denies, more than that. Of a caller that has never signed in, it is more.
+    pub signed_in: Option<Duration>,
 }
 
 /// Callers: those of `groups` or `people`, at one of `clients` and from one of `providers`. A list
@@ -56,8 +78,11 @@ pub struct What {
     pub prompts: Vec<Pattern>,
     /// Of URIs, and of the texts of URI templates.
     pub resources: Vec<Pattern>,
-    /// Only tools that say of themselves that they only read, or only those that do not say so.
+    /// Only tools of which this hint holds, or only those of which it does not.
     pub read_only: Option<bool>,
+    pub destructive: Option<bool>,
+    pub idempotent: Option<bool>,
+    pub open_world: Option<bool>,
 }
 
 impl Who {
@@ -91,12 +116,63 @@ impl What {
         self.tools.is_empty()
             && self.prompts.is_empty()
             && self.resources.is_empty()
-            && self.read_only.is_none()
+            && !self.asks_hints()
     }
 
-    /// Does the rule speak of tools, in whole servers or of their own?
+    /// Does it matter what a server says of its tool?
+    pub fn asks_hints(&self) -> bool {
+        self.hints().iter().any(|(_, wanted)| wanted.is_some())
+    }
+
+    /// What is asked of a tool, by the names of [`ToolHints`].
+    pub fn hints(&self) -> [(&'static str, Option<bool>); 4] {
+        [
+            ("read_only", self.read_only),
+            ("destructive", self.destructive),
+            ("idempotent", self.idempotent),
+            ("open_world", self.open_world),
+        ]
+    }
+}
+
+impl ToolHints {
+    /// By the names that rules have for them.
+    pub fn named(&self) -> [(&'static str, bool); 4] {
+        [
+            ("read_only", self.read_only),
+            ("destructive", self.destructive),
+            ("idempotent", self.idempotent),
+            ("open_world", self.open_world),
+        ]
+    }
+}
+
+impl When {
+    pub fn is_always(&self) -> bool {
+        self.arguments.is_empty() && self.signed_in.is_none()
+    }
+}
+
+impl AccessRule {
+    /// Does the rule speak of whole servers?
+    pub fn is_whole(&self) -> bool {
+        self.what.is_whole() && self.when.arguments.is_empty()
+    }
+
+    /// Does the rule speak of tools of their own? One about arguments does, unless it names
+    /// prompts.
     pub(super) fn has_tools(&self) -> bool {
-        !self.tools.is_empty() || self.read_only.is_some()
+        !self.what.tools.is_empty()
+            || self.what.asks_hints()
+            || (!self.when.arguments.is_empty() && self.what.prompts.is_empty())
+    }
+
+    /// Is it long enough, or short enough, since the caller signed in?
+    pub(super) fn fits_sign_in(&self, ago: Option<Duration>) -> bool {
+        self.when.signed_in.is_none_or(|limit| match self.effect {
+            Effect::Allow => ago.is_some_and(|ago| ago <= limit),
+            Effect::Deny => ago.is_none_or(|ago| ago > limit),
+        })
     }
 }
 
@@ -111,6 +187,15 @@ impl fmt::Display for Effect {
         f.write_str(match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+        })
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
         })
     }
 }

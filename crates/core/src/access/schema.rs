@@ -1,13 +1,16 @@
 //! The words that policies are written in: Cedar's schema of this gateway, and the entities that
 //! stand for a caller and for what it wants to use. Policies are made in [`super::compile`].
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use cedar_policy::{
     Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema,
 };
 
-use super::spelling::canonical;
+use super::{hints::ToolHints, spelling::canonical};
 use crate::{
     admission::EmailAddress, ids::ServerName, oauth::scopes::may_lead_out, principal::Principal,
 };
@@ -57,22 +60,51 @@ impl Facts {
         Entity::new(uid("User", &self.user)?, attributes, groups.collect::<Option<_>>()?).ok()
     }
 
-    pub(super) fn context(&self) -> Option<Context> {
+    pub(super) fn context(&self, given: &Given) -> Option<Context> {
         let client = RestrictedExpression::new_entity_uid(uid("Client", &self.client)?);
-        Context::from_pairs([("client".to_owned(), client)]).ok()
+        let numbers = |rules: &[u32]| {
+            let rules = rules.iter().map(|number| RestrictedExpression::new_long((*number).into()));
+            RestrictedExpression::new_set(rules)
+        };
+        let mut pairs = vec![
+            ("client".to_owned(), client),
+            (RECENT.to_owned(), numbers(&given.recent)),
+            (FITTING.to_owned(), numbers(&given.fitting)),
+        ];
+        if let Some(ago) = given.signed_in {
+            let seconds = i64::try_from(ago.as_secs()).unwrap_or(i64::MAX);
+            pairs.push((SIGNED_IN.to_owned(), RestrictedExpression::new_long(seconds)));
+        }
+        Context::from_pairs(pairs).ok()
     }
 }
+
+/// What rules of `config.yaml` find out beside Cedar: its types have no patterns of arguments that
+/// may be missing, or of any type. Not in the schema, so that no policy file speaks of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    /// Numbers of the rules whose condition on the sign-in is met.
+    pub(super) recent: Vec<u32>,
+    /// Of those whose conditions on arguments are met.
+    pub(super) fitting: Vec<u32>,
+    pub(super) signed_in: Option<Duration>,
+}
+
+pub(super) const RECENT: &str = "recent";
+pub(super) const FITTING: &str = "fitting";
+/// What policy files may ask.
+pub(super) const SIGNED_IN: &str = "signed_in_seconds";
 
 /// What a caller wants to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing<'a> {
     /// Anything of a server at all.
     Server(&'a ServerName),
-    /// By its server's own name for it. A tool counts as one that only reads if its server says so.
+    /// By its server's own name for it, and what its server says of it.
     Tool {
         server: &'a ServerName,
         name: &'a str,
-        read_only: bool,
+        hints: ToolHints,
     },
     Prompt(&'a ServerName, &'a str),
     /// By its URI, or a template by its text.
@@ -93,6 +125,17 @@ impl<'a> Thing<'a> {
             | Self::Resource(server, _)
             | Self::Method(server, _) => server.as_str(),
             Self::Proxy(pattern) => pattern,
+        }
+    }
+
+    /// The server that it is a part of; `None` of what is whole itself.
+    pub const fn server_of(&self) -> Option<Self> {
+        match self {
+            Self::Server(_) | Self::Proxy(_) => None,
+            Self::Tool { server, .. }
+            | Self::Prompt(server, _)
+            | Self::Resource(server, _)
+            | Self::Method(server, _) => Some(Self::Server(server)),
         }
     }
 
@@ -151,9 +194,12 @@ impl<'a> Thing<'a> {
             } else {
                 attributes.insert("name".to_owned(), text(name));
             }
-            if let Self::Tool { read_only, .. } = self {
-                attributes
-                    .insert("read_only".to_owned(), RestrictedExpression::new_bool(*read_only));
+            if let Self::Tool { hints, .. } = self {
+                attributes.extend(
+                    hints.named().map(|(hint, is_so)| {
+                        (hint.to_owned(), RestrictedExpression::new_bool(is_so))
+                    }),
+                );
             }
             entities.push(Entity::new(self.uid()?, attributes, HashSet::from([whole])).ok()?);
         }

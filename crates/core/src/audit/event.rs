@@ -200,6 +200,10 @@ pub struct Call {
     /// Of calls that a limit refused: for how many this record stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
+    /// Of one that passed: the access rules in shadow that would have refused it, or that no rule
+    /// would have allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_refuse: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -382,8 +386,10 @@ impl Event {
             | Self::CodeRedeemed { scopes, resources, .. }
             | Self::ClientTokenIssued { scopes, resources, .. } => vec![scopes, resources],
             Self::KeyCreated { name, scopes, resources, .. } => vec![name, scopes, resources],
-            Self::Call(call) => vec![&mut call.name],
             Self::GroupsChanged { added, removed, .. } => added.iter_mut().chain(removed).collect(),
+            Self::Call(call) => {
+                [&mut call.name].into_iter().chain(&mut call.would_refuse).collect()
+            }
             Self::ConfigurationReloaded { changes } => vec![changes],
             Self::Disabled { what, reason, .. } => {
                 std::iter::once(what).chain(reason.as_mut()).collect()

@@ -46,6 +46,7 @@ fn call(n: u64) -> Entry {
             times: None,
             request_bytes: 20,
             answer_bytes: 40,
+            would_refuse: None,
         }),
     }
 }

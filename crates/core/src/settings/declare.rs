@@ -31,6 +31,8 @@ pub enum ValueType {
     /// One of these words, or a section.
     WordOr(&'static [&'static str], &'static Section),
     List(&'static ValueType),
+    /// A text, a number, `true` or `false`, or a list of these.
+    Values,
     /// Keys that the writer of the file makes up.
     Map(&'static ValueType),
     Section(&'static Section),

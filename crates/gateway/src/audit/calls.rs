@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use portunus_core::{
+    access::Thing,
     audit::{Call, CallKind, CallOutcome, shortened},
     ids::ServerName,
     principal::Principal,
@@ -47,6 +48,18 @@ impl CallWatch {
         Self { audit, principal, allow, resources, server, has_told }
     }
 
+    /// By what rules in shadow would refuse it. Of a tool or prompt that was noted when it was
+    /// judged, with its arguments.
+    fn would_refuse(&self, ended: &EndedCall<'_>) -> Option<String> {
+        match (ended.called, ended.server) {
+            (Called::Resource, Some(server)) => {
+                self.allow.access.would_refuse(&Thing::Resource(server, ended.name))
+            }
+            (Called::Resource, None) => None,
+            (Called::Tool | Called::Prompt, _) => self.allow.access.noted_shadow(),
+        }
+    }
+
     /// Was there a call, and has it ended?
     pub fn has_told(&self) -> bool {
         self.has_told.load(Ordering::Relaxed)
@@ -80,6 +93,15 @@ impl CallObserver for CallWatch {
             Some(_) => CallOutcome::PolicyRefused,
             None => outcome,
         };
+        let has_passed = !matches!(
+            outcome,
+            CallOutcome::PolicyRefused
+                | CallOutcome::Disabled
+                | CallOutcome::Limited
+                | CallOutcome::Refused
+                | CallOutcome::InsufficientScope
+        );
+        let would_refuse = has_passed.then(|| self.would_refuse(ended)).flatten();
         let (server, name) = refused.map(|refused| (refused.server, refused.name)).unzip();
         let name = name.as_deref().unwrap_or(ended.name);
         let server = server.as_ref().or(ended.server);
@@ -102,6 +124,7 @@ impl CallObserver for CallWatch {
                 request_bytes: ended.request_bytes as u64,
                 answer_bytes: ended.answer_bytes as u64,
                 times,
+                would_refuse,
             },
         );
     }

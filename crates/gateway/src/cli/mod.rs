@@ -15,6 +15,7 @@ pub mod health;
 pub mod keys;
 pub mod reload;
 pub mod restore;
+mod rules_told;
 pub mod schema;
 pub mod serve;
 pub mod signals;

@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use super::{
-    ConfigFiles, access,
+    ConfigFiles,
     reload::{Following, Providers},
+    rules_told,
     signals::{hangups, stop_signals},
 };
 pub(super) use crate::gateway::open_records;
@@ -61,7 +62,7 @@ pub async fn run(
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
         version = env!("CARGO_PKG_VERSION"), "portunus is up"
     );
-    access::tell(&config.access);
+    rules_told::tell(&config.access);
     let (tell, configurations) = mpsc::channel(1);
     let elsewhere = gateway.new_elsewhere();
     let probing = tokio::spawn(probe(config.providers.clone(), http));

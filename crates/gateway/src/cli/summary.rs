@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use portunus_core::{
-    access::{AccessRule, Policy},
+    access::{AccessRule, Mode, Policy},
     admission::{Allow, DomainOf, Organisation},
     oauth::registration_policy::Domain,
     pins::Pinning,
@@ -19,6 +19,7 @@ use portunus_mcp::{
 };
 use url::Url;
 
+use super::rules_told::{OPEN, conditions};
 use crate::{
     config::{
         ClientsConfig, ClusterConfig, Config, Limits, LogFormat, Names, ProviderConfig, Rate,
@@ -26,10 +27,6 @@ use crate::{
     },
     groups,
 };
-
-/// What is so without access rules.
-pub(super) const OPEN: &str =
-    "every person who signs in may use every server: there are no access rules (`access`)";
 
 /// The whole configuration.
 pub fn summary(config: &Config) -> String {
@@ -383,12 +380,18 @@ fn scopes(config: &Config, text: &mut String) {
 /// Who may use what.
 fn access(policy: &Policy, text: &mut String) {
     text.push_str("\nAccess\n");
-    if policy.is_open() {
+    if policy.is_empty() {
         let _ = writeln!(text, "  {OPEN}");
         return;
     }
-    for AccessRule { name, place, effect, who, what } in policy.rules() {
-        let _ = writeln!(text, "  {effect} {who}");
+    if policy.is_open() {
+        text.push_str(
+            "  every person who signs in may use every server: all rules are in shadow\n",
+        );
+    }
+    for AccessRule { name, place, effect, mode, who, what, when } in policy.rules() {
+        let mode = if *mode == Mode::Shadow { ", in shadow: nothing is refused by it" } else { "" };
+        let _ = writeln!(text, "  {effect} {who}{mode}");
         line(text, "  rule", format_args!("{}, {place}", visible(name)));
         line(text, "  servers", list(what.servers.iter(), "all"));
         let lists = [
@@ -403,6 +406,15 @@ fn access(policy: &Policy, text: &mut String) {
             Some(true) => line(text, "  tools that", "say that they only read"),
             Some(false) => line(text, "  tools that", "do not say that they only read"),
             None => {}
+        }
+        for (hint, wanted) in &what.hints()[1..] {
+            if let Some(wanted) = wanted {
+                line(text, "  tools that are", format_args!("{hint}: {wanted}"));
+            }
+        }
+        let conditions = conditions(when, *effect);
+        if !conditions.is_empty() {
+            line(text, "  if", visible(&conditions));
         }
     }
     for file in policy.files() {

@@ -4,12 +4,14 @@
 use std::{path::PathBuf, sync::Arc};
 
 use portunus_core::{
-    access::{AccessRule, BadPolicy, Effect, Place, Policy, PolicyFile, What, Who},
+    access::{AccessRule, BadPolicy, Effect, Mode, Place, Policy, PolicyFile, What, Who},
     admission::AccountName,
     ids::{ClientId, ProviderName},
     oauth::scopes::Pattern,
     settings::{Section, Setting, ValueType},
 };
+
+mod conditions;
 
 use super::{
     allow::ANYONE,
@@ -26,6 +28,13 @@ pub(super) const ACCESS: Setting = Setting::new(
     ValueType::List(&ValueType::Section(&RULE)),
     "Rules of who may use what. With any rule or policy file, what none allows is denied",
 );
+
+pub(super) const ACCESS_MODE: Setting = Setting::new(
+    "access_mode",
+    ValueType::Choice(MODES),
+    "Whether the rules of access decide. In shadow nothing is refused by them, and the audit trail says of each call which rule would have refused it",
+)
+.default("enforce");
 
 pub(super) const POLICY_FILES: Setting = Setting::new(
     "policy_files",
@@ -44,6 +53,13 @@ const RULE: Section = Section::new(
             "A rule that denies goes before all that allow, wherever they stand",
         )
         .default("allow"),
+        Setting::new(
+            "mode",
+            ValueType::Choice(MODES),
+            "shadow: the rule decides nothing, and it is recorded what it would refuse",
+        )
+        .default("enforce")
+        .details("Of a rule that allows: what is refused with it and the others, if nothing else allows it"),
         Setting::new(
             "who",
             ValueType::WordOr(&[ANYONE], &WHO),
@@ -70,6 +86,39 @@ const RULE: Section = Section::new(
             ValueType::Flag,
             "Only tools that their server says only read (readOnlyHint); false: only all others",
         ),
+        Setting::new(
+            "destructive",
+            ValueType::Flag,
+            "Only tools that may destroy something (destructiveHint); false: only those that do not",
+        )
+        .details("A tool that does not say so may, unless it only reads"),
+        Setting::new(
+            "idempotent",
+            ValueType::Flag,
+            "Only tools that change nothing more when they are called again (idempotentHint); false: only all others",
+        ),
+        Setting::new(
+            "open_world",
+            ValueType::Flag,
+            "Only tools that reach beyond their server (openWorldHint); false: only those that do not",
+        )
+        .details("A tool that does not say so may"),
+        Setting::new(
+            "arguments",
+            ValueType::Map(&ValueType::Values),
+            "Only calls whose arguments have these values: patterns of texts, numbers, true or false, or lists of what is allowed",
+        )
+        .details("By the argument's name, `options.force` for a member of one. See [access.md](access.md#conditions-on-arguments)"),
+        Setting::new(
+            SIGNED_IN_WITHIN,
+            ValueType::Duration,
+            "Of a rule that allows: only people who signed in at the provider so long ago at most",
+        ),
+        Setting::new(
+            SIGN_IN_OLDER_THAN,
+            ValueType::Duration,
+            "Of a rule that denies: only callers whose last sign-in is longer ago, or who never signed in",
+        ),
     ],
 );
 
@@ -94,6 +143,9 @@ pub(super) const WHO: Section = Section::new(
     ],
 );
 
+const MODES: &[&str] = &["enforce", "shadow"];
+const SIGNED_IN_WITHIN: &str = "signed_in_within";
+const SIGN_IN_OLDER_THAN: &str = "sign_in_older_than";
 pub(super) const LIST: ValueType = ValueType::List(&ValueType::Text);
 /// What a client that acts for itself has for a provider.
 const CLIENTS: &str = "clients";
@@ -111,12 +163,13 @@ pub(super) fn resolve(inputs: &Inputs<'_>, names: &Names<'_>, report: &mut Repor
     let before = report.mistakes.len();
     let mut reading = Reading { names, report };
     let root = inputs.config.root();
-    reading.check_nothing(&root, &[ACCESS, POLICY_FILES]);
+    reading.check_nothing(&root, &[ACCESS, ACCESS_MODE, POLICY_FILES]);
+    let mode = reading.mode(&root, ACCESS_MODE.name);
     let rules: Vec<_> = reading
         .items(&root, ACCESS.name)
         .iter()
         .enumerate()
-        .filter_map(|(n, item)| reading.rule(n, item))
+        .filter_map(|(n, item)| reading.rule(n, item, mode))
         .collect();
     let files: Vec<_> = reading
         .texts(&root, POLICY_FILES.name)
@@ -127,6 +180,7 @@ pub(super) fn resolve(inputs: &Inputs<'_>, names: &Names<'_>, report: &mut Repor
         return Arc::default();
     }
     let bad = match Policy::new(rules, files) {
+        Ok(policy) if mode == Mode::Shadow => return Arc::new(policy.in_shadow()),
         Ok(policy) => return Arc::new(policy),
         Err(bad) => bad,
     };
@@ -159,15 +213,18 @@ pub(super) struct Reading<'a, 'r> {
 }
 
 impl Reading<'_, '_> {
-    fn rule(&mut self, n: usize, item: &Item<'_>) -> Option<AccessRule> {
+    /// In shadow, if it is itself or all of them are.
+    fn rule(&mut self, n: usize, item: &Item<'_>, all: Mode) -> Option<AccessRule> {
         let (file, line) = match item.at() {
             Where::File { path, line, .. } => (path.display().to_string(), line),
             _ => return None,
         };
         self.check_nothing(item, RULE.settings);
         let effect = self.effect(item);
+        let own = self.mode(item, "mode");
         let what = self.what(item);
-        if !what.is_whole() {
+        let when = self.when(item, effect, &what);
+        if !what.is_whole() || !when.arguments.is_empty() {
             self.check_parts(item);
         }
         Some(AccessRule {
@@ -175,8 +232,10 @@ impl Reading<'_, '_> {
                 .map_or_else(|| format!("access[{n}]"), |name| name.text),
             place: Place { file, line },
             effect,
+            mode: if all == Mode::Shadow { all } else { own },
             who: self.who(item)?,
             what,
+            when,
         })
     }
 
@@ -190,6 +249,21 @@ impl Reading<'_, '_> {
             _ => {
                 self.report.mistake(at, format!("`{text}`"), "one of `allow`, `deny`");
                 Effect::Deny
+            }
+        }
+    }
+
+    /// One that cannot be read would leave the rule in force.
+    fn mode(&mut self, item: &Item<'_>, key: &str) -> Mode {
+        let Some(Written { text, at, .. }) = written(item.find(key)) else {
+            return Mode::default();
+        };
+        match text.as_str() {
+            "enforce" => Mode::Enforce,
+            "shadow" => Mode::Shadow,
+            _ => {
+                self.report.mistake(at, format!("`{text}`"), "one of `enforce`, `shadow`");
+                Mode::Enforce
             }
         }
     }
@@ -251,8 +325,10 @@ impl Reading<'_, '_> {
             let texts = self.texts(item, key);
             texts.into_iter().filter_map(|text| self.pattern(text)).collect()
         });
-        let read_only = written(item.find("read_only")).map(|flag| flag.text == "true");
-        What { servers, tools, prompts, resources, read_only }
+        let [read_only, destructive, idempotent, open_world] =
+            ["read_only", "destructive", "idempotent", "open_world"]
+                .map(|hint| written(item.find(hint)).map(|flag| flag.text == "true"));
+        What { servers, tools, prompts, resources, read_only, destructive, idempotent, open_world }
     }
 
     pub(super) fn servers(&mut self, item: &Item<'_>) -> Vec<Pattern> {
@@ -278,7 +354,7 @@ impl Reading<'_, '_> {
                 self.report.mistake(
                     at,
                     format!("`{text}`, a proxied path, in a rule about parts of servers"),
-                    "a rule of its own without `tools`, `prompts`, `resources` and `read_only`: all of the path, or nothing",
+                    "a rule of its own without `tools`, `prompts`, `resources`, `arguments` and what servers say of tools: all of the path, or nothing",
                 );
             }
         }

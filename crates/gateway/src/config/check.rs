@@ -56,6 +56,9 @@ impl Walk<'_> {
             ValueType::WordOr(_, section) if matches!(node.value, Value::Map(_)) => {
                 self.section(section, node, key);
             }
+            ValueType::Values if matches!(node.value, Value::List(_)) => {
+                self.list(value_type, node, key);
+            }
             ValueType::List(inner) => self.list(inner, node, key),
             ValueType::Map(inner) => self.map(inner, node, key),
             ValueType::Section(section) => self.section(section, node, key),
@@ -72,6 +75,7 @@ impl Walk<'_> {
             | ValueType::RateOrUnlimited
             | ValueType::SizeRate
             | ValueType::Choice(_)
+            | ValueType::Values
             | ValueType::WordOr(..) => self.scalar(value_type, node, key),
         }
     }
@@ -106,6 +110,9 @@ impl Walk<'_> {
                     || (was_expanded && matches!(node.value, Value::Text(_)))
             }
             ValueType::Size => matches!(node.value, Value::Number(_) | Value::Text(_)),
+            ValueType::Values => {
+                matches!(node.value, Value::Number(_) | Value::Text(_) | Value::Flag(_))
+            }
             _ => matches!(node.value, Value::Text(_)),
         };
         if !fits {
@@ -270,6 +277,10 @@ fn expected(value_type: &ValueType, found: &Value) -> String {
         ValueType::Rate => quantity::RATE.to_owned(),
         ValueType::RateOrUnlimited => quantity::RATE_OR_UNLIMITED.to_owned(),
         ValueType::SizeRate => quantity::SIZE_RATE.to_owned(),
+        ValueType::Values => {
+            "a text (* stands for any characters), a number, true or false, or a list of these"
+                .to_owned()
+        }
         ValueType::Choice(choices) => format!("one of {}", quoted(choices, ", ")),
         ValueType::WordOr(words, section) => {
             format!("{}, or a group of keys: {}", quoted(words, ", "), names(section))

@@ -128,6 +128,10 @@ impl<'a> Item<'a> {
         }
     }
 
+    pub(super) fn value(&self) -> &'a Value {
+        &self.node.value
+    }
+
     fn child(&self, node: &'a Node, key: String) -> Item<'a> {
         Item { document: self.document, node, key }
     }

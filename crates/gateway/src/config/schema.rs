@@ -88,6 +88,10 @@ fn of_value(value: &ValueType) -> Map<String, Value> {
         ValueType::WordOr(words, section) => {
             json!({ "anyOf": [{ "enum": words }, of_section(section), reference] })
         }
+        ValueType::Values => {
+            let one = json!({ "type": ["string", "number", "boolean"] });
+            json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+        }
         ValueType::List(inner) => json!({ "type": "array", "items": of_value(inner) }),
         ValueType::Map(inner) => {
             json!({ "type": "object", "additionalProperties": of_value(inner) })

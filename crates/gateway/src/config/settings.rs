@@ -16,7 +16,7 @@ use portunus_core::{
 use portunus_mcp::spec::ServerSpec;
 
 use super::{
-    access_rules::{self, ACCESS, POLICY_FILES},
+    access_rules::{self, ACCESS, ACCESS_MODE, POLICY_FILES},
     audit::{self, AUDIT, AuditConfig},
     auth_secret::{
         self, AUTH_SECRET, AUTH_SECRET_FILE, AUTH_SECRET_PREVIOUS, AUTH_SECRET_PREVIOUS_FILE,
@@ -61,6 +61,7 @@ pub(super) const CONFIG: Section = Section::new(
         PROXIES,
         SCOPES,
         ACCESS,
+        ACCESS_MODE,
         POLICY_FILES,
         CLIENTS,
         STORE,

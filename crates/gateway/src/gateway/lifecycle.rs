@@ -166,6 +166,7 @@ impl Gateway {
             .await
             .context("what is disabled cannot be read: see `portunus store check`")?;
         let (audit, audit_queue) = AuditLog::new(&config.audit, Arc::clone(&clock));
+        let access = Access::with(Arc::clone(&config.access), Arc::clone(&clock), disabled.clone());
         let process = ProcessState {
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
             stores,
@@ -180,7 +181,7 @@ impl Gateway {
             )),
             tokens: TokenCache::new(),
             admission: watch::Sender::default(),
-            access: Access::with(Arc::clone(&config.access), disabled.clone()),
+            access,
             disabled,
             provider_places: ProviderPlaces::default(),
             call_limits: CallLimits::new(&config.call_limits),

@@ -19,6 +19,7 @@ fn call(name: &str, outcome: CallOutcome) -> Event {
         request_bytes: 10,
         answer_bytes: 20,
         times: None,
+        would_refuse: None,
     })
 }
 

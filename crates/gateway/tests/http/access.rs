@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use portunus::config::{ClientsConfig, ProxyRoute};
 use portunus_core::{
     Timestamp,
-    access::{AccessRule, Effect, Place, Policy, PolicyFile, What, Who},
+    access::{AccessRule, Effect, Mode, Place, Policy, PolicyFile, What, When, Who},
     client::{Client, ClientAuthMethod, ClientSource, GrantType},
     ids::ClientId,
     oauth::scopes::Pattern,
@@ -39,7 +39,15 @@ fn server(name: &str) -> What {
 
 fn rule(effect: Effect, who: Who, what: What) -> AccessRule {
     let place = Place { file: "config.yaml".to_owned(), line: 1 };
-    AccessRule { name: "a rule".to_owned(), place, effect, who, what }
+    AccessRule {
+        name: "a rule".to_owned(),
+        place,
+        effect,
+        mode: Mode::Enforce,
+        who,
+        what,
+        when: When::default(),
+    }
 }
 
 fn allow(who: Who, what: What) -> AccessRule {

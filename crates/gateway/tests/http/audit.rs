@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portunus::config::ProxyRoute;
 use portunus_core::{
     Clock as _,
-    access::{AccessRule, Effect, Place, Policy, What, Who},
+    access::{AccessRule, Effect, Mode, Place, Policy, What, When, Who},
     audit::{AuditFilter, AuditRecord, CallKind, CallOutcome, ChainedRecord, Event, RefusalReason},
     ids::ServerName,
     oauth::scopes::{Pattern, ScopeRule},
@@ -244,6 +244,8 @@ async fn t32_what_access_rules_refuse_is_recorded_as_that() {
         name: "echo".to_owned(),
         place: Place { file: "config.yaml".to_owned(), line: 1 },
         effect: Effect::Allow,
+        mode: Mode::Enforce,
+        when: When::default(),
         who: Who { groups: vec!["engineering".to_owned()], ..Who::default() },
         what: What { servers: patterns("uuid"), tools: patterns("echo"), ..What::default() },
     };

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod access_conditions;
+#[cfg(test)]
 mod admission;
 #[cfg(test)]
 mod agent_keys;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 
 use super::{
     ask::Ask,
@@ -11,10 +11,10 @@ use super::{
     template::{self, Matching},
 };
 use crate::{
-    allow::Verdict,
+    allow::{CalledWith, Unmet, Verdict},
     answer::Wanted,
     lists::{ServerLists, names},
-    permission::{check, may_list, unknown, verdict},
+    permission::{may_list, unknown, unmet, verdict},
     problem::Problem,
     registry::{kind::Kind, list::List},
     settings::Names,
@@ -29,9 +29,9 @@ const INTERFACE: &str = "ui://";
 pub(crate) struct Named {
     pub(crate) server: ServerName,
     pub(crate) name: String,
-    /// Of a tool: does its server say that it only reads? Of one that the client has not been
-    /// granted, this is assumed: what it is will be looked at when it has been.
-    read_only: bool,
+    /// What its server says of a tool. One that the client has not been granted is assumed to only
+    /// read: what it is will be looked at when it has been.
+    hints: ToolHints,
 }
 
 pub(crate) async fn by_name(
@@ -39,17 +39,25 @@ pub(crate) async fn by_name(
     ask: &Ask,
     kind: Kind,
     full: &str,
+    with: CalledWith<'_>,
 ) -> Result<Named, Problem> {
     let servers = context.registry.allowed(&*ask.allow);
     let found = match context.registry.load().names {
         Names::Prefixed => by_prefix(context, ask, kind, full, &servers).await?,
         Names::Plain => by_plain_name(context, ask, kind, full, servers).await?,
     };
-    match check(&*ask.allow, &found.server, kind, &found.name, found.read_only) {
-        Ok(()) => Ok(found),
-        Err(problem @ Problem::NotGranted(_)) => Err(problem),
+    match verdict(&*ask.allow, &found.server, kind, &found.name, found.hints, with) {
+        Verdict::Allowed => Ok(found),
+        Verdict::NotGranted => {
+            let what = match kind {
+                Kind::Tools => Wanted::Tool(found.name),
+                _ => Wanted::Prompt(found.name),
+            };
+            Err(Problem::not_granted(&found.server, what))
+        }
+        Verdict::Unmet(what) => Err(unmet(what)),
         // Said of the name that was asked for.
-        Err(_) => Err(unknown(kind, full)),
+        Verdict::Hidden => Err(unknown(kind, full)),
     }
 }
 
@@ -69,16 +77,21 @@ async fn by_prefix(
             .await
             .map_err(|error| Problem::server(server, error))?;
         if let Some(item) = list.item(name) {
-            let read_only = item.read_only;
-            return Ok(Named { server: server.clone(), name: name.to_owned(), read_only });
+            let hints = item.hints;
+            return Ok(Named { server: server.clone(), name: name.to_owned(), hints });
         }
     }
     // A server that the client has nothing of is not asked whether it has such a thing: its name is
     // enough to say what is missing.
+    let unmet_ones = context.registry.unmet(&*ask.allow);
+    if !names::candidates(&unmet_ones, full).is_empty() {
+        return Err(unmet(Unmet::SignIn));
+    }
     let withheld = context.registry.withheld(&*ask.allow);
     match names::candidates(&withheld, full).first() {
         Some((server, name)) => {
-            Ok(Named { server: (*server).clone(), name: (*name).to_owned(), read_only: true })
+            let (server, name) = ((*server).clone(), (*name).to_owned());
+            Ok(Named { server, name, hints: ToolHints::reading() })
         }
         None => Err(unknown(kind, full)),
     }
@@ -94,17 +107,19 @@ async fn by_plain_name(
     let lists = context.lists.of_servers(servers, kind, &ask.requester).await;
     let mut owners = lists.iter().filter_map(|(server, list)| {
         let item = list.as_ref().ok()?.item(name)?;
-        may_list(&*ask.allow, server, kind, item).then_some((server, item.read_only))
+        may_list(&*ask.allow, server, kind, item).then_some((server, item.hints))
     });
     match (owners.next(), owners.next()) {
-        (Some((server, read_only)), None) => {
-            Ok(Named { server: server.clone(), name: name.to_owned(), read_only })
+        (Some((server, hints)), None) => {
+            Ok(Named { server: server.clone(), name: name.to_owned(), hints })
         }
         (Some((one, _)), Some((other, _))) => {
             Err(Problem::invalid_params(names::clash(kind, name, &[one, other])))
         }
         (None, _) => match withheld(context, ask, kind, name, |list| list.has(name)).await {
-            Some(server) => Ok(Named { server, name: name.to_owned(), read_only: true }),
+            Some(server) => {
+                Ok(Named { server, name: name.to_owned(), hints: ToolHints::reading() })
+            }
             None => Err(Problem::invalid_params(format!(
                 "Unknown {}: {name}{}",
                 kind.word(),
@@ -123,9 +138,10 @@ async fn withheld(
     has: impl Fn(&List) -> bool,
 ) -> Option<ServerName> {
     let registry = context.registry.load();
-    let servers = registry
-        .names()
-        .filter(|server| verdict(&*ask.allow, server, kind, id, true) == Verdict::NotGranted);
+    let hints = ToolHints::reading();
+    let servers = registry.names().filter(|server| {
+        verdict(&*ask.allow, server, kind, id, hints, CalledWith::Any) == Verdict::NotGranted
+    });
     first(&context.lists.of_servers(servers.cloned().collect(), kind, &ask.requester).await, has)
 }
 
@@ -209,7 +225,7 @@ async fn by_interface(
         match ask.allow.resource(server, uri) {
             Verdict::Allowed => return Ok(Some(server.clone())),
             Verdict::NotGranted => withheld = withheld.or(Some(server)),
-            Verdict::Hidden => {}
+            Verdict::Hidden | Verdict::Unmet(_) => {}
         }
     }
     match withheld {

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 
 use super::{ask::Ask, context::CallContext, route};
 use crate::{
+    allow::CalledWith,
     caller::View,
     lists::guard,
     permission::{check, check_method},
@@ -47,13 +48,17 @@ async fn at_one(
         method::TOOLS_CALL | method::PROMPTS_GET => {
             let named = ask.head()?.name.clone().ok_or_else(|| Problem::missing("name"))?;
             let kind = kind_of_named(&ask.method);
-            let read_only =
-                kind == Kind::Tools && is_read_only(context, server, ask, &named).await?;
-            check(allow, server, kind, &named, read_only)?;
+            let hints = match kind {
+                Kind::Tools => hints(context, server, ask, &named).await?,
+                _ => ToolHints::default(),
+            };
+            let arguments = arguments(ask);
+            check(allow, server, kind, &named, hints, CalledWith::These(arguments.as_ref()))?;
             name = Some(named);
         }
         method::RESOURCES_READ | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE => {
-            check(allow, server, Kind::Resources, uri(ask)?, false)?;
+            let hints = ToolHints::default();
+            check(allow, server, Kind::Resources, uri(ask)?, hints, CalledWith::Any)?;
         }
         method::COMPLETION_COMPLETE => check_reference(server, ask)?,
         // A stream of changes belongs to the modern era, whose clients have it from the gateway
@@ -64,18 +69,26 @@ async fn at_one(
     Ok(Target { server: server.clone(), name, params: ask.params.clone() })
 }
 
-/// Does the server say of the tool that it only reads? Looked up where that matters.
-pub(crate) async fn is_read_only(
+/// What the call is called with, where that matters: the very bytes that go on to the server.
+pub(crate) fn arguments(ask: &Ask) -> Option<Payload> {
+    if !ask.allow.asks_arguments() {
+        return None;
+    }
+    wire::find_member(ask.params.as_ref()?, &["arguments"])
+}
+
+/// What the server says of the tool. Looked up where that matters.
+pub(crate) async fn hints(
     context: &Arc<CallContext>,
     server: &ServerName,
     ask: &Ask,
     tool: &str,
-) -> Result<bool, Problem> {
-    if !ask.allow.asks_read_only() {
-        return Ok(false);
+) -> Result<ToolHints, Problem> {
+    if !ask.allow.asks_hints() {
+        return Ok(ToolHints::default());
     }
     let seen = guard::seen(&context.lists, server, &ask.requester).await?;
-    Ok(seen.item(tool).is_some_and(|item| item.read_only))
+    Ok(seen.item(tool).map_or_else(ToolHints::default, |item| item.hints))
 }
 
 /// The server is found, the name there put in, everything else goes on as it came.
@@ -86,7 +99,10 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
             let (Some(name), Some(params)) = (&ask.head()?.name, &ask.params) else {
                 return Err(Problem::missing("name"));
             };
-            let found = route::by_name(context, ask, kind_of_named(&ask.method), name).await?;
+            let arguments = arguments(ask);
+            let with = CalledWith::These(arguments.as_ref());
+            let found =
+                route::by_name(context, ask, kind_of_named(&ask.method), name, with).await?;
             let params = wire::replace_name(params, &found.name)?;
             Ok(Target { server: found.server, name: Some(found.name), params: Some(params) })
         }
@@ -99,7 +115,8 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
             };
             match (reference.kind.as_deref(), &reference.name, &reference.uri) {
                 (Some("ref/prompt"), Some(name), None) => {
-                    let found = route::by_name(context, ask, Kind::Prompts, name).await?;
+                    let found =
+                        route::by_name(context, ask, Kind::Prompts, name, CalledWith::Any).await?;
                     let own = Payload::trusted(Bytes::from(wire::quote(&found.name)));
                     let params = wire::replace_member(params, &["ref", "name"], &own)?;
                     Ok(Target { server: found.server, name: None, params: Some(params) })
@@ -130,6 +147,10 @@ fn check_reference(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
     if name.is_none() && uri.is_none() {
         return check_method(&*ask.allow, server, &ask.method);
     }
-    name.map_or(Ok(()), |name| check(&*ask.allow, server, Kind::Prompts, &name, false))?;
-    uri.map_or(Ok(()), |uri| check(&*ask.allow, server, Kind::Templates, &uri, false))
+    // A completion is asked for before the arguments are there.
+    let may_use = |kind, id: &str| {
+        check(&*ask.allow, server, kind, id, ToolHints::default(), CalledWith::Any)
+    };
+    name.map_or(Ok(()), |name| may_use(Kind::Prompts, &name))?;
+    uri.map_or(Ok(()), |uri| may_use(Kind::Templates, &uri))
 }

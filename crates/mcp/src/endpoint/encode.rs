@@ -47,7 +47,7 @@ pub(crate) fn refused_view(registry: &ServerRegistry, caller: &Caller) -> Option
         Verdict::NotGranted => {
             Some(refusal(None, Refused { server: server.clone(), what: Wanted::Server }))
         }
-        Verdict::Hidden => Some(answers::error(
+        Verdict::Hidden | Verdict::Unmet(_) => Some(answers::error(
             StatusCode::NOT_FOUND,
             None,
             code::INVALID_REQUEST,

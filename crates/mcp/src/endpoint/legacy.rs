@@ -218,7 +218,9 @@ async fn notice(
                             Refused { server: server.clone(), what: Wanted::Server },
                         );
                     }
-                    Verdict::Hidden => return answers::empty(StatusCode::ACCEPTED),
+                    Verdict::Hidden | Verdict::Unmet(_) => {
+                        return answers::empty(StatusCode::ACCEPTED);
+                    }
                 }
                 endpoint
                     .calls

@@ -7,12 +7,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::stream;
 use http::HeaderMap;
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{answers, context::Endpoint, encode, sse};
 use crate::{
-    allow::Allow,
+    allow::{Allow, CalledWith},
     answer::Answer,
     caller::{Caller, View},
     calls::{
@@ -197,7 +197,14 @@ impl Open {
             self.ask(method::RESOURCES_SUBSCRIBE, wire::object(&[("uri", &wire::quote(uri))]));
         let server: ServerName = match &self.session.view {
             View::One(server) => {
-                check(&*ask.allow, server, List::Resources, uri, false)?;
+                check(
+                    &*ask.allow,
+                    server,
+                    List::Resources,
+                    uri,
+                    ToolHints::default(),
+                    CalledWith::Any,
+                )?;
                 server.clone()
             }
             View::All => route::by_uri(&self.endpoint.calls, &ask, uri).await?,

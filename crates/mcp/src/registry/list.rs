@@ -5,6 +5,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use portunus_core::access::ToolHints;
 
 use super::kind::Kind;
 use crate::{
@@ -25,8 +26,8 @@ pub(crate) struct Item {
     pub(crate) mirrored: Vec<HeaderParam>,
     /// Of a tool: the resource that is its user interface (MCP Apps). Servers need not list it.
     pub(crate) interface: Option<Box<str>>,
-    /// Of a tool: does its server say that it only reads?
-    pub(crate) read_only: bool,
+    /// Of a tool: what its server says of it.
+    pub(crate) hints: ToolHints,
 }
 
 impl Item {
@@ -43,8 +44,8 @@ impl Item {
             Vec::new()
         };
         let interface = if kind == Kind::Tools { interface_of(&raw) } else { None };
-        let read_only = kind == Kind::Tools && says_read_only(&raw);
-        Ok(Some(Self { id: id.into(), raw, id_at, mirrored, interface, read_only }))
+        let hints = if kind == Kind::Tools { hints_of(&raw) } else { ToolHints::default() };
+        Ok(Some(Self { id: id.into(), raw, id_at, mirrored, interface, hints }))
     }
 
     /// The item with `prefix` before its name; no other byte changes. The prefix has no character
@@ -72,11 +73,27 @@ fn interface_of(tool: &Payload) -> Option<Box<str>> {
         .map(String::into_boxed_str)
 }
 
-/// `annotations.readOnlyHint` of a tool. What is no `true` says nothing.
-fn says_read_only(tool: &Payload) -> bool {
-    tool.as_str().contains("readOnlyHint")
-        && wire::find_member(tool, &["annotations", "readOnlyHint"])
-            .is_some_and(|hint| hint.as_str() == "true")
+/// The hints among `annotations` of a tool. What is neither `true` nor `false` says nothing.
+fn hints_of(tool: &Payload) -> ToolHints {
+    let annotations = tool.as_str().contains("Hint\"").then(|| {
+        let annotations = wire::find_member(tool, &["annotations"])?;
+        let members = wire::members(&annotations).ok()?;
+        let said = |hint: &str| {
+            let (_, value) = members.iter().find(|(key, _)| key == hint)?;
+            match value.as_str() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            }
+        };
+        Some(ToolHints::of(
+            said("readOnlyHint"),
+            said("destructiveHint"),
+            said("idempotentHint"),
+            said("openWorldHint"),
+        ))
+    });
+    annotations.flatten().unwrap_or_default()
 }
 
 /// One server's list, in the server's order. A name given twice counts once, the first time.
@@ -252,10 +269,13 @@ mod tests {
             (r#"{"name":"readOnlyHint"}"#, false),
         ] {
             let item = Item::parse(Kind::Tools, payload(tool)).unwrap().unwrap();
-            assert_eq!(item.read_only, expected, "{tool}");
+            assert_eq!(item.hints.read_only, expected, "{tool}");
         }
         let prompt = r#"{"name":"t","annotations":{"readOnlyHint":true}}"#;
-        assert!(!Item::parse(Kind::Prompts, payload(prompt)).unwrap().unwrap().read_only);
+        assert!(!Item::parse(Kind::Prompts, payload(prompt)).unwrap().unwrap().hints.read_only);
+        let said = r#"{"name":"t","annotations":{"destructiveHint":false,"idempotentHint":true,"openWorldHint":false}}"#;
+        let hints = Item::parse(Kind::Tools, payload(said)).unwrap().unwrap().hints;
+        assert_eq!(hints, ToolHints::of(None, Some(false), Some(true), Some(false)));
     }
 
     #[test]

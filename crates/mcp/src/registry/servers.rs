@@ -65,6 +65,12 @@ impl ServerRegistry {
         self.0.load().names().filter(withheld).cloned().collect()
     }
 
+    /// The servers that the person could use in another way, in order.
+    pub(crate) fn unmet(&self, allow: &dyn Allow) -> Vec<ServerName> {
+        let unmet = |name: &&ServerName| matches!(allow.server(name), Verdict::Unmet(_));
+        self.0.load().names().filter(unmet).cloned().collect()
+    }
+
     /// Did the server declare this to clients of this era? Of a server that was not met yet,
     /// everything is assumed.
     pub(crate) fn may_have(

@@ -7,8 +7,11 @@ use super::{
     outbox::{About, Outbox},
     table::Sessions,
 };
-use crate::allow::{Allow, AllowAll, Verdict};
-use portunus_core::ids::{ServerName, UserId};
+use crate::allow::{Allow, AllowAll, CalledWith, Verdict};
+use portunus_core::{
+    access::ToolHints,
+    ids::{ServerName, UserId},
+};
 
 #[tokio::test]
 async fn an_outbox_keeps_the_newest_and_says_nothing_twice() {
@@ -59,10 +62,10 @@ impl Allow for One {
     fn server(&self, server: &ServerName) -> Verdict {
         (server.as_str() == self.0).into()
     }
-    fn tool(&self, server: &ServerName, _: &str, _: bool) -> Verdict {
+    fn tool(&self, server: &ServerName, _: &str, _: ToolHints, _: CalledWith<'_>) -> Verdict {
         self.server(server)
     }
-    fn prompt(&self, server: &ServerName, _: &str) -> Verdict {
+    fn prompt(&self, server: &ServerName, _: &str, _: CalledWith<'_>) -> Verdict {
         self.server(server)
     }
     fn resource(&self, server: &ServerName, uri: &str) -> Verdict {

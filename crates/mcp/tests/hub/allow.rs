@@ -1,9 +1,9 @@
 //! Policy guards every call and every list (threat 32), and what is not allowed looks as if it were
 //! not there.
 
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 use portunus_mcp::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Verdict},
     hub::{HubSettings, Names, View},
 };
 use serde_json::{Value, json};
@@ -21,10 +21,10 @@ impl Allow for NoSecrets {
     fn server(&self, server: &ServerName) -> Verdict {
         (server.as_str() != "hidden").into()
     }
-    fn tool(&self, _: &ServerName, name: &str, _: bool) -> Verdict {
+    fn tool(&self, _: &ServerName, name: &str, _: ToolHints, _: CalledWith<'_>) -> Verdict {
         (name != "secret").into()
     }
-    fn prompt(&self, _: &ServerName, name: &str) -> Verdict {
+    fn prompt(&self, _: &ServerName, name: &str, _: CalledWith<'_>) -> Verdict {
         (name != "secret").into()
     }
     fn resource(&self, _: &ServerName, uri: &str) -> Verdict {
@@ -132,10 +132,10 @@ impl Allow for Reading {
     fn server(&self, _: &ServerName) -> Verdict {
         Verdict::Allowed
     }
-    fn tool(&self, _: &ServerName, _: &str, read_only: bool) -> Verdict {
-        read_only.into()
+    fn tool(&self, _: &ServerName, _: &str, hints: ToolHints, _: CalledWith<'_>) -> Verdict {
+        hints.read_only.into()
     }
-    fn prompt(&self, _: &ServerName, _: &str) -> Verdict {
+    fn prompt(&self, _: &ServerName, _: &str, _: CalledWith<'_>) -> Verdict {
         Verdict::Hidden
     }
     fn resource(&self, _: &ServerName, _: &str) -> Verdict {
@@ -144,7 +144,7 @@ impl Allow for Reading {
     fn method(&self, _: &ServerName, _: &str) -> Verdict {
         Verdict::Hidden
     }
-    fn asks_read_only(&self) -> bool {
+    fn asks_hints(&self) -> bool {
         true
     }
 }

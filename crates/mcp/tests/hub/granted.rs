@@ -2,9 +2,9 @@
 //! with 403 and say what was wanted, so that the client can ask for it.
 
 use http::StatusCode;
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 use portunus_mcp::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Verdict},
     answer::{Refused, Wanted},
     hub::{HubSettings, Names, View},
 };
@@ -34,10 +34,10 @@ impl Allow for Part {
     fn server(&self, server: &ServerName) -> Verdict {
         if server.as_str() == "first" { Verdict::Allowed } else { Verdict::NotGranted }
     }
-    fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
+    fn tool(&self, server: &ServerName, name: &str, _: ToolHints, _: CalledWith<'_>) -> Verdict {
         Self::of(server, name)
     }
-    fn prompt(&self, server: &ServerName, name: &str) -> Verdict {
+    fn prompt(&self, server: &ServerName, name: &str, _: CalledWith<'_>) -> Verdict {
         Self::of(server, name)
     }
     fn resource(&self, server: &ServerName, uri: &str) -> Verdict {

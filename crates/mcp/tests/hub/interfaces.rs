@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 use portunus_mcp::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Verdict},
     hub::{HubSettings, View},
 };
 use serde_json::json;
@@ -77,10 +77,10 @@ impl Allow for Without {
     fn server(&self, _: &ServerName) -> Verdict {
         Verdict::Allowed
     }
-    fn tool(&self, _: &ServerName, name: &str, _: bool) -> Verdict {
+    fn tool(&self, _: &ServerName, name: &str, _: ToolHints, _: CalledWith<'_>) -> Verdict {
         if name == self.0 { self.1 } else { Verdict::Allowed }
     }
-    fn prompt(&self, _: &ServerName, _: &str) -> Verdict {
+    fn prompt(&self, _: &ServerName, _: &str, _: CalledWith<'_>) -> Verdict {
         Verdict::Allowed
     }
     fn resource(&self, _: &ServerName, uri: &str) -> Verdict {

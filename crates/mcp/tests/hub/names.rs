@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 use portunus_mcp::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Verdict},
     hub::{HubSettings, Names, View},
 };
 use portunus_testkit::log::Log;
@@ -136,10 +136,16 @@ async fn a_plain_name_that_policy_leaves_to_one_server_is_no_clash() {
         fn server(&self, _: &ServerName) -> Verdict {
             Verdict::Allowed
         }
-        fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
+        fn tool(
+            &self,
+            server: &ServerName,
+            name: &str,
+            _: ToolHints,
+            _: CalledWith<'_>,
+        ) -> Verdict {
             (server.as_str() == "one" || name != "same").into()
         }
-        fn prompt(&self, _: &ServerName, _: &str) -> Verdict {
+        fn prompt(&self, _: &ServerName, _: &str, _: CalledWith<'_>) -> Verdict {
             Verdict::Allowed
         }
         fn resource(&self, _: &ServerName, _: &str) -> Verdict {

@@ -4,9 +4,9 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use insta::assert_snapshot;
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 use portunus_mcp::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Verdict},
     hub::{Hub, HubSettings, View},
     spec::Isolation,
 };
@@ -191,14 +191,14 @@ impl Allow for Only {
     fn server(&self, server: &ServerName) -> Verdict {
         (server.as_str() == "one").into()
     }
-    fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
+    fn tool(&self, server: &ServerName, name: &str, _: ToolHints, _: CalledWith<'_>) -> Verdict {
         match (server.as_str(), self.0.contains(&name)) {
             ("one", true) => Verdict::Allowed,
             ("one", false) => Verdict::NotGranted,
             _ => Verdict::Hidden,
         }
     }
-    fn prompt(&self, _: &ServerName, _: &str) -> Verdict {
+    fn prompt(&self, _: &ServerName, _: &str, _: CalledWith<'_>) -> Verdict {
         Verdict::Hidden
     }
     fn resource(&self, _: &ServerName, _: &str) -> Verdict {

@@ -15,7 +15,7 @@ pub(in crate::cli) fn written(at: Timestamp) -> String {
 }
 
 /// The same, or the day alone, or how long before `now`.
-pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
+pub(in crate::cli) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Some(before) = duration(text) {
         return Some(now - before);
     }

@@ -1,10 +1,10 @@
 //! The sections `access` and `policy_files`: what rules as they are written come to, beside a
 //! direct reading of them, and each way to get them wrong.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use portunus_core::{
-    access::{Decision, Effect, Facts, Thing},
+    access::{CalledWith, Circumstances, Decision, Effect, Facts, Mode, Thing, ToolHints},
     entropy::{Entropy as _, SeededEntropy},
     ids::ServerName,
 };
@@ -59,6 +59,36 @@ access:
 }
 
 #[test]
+fn every_key_of_a_condition() {
+    let yaml = r#"
+access:
+  - who: anyone
+    tools: [push]
+    arguments: {repo: ["acme/*", 7], options.force: false, depth: 1.5}
+    signed_in_within: 8h
+    destructive: false
+    idempotent: true
+    open_world: false
+    mode: shadow
+  - {effect: deny, who: anyone, sign_in_older_than: 30m}
+"#;
+    let config = given(yaml).load();
+    let [push, old] = config.access.rules() else { panic!("two") };
+    let arguments: Vec<_> = push.when.arguments.iter().map(ToString::to_string).collect();
+    assert_eq!(arguments, [r#"repo "acme/*" or 7"#, "options.force false", "depth 1.5"]);
+    assert_eq!(push.when.signed_in, Some(Duration::from_secs(8 * 3600)));
+    let hints = [None, Some(false), Some(true), Some(false)];
+    assert_eq!(push.what.hints().map(|(_, wanted)| wanted), hints);
+    assert_eq!((push.mode, old.mode), (Mode::Shadow, Mode::Enforce));
+    assert_eq!(old.when.signed_in, Some(Duration::from_secs(1800)));
+    let all = given(&format!("access_mode: shadow\n{yaml}")).load().access;
+    assert!(all.rules().iter().all(|rule| rule.mode == Mode::Shadow));
+    assert!(all.is_open() && all.is_in_shadow() && !config.access.is_open());
+    let enforced = given(&format!("access_mode: enforce\n{yaml}")).load().access;
+    assert!(!enforced.is_in_shadow() && enforced.rules()[0].mode == Mode::Shadow);
+}
+
+#[test]
 fn each_mistake_is_named_with_its_line() {
     let rule = |keys: &str| format!("access:\n  - {{{keys}}}");
     let cases = [
@@ -92,6 +122,31 @@ fn each_mistake_is_named_with_its_line() {
             vec!["config.yaml:2: access[0]", "nothing at `tools`"],
         ),
         ("access:\n  - who: {groups: }\n".to_owned(), vec!["access[0].who", "nothing at `groups`"]),
+        (rule("who: anyone, arguments: {}"), vec!["access[0].arguments", "no arguments"]),
+        (rule("who: anyone, arguments: {a: []}"), vec!["access[0].arguments.a", "an empty list"]),
+        (rule("who: anyone, arguments: {a: ~}"), vec!["access[0].arguments", "a"]),
+        (rule("who: anyone, arguments: {a: [~]}"), vec!["access[0].arguments.a[0]", "nothing"]),
+        (rule("who: anyone, arguments: {a: {b: 1}}"), vec!["access[0].arguments.a", "or a list"]),
+        (rule("who: anyone, arguments: {a..b: 1}"), vec!["access[0].arguments.a..b", "eight"]),
+        (rule("who: anyone, arguments: {a: 1, a.b: 2}"), vec!["`a.b` beside `a`"]),
+        (
+            rule("who: anyone, arguments: {a: 1}, resources: [x]"),
+            vec!["access[0].arguments", "a resource has no arguments"],
+        ),
+        (
+            rule("who: anyone, arguments: {a: 1}, servers: [/mcp/dice/]"),
+            vec!["access[0].servers[0]", "a proxied path"],
+        ),
+        (rule("who: anyone, signed_in_within: 8"), vec!["access[0].signed_in_within"]),
+        (rule("who: anyone, signed_in_within: soon"), vec!["access[0].signed_in_within", "`soon`"]),
+        (
+            rule("who: anyone, effect: deny, signed_in_within: 8h"),
+            vec!["access[0].signed_in_within", "`sign_in_older_than`", "effect: deny"],
+        ),
+        (rule("who: anyone, sign_in_older_than: 8h"), vec!["`signed_in_within`", "effect: allow"]),
+        (rule("who: anyone, mode: off"), vec!["access[0].mode", "shadow"]),
+        ("access_mode: off".to_owned(), vec!["config.yaml:1: access_mode", "shadow"]),
+        ("access_mode:\n".to_owned(), vec!["nothing at `access_mode`"]),
         ("access:\n".to_owned(), vec!["nothing at `access`"]),
         ("access: []".to_owned(), vec!["config.yaml:1: access", "an empty list"]),
         ("policy_files: []".to_owned(), vec!["config.yaml:1: policy_files", "an empty list"]),
@@ -125,7 +180,10 @@ fn policy_files_are_read_beside_rules_and_checked_against_the_schema() {
     let config = given(yaml).file("access.cedar", forbid).load();
     let github = ServerName::parse("github").unwrap();
     let decide = |name| {
-        config.access.decide(&facts(&[]), &Thing::Tool { server: &github, name, read_only: false })
+        config.access.decide(
+            &facts(&[]),
+            &Thing::Tool { server: &github, name, hints: ToolHints::default() },
+        )
     };
     assert!(decide("get").is_allowed());
     let Decision::Denied(by) = decide("delete_x") else { panic!("denied") };
@@ -155,6 +213,10 @@ struct Written {
     tools: Vec<&'static str>,
     prompts: Vec<&'static str>,
     read_only: Option<bool>,
+    destructive: Option<bool>,
+    repo: Option<&'static str>,
+    hours: Option<u64>,
+    in_shadow: bool,
 }
 
 struct Asked {
@@ -162,6 +224,8 @@ struct Asked {
     server: &'static str,
     name: &'static str,
     read_only: bool,
+    repo: Option<&'static str>,
+    ago: Option<u64>,
 }
 
 impl Written {
@@ -174,8 +238,14 @@ impl Written {
         let who = if who.is_empty() { "anyone".to_owned() } else { format!("{{{}}}", &who[2..]) };
         let read_only =
             self.read_only.map(|only| format!(", read_only: {only}")).unwrap_or_default();
+        let destructive = self.destructive.map(|flag| format!(", destructive: {flag}"));
+        let repo = self.repo.map(|repo| format!(", arguments: {{repo: [{repo:?}]}}"));
+        let key = if self.deny { "sign_in_older_than" } else { "signed_in_within" };
+        let hours = self.hours.map(|hours| format!(", {key}: {hours}h"));
+        let mode = self.in_shadow.then(|| ", mode: shadow".to_owned());
+        let rest: String = [destructive, repo, hours, mode].into_iter().flatten().collect();
         format!(
-            "  - {{effect: {}, who: {who}{}{}{}{read_only}}}",
+            "  - {{effect: {}, who: {who}{}{}{}{read_only}{rest}}}",
             if self.deny { "deny" } else { "allow" },
             list("servers", &self.servers),
             list("tools", &self.tools),
@@ -184,7 +254,22 @@ impl Written {
     }
 
     fn is_whole(&self) -> bool {
-        self.tools.is_empty() && self.prompts.is_empty() && self.read_only.is_none()
+        self.tools.is_empty()
+            && self.prompts.is_empty()
+            && !self.asks_hints()
+            && self.repo.is_none()
+    }
+
+    fn asks_hints(&self) -> bool {
+        self.read_only.is_some() || self.destructive.is_some()
+    }
+
+    fn is_met(&self, asked: &Asked) -> bool {
+        match (self.repo, asked.repo) {
+            (None, _) => true,
+            (Some(_), None) => self.deny,
+            (Some(pattern), Some(repo)) => glob(pattern, repo),
+        }
     }
 
     fn is_about(&self, facts: &Facts, asked: &Asked) -> bool {
@@ -194,17 +279,26 @@ impl Written {
         let client = self.clients.is_empty() || self.clients.contains(&facts.client.as_str());
         let server =
             self.servers.is_empty() || self.servers.iter().any(|one| glob(one, asked.server));
-        person && client && server
+        let in_time = match (self.hours, asked.ago) {
+            (None, _) => true,
+            (Some(_), None) => self.deny,
+            (Some(hours), Some(ago)) => (ago <= hours) != self.deny,
+        };
+        person && client && server && in_time
     }
 
     fn names(&self, asked: &Asked) -> bool {
         let fits = |patterns: &[&str]| patterns.iter().any(|one| glob(one, asked.name));
         match asked.kind {
             _ if self.is_whole() => true,
-            0 => fits(&self.prompts),
+            0 => fits(&self.prompts) && self.is_met(asked),
             1 => {
-                (self.tools.is_empty() && self.read_only.is_some() || fits(&self.tools))
+                let any_tool =
+                    self.asks_hints() || (self.repo.is_some() && self.prompts.is_empty());
+                (self.tools.is_empty() && any_tool || fits(&self.tools))
                     && self.read_only.is_none_or(|only| only == asked.read_only)
+                    && self.destructive.is_none_or(|may| may != asked.read_only)
+                    && self.is_met(asked)
             }
             _ => false,
         }
@@ -228,7 +322,7 @@ fn glob(pattern: &str, text: &str) -> bool {
 #[test]
 fn t32_what_is_written_is_what_is_decided() {
     let (mut cases, mut allowed) = (0, 0);
-    for seed in 0..40 {
+    for seed in 0..60 {
         let entropy = SeededEntropy::new(seed);
         let below = |most: usize| {
             let mut byte = [0];
@@ -252,6 +346,10 @@ fn t32_what_is_written_is_what_is_decided() {
                 tools: some(&["get_*", "*_x", "get_x"], 3),
                 prompts: some(&["get_*", "about"], 5),
                 read_only: [None, None, Some(true), Some(false)][below(4)],
+                destructive: [None, None, None, Some(true), Some(false)][below(5)],
+                repo: [None, None, Some("acme/*"), Some("acme/site")][below(4)],
+                hours: [None, None, Some(1), Some(8)][below(4)],
+                in_shadow: below(5) == 0,
             })
             .collect();
         let mut yaml = "access:\n".to_owned();
@@ -269,20 +367,48 @@ fn t32_what_is_written_is_what_is_decided() {
                 server: ["github", "jira"][below(2)],
                 name: ["get_x", "get_y", "put_x", "about"][below(4)],
                 read_only: below(2) == 0,
+                repo: [None, Some("acme/site"), Some("acme/x"), Some("other/x")][below(4)],
+                ago: [None, Some(0), Some(1), Some(2), Some(9)][below(5)],
             };
             let server = ServerName::parse(asked.server).unwrap();
             let thing = match asked.kind {
                 0 => Thing::Prompt(&server, asked.name),
-                1 => Thing::Tool { server: &server, name: asked.name, read_only: asked.read_only },
+                1 => Thing::Tool {
+                    server: &server,
+                    name: asked.name,
+                    hints: ToolHints::of(Some(asked.read_only), None, None, None),
+                },
                 _ => Thing::Method(&server, asked.name),
             };
-            let mine = |deny: bool| rules.iter().filter(move |rule| rule.deny == deny);
-            let enters = mine(false).any(|rule| rule.is_about(&facts, &asked))
-                && !mine(true).any(|rule| rule.is_whole() && rule.is_about(&facts, &asked));
-            let speaks = |rule: &Written| rule.is_about(&facts, &asked) && rule.names(&asked);
-            let read = enters && mine(false).any(speaks) && !mine(true).any(speaks);
-            let decided = policy.decide(&facts, &thing);
-            assert_eq!(decided.is_allowed(), read, "{decided}\n{yaml}\n{facts:?} {thing:?}");
+            let speaks = |rule: &&Written| rule.is_about(&facts, &asked) && rule.names(&asked);
+            let read = |with_shadow: bool| {
+                let mine = |deny: bool| {
+                    rules
+                        .iter()
+                        .filter(move |rule| rule.deny == deny && (with_shadow || !rule.in_shadow))
+                };
+                let enters = mine(false).any(|rule| rule.is_about(&facts, &asked))
+                    && !mine(true).any(|rule| rule.is_whole() && rule.is_about(&facts, &asked));
+                enters
+                    && mine(false).any(|rule| speaks(&rule))
+                    && !mine(true).any(|rule| speaks(&rule))
+            };
+            let is_open = rules.iter().all(|rule| rule.in_shadow);
+            let json = asked.repo.map_or("{}".to_owned(), |repo| format!(r#"{{"repo":"{repo}"}}"#));
+            let arguments = policy.read_arguments(Some(json.as_bytes()));
+            let now = Circumstances {
+                signed_in: asked.ago.map(|hours| Duration::from_secs(hours * 3600)),
+                arguments: CalledWith::These(&arguments),
+            };
+            let decided = policy.decide_now(&facts, &thing, &now);
+            let told = || format!("{decided}\n{yaml}\n{facts:?} {thing:?} {json} {:?}", asked.ago);
+            let whole = policy.decide_whole(&facts, &thing, &now);
+            assert_eq!(whole.is_some(), rules.iter().any(|rule| rule.in_shadow), "{}", told());
+            if let Some(whole) = whole {
+                assert_eq!(whole.is_allowed(), read(true), "in shadow {whole}\n{}", told());
+            }
+            let read = read(false) || is_open;
+            assert_eq!(decided.is_allowed(), read, "{}", told());
             cases += 1;
             allowed += u32::from(read);
         }

@@ -5,47 +5,46 @@
 //! Decisions are remembered for each caller, so that neither a call nor a list asks Cedar each
 //! time. They are forgotten with the rules they were made by.
 
+mod decisions;
+
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use moka::sync::Cache;
 use portunus_core::{
-    access::{Facts, Policy, Thing},
+    Clock,
+    access::{self as rules, Circumstances, Facts, Judgement, Policy, Thing, ToolHints},
     admission::Unread,
-    audit::RefusalReason,
+    audit::{RefusalReason, shortened},
     disabled::DisabledSet,
     ids::ServerName,
     principal::Principal,
 };
 use portunus_mcp::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Unmet, Verdict},
     hub::View,
     observer::Called,
 };
 use tokio::sync::watch;
 
+use self::decisions::{Decisions, LONGEST_NAME};
 use super::scope::ScopeAllow;
 use crate::disabled::Disabled;
 
 /// Callers of whom decisions are remembered, by what is known of them: a person with each client is
 /// one.
 const CALLERS: u64 = 1024;
-/// Bytes of decisions of one caller.
-const BYTES_PER_CALLER: usize = 128 * 1024;
-/// A longer name is refused while there are rules. In bytes.
-const LONGEST_NAME: usize = BYTES_PER_CALLER / 16 - 1024;
-/// What a decision takes beside its name.
-const ENTRY: usize = 96;
 
 /// The access rules in force. All clones share them; requests and streams that began under earlier
 /// ones too.
 #[derive(Clone)]
 pub struct Access {
-    rules: Arc<ArcSwap<Generation>>,
+    in_force: Arc<ArcSwap<Generation>>,
+    clock: Arc<dyn Clock>,
     /// What is disabled is there for no caller, whatever the rules say.
     disabled: Disabled,
 }
@@ -65,24 +64,55 @@ struct Generation {
     callers: Cache<Facts, Arc<Mutex<Decisions>>>,
 }
 
-/// What was decided for one caller, by kind of thing, server and name.
-#[derive(Default)]
-struct Decisions {
-    found: HashMap<Kind, HashMap<Box<str>, ByName>>,
-    bytes: usize,
-}
-
-type ByName = HashMap<Box<str>, bool>;
-
-/// What is done with a thing; of a tool, also what its server says of it.
-type Kind = (&'static str, bool);
-
 /// What one caller may use.
 pub struct CallerAccess {
     access: Access,
     principal: Arc<Principal>,
     /// By the rules that the caller was last judged by.
     held: ArcSwapOption<Held>,
+    /// Of the call of a tool or prompt that it makes: a request makes one.
+    noted: OnceLock<Noted>,
+}
+
+/// What rules said of a call that they refuse, or would refuse.
+struct Noted {
+    server: ServerName,
+    name: String,
+    /// What rules in shadow would refuse it by; `None`: it is refused.
+    would_refuse: Option<String>,
+}
+
+/// How much of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Decision,
+    /// Of what is refused, also what would have to be otherwise.
+    Unmet,
+    /// The same, and of what is allowed, what rules in shadow say.
+    Shadow,
+}
+
+/// What rules say of a thing now.
+struct Outcome {
+    is_allowed: bool,
+    unmet: Option<rules::Unmet>,
+    /// Of a call that is allowed: by what rules in shadow would refuse it.
+    would_refuse: Option<String>,
+}
+
+impl Outcome {
+    const fn of(is_allowed: bool) -> Self {
+        Self { is_allowed, unmet: None, would_refuse: None }
+    }
+
+    const fn verdict(&self) -> Verdict {
+        match self {
+            Self { is_allowed: true, .. } => Verdict::Allowed,
+            Self { unmet: Some(rules::Unmet::Arguments), .. } => Verdict::Unmet(Unmet::Arguments),
+            Self { unmet: Some(rules::Unmet::SignIn), .. } => Verdict::Unmet(Unmet::SignIn),
+            Self { unmet: None, .. } => Verdict::Hidden,
+        }
+    }
 }
 
 /// What a stream shows.
@@ -119,32 +149,38 @@ struct Held {
 }
 
 impl Access {
-    pub fn new(policy: Arc<Policy>) -> Self {
-        Self::with(policy, Disabled::default())
+    pub fn new(policy: Arc<Policy>, clock: Arc<dyn Clock>) -> Self {
+        Self::with(policy, clock, Disabled::default())
     }
 
-    pub fn with(policy: Arc<Policy>, disabled: Disabled) -> Self {
-        Self { rules: Arc::new(ArcSwap::from_pointee(Generation::new(policy))), disabled }
+    pub fn with(policy: Arc<Policy>, clock: Arc<dyn Clock>, disabled: Disabled) -> Self {
+        let in_force = Arc::new(ArcSwap::from_pointee(Generation::new(policy)));
+        Self { in_force, clock, disabled }
     }
 
     /// From now on, these rules decide.
     pub fn change(&self, policy: Arc<Policy>) {
-        self.rules.store(Arc::new(Generation::new(policy)));
+        self.in_force.store(Arc::new(Generation::new(policy)));
     }
 
     /// Could something that was not read of a person's account keep a rule from denying?
     pub fn may_deny_by(&self, unread: Unread) -> bool {
-        self.rules.load().policy.may_deny_by(unread)
+        self.in_force.load().policy.may_deny_by(unread)
     }
 
     /// Are there no rules, so that everyone may use everything?
     pub fn is_open(&self) -> bool {
-        self.rules.load().policy.is_open()
+        self.in_force.load().policy.is_open()
     }
 
     /// What this caller may use, by the rules in force whenever it is asked.
     pub fn of(&self, principal: Arc<Principal>) -> CallerAccess {
-        CallerAccess { access: self.clone(), principal, held: ArcSwapOption::empty() }
+        CallerAccess {
+            access: self.clone(),
+            principal,
+            held: ArcSwapOption::empty(),
+            noted: OnceLock::new(),
+        }
     }
 
     /// For a stream that begins.
@@ -181,7 +217,7 @@ impl StreamAccess {
     /// May the stream go on, now that this is known of its person? What it carries is judged by
     /// what was known when it began, so it ends with that.
     pub fn may_go_on(&self, principal: &Arc<Principal>) -> bool {
-        if self.access.rules.load().policy.is_open() {
+        if self.access.in_force.load().policy.is_open() {
             return true;
         }
         let caller = self.access.of(Arc::clone(principal));
@@ -201,34 +237,108 @@ impl Generation {
 }
 
 impl CallerAccess {
-    /// May the caller use this?
+    /// May the caller use this, with some arguments?
     pub fn may(&self, thing: &Thing<'_>) -> bool {
         if self.is_disabled(thing) {
             return false;
         }
-        let generation = self.access.rules.load();
-        if generation.policy.is_open() {
-            return true;
+        let generation = self.access.in_force.load();
+        generation.policy.is_open()
+            || self.outcome(&generation, thing, CalledWith::Any, Wanted::Decision).is_allowed
+    }
+
+    /// Of what the caller may use: by what rules in shadow would refuse it.
+    pub fn would_refuse(&self, thing: &Thing<'_>) -> Option<String> {
+        let generation = self.access.in_force.load();
+        if !generation.policy.has_shadow() {
+            return None;
         }
+        self.outcome(&generation, thing, CalledWith::Any, Wanted::Shadow).would_refuse
+    }
+
+    /// What rules say of a tool or prompt. A call that they refuse, or would refuse, is noted.
+    fn named(&self, thing: &Thing<'_>, server: &ServerName, with: CalledWith<'_>) -> Verdict {
+        if self.is_disabled(thing) {
+            return Verdict::Hidden;
+        }
+        let generation = self.access.in_force.load();
+        let is_call = matches!(with, CalledWith::These(_));
+        let is_all_allowed =
+            if is_call { generation.policy.is_empty() } else { generation.policy.is_open() };
+        if is_all_allowed {
+            return Verdict::Allowed;
+        }
+        let wanted = if is_call { Wanted::Shadow } else { Wanted::Unmet };
+        let outcome = self.outcome(&generation, thing, with, wanted);
+        let verdict = outcome.verdict();
+        if is_call && (!outcome.is_allowed || outcome.would_refuse.is_some()) {
+            let (server, name) = (server.clone(), shortened(thing.name()));
+            let _ = self.noted.set(Noted { server, name, would_refuse: outcome.would_refuse });
+        }
+        verdict
+    }
+
+    fn outcome(
+        &self,
+        generation: &Arc<Generation>,
+        thing: &Thing<'_>,
+        with: CalledWith<'_>,
+        wanted: Wanted,
+    ) -> Outcome {
         // It would take long to decide, and could not be remembered: no name is as long.
         if thing.name().len() > LONGEST_NAME {
-            return false;
+            return Outcome::of(generation.policy.is_open());
         }
-        let held = self.held(&generation);
-        let locked = || held.decisions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(decided) = locked().find(thing) {
-            return decided;
+        let policy = &generation.policy;
+        let held = self.held(generation);
+        let judgement = held.judgement(thing, &|| self.signed_in());
+        if let Some(is_allowed) = judgement.settled() {
+            if !is_allowed {
+                self.tell(thing, "access rules do not allow this");
+            }
+            return Outcome::of(is_allowed);
         }
-        let decision = held.generation.policy.decide(&held.facts, thing);
-        let allowed = decision.is_allowed();
-        if !allowed {
-            tracing::debug!(
-                user = %self.principal.user, client_id = %self.principal.client, ?thing, %decision,
-                "access rules do not allow this"
-            );
+        // Read only where it matters.
+        let arguments = match with {
+            CalledWith::Any => None,
+            CalledWith::These(json) => {
+                Some(policy.read_arguments(json.map(|json| &json.as_bytes()[..])))
+            }
+        };
+        let arguments = arguments.as_ref().map_or(rules::CalledWith::Any, rules::CalledWith::These);
+        let now = Circumstances { signed_in: self.signed_in(), arguments };
+        let mut outcome = Outcome::of(policy.allows(&judgement, &now));
+        if !outcome.is_allowed {
+            self.tell(thing, "access rules do not allow this now");
         }
-        locked().remember(thing, allowed);
-        allowed
+        if !outcome.is_allowed && wanted != Wanted::Decision {
+            outcome.unmet = policy.unmet(&judgement, &now);
+        } else if wanted == Wanted::Shadow {
+            outcome.would_refuse = policy.would_refuse(&judgement, &now).map(|by| in_words(&by));
+        }
+        outcome
+    }
+
+    fn tell(&self, thing: &Thing<'_>, what: &str) {
+        tracing::debug!(
+            user = %self.principal.user, client_id = %self.principal.client, ?thing, "{what}"
+        );
+    }
+
+    /// How long ago the person signed in.
+    fn signed_in(&self) -> Option<Duration> {
+        self.principal.signed_in_at.map(|at| self.access.clock.now().since(at))
+    }
+
+    /// What was noted of the call that this request made: it was refused, or would be.
+    pub fn noted_refusal(&self) -> Option<(ServerName, String)> {
+        let noted = self.noted.get().filter(|noted| noted.would_refuse.is_none())?;
+        Some((noted.server.clone(), noted.name.clone()))
+    }
+
+    /// The same, of one that rules in shadow would refuse.
+    pub fn noted_shadow(&self) -> Option<String> {
+        self.noted.get()?.would_refuse.clone()
     }
 
     /// Is it there for no caller at all?
@@ -258,9 +368,14 @@ impl CallerAccess {
         server: Option<&ServerName>,
         name: &str,
     ) -> Option<RefusedCall> {
-        if self.access.rules.load().policy.is_open() && !self.access.disabled.now().hides_anything()
+        if self.access.in_force.load().policy.is_open()
+            && !self.access.disabled.now().hides_anything()
         {
             return None;
+        }
+        if let Some((server, name)) = self.noted_refusal() {
+            let is_disabled = self.is_disabled(&thing(called, &server, &name));
+            return Some(RefusedCall { server, name, is_disabled });
         }
         let refused = |server: &ServerName, name: &str| {
             let thing = thing(called, server, name);
@@ -283,10 +398,6 @@ impl CallerAccess {
         &self.principal
     }
 
-    fn asks_read_only(&self) -> bool {
-        self.access.rules.load().policy.asks_read_only()
-    }
-
     fn held(&self, generation: &Arc<Generation>) -> Arc<Held> {
         if let Some(held) = self.held.load_full()
             && Arc::ptr_eq(&held.generation, generation)
@@ -302,39 +413,42 @@ impl CallerAccess {
 }
 
 /// Without a look at the server's list, a tool counts as one that does not only read.
-const fn thing<'a>(called: Called, server: &'a ServerName, name: &'a str) -> Thing<'a> {
+fn thing<'a>(called: Called, server: &'a ServerName, name: &'a str) -> Thing<'a> {
     match called {
-        Called::Tool => Thing::Tool { server, name, read_only: false },
+        Called::Tool => Thing::Tool { server, name, hints: ToolHints::default() },
         Called::Prompt => Thing::Prompt(server, name),
         Called::Resource => Thing::Resource(server, name),
     }
 }
 
-impl Decisions {
-    fn find(&self, thing: &Thing<'_>) -> Option<bool> {
-        self.found.get(&kind(thing))?.get(thing.server())?.get(thing.name()).copied()
-    }
-
-    /// When it is full, everything is decided anew.
-    fn remember(&mut self, thing: &Thing<'_>, allowed: bool) {
-        let bytes = ENTRY + thing.server().len() + thing.name().len();
-        if bytes > BYTES_PER_CALLER / 16 {
-            return;
+impl Held {
+    fn judgement(
+        &self,
+        thing: &Thing<'_>,
+        signed_in: &dyn Fn() -> Option<Duration>,
+    ) -> Arc<Judgement> {
+        let policy = &self.generation.policy;
+        let locked = || self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(judgement) = locked().find(thing) {
+            return judgement;
         }
-        if self.bytes + bytes > BYTES_PER_CALLER {
-            *self = Self::default();
+        // Of all that is in a server, whether it may be entered is decided once.
+        let entered = thing.server_of().map(|server| self.judgement(&server, signed_in));
+        let judgement = policy.judge(&self.facts, thing, signed_in(), entered.as_deref());
+        let judgement = Arc::new(judgement);
+        if judgement.is_lasting() {
+            locked().remember(thing, Arc::clone(&judgement));
         }
-        let of_server =
-            self.found.entry(kind(thing)).or_default().entry(thing.server().into()).or_default();
-        if of_server.insert(thing.name().into(), allowed).is_none() {
-            self.bytes += bytes;
-        }
+        judgement
     }
 }
 
-fn kind(thing: &Thing<'_>) -> Kind {
-    let read_only = matches!(thing, Thing::Tool { read_only: true, .. });
-    (thing.action(), read_only)
+/// By which rules, for the audit trail.
+fn in_words(by: &[rules::Reason]) -> String {
+    if by.is_empty() {
+        return rules::NO_RULE.to_owned();
+    }
+    by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What a request may use: what the scopes of its token cover, of what the rules allow its caller.
@@ -352,17 +466,30 @@ impl RequestAllow {
 
 impl Allow for RequestAllow {
     fn server(&self, server: &ServerName) -> Verdict {
-        self.verdict(&Thing::Server(server), || self.scopes.server(server))
+        match self.access.named(&Thing::Server(server), server, CalledWith::Any) {
+            Verdict::Allowed => self.scopes.server(server),
+            refused => refused,
+        }
     }
 
-    fn tool(&self, server: &ServerName, name: &str, read_only: bool) -> Verdict {
-        self.verdict(&Thing::Tool { server, name, read_only }, || {
-            self.scopes.tool(server, name, read_only)
-        })
+    fn tool(
+        &self,
+        server: &ServerName,
+        name: &str,
+        hints: ToolHints,
+        with: CalledWith<'_>,
+    ) -> Verdict {
+        match self.access.named(&Thing::Tool { server, name, hints }, server, with) {
+            Verdict::Allowed => self.scopes.tool(server, name, hints, with),
+            refused => refused,
+        }
     }
 
-    fn prompt(&self, server: &ServerName, name: &str) -> Verdict {
-        self.verdict(&Thing::Prompt(server, name), || self.scopes.prompt(server, name))
+    fn prompt(&self, server: &ServerName, name: &str, with: CalledWith<'_>) -> Verdict {
+        match self.access.named(&Thing::Prompt(server, name), server, with) {
+            Verdict::Allowed => self.scopes.prompt(server, name, with),
+            refused => refused,
+        }
     }
 
     fn resource(&self, server: &ServerName, uri: &str) -> Verdict {
@@ -373,14 +500,21 @@ impl Allow for RequestAllow {
         self.verdict(&Thing::Method(server, method), || self.scopes.method(server, method))
     }
 
-    fn asks_read_only(&self) -> bool {
-        self.access.asks_read_only()
+    fn asks_hints(&self) -> bool {
+        self.access.access.in_force.load().policy.asks_hints()
+    }
+
+    fn asks_arguments(&self) -> bool {
+        self.access.access.in_force.load().policy.asks_arguments()
     }
 }
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Access").field(&self.rules.load().policy).field(&self.disabled).finish()
+        f.debug_tuple("Access")
+            .field(&self.in_force.load().policy)
+            .field(&self.disabled)
+            .finish_non_exhaustive()
     }
 }
 

@@ -94,8 +94,9 @@ pub async fn any(
                 Err(response) => return *response,
             };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
-            let begun =
+            let mut begun =
                 ProxiedCall::begin(pattern, &request, audit.clone(), Arc::clone(&principal));
+            begun.would_refuse = access.would_refuse(&Thing::Proxy(pattern));
             let (begun, counted) = match begun.within_limits(&state, pattern) {
                 Ok(within) => within,
                 Err(response) => return *response,
@@ -218,6 +219,8 @@ struct ProxiedCall {
     method: String,
     bytes: u64,
     began: Instant,
+    /// By what access rules in shadow would refuse it.
+    would_refuse: Option<String>,
     is_told: bool,
     times: Option<u32>,
 }
@@ -236,6 +239,7 @@ impl ProxiedCall {
             method: request.method().as_str().to_owned(),
             bytes: length(request.headers()),
             began: Instant::now(),
+            would_refuse: None,
             is_told: false,
             times: None,
         }
@@ -286,6 +290,7 @@ impl ProxiedCall {
             request_bytes: self.bytes,
             answer_bytes,
             times: self.times,
+            would_refuse: self.would_refuse.take(),
         };
         self.audit.called(&self.principal, call);
     }

@@ -5,6 +5,7 @@
 use axum::response::Response;
 use http::{HeaderValue, header};
 use portunus_core::{
+    access::ToolHints,
     ids::ServerName,
     oauth::{
         metadata,
@@ -14,7 +15,7 @@ use portunus_core::{
     resource::{Resource, ResourceAddress, Resources},
 };
 use portunus_mcp::{
-    allow::{Allow, Verdict},
+    allow::{Allow, CalledWith, Verdict},
     answer::{Refused, Wanted},
 };
 
@@ -36,11 +37,11 @@ impl Allow for ScopeAllow {
         if self.0.touches(server) { Verdict::Allowed } else { Verdict::NotGranted }
     }
 
-    fn tool(&self, server: &ServerName, name: &str, _: bool) -> Verdict {
+    fn tool(&self, server: &ServerName, name: &str, _: ToolHints, _: CalledWith<'_>) -> Verdict {
         self.verdict(&Operation::Tool(server, name))
     }
 
-    fn prompt(&self, server: &ServerName, name: &str) -> Verdict {
+    fn prompt(&self, server: &ServerName, name: &str, _: CalledWith<'_>) -> Verdict {
         self.verdict(&Operation::Prompt(server, name))
     }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use portunus_core::{
-    access::{AccessRule, Effect, Place, Policy, What, Who},
+    access::{AccessRule, Effect, Mode, Place, Policy, What, When, Who},
     resource::PublicUrl,
     secret::SecretText,
 };
@@ -99,8 +99,10 @@ fn t32_rules_change_and_do_not_all_go() {
         name: name.to_owned(),
         place: Place { file: "config.yaml".to_owned(), line: 1 },
         effect: Effect::Allow,
+        mode: Mode::Enforce,
         who: Who::default(),
         what: What::default(),
+        when: When::default(),
     };
     let with = |names: &[&str]| {
         let rules = names.iter().map(|name| rule(name)).collect();
@@ -112,4 +114,10 @@ fn t32_rules_change_and_do_not_all_go() {
     assert_eq!(change(&with(&["one", "two"]), &with(&["one"])), changed());
     assert_eq!(change(&config(), &with(&["one"])), changed());
     assert_eq!(change(&with(&["one"]), &config()), Err(Refused::RulesGone));
+    // A rule in shadow that is left decides nothing; all in shadow by the mode is meant.
+    let shadow = || AccessRule { mode: Mode::Shadow, ..rule("one") };
+    let policy = |policy: Policy| Config { access: Arc::new(policy), ..config() };
+    let left = || Policy::new(vec![shadow()], Vec::new()).unwrap();
+    assert_eq!(change(&with(&["one"]), &policy(left())), Err(Refused::RulesGone));
+    assert_eq!(change(&with(&["one"]), &policy(left().in_shadow())), changed());
 }

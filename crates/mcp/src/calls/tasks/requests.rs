@@ -11,13 +11,13 @@ use super::{
     ownership::{self, is_common, not_found, own_of, owned},
 };
 use crate::{
-    allow::Verdict,
+    allow::{CalledWith, Verdict},
     answer::Wanted,
     caller::View,
-    calls::{ask::Ask, context::CallContext, forward::forward, target::is_read_only},
+    calls::{ask::Ask, context::CallContext, forward::forward, target::hints},
     client_capabilities::Missing,
     era::Era,
-    permission::check_method,
+    permission::{check_method, unmet},
     problem::{Problem, Reply},
     session::task_table::TaskOrigin,
     upstream::UpstreamError,
@@ -219,6 +219,7 @@ async fn permitted(
             let what = origin.tool.clone().map_or(Wanted::Server, Wanted::Tool);
             Err(Problem::not_granted(&origin.server, what))
         }
+        Verdict::Unmet(what) => Err(unmet(what)),
         Verdict::Hidden => Err(not_found()),
     }
 }
@@ -232,8 +233,9 @@ async fn verdict(
 ) -> Result<Verdict, Problem> {
     Ok(match (ask.allow.server(&origin.server), &origin.tool) {
         (Verdict::Allowed, Some(tool)) => {
-            let read_only = is_read_only(context, &origin.server, ask, tool).await?;
-            ask.allow.tool(&origin.server, tool, read_only)
+            let hints = hints(context, &origin.server, ask, tool).await?;
+            // With which arguments it was called is not known any more.
+            ask.allow.tool(&origin.server, tool, hints, CalledWith::Any)
         }
         (Verdict::Allowed, None) => ask.allow.method(&origin.server, &ask.method),
         (other, _) => other,

@@ -1,20 +1,32 @@
 //! What is remembered of decisions, and when it is forgotten.
 
 use portunus_core::{
-    access::{AccessRule, Effect, Place, What, Who},
+    Timestamp,
+    access::{AccessRule, ArgumentCondition, ArgumentValue, Effect, Mode, Place, What, When, Who},
+    clock::FixedClock,
     ids::{ClientId, GrantId, ProviderName, UserId},
     oauth::scopes::Pattern,
     resource::Resource,
     scope::ScopeSet,
 };
 
-use super::*;
+use portunus_mcp::wire::Payload;
+
+use super::{decisions::BYTES_PER_CALLER, *};
+
+fn access(policy: Arc<Policy>) -> Access {
+    Access::new(policy, Arc::new(FixedClock::at(NOW)))
+}
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn policy(effect: Effect, groups: &[&str], tools: &[&str]) -> Arc<Policy> {
     let rule = AccessRule {
         name: "one".to_owned(),
         place: Place { file: "config.yaml".to_owned(), line: 1 },
         effect,
+        mode: Mode::Enforce,
+        when: When::default(),
         who: Who { groups: groups.iter().map(ToString::to_string).collect(), ..Who::default() },
         what: What {
             tools: tools.iter().map(|tool| Pattern::parse(tool).unwrap()).collect(),
@@ -48,10 +60,10 @@ fn server() -> ServerName {
 /// Neither of another person's groups, nor of another client, server or kind.
 #[test]
 fn t41_what_is_remembered_is_of_one_caller_and_one_thing() {
-    let access = Access::new(policy(Effect::Allow, &["staff"], &["get_*"]));
+    let access = access(policy(Effect::Allow, &["staff"], &["get_*"]));
     let server = server();
-    let get = Thing::Tool { server: &server, name: "get_x", read_only: false };
-    let put = Thing::Tool { server: &server, name: "put_x", read_only: false };
+    let get = Thing::Tool { server: &server, name: "get_x", hints: ToolHints::default() };
+    let put = Thing::Tool { server: &server, name: "put_x", hints: ToolHints::default() };
     let prompt = Thing::Prompt(&server, "get_x");
     for _ in 0..3 {
         for client in ["one", "two"] {
@@ -66,26 +78,31 @@ fn t41_what_is_remembered_is_of_one_caller_and_one_thing() {
     }
 }
 
+fn judged(is_allowed: bool) -> Arc<Judgement> {
+    let effect = if is_allowed { Effect::Allow } else { Effect::Deny };
+    let server = server();
+    Arc::new(policy(effect, &[], &[]).judge(&Facts::default(), &Thing::Server(&server), None, None))
+}
+
 /// What a server says of its tool is part of what was decided.
 #[test]
 fn t41_a_tool_that_only_reads_is_another_thing() {
     let (mut decisions, server) = (Decisions::default(), server());
-    let tool = |read_only| Thing::Tool { server: &server, name: "x", read_only };
-    decisions.remember(&tool(true), true);
-    assert_eq!(decisions.find(&tool(false)), None);
-    decisions.remember(&tool(false), false);
-    assert_eq!(
-        (decisions.find(&tool(true)), decisions.find(&tool(false))),
-        (Some(true), Some(false))
-    );
+    let tool = |hints| Thing::Tool { server: &server, name: "x", hints };
+    let (reading, other) = (tool(ToolHints::reading()), tool(ToolHints::default()));
+    decisions.remember(&reading, judged(true));
+    assert!(decisions.find(&other).is_none());
+    decisions.remember(&other, judged(false));
+    let found = |thing| decisions.find(thing).unwrap().settled();
+    assert_eq!((found(&reading), found(&other)), (Some(true), Some(false)));
 }
 
 /// A caller that was judged goes on under the new rules: streams do not end with a reload.
 #[test]
 fn t41_decisions_go_with_the_rules_that_made_them() {
-    let access = Access::new(Arc::default());
+    let access = access(Arc::default());
     let server = server();
-    let get = Thing::Tool { server: &server, name: "get_x", read_only: false };
+    let get = Thing::Tool { server: &server, name: "get_x", hints: ToolHints::default() };
     let caller = access.of(principal(&["staff"], "one"));
     assert!(caller.may(&get));
     for _ in 0..2 {
@@ -100,25 +117,148 @@ fn t41_decisions_go_with_the_rules_that_made_them() {
 
 #[test]
 fn t47_what_is_remembered_of_one_caller_has_a_bound() {
-    let mut decisions = Decisions::default();
-    let server = server();
+    let (mut decisions, server, judged) = (Decisions::default(), server(), judged(true));
     let names: Vec<String> = (0..10_000).map(|n| format!("{n:0200}")).collect();
     for name in &names {
         let thing = Thing::Prompt(&server, name);
-        decisions.remember(&thing, true);
-        assert_eq!(decisions.find(&thing), Some(true));
+        decisions.remember(&thing, Arc::clone(&judged));
+        assert!(decisions.find(&thing).is_some());
         assert!(decisions.bytes <= BYTES_PER_CALLER);
     }
-    assert_eq!(decisions.find(&Thing::Prompt(&server, &names[0])), None, "it was forgotten");
+    let found = |name: &String| decisions.find(&Thing::Prompt(&server, name)).is_some();
+    let kept = names.iter().filter(|name| found(name)).count();
+    assert!((300..700).contains(&kept), "as many as have room: {kept}");
     let long = "x".repeat(BYTES_PER_CALLER);
-    decisions.remember(&Thing::Prompt(&server, &long), true);
-    assert_eq!(decisions.find(&Thing::Prompt(&server, &long)), None, "it is too long");
+    decisions.remember(&Thing::Prompt(&server, &long), judged);
+    assert!(decisions.find(&Thing::Prompt(&server, &long)).is_none(), "it is too long");
+}
+
+fn many_rules(count: u32) -> Arc<Policy> {
+    let rule = |n: u32| AccessRule {
+        name: format!("rule {n}"),
+        place: Place { file: "config.yaml".to_owned(), line: n },
+        effect: if n % 10 == 9 { Effect::Deny } else { Effect::Allow },
+        mode: Mode::Enforce,
+        who: Who { groups: vec![format!("group {}", n % 7)], ..Who::default() },
+        what: What { tools: vec![Pattern::parse(&format!("t{n}_*")).unwrap()], ..What::default() },
+        when: When {
+            arguments: ArgumentCondition::new("repo", vec![ArgumentValue::Flag(true)])
+                .filter(|_| n.is_multiple_of(5))
+                .into_iter()
+                .collect(),
+            signed_in: None,
+        },
+    };
+    Arc::new(Policy::new((0..count).map(rule).collect(), Vec::new()).unwrap())
+}
+
+/// What was decided is found again, whatever the number of rules; also by a caller with more things
+/// than there is room for.
+#[test]
+fn t41_a_decision_that_is_remembered_is_not_evaluated() {
+    let server = server();
+    let names: Vec<String> = (0..1_000).map(|n| format!("t{}_some_tool_{n}", n % 30)).collect();
+    for rules in [0, 20, 1_000] {
+        let policy = many_rules(rules);
+        let access = access(Arc::clone(&policy));
+        let groups = ["group 0", "group 1", "group 2", "group 3", "group 4"];
+        let list = |names: &[String]| {
+            let before = policy.evaluations();
+            let caller = access.of(principal(&groups, "one"));
+            for name in names {
+                let hints = ToolHints::default();
+                caller.may(&Thing::Tool { server: &server, name, hints });
+            }
+            policy.evaluations() - before
+        };
+        // With many rules each evaluation takes long: fewer things are enough.
+        let names = if rules > 100 { &names[..60] } else { &names[..] };
+        let first = list(names);
+        assert_eq!(first == 0, rules == 0, "{rules}: {first}");
+        assert_eq!(list(names), 0, "{rules} rules: everything is remembered");
+    }
+    // No cliff: a fifth too many is not the end of all the others.
+    let mut decisions = Decisions::default();
+    let judged = judged(true);
+    let things: Vec<String> = (0..1_500).map(|n| format!("some_tool_{n:05}")).collect();
+    let mut missed = 0;
+    for round in 0..4 {
+        missed = 0;
+        for name in &things {
+            let thing = Thing::Prompt(&server, name);
+            if decisions.find(&thing).is_none() {
+                missed += 1;
+                decisions.remember(&thing, Arc::clone(&judged));
+            }
+        }
+        assert!(round > 0 || missed == things.len());
+    }
+    assert!(missed > 0 && missed < things.len() * 7 / 10, "{missed} of {}", things.len());
+}
+
+/// Neither the time nor the arguments are part of what is remembered.
+#[test]
+fn t41_what_depends_on_the_call_is_decided_for_each() {
+    let clock = Arc::new(FixedClock::at(NOW));
+    let of = |when: When| AccessRule {
+        name: "one".to_owned(),
+        place: Place { file: "config.yaml".to_owned(), line: 1 },
+        effect: Effect::Allow,
+        mode: Mode::Enforce,
+        who: Who::default(),
+        what: What::default(),
+        when,
+    };
+    let hour = Duration::from_secs(3600);
+    let by_time = of(When { signed_in: Some(8 * hour), ..When::default() });
+    let pattern = ArgumentValue::Text(Pattern::parse("acme/*").unwrap());
+    let condition = ArgumentCondition::new("repo", vec![pattern]).unwrap();
+    let by_arguments = of(When { arguments: vec![condition], ..When::default() });
+    let server = server();
+    let tool = Thing::Tool { server: &server, name: "push", hints: ToolHints::default() };
+    let mut person = Principal::clone(&principal(&[], "one"));
+    person.signed_in_at = Some(NOW);
+
+    let policy = Arc::new(Policy::new(vec![by_time], Vec::new()).unwrap());
+    let access = Access::new(Arc::clone(&policy), Arc::clone(&clock) as _);
+    let caller = access.of(Arc::new(person.clone()));
+    assert!(caller.may(&tool));
+    clock.advance(8 * hour);
+    assert!(caller.may(&tool), "eight hours are within eight hours");
+    clock.advance(Duration::from_secs(1));
+    let verdict = |caller: &CallerAccess| caller.named(&tool, &server, CalledWith::These(None));
+    assert!(!caller.may(&tool) && !caller.may_enter(&server));
+    assert_eq!(verdict(&caller), Verdict::Unmet(Unmet::SignIn));
+    let anew = Principal { signed_in_at: Some(NOW + 8 * hour), ..person.clone() };
+    assert!(access.of(Arc::new(anew)).may(&tool));
+    let robot = access.of(Arc::new(Principal { signed_in_at: None, ..person.clone() }));
+    assert!(!robot.may(&tool));
+    assert_eq!(verdict(&robot), Verdict::Hidden, "it has nothing that it could do anew");
+
+    let policy = Arc::new(Policy::new(vec![by_arguments], Vec::new()).unwrap());
+    access.change(Arc::clone(&policy));
+    let caller = access.of(Arc::new(person));
+    assert!(caller.may(&tool), "it is listed");
+    let evaluations = policy.evaluations();
+    for _ in 0..3 {
+        for (json, expected) in [
+            (r#"{"repo":"acme/site"}"#, Verdict::Allowed),
+            (r#"{"repo":"other/site"}"#, Verdict::Unmet(Unmet::Arguments)),
+            ("{}", Verdict::Unmet(Unmet::Arguments)),
+            (r#"{"repo":"acme/site","repo":"other"}"#, Verdict::Unmet(Unmet::Arguments)),
+        ] {
+            let json = Payload::from_json(json).unwrap();
+            let with = CalledWith::These(Some(&json));
+            assert_eq!(caller.named(&tool, &server, with), expected, "{json:?}");
+        }
+    }
+    assert_eq!(policy.evaluations(), evaluations, "by the one rule that speaks of it");
 }
 
 /// A stream carries what its person could see when it began: it ends with that.
 #[test]
 fn t41_a_stream_ends_with_what_it_was_judged_by() {
-    let access = Access::new(policy(Effect::Allow, &["staff"], &[]));
+    let access = access(policy(Effect::Allow, &["staff"], &[]));
     let (staff, moved) = (principal(&["staff"], "one"), principal(&["staff", "more"], "one"));
     let left = principal(&["guests"], "one");
     let of = |shown| access.stream(&staff, shown);
@@ -136,9 +276,9 @@ fn t41_a_stream_ends_with_what_it_was_judged_by() {
 
 #[test]
 fn t47_a_name_that_is_too_long_is_not_decided_about() {
-    let access = Access::new(policy(Effect::Allow, &["staff"], &["*"]));
+    let access = access(policy(Effect::Allow, &["staff"], &["*"]));
     let (caller, server) = (access.of(principal(&["staff"], "one")), server());
-    let tool = |name| Thing::Tool { server: &server, name, read_only: false };
+    let tool = |name| Thing::Tool { server: &server, name, hints: ToolHints::default() };
     let (fits, long) = ("x".repeat(LONGEST_NAME), "x".repeat(LONGEST_NAME + 1));
     assert!(caller.may(&tool(&fits)) && !caller.may(&tool(&long)));
 }
