@@ -197,6 +197,7 @@ fn each_key_is_a_client_of_its_own_that_rules_call_agent_key() {
         groups: Vec::new(),
         email: None,
         name: None,
+        signed_in_at: None,
     };
     assert_eq!(Facts::of(&principal).client, AGENT_KEY);
     let person = crate::audit::Person::from(&principal);

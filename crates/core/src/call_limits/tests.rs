@@ -56,6 +56,7 @@ fn principal() -> Principal {
         groups: vec!["contractors".to_owned()],
         email: Some("Alice@Acme.example".to_owned()),
         name: None,
+        signed_in_at: None,
     }
 }
 

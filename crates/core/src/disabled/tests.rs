@@ -1,6 +1,7 @@
 //! What is disabled, in tables.
 
 use super::*;
+use crate::access::ToolHints;
 
 fn server(name: &str) -> ServerName {
     ServerName::parse(name).unwrap()
@@ -41,7 +42,7 @@ fn a_grant_is_refused_for_its_person_and_for_its_client() {
 #[test]
 fn with_a_server_goes_all_that_it_has_and_a_tool_goes_alone() {
     let (dice, uuid) = (server("dice"), server("uuid"));
-    let named = |server, name| Thing::Tool { server, name, read_only: true };
+    let named = |server, name| Thing::Tool { server, name, hints: ToolHints::default() };
     let cases = |thing: Thing<'_>| {
         let by = |what: Disableable| DisabledSet::from_iter([what]).hides(&thing);
         [

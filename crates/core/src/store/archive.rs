@@ -164,7 +164,7 @@ impl RecordKind {
             Self::Client => "clients",
             Self::User => "users",
             Self::Login => "logins",
-            Self::ProviderToken => "refresh tokens of providers",
+            Self::ProviderToken => "provider tokens",
             Self::Consent => "consents",
             Self::Grant => "grants",
             Self::AccessToken => "access tokens",
@@ -176,8 +176,8 @@ impl RecordKind {
             Self::Session => "MCP sessions",
             Self::Task => "owners of tasks",
             Self::Pin => "pinned tools",
-            Self::Disabled => "records of what is disabled",
-            Self::AuditChain => "chains of the audit trail",
+            Self::Disabled => "what is disabled",
+            Self::AuditChain => "audit chains",
             Self::AuditRecord => "audit records",
         }
     }

@@ -98,7 +98,7 @@ fn call(id: &str, tool: &str) -> Value {
 fn is_limited(answer: &Page, id: &Value, why: &str) {
     assert_eq!(answer.status, 429, "{answer:?}");
     let seconds: u64 = answer.header("retry-after").parse().unwrap();
-    assert!((1..=DAY.as_secs()).contains(&seconds), "{seconds}");
+    assert!((1..=2 * DAY.as_secs()).contains(&seconds), "{seconds}");
     let message = answer.json();
     assert_eq!(message["id"], *id, "{message}");
     let error = &message["error"];
@@ -198,7 +198,6 @@ async fn t47_so_many_are_at_work_at_a_server_until_they_have_ended_in_whatever_w
     let bob = Modern { agent: &bobs_browser, url: fixture.at("/mcp"), token: &bobs.access };
     bob.call("uuid_echo").await.expect(200);
     for round in 0..6 {
-        let before = fixture.uuid.seen().len();
         // In a session, where hanging up ends nothing, or alone, where it does.
         let is_in_session = round % 2 == 0;
         let hang = if is_in_session {
@@ -208,7 +207,7 @@ async fn t47_so_many_are_at_work_at_a_server_until_they_have_ended_in_whatever_w
         };
         let agent = browser.clone();
         let hanging = tokio::spawn(async move { agent.try_send(hang).await });
-        eventually("it is at the server", async || fixture.uuid.seen().len() > before).await;
+        eventually("it is at work", async || bob.call("uuid_echo").await.status == 429).await;
         is_limited(&bob.call("uuid_echo").await, &json!(7), AT_ONCE);
         is_limited(&mcp.post(&call("x", "uuid_echo")).await, &json!("x"), AT_ONCE);
         bob.call("dice_roll").await.expect(200);
@@ -340,7 +339,7 @@ async fn a_flood_of_refusals_is_recorded_once_and_a_reload_forgets_nothing() {
         [
             seen("add", CallOutcome::Ok, None),
             seen("echo", CallOutcome::Limited, Some(1)),
-            seen("roll", CallOutcome::Ok, None),
+            seen("roll", CallOutcome::ToolError, None),
         ]
     );
     fixture.close().await;

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use portunus::config::ClientsConfig;
 use portunus_core::{
     Timestamp,
-    access::{AccessRule, Effect, Place, Policy, What, Who},
+    access::{AccessRule, Effect, Mode, Place, Policy, What, When, Who},
     admission::{AccountName, Allow, Rule},
     client::{Client, ClientAuthMethod, ClientSource, GrantType},
     ids::ClientId,
@@ -28,7 +28,15 @@ fn add(who: Who) -> Arc<Policy> {
     let pattern = |text: &str| vec![Pattern::parse(text).unwrap()];
     let what = What { servers: pattern("uuid"), tools: pattern("add"), ..What::default() };
     let place = Place { file: "config.yaml".to_owned(), line: 1 };
-    let rule = AccessRule { name: "add".to_owned(), place, effect: Effect::Allow, who, what };
+    let rule = AccessRule {
+        name: "add".to_owned(),
+        place,
+        effect: Effect::Allow,
+        mode: Mode::Enforce,
+        who,
+        what,
+        when: When::default(),
+    };
     Arc::new(Policy::new(vec![rule], Vec::new()).unwrap())
 }
 

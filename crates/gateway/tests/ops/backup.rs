@@ -115,7 +115,7 @@ async fn from_a_file_to_redis_and_back() {
     let told = fine(&portunus(here.path(), &["backup", file], &[]));
     assert!(
         told.contains(
-            "4 clients, 5 users, 5 logins, 3 consents, 5 grants, 7 access tokens, 4 refresh tokens"
+            "4 clients, 5 users, 5 logins, 1 provider tokens, 3 consents, 5 grants, 7 access tokens, 4 refresh tokens"
         ),
         "{told}"
     );
@@ -312,7 +312,7 @@ async fn a_check_of_the_store_tells_what_there_is_and_what_is_wrong() {
         let told = fine(&check(more));
         for part in [
             "access tokens                    7           -\n",
-            "14 values are sealed under AUTH_SECRET\n",
+            "15 values are sealed under AUTH_SECRET\n",
             "Nothing is wrong.\n",
         ] {
             assert!(told.contains(part), "{part:?} is not in\n{told}");
@@ -320,7 +320,7 @@ async fn a_check_of_the_store_tells_what_there_is_and_what_is_wrong() {
         let rotated =
             [more, &[("AUTH_SECRET", NEW_SECRET), ("AUTH_SECRET_PREVIOUS", SECRET)]].concat();
         assert!(fine(&check(&rotated)).contains(
-            "0 values are sealed under AUTH_SECRET\n14 values are sealed under AUTH_SECRET_PREVIOUS"
+            "0 values are sealed under AUTH_SECRET\n15 values are sealed under AUTH_SECRET_PREVIOUS"
         ));
         refused(&check(&[more, &[("AUTH_SECRET", NEW_SECRET)]].concat()), "AUTH_SECRET differs");
     }

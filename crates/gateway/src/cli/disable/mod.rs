@@ -18,7 +18,7 @@ use portunus_core::{
     clock::SystemClock,
     disabled::{Disableable, DisabledRecord, Disabling},
     store::Stores,
-    text::visible,
+    text::{escaped_json, visible},
 };
 use serde_json::json;
 
@@ -203,7 +203,7 @@ fn as_json(records: &[DisabledRecord]) -> String {
             "reason": record.reason, "by": record.by, "at": time::written(record.at)})
     };
     let all: Vec<_> = records.iter().map(each).collect();
-    format!("{}\n", json!(all))
+    format!("{}\n", escaped_json(json!(all).to_string()))
 }
 
 #[cfg(test)]
@@ -222,12 +222,12 @@ mod tests {
             at: Timestamp::from_secs(0),
         };
         let text = listed(std::slice::from_ref(&record), Timestamp::from_secs(60));
-        assert!(text.starts_with("person ptn_user_x  alice@acme.example\\u{202e}\n"), "{text}");
+        assert!(text.starts_with("person ptn_user_x  alice@acme.example\u{fffd}\n"), "{text}");
         assert!(text.ends_with("  by      uid 1000\n  reason  left\n1 disabled\n"), "{text}");
         assert_eq!(
             as_json(&[record]),
             "[{\"at\":\"1970-01-01T00:00:00Z\",\"by\":\"uid 1000\",\"id\":\"ptn_user_x\",\"kind\":\"person\",\
-             \"name\":\"alice@acme.example\u{202e}\",\"reason\":\"left\"}]\n"
+             \"name\":\"alice@acme.example\\u202e\",\"reason\":\"left\"}]\n"
         );
         assert_eq!(listed(&[], Timestamp::from_secs(0)), "0 disabled\n");
     }

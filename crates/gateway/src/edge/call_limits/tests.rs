@@ -38,6 +38,7 @@ fn principal(user: &str, client: &str) -> Arc<Principal> {
         groups: Vec::new(),
         email: None,
         name: None,
+        signed_in_at: None,
     })
 }
 

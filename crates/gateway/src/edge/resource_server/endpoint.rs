@@ -14,6 +14,7 @@ use portunus_core::{
     access::Thing,
     audit::{Call, CallKind, CallOutcome, RefusalReason},
     call_limits,
+    ids::UserId,
     oauth::{params::Params, scopes::Operation},
     principal::Principal,
     request::PlainPath,
@@ -73,13 +74,7 @@ pub async fn any(
         };
     // Of one request it is told once.
     let _ = audit.names().principal.set(Arc::clone(&principal));
-    // A proven request counts for its person, no longer for its address.
-    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
-        connection.proven(&principal.user);
-    }
-    if let Some(permit) = request.extensions().get::<AddressPermit>() {
-        permit.release();
-    }
+    count_for(&principal.user, &request);
     // What rules do not allow the caller is not there, before anything is said of scopes.
     let access = state.mcp.local.access.of(Arc::clone(&principal));
     if let Some(why) = why_absent(target, &access) {
@@ -128,6 +123,16 @@ pub async fn any(
     let mut response = state.mcp.serve(principal, scopes, view, audit, request).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
     watch::while_valid(&state.bearer, look_up, &resource, rules, response)
+}
+
+/// A proven request counts for its person, no longer for its address.
+fn count_for(user: &UserId, request: &Request) {
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+        connection.proven(user);
+    }
+    if let Some(permit) = request.extensions().get::<AddressPermit>() {
+        permit.release();
+    }
 }
 
 /// The same body, its bytes counted.
