@@ -243,6 +243,9 @@ async fn revoke_all(
             }
         }
         write!(text, "  {}", revoke(stores, of, now).await?)?;
+        if let GrantsOf::User(user) = of {
+            stores.provider_tokens.delete_provider_token(user).await?;
+        }
     }
     Ok(text)
 }

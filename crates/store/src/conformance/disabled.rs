@@ -13,7 +13,7 @@ use portunus_core::{
 };
 
 use super::{
-    Backend, race,
+    Backend, provider_tokens, race,
     records::{
         HOUR, MINUTE, NOW, access, client_id, code, consent, grant, granted, hash, login,
         resources, rotate, user, user_id,
@@ -111,6 +111,8 @@ pub async fn a_person_loses_everything_but_consents<B: Backend>() {
         stores.sessions.keep_session(&hash("session", n), &session, NOW + HOUR).await.unwrap();
         let task = portunus_core::task::TaskOwnership { user: user_id(n), ..tasks::task(1) };
         stores.tasks.keep_task(&hash("task", n), &task, NOW + HOUR).await.unwrap();
+        let token = provider_tokens::token(n);
+        stores.provider_tokens.keep_provider_token(&token).await.unwrap();
     }
     let second = Login { id: hash("login", 10), ..login(0) };
     stores.logins.insert_login(&user(0), &second).await.unwrap();
@@ -120,6 +122,10 @@ pub async fn a_person_loses_everything_but_consents<B: Backend>() {
     let ended = Ended { grants: 1, logins: 2, sessions: 1, tasks: 1 };
     let outcome = disable(&stores, person(0)).await;
     assert_eq!(outcome, Disabling { was_disabled: false, ended });
+    for (n, is_kept) in [(0, false), (1, true)] {
+        let found = stores.provider_tokens.find_provider_token(&user_id(n), NOW).await.unwrap();
+        assert_eq!(found.is_some(), is_kept, "the provider's refresh token of {n}");
+    }
     let find = async |n| stores.grants.find_access(&hash("access", n), NOW).await.unwrap();
     assert_eq!(find(0).await, None);
     let owner = async |n, now| stores.grants.find_owner(&hash("access", n), now).await.unwrap();

@@ -15,7 +15,10 @@ use portunus_core::{
     disabled::{Disableable, DisabledRecord, Disabling, Ended},
     ids::{ClientId, UserId},
     invalidation::Invalidation,
-    store::{DisabledStore, GrantsOf, LoginStore as _, MOST_BUT_PERSONS, StoreError},
+    store::{
+        DisabledStore, GrantsOf, LoginStore as _, MOST_BUT_PERSONS, ProviderTokenStore as _,
+        StoreError,
+    },
     task::TaskOwnership,
 };
 use redis::Cmd;
@@ -27,6 +30,7 @@ use super::{
     grants_of,
     keys::{DisabledGroup, Expiring, Shard},
     logins::RedisLoginStore,
+    provider_tokens::RedisProviderTokenStore,
     scan::Scan,
     script::{self, Call},
 };
@@ -206,6 +210,7 @@ async fn end(
     database.post(&Invalidation::Disabled(what.clone())).await?;
     let logins = match what {
         Disableable::Person(user) => {
+            RedisProviderTokenStore(Arc::clone(database)).delete_provider_token(user).await?;
             RedisLoginStore(Arc::clone(database)).take_logins(user).await?
         }
         _ => 0,

@@ -18,8 +18,9 @@ use super::{
     failure::Failure,
     grants_of,
     invalidations::{post, post_if},
+    provider_tokens,
 };
-use crate::record::{disabled_from_json, to_json};
+use crate::record::{disabled_from_json, provider_token_id, to_json};
 
 pub(super) struct SqliteDisabledStore(pub(super) Arc<Database>);
 
@@ -151,12 +152,15 @@ fn end(db: &Connection, what: &Disableable, now: Timestamp) -> Result<Ended, Fai
         Ok(db.prepare_cached(sql)?.execute([id])? as u64)
     };
     match what {
-        Disableable::Person(user) => Ok(Ended {
-            logins: delete("DELETE FROM logins WHERE user_id = ?1", user.as_str())?,
-            grants: grants_of::end(db, &GrantsOf::User(user.clone()), now)?,
-            sessions: delete("DELETE FROM sessions WHERE user_id = ?1", user.as_str())?,
-            tasks: delete("DELETE FROM tasks WHERE user_id = ?1", user.as_str())?,
-        }),
+        Disableable::Person(user) => {
+            provider_tokens::delete(db, &provider_token_id(user))?;
+            Ok(Ended {
+                logins: delete("DELETE FROM logins WHERE user_id = ?1", user.as_str())?,
+                grants: grants_of::end(db, &GrantsOf::User(user.clone()), now)?,
+                sessions: delete("DELETE FROM sessions WHERE user_id = ?1", user.as_str())?,
+                tasks: delete("DELETE FROM tasks WHERE user_id = ?1", user.as_str())?,
+            })
+        }
         Disableable::Client(client) => Ok(Ended {
             grants: grants_of::revoke(db, &GrantsOf::Client(client.clone()), now)?,
             tasks: delete("DELETE FROM tasks WHERE record ->> '$.client' = ?1", client.as_str())?,

@@ -41,6 +41,12 @@ pub(super) fn keep(db: &Connection, sealer: &Sealer, token: &ProviderToken) -> R
     Ok(())
 }
 
+/// Deletes the token that is kept under the id. `false` if there was none.
+pub(super) fn delete(db: &Connection, id: &TokenHash) -> Result<bool, Failure> {
+    let mut statement = db.prepare_cached("DELETE FROM provider_tokens WHERE id = ?1")?;
+    Ok(statement.execute(params![key(id)])? > 0)
+}
+
 #[async_trait]
 impl ProviderTokenStore for SqliteProviderTokenStore {
     async fn keep_provider_token(&self, token: &ProviderToken) -> Result<(), StoreError> {
@@ -94,13 +100,6 @@ impl ProviderTokenStore for SqliteProviderTokenStore {
 
     async fn delete_provider_token(&self, user: &UserId) -> Result<bool, StoreError> {
         let id = provider_token_id(user);
-        self.0
-            .write(move |db| {
-                let deleted = db
-                    .prepare_cached("DELETE FROM provider_tokens WHERE id = ?1")?
-                    .execute(params![key(&id)])?;
-                Ok(deleted > 0)
-            })
-            .await
+        self.0.write(move |db| delete(db, &id)).await
     }
 }
