@@ -1,17 +1,18 @@
 //! The hub: the MCP endpoint of the gateway without its HTTP. The edge hands it a [`Caller`],
 //! headers and bytes and gets an [`Answer`] back. It hands on: to `endpoint` (messages and answers,
 //! where the owners are put together), `lifecycle` (sessions), `lists` and `registry` (what servers
-//! have). Users who come and go are in [`eviction`], what was disabled in [`disabling`].
+//! have). Users who come and go are in [`eviction`], what was disabled in [`disabling`],
+//! what changes in [`changes`].
 
 use std::{
     fmt,
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::HeaderMap;
-use portunus_core::{entropy::Entropy, ids::UserId};
+use portunus_core::entropy::Entropy;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ pub use crate::{
     upstream::servers::{Peer, Servers},
 };
 
+mod changes;
 mod disabling;
 mod eviction;
 
@@ -78,40 +80,10 @@ impl Hub {
         delete::delete(&self.endpoint, &caller, headers).await.unwrap_or_else(|refusal| *refusal)
     }
 
-    /// So many calls of one person may be at work from now on.
-    pub fn limit_calls_per_user(&self, calls: usize) {
-        self.endpoint.calls_per_user.store(calls, Ordering::Relaxed);
-    }
-
     /// The tools that the caller may use, in the order of the list. Servers that do not answer in
     /// time are left out.
     pub async fn tools(&self, caller: Caller) -> Vec<ServerTool> {
         merge::tools(&self.endpoint.calls.lists, &caller).await
-    }
-
-    /// These are the servers from now on. Sessions go on: those of a server that is gone end, those
-    /// that see a list which may be another one by now are told. Lists of servers whose entry did
-    /// not change are kept.
-    pub fn reconfigure(&self, names: Names, specs: Vec<ServerSpec>) {
-        let affected = self.endpoint.calls.registry.replace(names, specs);
-        self.endpoint.lifecycle.reconfigured(&affected);
-    }
-
-    /// Callers may use other things from now on: every client is told to look at its lists again.
-    pub fn permissions_changed(&self) {
-        let servers = self.endpoint.calls.registry.load().names().cloned().collect();
-        self.endpoint.lifecycle.reconfigured(&servers);
-    }
-
-    /// The same for one person.
-    pub fn permissions_of_user_changed(&self, user: &UserId) {
-        let servers = self.endpoint.calls.registry.load().names().cloned().collect();
-        self.endpoint.lifecycle.reconfigured_for(user, &servers);
-    }
-
-    /// What all users have together.
-    pub fn totals(&self) -> Totals {
-        self.endpoint.sessions.totals()
     }
 
     /// Ends the streams that would last for ever, so that connections can drain; calls under way go
