@@ -230,6 +230,12 @@ impl DisabledSet {
         !self.servers.is_empty() || !self.proxies.is_empty()
     }
 
+    /// Are tools of this server in it, though not the server?
+    pub fn hides_tools_of(&self, server: &ServerName) -> bool {
+        !self.servers.is_empty()
+            && self.servers.get(server).is_some_and(|of_server| !of_server.tools.is_empty())
+    }
+
     /// Is any person or client in it?
     pub fn refuses_anybody(&self) -> bool {
         !self.people.is_empty() || !self.clients.is_empty()

@@ -1,6 +1,7 @@
-//! Pinned tools (threat 45): what is remembered of the tools that servers describe, and the rule
-//! that tells a tool which is as it was from one that changed. What a tool comes to as text is
-//! [`canonical`]'s; where pins are kept is [`crate::store::PinStore`].
+//! Pins (threat 45): what is remembered of the tools, prompts, templates and instructions that
+//! servers describe, and the rule that tells what is as it was from what changed. Which things are
+//! pinned is in [`subject`], what one comes to as text in [`canonical`], how two differ in
+//! [`difference`]; where pins are kept is [`crate::store::PinStore`].
 
 use std::fmt;
 
@@ -11,17 +12,21 @@ use thiserror::Error;
 use crate::settings::{Choice, choice};
 
 mod canonical;
+pub mod difference;
+mod subject;
 #[cfg(test)]
 mod tests;
 
-/// How closely the tools of a server are watched.
+pub use subject::{PinKind, PinSubject};
+
+/// How closely what a server describes is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Pinning {
     /// Not at all.
     Off,
-    /// A tool that changed is told of in the log, and passed on.
+    /// What changed is told of in the log, and passed on.
     Warn,
-    /// A tool that changed is held back until an administrator approves it.
+    /// What changed is held back until an administrator approves it.
     #[default]
     Enforce,
 }
@@ -30,11 +35,12 @@ pub enum Pinning {
 pub const PINNING: Choice<Pinning> =
     choice(&["off", "warn", "enforce"], &[Pinning::Off, Pinning::Warn, Pinning::Enforce]);
 
-/// SHA-256 over everything a server says of a tool: equal for equal tools, however they are spelt.
+/// SHA-256 over everything a server says of one thing: equal for equal ones, however they are
+/// spelt.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ToolFingerprint([u8; 32]);
+pub struct Fingerprint([u8; 32]);
 
-impl ToolFingerprint {
+impl Fingerprint {
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -56,13 +62,13 @@ impl ToolFingerprint {
     }
 }
 
-impl Serialize for ToolFingerprint {
+impl Serialize for Fingerprint {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for ToolFingerprint {
+impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text)
@@ -71,15 +77,15 @@ impl<'de> Deserialize<'de> for ToolFingerprint {
 }
 
 /// In hexadecimal digits.
-impl fmt::Display for ToolFingerprint {
+impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for ToolFingerprint {
+impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ToolFingerprint({})", &self.to_string()[..12])
+        write!(f, "Fingerprint({})", &self.to_string()[..12])
     }
 }
 
@@ -97,12 +103,12 @@ impl FingerprintPrefix {
         fits.then(|| Self(text.to_ascii_lowercase()))
     }
 
-    pub fn fits(&self, fingerprint: &ToolFingerprint) -> bool {
+    pub fn fits(&self, fingerprint: &Fingerprint) -> bool {
         fingerprint.to_string().starts_with(&self.0)
     }
 }
 
-/// What a server says of a tool, for people who decide about it: canonical JSON, or the first
+/// What a server says of one thing, for people who decide about it: canonical JSON, or the first
 /// [`Definition::LONGEST`] bytes of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -128,80 +134,89 @@ impl Definition {
         &self.0
     }
 
-    /// What a tool of this definition means ([`SeenTool::meaning`]); `None` if not all of it is
+    /// What a thing of this definition means ([`SeenItem::meaning`]); `None` if not all of it is
     /// kept.
-    pub fn meaning(&self) -> Option<ToolFingerprint> {
-        let is_whole = self.0.len() < Self::LONGEST - 3;
-        canonical::read(self.0.as_bytes()).filter(|_| is_whole).map(meaning)
+    pub fn meaning(&self, kind: PinKind) -> Option<Fingerprint> {
+        let whole = canonical::read(self.0.as_bytes()).filter(|_| self.is_whole());
+        whole.map(|item| meaning(kind, item))
+    }
+
+    /// Is this all that the server says? A cut may have left out as much as a character.
+    fn is_whole(&self) -> bool {
+        self.0.len() < Self::LONGEST - 3
     }
 }
 
-/// Over the tool with its sets in one order.
-fn meaning(tool: canonical::Json) -> ToolFingerprint {
-    fingerprint(b"portunus/tool/meaning/1\n", &tool.with_sorted_sets().to_string())
+/// Over the item with its sets in one order.
+fn meaning(kind: PinKind, item: canonical::Json) -> Fingerprint {
+    fingerprint(kind.label_of_meaning(), &item.with_sorted_sets().to_string())
 }
 
 /// The label says which form of the text it is.
-fn fingerprint(label: &[u8], text: &str) -> ToolFingerprint {
+fn fingerprint(label: &[u8], text: &str) -> Fingerprint {
     let mut hasher = Sha256::new();
     hasher.update(label);
     hasher.update(text.as_bytes());
-    ToolFingerprint(hasher.finalize().into())
+    Fingerprint(hasher.finalize().into())
 }
 
-/// A tool as a server listed it.
+/// A tool, a prompt, a template or instructions as a server described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenTool {
-    /// The server's own name of it.
-    pub name: String,
-    pub fingerprint: ToolFingerprint,
-    /// Equal for tools that differ in nothing but the order of what has none: a schema's
+pub struct SeenItem {
+    pub subject: PinSubject,
+    pub fingerprint: Fingerprint,
+    /// Equal for things that differ in nothing but the order of what has none: a schema's
     /// `required`.
-    pub meaning: ToolFingerprint,
+    pub meaning: Fingerprint,
     pub definition: Definition,
 }
 
-/// A tool that means different things to different readers, or nothing: it cannot be pinned.
+/// What means different things to different readers, or nothing: it cannot be pinned.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum UnreadableTool {
+pub enum UnreadableItem {
     #[error("it is no JSON object, or one with a key twice or with a number beyond all bounds")]
     Malformed,
     #[error("it has no name, or one that is too long to be remembered")]
     Nameless,
 }
 
-/// The specification asks for 128 characters at most.
+/// Of tools, the specification asks for 128 characters at most.
 const LONGEST_NAME: usize = 1024;
 
-impl SeenTool {
-    /// Reads a tool object as it arrived. Every member counts, `_meta` and unknown ones too: what a
+impl SeenItem {
+    /// Reads an object as it arrived. Every member counts, `_meta` and unknown ones too: what a
     /// client shows its model is the client's choice, so what a fingerprint leaves out is where a
     /// description could be swapped.
-    pub fn read(json: &[u8]) -> Result<Self, UnreadableTool> {
-        let tool = canonical::read(json).ok_or(UnreadableTool::Malformed)?;
-        let name = tool
-            .member("name")
-            .and_then(canonical::Json::text)
-            .filter(|name| name.len() <= LONGEST_NAME);
-        let name = name.ok_or(UnreadableTool::Nameless)?.to_owned();
-        let text = tool.to_string();
-        let fingerprint = fingerprint(b"portunus/tool/1\n", &text);
-        Ok(Self { name, fingerprint, meaning: meaning(tool), definition: Definition::of(&text) })
+    pub fn read(kind: PinKind, json: &[u8]) -> Result<Self, UnreadableItem> {
+        let item = canonical::read(json).ok_or(UnreadableItem::Malformed)?;
+        let name = match kind.id() {
+            Some(id) => item
+                .member(id)
+                .and_then(canonical::Json::text)
+                .filter(|name| name.len() <= LONGEST_NAME)
+                .ok_or(UnreadableItem::Nameless)?,
+            None => "",
+        };
+        let subject = PinSubject::new(kind, name);
+        let text = item.to_string();
+        let fingerprint = fingerprint(kind.label(), &text);
+        let meaning = meaning(kind, item);
+        Ok(Self { subject, fingerprint, meaning, definition: Definition::of(&text) })
     }
 }
 
-/// What is remembered of one tool of one server. A server may show different people different
-/// tools, so a tool may have several approved fingerprints.
+/// What is remembered of one thing of one server. A server may show different people different
+/// ones of a name, so it may have several approved fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
-    pub tool: String,
+    pub subject: PinSubject,
     /// The first one that was seen, and those that an administrator approved.
-    pub approved: Vec<ToolFingerprint>,
+    pub approved: Vec<Fingerprint>,
     /// Those that wait for an administrator.
-    pub quarantined: Vec<ToolFingerprint>,
+    pub quarantined: Vec<Fingerprint>,
 }
 
-/// What a pin says of a tool.
+/// What a pin says of what was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
     /// Never seen before: it is pinned as it is.
@@ -213,7 +228,7 @@ pub enum Judgement {
 }
 
 /// Trust on first use, and nothing after it without approval.
-pub fn judge(pin: Option<&Pin>, seen: &ToolFingerprint) -> Judgement {
+pub fn judge(pin: Option<&Pin>, seen: &Fingerprint) -> Judgement {
     match pin {
         // Of what was never approved there is nothing to be the same as.
         None => Judgement::New,

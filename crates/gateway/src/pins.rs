@@ -1,6 +1,6 @@
-//! Between the hub, which asks about tools ([`portunus_mcp::pins`]), and the store, which remembers
-//! them: [`PinBook`]. The rule is `portunus_core::pins`; what administrators do about it is
-//! `cli::tools`.
+//! Between the hub, which asks about what servers describe ([`portunus_mcp::pins`]), and the store,
+//! which remembers it: [`PinBook`]. The rule is `portunus_core::pins`; what administrators do about
+//! it is `cli::tools`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,11 +14,13 @@ use async_trait::async_trait;
 use portunus_core::{
     Clock,
     ids::ServerName,
-    pins::{Judgement, Pin, Pinning, SeenTool, ToolFingerprint, UnreadableTool, judge},
+    pins::{
+        Fingerprint, Judgement, Pin, PinKind, PinSubject, Pinning, SeenItem, UnreadableItem, judge,
+    },
     store::{PinStore, StoreError},
 };
 use portunus_mcp::{
-    pins::{ToolPins, Trust},
+    pins::{ItemPins, Trust},
     wire::Payload,
 };
 use tokio::{sync::Mutex, time::Instant};
@@ -28,10 +30,10 @@ mod tests;
 
 /// How long what was read is trusted: an approval is noticed within this time.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// Tools of one server that are remembered: as many as are taken from its list. Those beyond are
-/// held.
-const MOST_TOOLS: usize = 5_000;
-/// Changes of one tool that wait for an administrator; newer ones push out older ones.
+/// Things of one kind and server that are remembered: as many as are taken from its list. Those
+/// beyond are held.
+const MOST_OF_A_KIND: usize = 5_000;
+/// Changes of one thing that wait for an administrator; newer ones push out older ones.
 const MOST_CHANGES: u32 = 4;
 
 /// The pins of every server, read from the store when they are needed and kept for a moment.
@@ -52,10 +54,10 @@ struct Page {
 
 #[derive(Default)]
 struct Kept {
-    pins: HashMap<String, Pin>,
-    /// What the approved definitions mean, of the tools of which one was seen that is not among
-    /// them to the letter.
-    meanings: HashSet<(String, ToolFingerprint)>,
+    pins: HashMap<PinSubject, Pin>,
+    /// What the approved definitions mean, where something was seen that is not among them to the
+    /// letter.
+    meanings: HashSet<(PinSubject, Fingerprint)>,
     read_at: Option<Instant>,
 }
 
@@ -81,14 +83,15 @@ impl PinBook {
         server: &ServerName,
         page: &Page,
         kept: &mut Kept,
-        seen: &[SeenTool],
+        kind: PinKind,
+        seen: &[SeenItem],
     ) -> Result<(), StoreError> {
         if kept.read_at.is_none_or(|read_at| read_at.elapsed() >= TRUSTED_FOR) {
             self.read(server, kept).await?;
         }
-        let new = kept.new_ones(seen);
+        let new = kept.new_ones(kind, seen);
         if !new.is_empty() {
-            self.store.pin_tools(server, &new, self.clock.now()).await?;
+            self.store.pin_items(server, &new, self.clock.now()).await?;
             self.read(server, kept).await?;
         }
         if !kept.changed_ones(seen).is_empty() {
@@ -98,8 +101,8 @@ impl PinBook {
         if !changed.is_empty() {
             let fresh =
                 self.store.quarantine(server, &changed, MOST_CHANGES, self.clock.now()).await?;
-            for tool in changed.iter().filter(|tool| fresh.contains(&tool.fingerprint)) {
-                tell(server, page.pinning, tool);
+            for item in changed.iter().filter(|item| fresh.contains(&item.fingerprint)) {
+                tell(server, page.pinning, item);
             }
             self.read(server, kept).await?;
         }
@@ -110,14 +113,17 @@ impl PinBook {
         let records = self.store.list_pins(Some(server)).await?;
         let approved = records.into_iter().filter(|record| record.approved_at.is_some());
         kept.meanings = approved
-            .filter_map(|record| Some((record.tool, record.definition.meaning()?)))
+            .filter_map(|record| {
+                let meaning = record.definition.meaning(record.subject.kind)?;
+                Some((record.subject, meaning))
+            })
             .collect();
         Ok(())
     }
 
     async fn read(&self, server: &ServerName, kept: &mut Kept) -> Result<(), StoreError> {
         let pins = self.store.find_pins(server).await?;
-        kept.pins = pins.into_iter().map(|pin| (pin.tool.clone(), pin)).collect();
+        kept.pins = pins.into_iter().map(|pin| (pin.subject.clone(), pin)).collect();
         kept.read_at = Some(Instant::now());
         if kept.meanings.is_empty() { Ok(()) } else { self.read_meanings(server, kept).await }
     }
@@ -134,73 +140,95 @@ fn pages(servers: impl IntoIterator<Item = (ServerName, Pinning)>, known: &Pages
 }
 
 impl Kept {
-    fn judge(&self, tool: &SeenTool) -> Judgement {
-        match judge(self.pins.get(&tool.name), &tool.fingerprint) {
-            Judgement::Changed if self.meanings.contains(&(tool.name.clone(), tool.meaning)) => {
+    fn judge(&self, item: &SeenItem) -> Judgement {
+        match judge(self.pins.get(&item.subject), &item.fingerprint) {
+            Judgement::Changed if self.meanings.contains(&(item.subject.clone(), item.meaning)) => {
                 Judgement::Same
             }
             judgement => judgement,
         }
     }
 
-    /// Tools that were never seen, as far as there is room for them.
-    fn new_ones(&self, seen: &[SeenTool]) -> Vec<SeenTool> {
-        let mut names = HashSet::new();
-        let new = seen
-            .iter()
-            .filter(|tool| self.judge(tool) == Judgement::New && names.insert(tool.name.as_str()));
-        new.take(MOST_TOOLS.saturating_sub(self.pins.len())).cloned().collect()
+    /// How many more of this kind can be remembered.
+    fn room(&self, kind: PinKind) -> usize {
+        let taken = self.pins.keys().filter(|subject| subject.kind == kind).count();
+        MOST_OF_A_KIND.saturating_sub(taken)
     }
 
-    /// Changes that no gateway has told of yet. Of each tool no more than are kept, or each look
+    /// What was never seen, as far as there is room for it. All of it is of this kind.
+    fn new_ones(&self, kind: PinKind, seen: &[SeenItem]) -> Vec<SeenItem> {
+        let mut subjects = HashSet::new();
+        let new: Vec<_> = seen
+            .iter()
+            .filter(|item| self.judge(item) == Judgement::New && subjects.insert(&item.subject))
+            .collect();
+        if new.is_empty() {
+            return Vec::new();
+        }
+        new.into_iter().take(self.room(kind)).cloned().collect()
+    }
+
+    /// Changes that no gateway has told of yet. Of each thing no more than are kept, or each look
     /// would push out the last one's.
-    fn changed_ones(&self, seen: &[SeenTool]) -> Vec<SeenTool> {
-        let mut counts: HashMap<&str, u32> = HashMap::new();
+    fn changed_ones(&self, seen: &[SeenItem]) -> Vec<SeenItem> {
+        let mut counts: HashMap<&PinSubject, u32> = HashMap::new();
         let changed =
-            seen.iter().filter(|tool| self.judge(tool) == Judgement::Changed).filter(|tool| {
-                let count = counts.entry(&tool.name).or_default();
+            seen.iter().filter(|item| self.judge(item) == Judgement::Changed).filter(|item| {
+                let count = counts.entry(&item.subject).or_default();
                 *count += 1;
                 *count <= MOST_CHANGES
             });
-        let is_known = |tool: &SeenTool| {
-            self.pins.get(&tool.name).is_some_and(|pin| pin.quarantined.contains(&tool.fingerprint))
+        let is_known = |item: &SeenItem| {
+            let pin = self.pins.get(&item.subject);
+            pin.is_some_and(|pin| pin.quarantined.contains(&item.fingerprint))
         };
-        changed.filter(|tool| !is_known(tool)).cloned().collect()
+        changed.filter(|item| !is_known(item)).cloned().collect()
+    }
+
+    fn trusts(
+        &self,
+        server: &ServerName,
+        kind: PinKind,
+        item: Result<SeenItem, UnreadableItem>,
+    ) -> Trust {
+        let kind_of_it = kind.word();
+        match item {
+            Ok(item) => match self.judge(&item) {
+                Judgement::Same => Trust::Pass,
+                Judgement::New if self.room(kind) == 0 => {
+                    let name = shown(&item.subject.name);
+                    tracing::warn!(%server, kind = kind_of_it, name, "too many of them to remember: this one is not pinned");
+                    Trust::Hold
+                }
+                Judgement::New | Judgement::Changed => Trust::Hold,
+            },
+            Err(error) => {
+                tracing::warn!(%server, kind = kind_of_it, %error, "what a server describes cannot be pinned");
+                Trust::Hold
+            }
+        }
     }
 }
 
 #[async_trait]
-impl ToolPins for PinBook {
+impl ItemPins for PinBook {
     fn holds(&self, server: &ServerName) -> bool {
         self.pages.load().get(server).is_none_or(|page| page.pinning == Pinning::Enforce)
     }
 
-    async fn judge(&self, server: &ServerName, tools: &[Payload]) -> Vec<Trust> {
+    async fn judge(&self, server: &ServerName, kind: PinKind, items: &[Payload]) -> Vec<Trust> {
         let page = self.pages.load().get(server).cloned();
-        let Some(page) = page else { return vec![Trust::Hold; tools.len()] };
+        let Some(page) = page else { return vec![Trust::Hold; items.len()] };
         if page.pinning == Pinning::Off {
-            return vec![Trust::Pass; tools.len()];
+            return vec![Trust::Pass; items.len()];
         }
-        let read: Vec<_> = tools.iter().map(|tool| SeenTool::read(tool.as_bytes())).collect();
-        let seen: Vec<SeenTool> = read.iter().flatten().cloned().collect();
+        let read: Vec<_> = items.iter().map(|item| SeenItem::read(kind, item.as_bytes())).collect();
+        let seen: Vec<SeenItem> = read.iter().flatten().cloned().collect();
         let mut kept = page.kept.lock().await;
-        if let Err(error) = self.note(server, &page, &mut kept, &seen).await {
-            tracing::error!(%server, %error, "the pins of its tools cannot be read or written: those not known yet are held back");
+        if let Err(error) = self.note(server, &page, &mut kept, kind, &seen).await {
+            tracing::error!(%server, %error, "the pins of this server cannot be read or written: what is not known yet is held back");
         }
-        let trust = |tool: Result<SeenTool, UnreadableTool>| match tool {
-            Ok(tool) if kept.judge(&tool) == Judgement::Same => Trust::Pass,
-            Ok(tool) => {
-                if kept.judge(&tool) == Judgement::New && kept.pins.len() >= MOST_TOOLS {
-                    tracing::warn!(%server, tool = shown(&tool.name), "too many tools to remember: this one is not pinned");
-                }
-                Trust::Hold
-            }
-            Err(error) => {
-                tracing::warn!(%server, %error, "a tool cannot be pinned");
-                Trust::Hold
-            }
-        };
-        let trust = read.into_iter().map(trust);
+        let trust = read.into_iter().map(|item| kept.trusts(server, kind, item));
         if page.pinning == Pinning::Warn {
             trust.map(|_| Trust::Pass).collect()
         } else {
@@ -216,17 +244,17 @@ impl fmt::Debug for PinBook {
 }
 
 /// Told once of each change. The command has no word of the server's own choosing in it.
-fn tell(server: &ServerName, pinning: Pinning, tool: &SeenTool) {
-    let fingerprint = tool.fingerprint;
-    let (tool, approve) =
-        (shown(&tool.name), format!("portunus tools approve {server} {fingerprint}"));
+fn tell(server: &ServerName, pinning: Pinning, item: &SeenItem) {
+    let fingerprint = item.fingerprint;
+    let (kind, name) = (item.subject.kind.word(), shown(&item.subject.name));
+    let approve = format!("portunus tools approve {server} {fingerprint}");
     let look = format!("portunus tools diff {server}");
     match pinning {
         Pinning::Enforce => {
-            tracing::warn!(%server, tool, %fingerprint, look, approve, "a tool changed: it is held back until it is approved");
+            tracing::warn!(%server, kind, name, %fingerprint, look, approve, "what a server describes has changed: it is held back until it is approved");
         }
         Pinning::Warn | Pinning::Off => {
-            tracing::warn!(%server, tool, %fingerprint, look, approve, "a tool changed, and is passed on all the same");
+            tracing::warn!(%server, kind, name, %fingerprint, look, approve, "what a server describes has changed, and is passed on all the same");
         }
     }
 }

@@ -17,7 +17,7 @@ use portunus::os::OsEntropy;
 use portunus_core::{
     Timestamp,
     ids::{ProviderName, ServerName, UserId},
-    pins::SeenTool,
+    pins::{PinKind, SeenItem},
     principal::User,
     secret::SecretText,
     store::Stores,
@@ -264,13 +264,13 @@ async fn fb40_check_online_tells_of_names_that_clients_refuse() {
     let long = "x".repeat(60);
     let tools: Vec<_> = ["roll", "a.b", &long]
         .map(|name| {
-            SeenTool::read(format!(r#"{{"name": "{name}", "inputSchema": {{}}}}"#).as_bytes())
-                .unwrap()
+            let tool = format!(r#"{{"name": "{name}", "inputSchema": {{}}}}"#);
+            SeenItem::read(PinKind::Tool, tool.as_bytes()).unwrap()
         })
         .to_vec();
     stores
         .pins
-        .pin_tools(&ServerName::parse("dice").unwrap(), &tools, Timestamp::from_secs(1))
+        .pin_items(&ServerName::parse("dice").unwrap(), &tools, Timestamp::from_secs(1))
         .await
         .unwrap();
     let (_, said) =
@@ -448,11 +448,11 @@ fn clients_of_the_configuration_are_listed_and_shown() {
 }
 
 /// The tool `roll` of `dice`, pinned, and changed twice.
-async fn changed_tools(folder: &Path) -> Vec<SeenTool> {
+async fn changed_tools(folder: &Path) -> Vec<SeenItem> {
     let (dice, now) = (ServerName::parse("dice").unwrap(), Timestamp::from_secs(1_790_000_000));
     let roll = |description: &str| {
         let tool = serde_json::json!({"name": "roll", "description": description, "inputSchema": {"type": "object"}});
-        SeenTool::read(tool.to_string().as_bytes()).unwrap()
+        SeenItem::read(PinKind::Tool, tool.to_string().as_bytes()).unwrap()
     };
     let tools = vec![
         roll("Rolls a die"),
@@ -460,7 +460,7 @@ async fn changed_tools(folder: &Path) -> Vec<SeenTool> {
         roll("Rolls\u{1b}[2K dice"),
     ];
     let stores = records(folder);
-    stores.pins.pin_tools(&dice, &tools[..1], now).await.unwrap();
+    stores.pins.pin_items(&dice, &tools[..1], now).await.unwrap();
     stores.pins.quarantine(&dice, &tools[1..], 4, now).await.unwrap();
     tools
 }
@@ -479,7 +479,7 @@ async fn changed_tools_are_shown_and_approved_by_fingerprint() {
 
     let listed = text(&run(&["list"]));
     for part in [
-        &format!("dice    roll  trusted  on 21 September 2026  {}\n", &pinned[..16]),
+        &format!("dice    tool  roll  trusted  on 21 September 2026  {}\n", &pinned[..16]),
         &evil[..16],
         "2 waiting for approval",
     ] {
@@ -500,7 +500,7 @@ async fn changed_tools_are_shown_and_approved_by_fingerprint() {
 
     for (wrong, part) in [
         (&evil[..15], "16 to 64 hexadecimal digits"),
-        (&"0".repeat(64), "no tool of this server was seen so"),
+        (&"0".repeat(64), "nothing of this server was seen so"),
         (pinned, "approved already"),
     ] {
         // The right one beside it is not approved either.
@@ -526,7 +526,7 @@ async fn changed_tools_are_shown_and_approved_by_fingerprint() {
     assert_eq!(text(&run(&["diff"])), "nothing is waiting for approval\n");
 
     assert_eq!(run(&["forget", "dice", "flip"]).status.code(), Some(1));
-    assert!(text(&run(&["forget", "dice", "roll"])).starts_with("1 tools forgotten"));
+    assert!(text(&run(&["forget", "dice", "roll"])).starts_with("1 forgotten"));
     assert_eq!(text(&run(&["list"])), "0 waiting for approval\n");
     assert_eq!(run(&["forget", "no server"]).status.code(), Some(1));
 }

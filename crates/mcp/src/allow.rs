@@ -76,6 +76,15 @@ pub trait Allow: Send + Sync {
     fn asks_arguments(&self) -> bool {
         false
     }
+    /// May something of this server be hidden by its name? Then a tool or a prompt that the server
+    /// does not list is not called: it may know one that is hidden by another spelling of its name.
+    fn asks_listed(&self, _: &ServerName) -> bool {
+        false
+    }
+    /// What the answers go by: another number when it changed.
+    fn rules(&self) -> u64 {
+        0
+    }
 }
 
 /// Everything is allowed.

@@ -1,5 +1,6 @@
 //! The port through which the hub tells what became of a call: of a tool, a prompt, or a resource
-//! that is read. Each is told once, in both eras, however it ended. What is done with it is the
+//! that is read. Each is told once, in both eras, however it ended; of other requests, those that
+//! were refused. What is done with it is the
 //! gateway's business; [`crate::calls`]'s `observed` tells it.
 
 use std::{num::NonZeroU32, time::Duration};
@@ -12,6 +13,10 @@ pub trait CallObserver: Send + Sync {
     fn found(&self, server: &ServerName, name: &str);
 
     fn ended(&self, call: &EndedCall<'_>);
+
+    /// A request that is no call was refused: a completion, a subscription, something about a task.
+    /// It was about this.
+    fn refused(&self, about: Called, server: Option<&ServerName>, name: &str);
 }
 
 /// What was asked for.

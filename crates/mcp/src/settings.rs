@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    pins::{NoPins, ToolPins},
+    pins::{ItemPins, NoPins},
     records::{NoRecords, SessionRecords, TaskRecords},
 };
 
@@ -55,7 +55,7 @@ pub struct HubSettings {
     /// How often a silent stream carries a comment, so that nothing in between takes it for dead.
     pub keep_alive: Duration,
     /// What is remembered of the servers' tools.
-    pub pins: Arc<dyn ToolPins>,
+    pub pins: Arc<dyn ItemPins>,
     /// Where sessions are written down.
     pub records: Arc<dyn SessionRecords>,
     /// Where it is written down whose a task is.

@@ -39,6 +39,15 @@ impl ToolHints {
     pub fn reading() -> Self {
         Self::of(Some(true), None, None, None)
     }
+
+    /// All that can be said of a tool.
+    pub fn every() -> impl Iterator<Item = Self> {
+        (0..16_u8).map(|bits| {
+            let has = |bit: u8| bits & (1 << bit) != 0;
+            let (read_only, destructive) = (has(0), has(1));
+            Self { read_only, destructive, idempotent: has(2), open_world: has(3) }
+        })
+    }
 }
 
 /// Of a tool of which nothing is known.

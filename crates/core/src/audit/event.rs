@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::position::{ChainId, Position, RecordHash};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, pins::PinKind};
 
 /// What happened. Its name in a record is the member `event`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,8 +149,13 @@ pub enum Event {
     },
     /// An administrator let a tool out of quarantine.
     PinApproved {
+        /// Records of before prompts and others were pinned have none.
+        #[serde(default)]
+        kind: PinKind,
         server: String,
-        tool: String,
+        /// The server's own; of its instructions, nothing.
+        #[serde(alias = "tool")]
+        name: String,
         fingerprint: String,
     },
     /// An administrator disabled this; it was so before if `again`. What it had has ended: so many
@@ -381,7 +386,9 @@ impl Event {
     pub(super) fn texts(&mut self) -> Vec<&mut String> {
         match self {
             Self::Refused { about, .. } => about.iter_mut().collect(),
-            Self::ClientRegistered { name } | Self::ClientChanged { name } => vec![name],
+            Self::ClientRegistered { name }
+            | Self::ClientChanged { name }
+            | Self::PinApproved { name, .. } => vec![name],
             Self::ConsentGiven { scopes, resources }
             | Self::CodeRedeemed { scopes, resources, .. }
             | Self::ClientTokenIssued { scopes, resources, .. } => vec![scopes, resources],
@@ -399,7 +406,6 @@ impl Event {
             | Self::GroupsNotRead { why }
             | Self::EndedByProvider { why, .. } => vec![why],
             Self::Command { about, .. } => vec![about],
-            Self::PinApproved { tool, .. } => vec![tool],
             _ => Vec::new(),
         }
     }

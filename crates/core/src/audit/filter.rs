@@ -44,7 +44,7 @@ impl AuditFilter {
         };
         let (server, tool) = match &record.event {
             Event::Call(call) => (call.server.as_deref(), Some(call.name.as_str())),
-            Event::PinApproved { server, tool, .. } => (Some(server.as_str()), Some(tool.as_str())),
+            Event::PinApproved { server, name, .. } => (Some(server.as_str()), Some(name.as_str())),
             _ => (None, None),
         };
         self.covers(record.at)

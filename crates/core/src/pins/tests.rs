@@ -2,17 +2,21 @@
 
 use super::*;
 
-fn seen(json: &str) -> SeenTool {
-    SeenTool::read(json.as_bytes()).unwrap()
+fn seen(json: &str) -> SeenItem {
+    SeenItem::read(PinKind::Tool, json.as_bytes()).unwrap()
 }
 
-fn print(n: u8) -> ToolFingerprint {
-    ToolFingerprint::from_bytes([n; 32])
+fn print(n: u8) -> Fingerprint {
+    Fingerprint::from_bytes([n; 32])
 }
 
 fn pin(approved: &[u8], quarantined: &[u8]) -> Pin {
     let prints = |numbers: &[u8]| numbers.iter().copied().map(print).collect();
-    Pin { tool: "roll".to_owned(), approved: prints(approved), quarantined: prints(quarantined) }
+    Pin {
+        subject: PinSubject::tool("roll"),
+        approved: prints(approved),
+        quarantined: prints(quarantined),
+    }
 }
 
 #[test]
@@ -72,21 +76,21 @@ fn spelling_is_no_change() {
 #[test]
 fn t45_what_could_be_read_in_two_ways_is_not_pinned() {
     let cases = [
-        (r#"{"name":"a","name":"b"}"#, UnreadableTool::Malformed),
+        (r#"{"name":"a","name":"b"}"#, UnreadableItem::Malformed),
         (
             r#"{"name":"a","inputSchema":{"description":"evil","description":"good"}}"#,
-            UnreadableTool::Malformed,
+            UnreadableItem::Malformed,
         ),
-        (r#"{"name":"a","x":1e999}"#, UnreadableTool::Malformed),
-        (r#"{"name":"a","x":"\ud800"}"#, UnreadableTool::Malformed),
-        (r#"["name"]"#, UnreadableTool::Malformed),
-        ("{", UnreadableTool::Malformed),
-        (r#"{"description":"no name"}"#, UnreadableTool::Nameless),
-        (r#"{"name":7}"#, UnreadableTool::Nameless),
-        (&format!(r#"{{"name":"{}"}}"#, "n".repeat(1025)), UnreadableTool::Nameless),
+        (r#"{"name":"a","x":1e999}"#, UnreadableItem::Malformed),
+        (r#"{"name":"a","x":"\ud800"}"#, UnreadableItem::Malformed),
+        (r#"["name"]"#, UnreadableItem::Malformed),
+        ("{", UnreadableItem::Malformed),
+        (r#"{"description":"no name"}"#, UnreadableItem::Nameless),
+        (r#"{"name":7}"#, UnreadableItem::Nameless),
+        (&format!(r#"{{"name":"{}"}}"#, "n".repeat(1025)), UnreadableItem::Nameless),
     ];
     for (json, expected) in cases {
-        assert_eq!(SeenTool::read(json.as_bytes()), Err(expected), "{json}");
+        assert_eq!(SeenItem::read(PinKind::Tool, json.as_bytes()), Err(expected), "{json}");
     }
 }
 
@@ -131,7 +135,7 @@ fn t45_tools_that_differ_in_the_order_of_a_set_mean_the_same() {
         let other = tool(schema);
         assert_eq!(other.meaning == known.meaning, is_same, "{schema}");
         assert_eq!(
-            other.definition.meaning(),
+            other.definition.meaning(PinKind::Tool),
             Some(other.meaning),
             "a definition that is kept means what was seen"
         );
@@ -143,5 +147,45 @@ fn t45_tools_that_differ_in_the_order_of_a_set_mean_the_same() {
         "other lists have an order that people see"
     );
     let long = seen(&format!(r#"{{"name":"a","x":"{}"}}"#, "ü".repeat(Definition::LONGEST)));
-    assert_eq!(long.definition.meaning(), None, "not all of it is kept");
+    assert_eq!(long.definition.meaning(PinKind::Tool), None, "not all of it is kept");
+}
+
+#[test]
+fn t45_prompts_templates_and_instructions_are_read_whole() {
+    let read = |kind, json: &str| SeenItem::read(kind, json.as_bytes());
+    let greet = r#"{"name":"greet","title":"Greet","description":"Says hello","arguments":[{"name":"who","required":true}],"_meta":{"a":1}}"#;
+    let files = r#"{"uriTemplate":"file:///{path}","name":"files","description":"All files"}"#;
+    let words = r#"{"instructions":"Be kind"}"#;
+    let cases = [
+        (PinKind::Prompt, greet, "greet", &["Greet", "hello", "who", "true", r#""a":1"#][..]),
+        (PinKind::Template, files, "file:///{path}", &[r#""files""#, "All files"]),
+        (PinKind::Instructions, words, "", &["Be kind"]),
+    ];
+    for (kind, json, name, members) in cases {
+        let known = read(kind, json).unwrap();
+        assert_eq!(known.subject, PinSubject::new(kind, name));
+        for member in members {
+            let changed = json.replace(member, &member.replace(['e', 'r', '1', 'h', 'i'], "9"));
+            assert_ne!(read(kind, &changed).map(|seen| seen.fingerprint), Ok(known.fingerprint));
+        }
+        let prints: std::collections::HashSet<_> = PinKind::ALL
+            .into_iter()
+            .filter_map(|kind| read(kind, json).ok())
+            .flat_map(|seen| [seen.fingerprint, seen.meaning])
+            .collect();
+        let readable = PinKind::ALL.into_iter().filter(|kind| read(*kind, json).is_ok()).count();
+        assert_eq!(prints.len(), 2 * readable, "no two kinds have a fingerprint in common");
+    }
+    assert_eq!(read(PinKind::Template, greet), Err(UnreadableItem::Nameless));
+}
+
+#[test]
+fn records_of_before_prompts_were_pinned_are_read_and_written_as_they_were() {
+    let old = format!(
+        r#"{{"server":"dice","tool":"roll","fingerprint":"{}","definition":"{{}}","seen_at":1,"approved_at":null}}"#,
+        print(1)
+    );
+    let record: crate::store::PinRecord = serde_json::from_str(&old).unwrap();
+    assert_eq!(record.subject, PinSubject::tool("roll"));
+    assert_eq!(serde_json::to_string(&record).unwrap(), old);
 }

@@ -82,11 +82,7 @@ impl CallObserver for CallWatch {
             CallEnd::Limited { told: Some(times) } => Some(times.get()),
             _ => None,
         };
-        let by_rules = || {
-            let servers = self.resources.servers();
-            let server = ended.server.or(self.server.as_ref());
-            self.allow.access.refused(servers, ended.called, server, ended.name)
-        };
+        let by_rules = || self.by_rules(ended.called, ended.server, ended.name);
         let refused = (outcome == CallOutcome::Refused).then(by_rules).flatten();
         let outcome = match &refused {
             Some(RefusedCall { is_disabled: true, .. }) => CallOutcome::Disabled,
@@ -104,6 +100,7 @@ impl CallObserver for CallWatch {
         let would_refuse = has_passed.then(|| self.would_refuse(ended)).flatten();
         let (server, name) = refused.map(|refused| (refused.server, refused.name)).unzip();
         let name = name.as_deref().unwrap_or(ended.name);
+        let server = server.flatten();
         let server = server.as_ref().or(ended.server);
         self.audit.called(
             &self.principal,
@@ -127,6 +124,32 @@ impl CallObserver for CallWatch {
                 would_refuse,
             },
         );
+    }
+
+    fn refused(&self, about: Called, server: Option<&ServerName>, name: &str) {
+        let Some(refused) = self.by_rules(about, server, name) else { return };
+        let own = match about {
+            Called::Resource => without_query(&refused.name),
+            Called::Tool | Called::Prompt => refused.name.as_str(),
+        };
+        let about = match &refused.server {
+            Some(server) => format!("{server} {}", shortened(own)),
+            None => shortened(own),
+        };
+        self.audit.refused((&*self.principal).into(), refused.reason(), about);
+    }
+}
+
+impl CallWatch {
+    /// What is disabled, or what rules do not allow, of what was refused.
+    fn by_rules(
+        &self,
+        called: Called,
+        server: Option<&ServerName>,
+        name: &str,
+    ) -> Option<RefusedCall> {
+        let server = server.or(self.server.as_ref());
+        self.allow.access.refused(self.resources.servers(), called, server, name)
     }
 }
 

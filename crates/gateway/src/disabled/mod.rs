@@ -14,7 +14,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -43,6 +43,8 @@ struct Inner {
     /// Something may have been missed: the store is to be asked.
     is_out_of_date: AtomicBool,
     changes: watch::Sender<u64>,
+    /// How often the set changed, for requests: they wait for no lock.
+    number: AtomicU64,
 }
 
 /// What came in, and was not followed yet.
@@ -58,6 +60,11 @@ impl Disabled {
     /// What is disabled now; it is looked at, and let go.
     pub fn now(&self) -> Guard<Arc<DisabledSet>> {
         self.0.set.load()
+    }
+
+    /// Another number, and a greater one, when the set has changed.
+    pub fn number(&self) -> u64 {
+        self.0.number.load(Ordering::SeqCst)
     }
 
     /// Changes whenever the set does.
@@ -142,6 +149,7 @@ impl Disabled {
     fn put(&self, pending: &mut Pending, set: DisabledSet) {
         pending.number += 1;
         self.0.set.store(Arc::new(set));
+        self.0.number.fetch_add(1, Ordering::SeqCst);
         self.0.changes.send_modify(|count| *count += 1);
     }
 
@@ -167,6 +175,7 @@ impl Default for Disabled {
             changing: Mutex::default(),
             is_out_of_date: AtomicBool::new(false),
             changes: watch::Sender::new(0),
+            number: AtomicU64::new(0),
         }))
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use portunus_core::{
-    Timestamp, clock::FixedClock, entropy::SeededEntropy, pins::ToolFingerprint,
-    secret::SecretText, store::PinRecord,
+    Timestamp, clock::FixedClock, entropy::SeededEntropy, pins::Fingerprint, secret::SecretText,
+    store::PinRecord,
 };
 use portunus_store::{seal::Sealer, sqlite};
 use serde_json::json;
@@ -51,35 +51,39 @@ impl PinStore for Shop {
         self.check(&self.reads)?;
         self.inner.find_pins(server).await
     }
-    async fn pin_tools(
+    async fn pin_items(
         &self,
         server: &ServerName,
-        tools: &[SeenTool],
+        seen: &[SeenItem],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.check(&self.writes)?;
-        self.inner.pin_tools(server, tools, now).await
+        self.inner.pin_items(server, seen, now).await
     }
     async fn quarantine(
         &self,
         server: &ServerName,
-        tools: &[SeenTool],
+        seen: &[SeenItem],
         keep: u32,
         now: Timestamp,
-    ) -> Result<Vec<ToolFingerprint>, StoreError> {
+    ) -> Result<Vec<Fingerprint>, StoreError> {
         self.check(&self.writes)?;
-        self.inner.quarantine(server, tools, keep, now).await
+        self.inner.quarantine(server, seen, keep, now).await
     }
     async fn approve(
         &self,
         server: &ServerName,
-        fingerprint: &ToolFingerprint,
+        fingerprint: &Fingerprint,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.inner.approve(server, fingerprint, now).await
     }
-    async fn forget(&self, server: &ServerName, tool: Option<&str>) -> Result<u64, StoreError> {
-        self.inner.forget(server, tool).await
+    async fn forget(
+        &self,
+        server: &ServerName,
+        subject: Option<&PinSubject>,
+    ) -> Result<u64, StoreError> {
+        self.inner.forget(server, subject).await
     }
     async fn list_pins(&self, server: Option<&ServerName>) -> Result<Vec<PinRecord>, StoreError> {
         self.inner.list_pins(server).await
@@ -104,8 +108,8 @@ fn tool(name: &str, description: &str) -> Payload {
     Payload::from_value(&json!({"name": name, "description": description}))
 }
 
-fn fingerprint(tool: &Payload) -> ToolFingerprint {
-    SeenTool::read(tool.as_bytes()).unwrap().fingerprint
+fn fingerprint(tool: &Payload) -> Fingerprint {
+    SeenItem::read(PinKind::Tool, tool.as_bytes()).unwrap().fingerprint
 }
 
 use Trust::{Hold, Pass};
@@ -115,19 +119,34 @@ async fn t45_the_first_sight_is_trusted_and_a_change_is_not() {
     let shop = Shop::open();
     let (book, other) = (book(&shop, Pinning::Enforce), book(&shop, Pinning::Enforce));
     let (good, evil, flip) = (tool("roll", "rolls"), tool("roll", "evil"), tool("flip", "flips"));
-    assert_eq!(book.judge(&dice(), &[good.clone(), flip.clone()]).await, [Pass, Pass]);
-    assert_eq!(book.judge(&dice(), &[]).await, [], "a tool that is gone keeps its pin");
-    assert_eq!(book.judge(&dice(), &[evil.clone(), flip]).await, [Hold, Pass]);
     assert_eq!(
-        other.judge(&dice(), &[evil.clone(), good.clone()]).await,
+        book.judge(&dice(), PinKind::Tool, &[good.clone(), flip.clone()]).await,
+        [Pass, Pass]
+    );
+    assert_eq!(
+        book.judge(&dice(), PinKind::Tool, &[]).await,
+        [],
+        "a tool that is gone keeps its pin"
+    );
+    assert_eq!(book.judge(&dice(), PinKind::Tool, &[evil.clone(), flip]).await, [Hold, Pass]);
+    assert_eq!(
+        other.judge(&dice(), PinKind::Tool, &[evil.clone(), good.clone()]).await,
         [Hold, Pass],
         "another gateway on the same store"
     );
-    assert_eq!(book.judge(&dice(), &[good, evil]).await, [Pass, Hold], "back to what it was");
+    assert_eq!(
+        book.judge(&dice(), PinKind::Tool, &[good, evil]).await,
+        [Pass, Hold],
+        "back to what it was"
+    );
     let both = [tool("deal", "deals"), tool("deal", "evil")];
-    assert_eq!(book.judge(&dice(), &both).await, [Pass, Hold], "of two in one list the first");
+    assert_eq!(
+        book.judge(&dice(), PinKind::Tool, &both).await,
+        [Pass, Hold],
+        "of two in one list the first"
+    );
     let unknown = ServerName::parse("nobody").unwrap();
-    assert_eq!(book.judge(&unknown, &both).await, [Hold, Hold]);
+    assert_eq!(book.judge(&unknown, PinKind::Tool, &both).await, [Hold, Hold]);
     assert!(book.holds(&dice()) && book.holds(&unknown));
 }
 
@@ -136,12 +155,12 @@ async fn what_is_known_costs_a_read_a_second_and_no_write() {
     let shop = Shop::open();
     let book = book(&shop, Pinning::Enforce);
     let tools = [tool("roll", "evil"), tool("flip", "flips")];
-    book.judge(&dice(), &[tool("roll", "rolls")]).await;
-    book.judge(&dice(), &tools).await;
+    book.judge(&dice(), PinKind::Tool, &[tool("roll", "rolls")]).await;
+    book.judge(&dice(), PinKind::Tool, &tools).await;
     let (reads, writes) = (shop.reads.load(Ordering::SeqCst), shop.writes.load(Ordering::SeqCst));
     let began = Instant::now();
     for _ in 0..200 {
-        assert_eq!(book.judge(&dice(), &tools).await, [Hold, Pass]);
+        assert_eq!(book.judge(&dice(), PinKind::Tool, &tools).await, [Hold, Pass]);
     }
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
     assert!(shop.reads.load(Ordering::SeqCst) - reads <= seconds + 1);
@@ -153,11 +172,11 @@ async fn an_approval_elsewhere_is_noticed_within_a_second_or_so() {
     let shop = Shop::open();
     let book = book(&shop, Pinning::Enforce);
     let (good, evil) = (tool("roll", "rolls"), tool("roll", "better"));
-    book.judge(&dice(), std::slice::from_ref(&good)).await;
-    assert_eq!(book.judge(&dice(), std::slice::from_ref(&evil)).await, [Hold]);
+    book.judge(&dice(), PinKind::Tool, std::slice::from_ref(&good)).await;
+    assert_eq!(book.judge(&dice(), PinKind::Tool, std::slice::from_ref(&evil)).await, [Hold]);
     assert!(shop.inner.approve(&dice(), &fingerprint(&evil), NOW).await.unwrap());
     let approved = Instant::now();
-    while book.judge(&dice(), &[evil.clone(), good.clone()]).await != [Pass, Pass] {
+    while book.judge(&dice(), PinKind::Tool, &[evil.clone(), good.clone()]).await != [Pass, Pass] {
         assert!(approved.elapsed() < Duration::from_secs(3), "never noticed");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -168,12 +187,12 @@ async fn t45_without_the_store_only_what_is_known_passes() {
     let shop = Shop::open();
     let book = book(&shop, Pinning::Enforce);
     shop.is_down.store(true, Ordering::SeqCst);
-    assert_eq!(book.judge(&dice(), &[tool("roll", "rolls")]).await, [Hold]);
+    assert_eq!(book.judge(&dice(), PinKind::Tool, &[tool("roll", "rolls")]).await, [Hold]);
     shop.is_down.store(false, Ordering::SeqCst);
-    assert_eq!(book.judge(&dice(), &[tool("roll", "rolls")]).await, [Pass]);
+    assert_eq!(book.judge(&dice(), PinKind::Tool, &[tool("roll", "rolls")]).await, [Pass]);
     shop.is_down.store(true, Ordering::SeqCst);
     let tools = [tool("roll", "rolls"), tool("roll", "evil"), tool("flip", "flips")];
-    assert_eq!(book.judge(&dice(), &tools).await, [Pass, Hold, Hold]);
+    assert_eq!(book.judge(&dice(), PinKind::Tool, &tools).await, [Pass, Hold, Hold]);
 }
 
 #[tokio::test]
@@ -182,25 +201,30 @@ async fn t45_what_cannot_be_pinned_is_held() {
     let tools =
         [r#"{"name":"a","x":{"k":1,"k":2}}"#, r#"{"description":"nameless"}"#, r#"{"name":"a"}"#];
     let tools = tools.map(|text| Payload::from_json(text).unwrap());
-    assert_eq!(book(&shop, Pinning::Enforce).judge(&dice(), &tools).await, [Hold, Hold, Pass]);
+    assert_eq!(
+        book(&shop, Pinning::Enforce).judge(&dice(), PinKind::Tool, &tools).await,
+        [Hold, Hold, Pass]
+    );
 }
 
 #[tokio::test]
 async fn t45_a_server_cannot_fill_the_store() {
     let shop = Shop::open();
     let book = book(&shop, Pinning::Enforce);
-    let many: Vec<_> = (0..=MOST_TOOLS).map(|n| tool(&format!("tool {n}"), "")).collect();
-    let trust = book.judge(&dice(), &many).await;
-    assert_eq!(trust.iter().filter(|trust| **trust == Pass).count(), MOST_TOOLS);
+    let many: Vec<_> = (0..=MOST_OF_A_KIND).map(|n| tool(&format!("tool {n}"), "")).collect();
+    let trust = book.judge(&dice(), PinKind::Tool, &many).await;
+    assert_eq!(trust.iter().filter(|trust| **trust == Pass).count(), MOST_OF_A_KIND);
     assert_eq!(trust.last(), Some(&Hold));
     let changes: Vec<_> = (0..50).map(|n| tool("tool 0", &format!("change {n}"))).collect();
     for _ in 0..3 {
-        assert!(book.judge(&dice(), &changes).await.iter().all(|trust| *trust == Hold));
+        assert!(
+            book.judge(&dice(), PinKind::Tool, &changes).await.iter().all(|trust| *trust == Hold)
+        );
     }
     let writes = shop.writes.load(Ordering::SeqCst);
     assert_eq!(writes, 2, "the same again is not written again");
     let kept = shop.inner.list_pins(None).await.unwrap();
-    assert_eq!(kept.len(), MOST_TOOLS + 4);
+    assert_eq!(kept.len(), MOST_OF_A_KIND + 4);
 }
 
 #[tokio::test]
@@ -208,10 +232,10 @@ async fn settings_decide_what_follows() {
     let shop = Shop::open();
     let (warned, off) = (book(&shop, Pinning::Warn), book(&shop, Pinning::Off));
     let (good, evil) = (tool("roll", "rolls"), tool("roll", "evil"));
-    assert_eq!(off.judge(&dice(), std::slice::from_ref(&evil)).await, [Pass]);
+    assert_eq!(off.judge(&dice(), PinKind::Tool, std::slice::from_ref(&evil)).await, [Pass]);
     assert_eq!(shop.inner.find_pins(&dice()).await.unwrap(), [], "not even pinned");
-    assert_eq!(warned.judge(&dice(), std::slice::from_ref(&good)).await, [Pass]);
-    assert_eq!(warned.judge(&dice(), std::slice::from_ref(&evil)).await, [Pass]);
+    assert_eq!(warned.judge(&dice(), PinKind::Tool, std::slice::from_ref(&good)).await, [Pass]);
+    assert_eq!(warned.judge(&dice(), PinKind::Tool, std::slice::from_ref(&evil)).await, [Pass]);
     let pins = shop.inner.find_pins(&dice()).await.unwrap();
     assert_eq!(
         (&pins[0].approved, &pins[0].quarantined),
@@ -238,7 +262,7 @@ async fn t45_the_order_of_a_set_is_no_change_and_another_set_is() {
         )
     };
     let judge = async |book: &PinBook, required: &[&str], description: &str| {
-        book.judge(&dice(), &[tool(required, description)]).await
+        book.judge(&dice(), PinKind::Tool, &[tool(required, description)]).await
     };
     assert_eq!(judge(&first, &["a", "b", "c"], "logs").await, [Pass]);
     for order in [&["c", "b", "a"], &["b", "a", "c"], &["a", "b", "c"]] {
@@ -267,4 +291,24 @@ async fn t45_the_order_of_a_set_is_no_change_and_another_set_is() {
         [Hold],
         "what was forgotten means nothing any more"
     );
+}
+
+#[tokio::test]
+async fn t45_prompts_templates_and_instructions_are_judged_apart_from_tools() {
+    let shop = Shop::open();
+    let book = book(&shop, Pinning::Enforce);
+    let say = |text: &str| {
+        let item = json!({"name": "roll", "uriTemplate": "roll", "instructions": text});
+        Payload::from_value(&item)
+    };
+    for kind in PinKind::ALL {
+        assert_eq!(book.judge(&dice(), kind, &[say(kind.word())]).await, [Pass], "{kind:?}");
+    }
+    for kind in PinKind::ALL {
+        let other = if kind == PinKind::Tool { PinKind::Prompt } else { PinKind::Tool };
+        let judged = book.judge(&dice(), kind, &[say(other.word()), say(kind.word())]).await;
+        assert_eq!(judged, [Hold, Pass], "{kind:?}: what another kind is approved as is not it");
+    }
+    let waiting = shop.inner.list_pins(None).await.unwrap();
+    assert_eq!(waiting.iter().filter(|record| record.approved_at.is_none()).count(), 4);
 }

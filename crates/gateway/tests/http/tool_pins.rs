@@ -1,12 +1,16 @@
-//! Tools that are not what they were (threat 45): a server whose words change behind the back of
-//! those who trust it, and the administrator who decides about it with `portunus tools`.
+//! Tools, prompts and instructions that are not what they were (threat 45): a server whose words
+//! change behind the back of those who trust it, and the administrator who decides about it with
+//! `portunus tools`.
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use insta::{allow_duplicates, assert_snapshot};
 use portunus::config::PinningRules;
 use portunus_core::{ids::ServerName, pins::Pinning};
-use portunus_testkit::agent::{Agent, McpClient, Request, Tokens};
+use portunus_testkit::{
+    agent::{Agent, McpClient, Request, Tokens},
+    wait::eventually,
+};
 use serde_json::{Value, json};
 
 use crate::fixture::{GatewayFixture, Setup};
@@ -109,8 +113,9 @@ fn type_in(fixture: &GatewayFixture, words: &[&str]) -> String {
 /// The line of the log that tells of this change.
 fn told(fixture: &GatewayFixture, fingerprint: &str) -> Value {
     let text = fixture.log.text();
-    let mut lines =
-        text.lines().filter(|line| line.contains("a tool changed") && line.contains(fingerprint));
+    let mut lines = text.lines().filter(|line| {
+        line.contains("what a server describes has changed") && line.contains(fingerprint)
+    });
     let line = serde_json::from_str(lines.next().expect("the log tells")).unwrap();
     assert_eq!(lines.next(), None, "once");
     line
@@ -118,7 +123,7 @@ fn told(fixture: &GatewayFixture, fingerprint: &str) -> Value {
 
 async fn fingerprint(fixture: &GatewayFixture) -> String {
     let pins = fixture.stores().pins.find_pins(&ServerName::parse("uuid").unwrap()).await.unwrap();
-    let echo = pins.into_iter().find(|pin| pin.tool == "echo").unwrap();
+    let echo = pins.into_iter().find(|pin| pin.subject.name == "echo").unwrap();
     assert_eq!(echo.quarantined.len(), 1, "{echo:?}");
     echo.quarantined[0].to_string()
 }
@@ -146,8 +151,8 @@ async fn t45_a_tool_that_changes_is_held_back_until_an_administrator_approves_it
 
     let line = told(&fixture, &fingerprint(&fixture).await);
     assert_eq!(
-        (&line["level"], &line["fields"]["tool"]),
-        (&json!("WARN"), &json!("echo")),
+        (&line["level"], &line["fields"]["kind"], &line["fields"]["name"]),
+        (&json!("WARN"), &json!("tool"), &json!("echo")),
         "{line}"
     );
     assert!(!line.to_string().contains("id_rsa"), "its words are not repeated: {line}");
@@ -217,6 +222,64 @@ async fn t45_where_only_a_warning_is_wanted_the_log_has_it() {
     clients.sees(&fixture, &[words.as_str(); 3]).await;
     clients.assert_works().await;
     let line = told(&fixture, &fingerprint(&fixture).await);
-    assert_eq!(line["fields"]["message"], "a tool changed, and is passed on all the same");
+    assert_eq!(
+        line["fields"]["message"],
+        "what a server describes has changed, and is passed on all the same"
+    );
+    fixture.close().await;
+}
+
+/// What a client is told: the instructions at both addresses, and the prompt `greet`.
+async fn told_now(fixture: &GatewayFixture) -> Vec<Option<String>> {
+    let clients = Clients::of(fixture).await;
+    let mut told = Vec::new();
+    for (client, prompt) in [(&clients.all, "uuid_greet"), (&clients.one, "greet")] {
+        let instructions = client.server["instructions"].as_str().map(str::to_owned);
+        told.push(
+            instructions.filter(|text| client.url.ends_with("uuid") || text.contains("## uuid")),
+        );
+        let listed = client.request("prompts/list", json!({})).await["result"].take();
+        let prompts = listed["prompts"].as_array().unwrap().clone();
+        let greet = prompts.iter().find(|greet| greet["name"] == prompt);
+        told.push(greet.map(|greet| greet["description"].as_str().unwrap().to_owned()));
+        let got =
+            client.request("prompts/get", json!({"name": prompt, "arguments": {"who": "x"}})).await;
+        let is_held = got["error"]["code"] == -32011;
+        assert_eq!(is_held, greet.is_none(), "{got}");
+    }
+    told
+}
+
+#[tokio::test]
+async fn t45_prompts_and_instructions_that_change_wait_for_an_administrator() {
+    let mut fixture = GatewayFixture::start().await;
+    let first = told_now(&fixture).await;
+    assert!(first.iter().all(Option::is_some), "{first:?}");
+    fixture.stop().await;
+    let evil = evil(&fixture);
+    fixture.uuid.wording.describe("instructions", &evil);
+    fixture.uuid.wording.describe("greet", &evil);
+    fixture.restart().await;
+    assert_eq!(told_now(&fixture).await, [const { None }; 4]);
+    let waiting = type_in(&fixture, &["tools", "list", "uuid", "--waiting", "--json"]);
+    let waiting: Vec<Value> =
+        waiting.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = waiting.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["prompt", "instructions"]);
+    let diff = type_in(&fixture, &["tools", "diff", "uuid"]);
+    assert!(
+        diff.contains("uuid: prompt greet, waiting") && diff.contains("uuid: its instructions, "),
+        "{diff}"
+    );
+    type_in(&fixture, &["tools", "approve", "uuid", "--all"]);
+    eventually("they are told again", async || {
+        told_now(&fixture).await.iter().flatten().filter(|text| text.contains(&evil)).count() == 4
+    })
+    .await;
+    let record = type_in(&fixture, &["audit", "query", "--event", "pin_approved", "--json"]);
+    assert!(
+        record.contains(r#""kind":"prompt""#) && record.contains(r#""kind":"instructions""#),
+        "{record}"
+    );
     fixture.close().await;
 }

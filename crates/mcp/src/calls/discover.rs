@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ask::Ask, context::CallContext, greeting};
+use super::{ask::Ask, context::CallContext, greeting, instructions};
 use crate::{
     caller::View,
     implementation,
@@ -15,7 +15,7 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     let (result, server_info) = match &ask.view {
         View::All => {
             greeting::meet(context, &*ask.allow, &ask.requester, ask.era).await;
-            (greeting::discovery(context, &*ask.allow), implementation::payload())
+            (greeting::discovery(context, &*ask.allow).await, implementation::payload())
         }
         View::One(server) => {
             let peer = context
@@ -23,8 +23,8 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
                 .connect(server, &ask.requester)
                 .await
                 .map_err(|error| Problem::server(server, error))?;
-            let info = peer.info();
-            (translate::greeting::to_discover(info)?, info.server_info.clone())
+            let info = instructions::sifted(context, server, peer.info()).await?;
+            (translate::greeting::to_discover(&info)?, info.server_info)
         }
     };
     let result = results::to_modern(method::SERVER_DISCOVER, &result, &server_info)?;

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, sync::Arc};
 use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
-use super::{context::CallContext, merged_capabilities as merged};
+use super::{context::CallContext, instructions, merged_capabilities as merged};
 use crate::{
     allow::Allow,
     era::{self, Era},
@@ -57,25 +57,26 @@ pub(crate) async fn meet(
 }
 
 /// The result of `initialize`.
-pub(crate) fn result(context: &CallContext, allow: &dyn Allow, revision: &str) -> Payload {
+pub(crate) async fn result(context: &CallContext, allow: &dyn Allow, revision: &str) -> Payload {
     let mut result = Map::new();
     result.insert("protocolVersion".to_owned(), revision.into());
     introduce(context, allow, &mut result, revision, |result| {
         result.insert("serverInfo".to_owned(), implementation::value());
-    });
+    })
+    .await;
     Payload::from_value(&Value::Object(result))
 }
 
 /// The result of `server/discover`, without what every result has.
-pub(crate) fn discovery(context: &CallContext, allow: &dyn Allow) -> Payload {
+pub(crate) async fn discovery(context: &CallContext, allow: &dyn Allow) -> Payload {
     let mut result = Map::new();
     result.insert("supportedVersions".to_owned(), era::all().collect::<Vec<_>>().into());
-    introduce(context, allow, &mut result, era::MODERN, |_| {});
+    introduce(context, allow, &mut result, era::MODERN, |_| {}).await;
     Payload::from_value(&Value::Object(result))
 }
 
 /// Capabilities and instructions, with what `between` puts between them.
-fn introduce(
+async fn introduce(
     context: &CallContext,
     allow: &dyn Allow,
     result: &mut Map<String, Value>,
@@ -95,11 +96,13 @@ fn introduce(
         profiles.iter().map(|(info, _)| info.as_ref().map(|info| &info.capabilities)).collect();
     result.insert("capabilities".to_owned(), merged::capabilities(&declared, revision));
     between(result);
-    let instructions = profiles
-        .iter()
-        .filter_map(|(info, server)| Some((server, info.as_ref()?.instructions.as_deref()?)));
+    let trusted = profiles.iter().filter_map(|(info, server)| {
+        let info = info.as_ref()?;
+        Some(async move { (server, instructions::trusted(context, server, info).await) })
+    });
     let mut merged = String::new();
-    for (server, text) in instructions {
+    for (server, text) in futures::future::join_all(trusted).await {
+        let Some(text) = text else { continue };
         if merged.len() + text.len() > MAX_INSTRUCTIONS {
             tracing::warn!(%server, "the server's instructions are left out: together they are too long");
             continue;

@@ -10,6 +10,7 @@ pub(crate) mod context;
 mod discover;
 mod forward;
 pub(crate) mod greeting;
+pub(crate) mod instructions;
 pub(crate) mod judge;
 pub(crate) mod lanes;
 mod level;

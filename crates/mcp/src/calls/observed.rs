@@ -131,6 +131,29 @@ fn end_of(called: Called, reply: &Reply) -> (CallEnd, usize) {
     }
 }
 
+/// Tells of a completion or a subscription that was refused. What is about tasks is told of where
+/// the tool is known.
+pub(super) fn tell_refused(ask: &Ask, reply: &Reply) {
+    let (Err(Problem::Refused { .. }), Some(observer)) = (reply, ask.observer.as_deref()) else {
+        return;
+    };
+    let is_completion = ask.method == method::COMPLETION_COMPLETE;
+    if !is_completion && ask.method != method::RESOURCES_SUBSCRIBE {
+        return;
+    }
+    let Ok(head) = ask.head() else { return };
+    let (prompt, uri) = match &head.reference {
+        Some(reference) if is_completion => (reference.name.as_deref(), reference.uri.as_deref()),
+        _ => (None, head.uri.as_deref()),
+    };
+    if let Some(prompt) = prompt {
+        observer.refused(Called::Prompt, None, prompt);
+    }
+    if let Some(uri) = uri {
+        observer.refused(Called::Resource, None, uri);
+    }
+}
+
 /// Only a result that has the word somewhere is read for it.
 fn is_error(result: &Payload) -> bool {
     #[derive(Deserialize)]

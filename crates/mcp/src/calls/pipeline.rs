@@ -1,5 +1,5 @@
 //! The way of one request of a client, from top to bottom: which server it is for and whether its
-//! caller may have it ([`super::target`]), whether the tool is still the one that is trusted
+//! caller may have it ([`super::target`]), whether it is still what is trusted
 //! ([`guard`]), and on to the server ([`super::forward`]), across the eras if need be. What the
 //! gateway answers itself turns off before: lists, levels, tasks, and what it says of itself.
 
@@ -11,7 +11,7 @@ use super::{
     discover,
     forward::forward_named,
     level, listing,
-    observed::Observed,
+    observed::{Observed, tell_refused},
     subscribe::{Subscription, subscribe},
     target::{self, Target},
     tasks,
@@ -32,8 +32,9 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     if let Some(at_work) = at_work {
         at_work.answered(&reply);
     }
-    if let Some(observed) = observed {
-        observed.ended(&reply);
+    match observed {
+        Some(observed) => observed.ended(&reply),
+        None => tell_refused(ask, &reply),
     }
     reply
 }
@@ -49,6 +50,8 @@ async fn answer(context: &Arc<CallContext>, ask: &Ask, observed: Option<&Observe
             ask.enter_view()?;
             return Box::pin(discover::reply(context, ask)).await;
         }
+        // Of the modern era: a server would answer with what has not been looked at.
+        method::SERVER_DISCOVER => return Err(Problem::method_not_found(&ask.method)),
         method::LOGGING_SET_LEVEL => {
             ask.enter_view()?;
             return Box::pin(level::set(context, ask)).await;
@@ -58,15 +61,14 @@ async fn answer(context: &Arc<CallContext>, ask: &Ask, observed: Option<&Observe
         }
         _ => {}
     }
-    let Target { server, name, params } = target::find(context, ask).await?;
+    let target = target::find(context, ask).await?;
     if let Some(observed) = observed {
-        observed.found(&server, name.as_deref());
+        observed.found(&target.server, target.name.as_deref());
     }
+    check_pins(context, ask, &target).await?;
+    let Target { server, name, params } = target;
     let tool = name.filter(|_| ask.method == method::TOOLS_CALL);
     ask.enter(Some(&server), tool.as_deref())?;
-    if let Some(tool) = &tool {
-        guard::guard(&context.lists, &server, &ask.requester, tool).await?;
-    }
     match Subscription::of_method(&ask.method) {
         Some(subscription) => {
             let uri = ask.head()?.uri.as_deref().ok_or_else(|| Problem::missing("uri"))?;
@@ -91,4 +93,23 @@ impl Drop for AtWork<'_> {
     fn drop(&mut self) {
         self.0.leave();
     }
+}
+
+/// Is all that it names still what is trusted?
+async fn check_pins(context: &Arc<CallContext>, ask: &Ask, target: &Target) -> Result<(), Problem> {
+    let kind = match ask.method.as_str() {
+        method::TOOLS_CALL => Kind::Tools,
+        method::PROMPTS_GET | method::COMPLETION_COMPLETE => Kind::Prompts,
+        _ => return Ok(()),
+    };
+    if let Some(name) = &target.name {
+        guard::guard(&context.lists, &target.server, kind, &ask.requester, name).await?;
+    }
+    if ask.method == method::COMPLETION_COMPLETE
+        && let Some(template) = ask.head()?.reference.as_ref().and_then(|of| of.uri.as_ref())
+    {
+        let kind = Kind::Templates;
+        guard::guard(&context.lists, &target.server, kind, &ask.requester, template).await?;
+    }
+    Ok(())
 }

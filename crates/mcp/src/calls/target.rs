@@ -13,7 +13,7 @@ use crate::{
     allow::CalledWith,
     caller::View,
     lists::guard,
-    permission::{check, check_method},
+    permission::{check, check_method, unknown, verdict},
     problem::Problem,
     registry::kind::Kind,
     wire::{self, Payload, Reference, protocol::method},
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) server: ServerName,
-    /// Of a tool or a prompt, as the server calls it.
+    /// Of a tool or a prompt, as the server calls it; of a completion, the prompt that it is of.
     pub(crate) name: Option<String>,
     pub(crate) params: Option<Payload>,
 }
@@ -48,22 +48,20 @@ async fn at_one(
         method::TOOLS_CALL | method::PROMPTS_GET => {
             let named = ask.head()?.name.clone().ok_or_else(|| Problem::missing("name"))?;
             let kind = kind_of_named(&ask.method);
-            let hints = match kind {
-                Kind::Tools => hints(context, server, ask, &named).await?,
-                _ => ToolHints::default(),
-            };
             let arguments = arguments(ask);
-            check(allow, server, kind, &named, hints, CalledWith::These(arguments.as_ref()))?;
+            let with = CalledWith::These(arguments.as_ref());
+            check_named(context, server, ask, kind, &named, with).await?;
             name = Some(named);
         }
         method::RESOURCES_READ | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE => {
             let hints = ToolHints::default();
             check(allow, server, Kind::Resources, uri(ask)?, hints, CalledWith::Any)?;
         }
-        method::COMPLETION_COMPLETE => check_reference(server, ask)?,
+        method::COMPLETION_COMPLETE => name = check_reference(context, server, ask).await?,
         // A stream of changes belongs to the modern era, whose clients have it from the gateway
         // itself.
         method::SUBSCRIPTIONS_LISTEN => return Err(Problem::method_not_found(&ask.method)),
+        method if method::is_misspelt(method) => return Err(Problem::method_not_found(method)),
         method => check_method(allow, server, method)?,
     }
     Ok(Target { server: server.clone(), name, params: ask.params.clone() })
@@ -77,6 +75,37 @@ pub(crate) fn arguments(ask: &Ask) -> Option<Payload> {
     wire::find_member(ask.params.as_ref()?, &["arguments"])
 }
 
+/// May the caller have this tool or prompt? Where there are rules, what the server does not list is
+/// not there, as on `/mcp`: a server that takes `Delete_Repo` for `delete_repo` would do what a
+/// rule denies.
+async fn check_named(
+    context: &Arc<CallContext>,
+    server: &ServerName,
+    ask: &Ask,
+    kind: Kind,
+    name: &str,
+    with: CalledWith<'_>,
+) -> Result<(), Problem> {
+    let allow = &*ask.allow;
+    if !allow.asks_listed(server) {
+        let hints = match kind {
+            Kind::Tools => hints(context, server, ask, name).await?,
+            _ => ToolHints::default(),
+        };
+        return check(allow, server, kind, name, hints, with);
+    }
+    // What may not be had in any case is not looked up.
+    let could_be = |hints| verdict(allow, server, kind, name, hints, CalledWith::Any).is_allowed();
+    if !ToolHints::every().any(could_be) {
+        return check(allow, server, kind, name, ToolHints::default(), with);
+    }
+    let requester = &ask.requester;
+    match guard::find_listed(&context.lists, server, kind, requester, name).await? {
+        Some(hints) => check(allow, server, kind, name, hints, with),
+        None => Err(unknown(kind, name)),
+    }
+}
+
 /// What the server says of the tool. Looked up where that matters.
 pub(crate) async fn hints(
     context: &Arc<CallContext>,
@@ -87,8 +116,8 @@ pub(crate) async fn hints(
     if !ask.allow.asks_hints() {
         return Ok(ToolHints::default());
     }
-    let seen = guard::seen(&context.lists, server, &ask.requester).await?;
-    Ok(seen.item(tool).map_or_else(ToolHints::default, |item| item.hints))
+    let seen = guard::seen(&context.lists, server, Kind::Tools, &ask.requester).await?;
+    Ok(seen.listed(tool).map_or_else(ToolHints::default, |item| item.hints))
 }
 
 /// The server is found, the name there put in, everything else goes on as it came.
@@ -119,7 +148,11 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
                         route::by_name(context, ask, Kind::Prompts, name, CalledWith::Any).await?;
                     let own = Payload::trusted(Bytes::from(wire::quote(&found.name)));
                     let params = wire::replace_member(params, &["ref", "name"], &own)?;
-                    Ok(Target { server: found.server, name: None, params: Some(params) })
+                    Ok(Target {
+                        server: found.server,
+                        name: Some(found.name),
+                        params: Some(params),
+                    })
                 }
                 (Some("ref/resource"), None, Some(uri)) => {
                     Ok(as_it_came(route::by_template(context, ask, uri).await?))
@@ -141,16 +174,23 @@ fn uri(ask: &Ask) -> Result<&str, Problem> {
     ask.head()?.uri.as_deref().ok_or_else(|| Problem::missing("uri"))
 }
 
-/// Whatever the reference names must be allowed, both if it names two things.
-fn check_reference(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
+/// Whatever the reference names must be allowed, both if it names two things. Gives the prompt.
+async fn check_reference(
+    context: &Arc<CallContext>,
+    server: &ServerName,
+    ask: &Ask,
+) -> Result<Option<String>, Problem> {
     let Reference { name, uri, .. } = ask.head()?.reference.clone().unwrap_or_default();
     if name.is_none() && uri.is_none() {
-        return check_method(&*ask.allow, server, &ask.method);
+        check_method(&*ask.allow, server, &ask.method)?;
+        return Ok(None);
     }
     // A completion is asked for before the arguments are there.
-    let may_use = |kind, id: &str| {
-        check(&*ask.allow, server, kind, id, ToolHints::default(), CalledWith::Any)
-    };
-    name.map_or(Ok(()), |name| may_use(Kind::Prompts, &name))?;
-    uri.map_or(Ok(()), |uri| may_use(Kind::Templates, &uri))
+    let with = CalledWith::Any;
+    if let Some(name) = &name {
+        check_named(context, server, ask, Kind::Prompts, name, with).await?;
+    }
+    let hints = ToolHints::default();
+    uri.map_or(Ok(()), |uri| check(&*ask.allow, server, Kind::Templates, &uri, hints, with))?;
+    Ok(name)
 }

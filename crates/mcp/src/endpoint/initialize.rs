@@ -10,7 +10,7 @@ use super::{answers, context::Endpoint, encode};
 use crate::{
     answer::Answer,
     caller::{Caller, View},
-    calls::greeting,
+    calls::{greeting, instructions},
     client_capabilities::ClientCapabilities,
     era::{self, Era},
     lifecycle::SessionLifecycle,
@@ -100,14 +100,15 @@ async fn greet(
                 Era::Legacy,
             )
             .await;
-            greeting::result(&endpoint.calls, &*caller.allow, revision)
+            greeting::result(&endpoint.calls, &*caller.allow, revision).await
         }
         View::One(server) => introduce_server(endpoint, server, session, revision).await?,
     };
     Ok(Outcome::Result(result))
 }
 
-/// The server's own words; only the revision is the one agreed on with this client.
+/// The server's own words, but for instructions that changed; the revision is the one agreed on
+/// with this client.
 async fn introduce_server(
     endpoint: &Arc<Endpoint>,
     server: &ServerName,
@@ -120,7 +121,8 @@ async fn introduce_server(
         .connect(server, &Requester::session(session))
         .await
         .map_err(|error| Problem::server(server, error))?;
-    Ok(translate::greeting::to_initialize(peer.info(), revision)?)
+    let info = instructions::sifted(&endpoint.calls, server, peer.info()).await?;
+    Ok(translate::greeting::to_initialize(&info, revision)?)
 }
 
 /// A session that is not in the table yet. When nothing comes of it, or its client is gone before,

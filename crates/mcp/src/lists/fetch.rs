@@ -94,7 +94,7 @@ async fn pages(
         let (items, next) = list::page(kind, &result).map_err(|e| protocol(kind, &e))?;
         for raw in items {
             bytes += raw.as_bytes().len();
-            if list.items().len() >= settings.max_items_per_list
+            if list.to_judge().count() >= settings.max_items_per_list
                 || bytes > settings.max_bytes_per_list
             {
                 tracing::warn!(%server, list = kind.method(), "the list is too long: its end is left out");
@@ -105,12 +105,14 @@ async fn pages(
                 && let Err(error) = header_params::of_tool(&raw)
             {
                 tracing::warn!(%server, %error, "a tool is left out");
+                leave_out(&mut list, raw);
                 continue;
             }
             if kind == Kind::Tools
                 && let Some(why) = unusable(&raw)
             {
                 tracing::warn!(%server, tool = name_of(&raw), why, "a tool is left out of /mcp, where it would cost clients the whole list");
+                leave_out(&mut list, raw);
                 continue;
             }
             add(&mut list, server, kind, raw);
@@ -152,6 +154,13 @@ fn name_of(tool: &Payload) -> String {
         .and_then(|name| name.read::<String>().ok())
         .unwrap_or_default();
     name.escape_debug().take(100).collect()
+}
+
+/// It is known to be there all the same: at the server's own address it can be called.
+fn leave_out(list: &mut List, tool: Payload) {
+    if let Ok(Some(item)) = Item::parse(Kind::Tools, tool) {
+        list.leave_out(item);
+    }
 }
 
 fn add(list: &mut List, server: &ServerName, kind: Kind, raw: Payload) {

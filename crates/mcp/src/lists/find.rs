@@ -50,6 +50,18 @@ impl Lists {
         self.look_up(Need::Find, server, kind, requester).await.map(|shown| shown.list)
     }
 
+    /// The same, for what the list lacked when it was looked at last: as new as this moment, or
+    /// nearly.
+    pub(crate) async fn of_server_anew(
+        self: &Arc<Self>,
+        server: &ServerName,
+        kind: Kind,
+        requester: &Requester,
+    ) -> Result<Arc<List>, UpstreamError> {
+        let need = Need::Lacking(Instant::now());
+        self.look_up(need, server, kind, requester).await.map(|shown| shown.list)
+    }
+
     /// The same, to be shown: as new as the server wants it.
     pub(crate) async fn of_server_to_show(
         self: &Arc<Self>,
@@ -81,7 +93,7 @@ impl Lists {
                 Look::Have { list, refresh, good_for } => {
                     // Once: a server that is down now keeps its old list.
                     if !std::mem::replace(&mut looked, true)
-                        && quarantine::is_lifted(&*self.settings.pins, server, &list).await
+                        && quarantine::is_lifted(&*self.settings.pins, server, kind, &list).await
                     {
                         slot.list_cache.mark_lacking();
                         continue;

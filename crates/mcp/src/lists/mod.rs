@@ -1,6 +1,6 @@
 //! Lists of tools, prompts, resources and templates: found and kept ([`find`]), fetched
-//! ([`fetch`]), merged into what `/mcp` shows ([`merge`], [`names`], [`cursor`]), without tools
-//! that changed ([`quarantine`], [`guard`]).
+//! ([`fetch`]), merged into what `/mcp` shows ([`merge`], [`names`], [`cursor`]), without what
+//! changed ([`quarantine`], [`guard`]).
 
 mod cursor;
 mod fetch;

@@ -1,5 +1,7 @@
 //! The four lists of MCP, and what tells them apart.
 
+use portunus_core::pins::PinKind;
+
 use crate::wire::protocol::{method, notification};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +73,16 @@ impl Kind {
     /// Is the name prefixed on the endpoint that shows all servers? URIs keep their spelling.
     pub(crate) const fn is_named(self) -> bool {
         matches!(self, Self::Tools | Self::Prompts)
+    }
+
+    /// As what its items are pinned; `None`: they are data, which comes and goes.
+    pub(crate) const fn pinned(self) -> Option<PinKind> {
+        match self {
+            Self::Tools => Some(PinKind::Tool),
+            Self::Prompts => Some(PinKind::Prompt),
+            Self::Templates => Some(PinKind::Template),
+            Self::Resources => None,
+        }
     }
 
     /// As it stands in a cursor.

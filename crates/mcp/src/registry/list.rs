@@ -103,6 +103,8 @@ pub(crate) struct List {
     index: HashMap<Box<str>, usize>,
     /// Those in quarantine: they are not shown, and keep their names.
     held: Vec<Item>,
+    /// Those that `/mcp` does not have; at its own address the server shows them.
+    left_out: Vec<Item>,
 }
 
 impl List {
@@ -128,17 +130,33 @@ impl List {
         self.item(id).is_some()
     }
 
-    /// Puts into quarantine what `is_held`, by its place in the list.
+    /// Shown, held, or left out of `/mcp`.
+    pub(crate) fn listed(&self, id: &str) -> Option<&Item> {
+        self.item(id).or_else(|| self.left_out.iter().find(|item| &*item.id == id))
+    }
+
+    /// What the server listed, in the order in which [`Self::holding`] counts.
+    pub(crate) fn to_judge(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().chain(&self.left_out)
+    }
+
+    /// Puts into quarantine what `is_held`, by its place in [`Self::to_judge`].
     pub(crate) fn holding(self, is_held: impl Fn(usize) -> bool) -> Self {
-        let mut list = Self::default();
-        for (n, item) in self.items.into_iter().enumerate() {
+        let (mut list, shown) = (Self::default(), self.items.len());
+        for (n, item) in self.items.into_iter().chain(self.left_out).enumerate() {
             if is_held(n) {
                 list.held.push(item);
-            } else {
+            } else if n < shown {
                 list.push(item);
+            } else {
+                list.left_out.push(item);
             }
         }
         list
+    }
+
+    pub(crate) fn leave_out(&mut self, item: Item) {
+        self.left_out.push(item);
     }
 
     /// `false` when there was one of this id.
@@ -154,7 +172,7 @@ impl List {
 
 impl PartialEq for List {
     fn eq(&self, other: &Self) -> bool {
-        self.items == other.items && self.held == other.held
+        self.items == other.items && self.held == other.held && self.left_out == other.left_out
     }
 }
 

@@ -20,6 +20,8 @@ const IMPATIENCE: Duration = Duration::from_secs(1);
 /// A list whose server wants it fetched again and again is fetched no sooner than this for who only
 /// looks something up in it: every call does.
 const SHORTEST: Duration = Duration::from_secs(5);
+/// A list is not fetched again for what it lacks before this time.
+const LACKING: Duration = Duration::from_secs(1);
 /// A fetch that is under way for so long has come to grief: it is given up and another one may
 /// begin.
 const LOST: Duration = Duration::from_secs(900);
@@ -59,6 +61,9 @@ pub(crate) enum Need {
     /// To show it, asked for at this moment. A list that is older than its server wants is fetched
     /// first.
     Show(Instant),
+    /// To look for something that an old list lacks, asked for at this moment. One that was fetched
+    /// before is fetched again, at most once a second: others go on with it meanwhile.
+    Lacking(Instant),
 }
 
 /// What to do for who wants the list.
@@ -146,6 +151,11 @@ impl ListCache {
         Look::Wait { start, patience }
     }
 
+    /// As it was fetched last, whatever its age.
+    pub(crate) fn kept(&self) -> Option<Arc<List>> {
+        locked(&self.state).list.clone()
+    }
+
     /// Waiting was in vain: the old list, if there is one.
     pub(crate) fn give_up(&self) -> Option<Arc<List>> {
         let mut state = locked(&self.state);
@@ -228,7 +238,14 @@ impl State {
             let is_over = |fresh_for| now.duration_since(self.fetched_at) >= fresh_for;
             self.fresh_for.is_some_and(is_over) && self.fetched_at < since
         };
-        self.changed || matches!(need, Need::Show(since) if is_stale(since))
+        let is_old =
+            |since| self.fetched_at < since && now.duration_since(self.fetched_at) >= LACKING;
+        self.changed
+            || match need {
+                Need::Find => false,
+                Need::Show(since) => is_stale(since),
+                Need::Lacking(since) => is_old(since),
+            }
     }
 }
 

@@ -29,6 +29,38 @@ pub mod method {
     pub const TASKS_RESULT: &str = "tasks/result";
     /// Of the extension [`extension::TASKS`](super::extension::TASKS) alone.
     pub const TASKS_UPDATE: &str = "tasks/update";
+    /// What a client can ask of a server, but for the tasks.
+    const OF_CLIENTS: [&str; 15] = [
+        INITIALIZE,
+        PING,
+        COMPLETION_COMPLETE,
+        LOGGING_SET_LEVEL,
+        PROMPTS_GET,
+        PROMPTS_LIST,
+        RESOURCES_LIST,
+        RESOURCES_READ,
+        RESOURCES_SUBSCRIBE,
+        RESOURCES_TEMPLATES_LIST,
+        RESOURCES_UNSUBSCRIBE,
+        TOOLS_CALL,
+        TOOLS_LIST,
+        SERVER_DISCOVER,
+        SUBSCRIPTIONS_LISTEN,
+    ];
+    /// How all methods about tasks begin.
+    pub const OF_TASKS: &str = "tasks/";
+
+    /// Is it a method of the specification in another spelling? Methods are compared byte for
+    /// byte; a server that is less strict would do what no check was made for.
+    pub fn is_misspelt(method: &str) -> bool {
+        let trimmed = method.trim();
+        let is = |known: &&str| known.eq_ignore_ascii_case(trimmed) && **known != *method;
+        let begins = |text: &str| {
+            text.get(..OF_TASKS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OF_TASKS))
+        };
+        OF_CLIENTS.iter().any(is) || begins(trimmed) && !method.starts_with(OF_TASKS)
+    }
+
     /// Of servers, as the next two.
     pub const ELICITATION_CREATE: &str = "elicitation/create";
     pub const ROOTS_LIST: &str = "roots/list";

@@ -1,5 +1,6 @@
-//! Tools that changed (threat 45), judged by pins that a test writes down: where they are missing,
-//! what their calls are answered with, and when they come back.
+//! Tools, prompts, templates and instructions that changed (threat 45), judged by pins that a test
+//! writes down: where they are missing, what their calls are answered with, and when they come
+//! back.
 
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
@@ -7,10 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderName;
 use insta::{allow_duplicates, assert_snapshot};
-use portunus_core::ids::ServerName;
+use portunus_core::{ids::ServerName, pins::PinKind};
 use portunus_mcp::{
     hub::{Hub, HubSettings, Names, View},
-    pins::{ToolPins, Trust},
+    pins::{ItemPins, Trust},
     spec::Isolation,
     wire::Payload,
 };
@@ -21,7 +22,7 @@ use super::{
     fake::{Fakes, Script, name},
 };
 
-/// Holds every tool whose text has one of these words in it.
+/// Holds everything whose text has one of these words in it.
 #[derive(Debug, Default)]
 struct Words(Mutex<Vec<&'static str>>);
 
@@ -32,15 +33,15 @@ impl Words {
 }
 
 #[async_trait]
-impl ToolPins for Words {
+impl ItemPins for Words {
     fn holds(&self, _: &ServerName) -> bool {
         true
     }
 
-    async fn judge(&self, _: &ServerName, tools: &[Payload]) -> Vec<Trust> {
+    async fn judge(&self, _: &ServerName, _: PinKind, items: &[Payload]) -> Vec<Trust> {
         let words = self.0.lock().unwrap();
-        let held = |tool: &Payload| words.iter().any(|word| tool.as_str().contains(word));
-        tools.iter().map(|tool| if held(tool) { Trust::Hold } else { Trust::Pass }).collect()
+        let held = |item: &Payload| words.iter().any(|word| item.as_str().contains(word));
+        items.iter().map(|item| if held(item) { Trust::Hold } else { Trust::Pass }).collect()
     }
 }
 
@@ -49,7 +50,7 @@ fn with_pins(fakes: &Arc<Fakes>, names: Names) -> (Arc<Hub>, Arc<Words>) {
     words.hold(&["evil"]);
     let settings = HubSettings {
         names,
-        pins: Arc::clone(&words) as Arc<dyn ToolPins>,
+        pins: Arc::clone(&words) as Arc<dyn ItemPins>,
         ..HubSettings::default()
     };
     (hub(fakes, settings), words)
@@ -96,6 +97,10 @@ async fn t45_whoever_never_listed_it_cannot_call_it_either() {
 
 /// A request of revision 2026-07-28: there is no session, and no client listed anything before.
 async fn modern(hub: &Arc<Hub>, method: &str, tool: Option<&str>) -> Value {
+    modern_at(hub, "dice", method, tool).await
+}
+
+async fn modern_at(hub: &Arc<Hub>, server: &str, method: &str, tool: Option<&str>) -> Value {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
@@ -110,7 +115,7 @@ async fn modern(hub: &Arc<Hub>, method: &str, tool: Option<&str>) -> Value {
     ]);
     map.extend(tool.map(|tool| (HeaderName::from_static("mcp-name"), tool.parse().unwrap())));
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-    let answer = hub.post(caller("alice", View::One(name("dice"))), &map, Bytes::from(body)).await;
+    let answer = hub.post(caller("alice", View::One(name(server))), &map, Bytes::from(body)).await;
     serde_json::from_str(&text(answer)).unwrap()
 }
 
@@ -246,14 +251,93 @@ async fn an_approved_tool_of_a_server_that_is_down_waits_for_it() {
     assert_eq!(client.tools().await, ["dice_roll", "dice_flip"]);
 }
 
+const TEMPLATES: [&str; 2] =
+    [r#"{"uriTemplate":"evil:{x}","name":"x"}"#, r#"{"uriTemplate":"good:{x}","name":"y"}"#];
+
 #[tokio::test]
-async fn prompts_and_resources_are_not_judged() {
+async fn t45_held_prompts_and_templates_are_missing_and_refused_until_they_are_approved() {
     let script = Script::new("dice")
-        .with("prompts/list", &[EVIL])
-        .with("resources/list", &[r#"{"uri":"evil:1"}"#]);
+        .with("prompts/list", &[EVIL, r#"{"name":"flip"}"#])
+        .with("resources/templates/list", &TEMPLATES);
+    let fakes = Fakes::new(vec![script]);
+    let (hub, words) = with_pins(&fakes, Names::Prefixed);
+    let (all, one) = (Client::all(&hub, "alice").await, Client::one(&hub, "alice", "dice").await);
+    let lists = async |client: &Client| {
+        let prompts = client.names("prompts/list", "prompts", "name").await;
+        let member = "resourceTemplates";
+        (prompts, client.names("resources/templates/list", member, "uriTemplate").await)
+    };
+    let ways = |prompt: &str| {
+        [
+            ("prompts/get", json!({ "name": prompt })),
+            ("completion/complete", json!({"ref": {"type": "ref/prompt", "name": prompt}})),
+            ("completion/complete", json!({"ref": {"type": "ref/resource", "uri": "evil:{x}"}})),
+        ]
+    };
+    for (client, prompt, other) in [(&all, "dice_roll", "dice_flip"), (&one, "roll", "flip")] {
+        assert_eq!(lists(client).await, (vec![other.to_owned()], vec!["good:{x}".to_owned()]));
+        for (method, params) in ways(prompt) {
+            let (code, text) = client.error(method, params.clone()).await;
+            assert!(code == -32011 && text.contains("must approve it"), "{method}: {code} {text}");
+        }
+        client.result("prompts/get", json!({ "name": other })).await;
+    }
+    for method in ["prompts/get", "completion/complete"] {
+        let heard = fakes.script("dice").heard(method);
+        assert!(heard.iter().all(|params| params.contains("flip")), "{heard:?}");
+    }
+    words.hold(&[]);
+    for (client, prompt) in [(&all, "dice_roll"), (&one, "roll")] {
+        assert_eq!(lists(client).await.0.len(), 2);
+        for (method, params) in ways(prompt) {
+            client.result(method, params).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn t45_instructions_that_changed_are_left_out_until_they_are_approved() {
+    for era in ["legacy", "modern"] {
+        let dice = Script::new("dice");
+        let dice = if era == "modern" { dice.modern(r#"{"tools":{}}"#) } else { dice };
+        let dice = Script { instructions: Some("evil words".to_owned()), ..dice };
+        let uuid = Script { instructions: Some("good words".to_owned()), ..Script::new("uuid") };
+        let fakes = Fakes::new(vec![dice, uuid]);
+        let (hub, words) = with_pins(&fakes, Names::Prefixed);
+        let told = async |server: &str| {
+            let one = Client::one(&hub, "alice", server).await.hello["result"].take();
+            let modern = modern_at(&hub, server, "server/discover", None).await["result"].take();
+            [one, modern].map(|result| result["instructions"].as_str().map(str::to_owned))
+        };
+        let merged = async || {
+            let hello = Client::all(&hub, "alice").await.hello["result"].take();
+            hello["instructions"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(told("dice").await, [None, None], "{era}");
+        assert_eq!(told("uuid").await, [(); 2].map(|()| Some("good words".to_owned())), "{era}");
+        assert_eq!(merged().await, "## uuid\ngood words", "{era}");
+        words.hold(&[]);
+        assert_eq!(told("dice").await, [(); 2].map(|()| Some("evil words".to_owned())), "{era}");
+        assert_eq!(merged().await, "## dice\nevil words\n\n## uuid\ngood words", "{era}");
+    }
+}
+
+#[tokio::test]
+async fn t45_a_legacy_client_cannot_have_a_server_discovered_past_its_pins() {
+    let dice = Script::new("dice").modern(r#"{"tools":{}}"#);
+    let fakes = Fakes::new(vec![Script { instructions: Some("evil".to_owned()), ..dice }]);
+    let (hub, _) = with_pins(&fakes, Names::Prefixed);
+    let one = Client::one(&hub, "alice", "dice").await;
+    assert_eq!(one.error("server/discover", json!({})).await.0, -32601);
+    assert!(fakes.script("dice").heard("server/discover").is_empty());
+}
+
+#[tokio::test]
+async fn resources_are_not_judged() {
+    let script = Script::new("dice").with("resources/list", &[r#"{"uri":"evil:1"}"#]);
     let fakes = Fakes::new(vec![script]);
     let (hub, _) = with_pins(&fakes, Names::Prefixed);
-    let (all, one) = (Client::all(&hub, "alice").await, Client::one(&hub, "alice", "dice").await);
-    assert_eq!(all.names("prompts/list", "prompts", "name").await, ["dice_roll"]);
+    let one = Client::one(&hub, "alice", "dice").await;
     assert_eq!(one.names("resources/list", "resources", "uri").await, ["evil:1"]);
+    one.result("resources/read", json!({"uri": "evil:1"})).await;
 }

@@ -9,7 +9,7 @@ use portunus_core::{
     grant::KeyLabel,
     ids::ServerName,
     node::SessionRecord,
-    pins::{Definition, SeenTool, ToolFingerprint},
+    pins::{Definition, Fingerprint, PinKind, PinSubject, SeenItem},
     refresh::{PresentedRefresh, RefreshStatus},
     store::{
         ArchiveError, Census, GrantWithTokens, GrantsOf, Record, RecordKind, RecordSink,
@@ -130,11 +130,12 @@ pub async fn furnish(stores: &Stores) {
         stores.tasks.keep_task(&hash("task", n), &tasks::task(n), NOW + HOUR).await.unwrap();
     }
     let (dice, uuid) = (server("dice"), server("uuid"));
-    stores.pins.pin_tools(&dice, &[tool("roll", 1), tool("stats", 1)], NOW).await.unwrap();
+    stores.pins.pin_items(&dice, &[tool("roll", 1), tool("stats", 1)], NOW).await.unwrap();
     stores.pins.quarantine(&dice, &[tool("roll", 3)], 8, NOW + MINUTE).await.unwrap();
     stores.pins.quarantine(&dice, &[tool("roll", 2)], 8, NOW + HOUR).await.unwrap();
     assert!(stores.pins.approve(&dice, &tool("roll", 3).fingerprint, NOW + HOUR).await.unwrap());
-    stores.pins.pin_tools(&uuid, &[tool("roll", 1)], NOW).await.unwrap();
+    let greet = SeenItem { subject: greet(), ..tool("greet", 4) };
+    stores.pins.pin_items(&uuid, &[greet], NOW).await.unwrap();
     for record in disabled() {
         stores.disabled.disable(&record, NOW).await.unwrap();
     }
@@ -164,11 +165,15 @@ fn server(name: &str) -> ServerName {
     ServerName::parse(name).unwrap()
 }
 
-fn tool(name: &str, version: u8) -> SeenTool {
-    SeenTool {
-        name: name.to_owned(),
-        fingerprint: ToolFingerprint::from_bytes([version; 32]),
-        meaning: ToolFingerprint::from_bytes([version; 32]),
+fn greet() -> PinSubject {
+    PinSubject::new(PinKind::Prompt, "greet")
+}
+
+fn tool(name: &str, version: u8) -> SeenItem {
+    SeenItem {
+        subject: PinSubject::tool(name),
+        fingerprint: Fingerprint::from_bytes([version; 32]),
+        meaning: Fingerprint::from_bytes([version; 32]),
         definition: Definition::from_stored(format!(
             "{{\"name\":\"{name}\",\"version\":{version}}}"
         )),
@@ -251,7 +256,10 @@ async fn assert_logins(stores: &Stores) {
 
 async fn assert_pins(stores: &Stores) {
     let pins = stores.pins.find_pins(&server("dice")).await.unwrap();
-    assert_eq!(pins.iter().map(|pin| pin.tool.as_str()).collect::<Vec<_>>(), ["roll", "stats"]);
+    assert_eq!(
+        pins.iter().map(|pin| pin.subject.name.as_str()).collect::<Vec<_>>(),
+        ["roll", "stats"]
+    );
     assert_eq!(
         pins[0].approved,
         [tool("roll", 1).fingerprint, tool("roll", 3).fingerprint],
@@ -264,7 +272,7 @@ async fn assert_pins(stores: &Stores) {
         [(NOW, Some(NOW)), (NOW + MINUTE, Some(NOW + HOUR)), (NOW + HOUR, None), (NOW, Some(NOW))];
     assert_eq!(times, seen);
     assert_eq!(records[1].definition, tool("roll", 3).definition);
-    assert_eq!(stores.pins.forget(&server("uuid"), None).await.unwrap(), 1);
+    assert_eq!(stores.pins.forget(&server("uuid"), Some(&greet())).await.unwrap(), 1);
 }
 
 async fn assert_grants(stores: &Stores) {

@@ -123,7 +123,7 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             pins: kept_whole, the_first_stays_pinned, changes_are_noted_once, the_newest_changes_are_kept,
-            approved_beside_what_was_pinned, forgotten, pinned_stays_pinned_after_a_restart, one_of_many_at_two_gateways_pins,
+            approved_beside_what_was_pinned, forgotten, kinds_are_apart, pinned_stays_pinned_after_a_restart, one_of_many_at_two_gateways_pins,
             a_change_that_many_see_is_new_to_one
         }
         $crate::conformance_suite! { @port $backend

@@ -1,8 +1,8 @@
-//! The port for pinned tools (threat 45).
+//! The port for pins (threat 45).
 
 use portunus_core::{
     ids::ServerName,
-    pins::{Pin, SeenTool},
+    pins::{Pin, PinKind, PinSubject, SeenItem},
     store::{PinRecord, Stores},
 };
 
@@ -15,16 +15,25 @@ fn server(name: &str) -> ServerName {
     ServerName::parse(name).unwrap()
 }
 
-fn tool(name: &str, description: &str) -> SeenTool {
-    SeenTool::read(format!(r#"{{"name":"{name}","description":"{description}"}}"#).as_bytes())
-        .unwrap()
+fn tool(name: &str, description: &str) -> SeenItem {
+    of_kind(PinKind::Tool, name, description)
+}
+
+fn of_kind(kind: PinKind, name: &str, description: &str) -> SeenItem {
+    let json =
+        format!(r#"{{"name":"{name}","uriTemplate":"{name}","description":"{description}"}}"#);
+    SeenItem::read(kind, json.as_bytes()).unwrap()
 }
 
 fn pin(name: &str, approved: &[&str], quarantined: &[&str]) -> Pin {
     let prints = |descriptions: &[&str]| {
         descriptions.iter().map(|text| tool(name, text).fingerprint).collect()
     };
-    Pin { tool: name.to_owned(), approved: prints(approved), quarantined: prints(quarantined) }
+    Pin {
+        subject: PinSubject::tool(name),
+        approved: prints(approved),
+        quarantined: prints(quarantined),
+    }
 }
 
 async fn pins(stores: &Stores, name: &str) -> Vec<Pin> {
@@ -36,22 +45,22 @@ pub async fn kept_whole<B: Backend>() {
     let stores = backend.open().await;
     assert_eq!(pins(&stores, "dice").await, []);
     let (roll, flip) = (tool("roll", "v1 ü"), tool("flip", "v1"));
-    stores.pins.pin_tools(&server("dice"), &[roll.clone(), flip.clone()], NOW).await.unwrap();
+    stores.pins.pin_items(&server("dice"), &[roll.clone(), flip.clone()], NOW).await.unwrap();
     let changed = tool("roll", "v2");
     stores
         .pins
         .quarantine(&server("dice"), std::slice::from_ref(&changed), 4, NOW + TICK)
         .await
         .unwrap();
-    stores.pins.pin_tools(&server("uuid"), &[tool("roll", "another server's")], NOW).await.unwrap();
+    stores.pins.pin_items(&server("uuid"), &[tool("roll", "another server's")], NOW).await.unwrap();
     assert_eq!(
         pins(&stores, "dice").await,
         [pin("flip", &["v1"], &[]), pin("roll", &["v1 ü"], &["v2"])]
     );
 
-    let record = |tool: SeenTool, seen_at, approved_at| PinRecord {
+    let record = |tool: SeenItem, seen_at, approved_at| PinRecord {
         server: server("dice"),
-        tool: tool.name,
+        subject: tool.subject,
         fingerprint: tool.fingerprint,
         definition: tool.definition,
         seen_at,
@@ -72,12 +81,12 @@ pub async fn the_first_stays_pinned<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     for description in ["v1", "v2", "v1"] {
-        stores.pins.pin_tools(&server("dice"), &[tool("roll", description)], NOW).await.unwrap();
+        stores.pins.pin_items(&server("dice"), &[tool("roll", description)], NOW).await.unwrap();
     }
     // Twice in one list: the first one counts.
     stores
         .pins
-        .pin_tools(&server("dice"), &[tool("flip", "v1"), tool("flip", "v2")], NOW)
+        .pin_items(&server("dice"), &[tool("flip", "v1"), tool("flip", "v2")], NOW)
         .await
         .unwrap();
     assert_eq!(pins(&stores, "dice").await, [pin("flip", &["v1"], &[]), pin("roll", &["v1"], &[])]);
@@ -87,8 +96,8 @@ pub async fn changes_are_noted_once<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let (one, two) = (tool("roll", "v1"), tool("roll", "v2"));
-    stores.pins.pin_tools(&server("dice"), std::slice::from_ref(&one), NOW).await.unwrap();
-    let note = async |tools: &[SeenTool]| {
+    stores.pins.pin_items(&server("dice"), std::slice::from_ref(&one), NOW).await.unwrap();
+    let note = async |tools: &[SeenItem]| {
         stores.pins.quarantine(&server("dice"), tools, 4, NOW).await.unwrap()
     };
     assert_eq!(note(std::slice::from_ref(&two)).await, [two.fingerprint]);
@@ -100,7 +109,7 @@ pub async fn the_newest_changes_are_kept<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let pinned = [tool("roll", "v1"), tool("flip", "v1")];
-    stores.pins.pin_tools(&server("dice"), &pinned, NOW).await.unwrap();
+    stores.pins.pin_items(&server("dice"), &pinned, NOW).await.unwrap();
     for description in ["v2", "v3", "v4", "v5"] {
         stores
             .pins
@@ -119,9 +128,9 @@ pub async fn approved_beside_what_was_pinned<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let changed = [tool("roll", "v2"), tool("roll", "v3")];
-    stores.pins.pin_tools(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
+    stores.pins.pin_items(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
     stores.pins.quarantine(&server("dice"), &changed, 4, NOW).await.unwrap();
-    let approve = async |name: &str, tool: &SeenTool| {
+    let approve = async |name: &str, tool: &SeenItem| {
         stores.pins.approve(&server(name), &tool.fingerprint, NOW + TICK).await.unwrap()
     };
     assert!(!approve("uuid", &changed[0]).await, "another server");
@@ -142,13 +151,19 @@ pub async fn forgotten<B: Backend>() {
     let stores = backend.open().await;
     let tools = [tool("roll", "v1"), tool("flip", "v1"), tool("deal", "v1")];
     for name in ["dice", "uuid"] {
-        stores.pins.pin_tools(&server(name), &tools, NOW).await.unwrap();
+        stores.pins.pin_items(&server(name), &tools, NOW).await.unwrap();
         stores.pins.quarantine(&server(name), &[tool("roll", "v2")], 4, NOW).await.unwrap();
     }
-    assert_eq!(stores.pins.forget(&server("dice"), Some("nothing")).await.unwrap(), 0);
-    assert_eq!(stores.pins.forget(&server("dice"), Some("roll")).await.unwrap(), 1);
+    assert_eq!(
+        stores.pins.forget(&server("dice"), Some(&PinSubject::tool("nothing"))).await.unwrap(),
+        0
+    );
+    assert_eq!(
+        stores.pins.forget(&server("dice"), Some(&PinSubject::tool("roll"))).await.unwrap(),
+        1
+    );
     assert_eq!(pins(&stores, "dice").await, [pin("deal", &["v1"], &[]), pin("flip", &["v1"], &[])]);
-    stores.pins.pin_tools(&server("dice"), &[tool("roll", "v2")], NOW).await.unwrap();
+    stores.pins.pin_items(&server("dice"), &[tool("roll", "v2")], NOW).await.unwrap();
     assert_eq!(pins(&stores, "dice").await[2], pin("roll", &["v2"], &[]), "pinned anew");
     assert_eq!(stores.pins.forget(&server("dice"), None).await.unwrap(), 3);
     assert_eq!(pins(&stores, "dice").await, []);
@@ -159,11 +174,11 @@ pub async fn pinned_stays_pinned_after_a_restart<B: Backend>() {
     let backend = B::fresh().await;
     {
         let stores = backend.open().await;
-        stores.pins.pin_tools(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
+        stores.pins.pin_items(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
         stores.pins.quarantine(&server("dice"), &[tool("roll", "v2")], 4, NOW).await.unwrap();
     }
     let stores = backend.open().await;
-    stores.pins.pin_tools(&server("dice"), &[tool("roll", "v2")], NOW).await.unwrap();
+    stores.pins.pin_items(&server("dice"), &[tool("roll", "v2")], NOW).await.unwrap();
     assert_eq!(pins(&stores, "dice").await, [pin("roll", &["v1"], &["v2"])]);
 }
 
@@ -174,7 +189,7 @@ pub async fn one_of_many_at_two_gateways_pins<B: Backend>() {
         let stores = gateways[number % 2].clone();
         async move {
             let own = tool("roll", &format!("seen by {number}"));
-            stores.pins.pin_tools(&server("dice"), std::slice::from_ref(&own), NOW).await.unwrap();
+            stores.pins.pin_items(&server("dice"), std::slice::from_ref(&own), NOW).await.unwrap();
             let pins = stores.pins.find_pins(&server("dice")).await.unwrap();
             (pins[0].approved.contains(&own.fingerprint), pins)
         }
@@ -187,7 +202,7 @@ pub async fn one_of_many_at_two_gateways_pins<B: Backend>() {
 pub async fn a_change_that_many_see_is_new_to_one<B: Backend>() {
     let backend = B::fresh().await;
     let gateways = [backend.open().await, backend.open().await];
-    gateways[0].pins.pin_tools(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
+    gateways[0].pins.pin_items(&server("dice"), &[tool("roll", "v1")], NOW).await.unwrap();
     let fresh = race(|number| {
         let stores = gateways[number % 2].clone();
         async move {
@@ -196,4 +211,38 @@ pub async fn a_change_that_many_see_is_new_to_one<B: Backend>() {
     })
     .await;
     assert_eq!(fresh.into_iter().flatten().collect::<Vec<_>>(), [tool("roll", "v2").fingerprint]);
+}
+
+/// A prompt, a template and instructions beside a tool of the same name: each has a pin of its own.
+pub async fn kinds_are_apart<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let seen = PinKind::ALL.map(|kind| of_kind(kind, "roll", "v1"));
+    let changed = PinKind::ALL.map(|kind| of_kind(kind, "roll", "v2"));
+    // Its name looks like a prompt's that is written down.
+    let odd = tool(r"\u001fprompt\u001froll", "v1");
+    stores.pins.pin_items(&server("dice"), &seen, NOW).await.unwrap();
+    stores.pins.pin_items(&server("dice"), std::slice::from_ref(&odd), NOW).await.unwrap();
+    let fresh = stores.pins.quarantine(&server("dice"), &changed, 1, NOW).await.unwrap();
+    assert_eq!(fresh.len(), 4, "each is new, and none makes room for another");
+    assert!(stores.pins.approve(&server("dice"), &changed[1].fingerprint, NOW).await.unwrap());
+
+    let found = pins(&stores, "dice").await;
+    assert_eq!(found.len(), 5);
+    for (n, kind) in PinKind::ALL.into_iter().enumerate() {
+        let pin = found.iter().find(|pin| pin.subject == seen[n].subject).unwrap();
+        let (old, new) = (seen[n].fingerprint, changed[n].fingerprint);
+        let is_approved = kind == PinKind::Prompt;
+        let approved = if is_approved { vec![old, new] } else { vec![old] };
+        assert_eq!(pin.approved, approved, "{kind:?}");
+        assert_eq!(pin.quarantined, if is_approved { vec![] } else { vec![new] }, "{kind:?}");
+    }
+    let records = stores.pins.list_pins(Some(&server("dice"))).await.unwrap();
+    assert_eq!(records.iter().filter(|record| record.subject == seen[1].subject).count(), 2);
+    assert!(records.iter().any(|record| record.subject == odd.subject));
+
+    let prompt = PinSubject::new(PinKind::Prompt, "roll");
+    assert_eq!(stores.pins.forget(&server("dice"), Some(&prompt)).await.unwrap(), 1);
+    assert_eq!(pins(&stores, "dice").await.len(), 4, "the tool of the name stays");
+    assert_eq!(stores.pins.forget(&server("dice"), None).await.unwrap(), 4);
 }

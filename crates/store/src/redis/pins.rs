@@ -1,6 +1,6 @@
-//! Pinned tools, of all servers in one slot. What an administrator decided about goes only by the
+//! Pins, of all servers in one slot. What an administrator decided about goes only by the
 //! administrator's hand: nothing here expires. How a pin is written down is said in
-//! `scripts/pins.lua`.
+//! `scripts/pins.lua`; its `tool` is what `PinSubject::to_stored` says.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     ids::ServerName,
-    pins::{Definition, Pin, SeenTool, ToolFingerprint},
+    pins::{Definition, Fingerprint, Pin, PinSubject, SeenItem},
     store::{PinRecord, PinStore, StoreError},
 };
 
@@ -25,8 +25,12 @@ impl PinStore for RedisPinStore {
     async fn find_pins(&self, server: &ServerName) -> Result<Vec<Pin>, StoreError> {
         let mut pins: Vec<Pin> = Vec::new();
         for kept in self.0.pins(server).await? {
-            if pins.last().is_none_or(|pin| pin.tool != kept.tool) {
-                pins.push(Pin { tool: kept.tool, approved: Vec::new(), quarantined: Vec::new() });
+            if pins.last().is_none_or(|pin| pin.subject != kept.subject) {
+                pins.push(Pin {
+                    subject: kept.subject,
+                    approved: Vec::new(),
+                    quarantined: Vec::new(),
+                });
             }
             let Some(pin) = pins.last_mut() else { continue };
             if kept.approved_at.is_some() {
@@ -38,19 +42,19 @@ impl PinStore for RedisPinStore {
         Ok(pins)
     }
 
-    async fn pin_tools(
+    async fn pin_items(
         &self,
         server: &ServerName,
-        tools: &[SeenTool],
+        seen: &[SeenItem],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut call =
             self.0.on_pins(&script::PIN_TOOLS, server).arg(server.as_str()).arg(now.as_millis());
-        for tool in tools {
+        for item in seen {
             call = call
-                .arg(&tool.name)
-                .arg(field(&tool.fingerprint, &tool.name))
-                .arg(tool.definition.as_str());
+                .arg(&*item.subject.to_stored())
+                .arg(field(&item.fingerprint, &item.subject))
+                .arg(item.definition.as_str());
         }
         self.0.run(&call).await
     }
@@ -58,38 +62,43 @@ impl PinStore for RedisPinStore {
     async fn quarantine(
         &self,
         server: &ServerName,
-        tools: &[SeenTool],
+        seen: &[SeenItem],
         keep: u32,
         now: Timestamp,
-    ) -> Result<Vec<ToolFingerprint>, StoreError> {
+    ) -> Result<Vec<Fingerprint>, StoreError> {
         let mut call = self
             .0
             .on_pins(&script::QUARANTINE, server)
             .arg(server.as_str())
             .arg(now.as_millis())
             .arg(keep);
-        for tool in tools {
-            call = call.arg(field(&tool.fingerprint, &tool.name)).arg(tool.definition.as_str());
+        for item in seen {
+            call = call.arg(field(&item.fingerprint, &item.subject)).arg(item.definition.as_str());
         }
         let fresh: Vec<usize> = self.0.run(&call).await?;
-        Ok(fresh.into_iter().filter_map(|at| tools.get(at)).map(|tool| tool.fingerprint).collect())
+        Ok(fresh.into_iter().filter_map(|at| seen.get(at)).map(|item| item.fingerprint).collect())
     }
 
     async fn approve(
         &self,
         server: &ServerName,
-        fingerprint: &ToolFingerprint,
+        fingerprint: &Fingerprint,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let call = Call::new(&script::APPROVE).key(self.0.keys.pins(server));
         self.0.run(&call.arg(fingerprint.to_string()).arg(now.as_millis())).await
     }
 
-    async fn forget(&self, server: &ServerName, tool: Option<&str>) -> Result<u64, StoreError> {
+    async fn forget(
+        &self,
+        server: &ServerName,
+        subject: Option<&PinSubject>,
+    ) -> Result<u64, StoreError> {
         let call = Call::new(&script::FORGET)
             .key(self.0.keys.pins(server))
             .key(self.0.keys.pin_definitions(server));
-        self.0.run(&call.arg(tool)).await
+        let subject = subject.map(|subject| subject.to_stored().into_owned());
+        self.0.run(&call.arg(subject)).await
     }
 
     async fn list_pins(&self, server: Option<&ServerName>) -> Result<Vec<PinRecord>, StoreError> {
@@ -105,14 +114,14 @@ impl PinStore for RedisPinStore {
     }
 }
 
-pub(super) fn field(fingerprint: &ToolFingerprint, tool: &str) -> String {
-    format!("{fingerprint} {tool}")
+pub(super) fn field(fingerprint: &Fingerprint, subject: &PinSubject) -> String {
+    format!("{fingerprint} {}", subject.to_stored())
 }
 
-/// One fingerprint of one tool, without what it stands for.
+/// One fingerprint of one subject, without what it stands for.
 struct KeptPin {
-    tool: String,
-    fingerprint: ToolFingerprint,
+    subject: PinSubject,
+    fingerprint: Fingerprint,
     number: u64,
     seen_at: Timestamp,
     approved_at: Option<Timestamp>,
@@ -125,8 +134,8 @@ impl KeptPin {
         let (number, seen_at, approved_at) = (parts.next()?, parts.next()?, parts.next()?);
         let time = |text: &str| text.parse().ok().map(Timestamp::from_millis);
         Some(Self {
-            tool: tool.strip_prefix(' ')?.to_owned(),
-            fingerprint: ToolFingerprint::parse(fingerprint)?,
+            subject: PinSubject::from_stored(tool.strip_prefix(' ')?),
+            fingerprint: Fingerprint::parse(fingerprint)?,
             number: number.parse().ok()?,
             seen_at: time(seen_at)?,
             approved_at: if approved_at == "-" { None } else { Some(time(approved_at)?) },
@@ -143,7 +152,7 @@ impl Database {
             .key(keys.pinned_servers())
     }
 
-    /// By tool and age.
+    /// By subject and age.
     async fn pins(&self, server: &ServerName) -> Result<Vec<KeptPin>, StoreError> {
         let key = self.keys.pins(server);
         let [found] = self.connection.read(&key, [hgetall(&key)]).await?;
@@ -160,12 +169,12 @@ impl Database {
         let mut definitions: HashMap<String, String> = answer(definitions)?;
         let record = |pin: KeptPin| {
             // Both were read one after the other: one that was forgotten in between has none.
-            let definition = definitions.remove(&field(&pin.fingerprint, &pin.tool))?;
-            let KeptPin { tool, fingerprint, seen_at, approved_at, .. } = pin;
+            let definition = definitions.remove(&field(&pin.fingerprint, &pin.subject))?;
+            let KeptPin { subject, fingerprint, seen_at, approved_at, .. } = pin;
             let definition = Definition::from_stored(definition);
             Some(PinRecord {
                 server: server.clone(),
-                tool,
+                subject,
                 fingerprint,
                 definition,
                 seen_at,
@@ -196,7 +205,10 @@ fn read_pins(kept: &HashMap<String, String>) -> Result<Vec<KeptPin>, StoreError>
         .iter()
         .map(|(field, value)| KeptPin::parse(field, value).ok_or_else(|| corrupt("pins")));
     let mut pins = pins.collect::<Result<Vec<_>, _>>()?;
-    pins.sort_by(|one, other| (&one.tool, one.number).cmp(&(&other.tool, other.number)));
+    pins.sort_by(|one, other| {
+        let (first, second) = (one.subject.to_stored(), other.subject.to_stored());
+        (first, one.number).cmp(&(second, other.number))
+    });
     Ok(pins)
 }
 

@@ -1,5 +1,5 @@
-//! Pinned tools. What an administrator decided about goes only by the administrator's hand: nothing
-//! here expires.
+//! Pins. The column `tool` has what each is about, as `PinSubject::to_stored` says. What an
+//! administrator decided about goes only by the administrator's hand: nothing here expires.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     ids::ServerName,
-    pins::{Definition, Pin, SeenTool, ToolFingerprint},
+    pins::{Definition, Fingerprint, Pin, PinSubject, SeenItem},
     store::{PinRecord, PinStore, StoreError},
 };
 use rusqlite::{Connection, Row, named_params, params};
@@ -28,10 +28,10 @@ impl PinStore for SqlitePinStore {
                 let mut rows = statement.query(params![server])?;
                 let mut pins: Vec<Pin> = Vec::new();
                 while let Some(row) = rows.next()? {
-                    let tool: String = row.get(0)?;
-                    let (fingerprint, is_approved) = (ToolFingerprint::from_bytes(row.get(1)?), row.get(2)?);
-                    if pins.last().is_none_or(|pin| pin.tool != tool) {
-                        pins.push(Pin { tool, approved: Vec::new(), quarantined: Vec::new() });
+                    let subject = subject(row, 0)?;
+                    let (fingerprint, is_approved) = (Fingerprint::from_bytes(row.get(1)?), row.get(2)?);
+                    if pins.last().is_none_or(|pin| pin.subject != subject) {
+                        pins.push(Pin { subject, approved: Vec::new(), quarantined: Vec::new() });
                     }
                     let Some(pin) = pins.last_mut() else { continue };
                     if is_approved { pin.approved.push(fingerprint) } else { pin.quarantined.push(fingerprint) }
@@ -41,13 +41,13 @@ impl PinStore for SqlitePinStore {
             .await
     }
 
-    async fn pin_tools(
+    async fn pin_items(
         &self,
         server: &ServerName,
-        tools: &[SeenTool],
+        seen: &[SeenItem],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (server, tools) = (server.as_str().to_owned(), tools.to_vec());
+        let (server, seen) = (server.as_str().to_owned(), seen.to_vec());
         self.0
             .write(move |db| {
                 // One that waits in quarantine without an approved one beside it has lost its pin;
@@ -58,10 +58,10 @@ impl PinStore for SqlitePinStore {
                      WHERE NOT EXISTS (SELECT 1 FROM pins WHERE server = :server AND tool = :tool AND approved_at IS NOT NULL)
                      ON CONFLICT (server, tool, fingerprint) DO UPDATE SET approved_at = excluded.approved_at",
                 )?;
-                for tool in &tools {
+                for item in &seen {
                     statement.execute(named_params! {
-                        ":server": server, ":tool": tool.name, ":fingerprint": tool.fingerprint.as_bytes(),
-                        ":now": now.as_millis(), ":definition": tool.definition.as_str(),
+                        ":server": server, ":tool": item.subject.to_stored(), ":fingerprint": item.fingerprint.as_bytes(),
+                        ":now": now.as_millis(), ":definition": item.definition.as_str(),
                     })?;
                 }
                 Ok(())
@@ -72,18 +72,18 @@ impl PinStore for SqlitePinStore {
     async fn quarantine(
         &self,
         server: &ServerName,
-        tools: &[SeenTool],
+        seen: &[SeenItem],
         keep: u32,
         now: Timestamp,
-    ) -> Result<Vec<ToolFingerprint>, StoreError> {
-        let (server, tools) = (server.as_str().to_owned(), tools.to_vec());
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        let (server, seen) = (server.as_str().to_owned(), seen.to_vec());
         self.0
             .write(move |db| {
                 let mut fresh = Vec::new();
-                for tool in &tools {
-                    if note(db, &server, tool, now)? {
-                        fresh.push(tool.fingerprint);
-                        make_room(db, &server, &tool.name, keep)?;
+                for item in &seen {
+                    if note(db, &server, item, now)? {
+                        fresh.push(item.fingerprint);
+                        make_room(db, &server, &item.subject.to_stored(), keep)?;
                     }
                 }
                 Ok(fresh)
@@ -94,7 +94,7 @@ impl PinStore for SqlitePinStore {
     async fn approve(
         &self,
         server: &ServerName,
-        fingerprint: &ToolFingerprint,
+        fingerprint: &Fingerprint,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (server, fingerprint) = (server.as_str().to_owned(), *fingerprint);
@@ -110,16 +110,21 @@ impl PinStore for SqlitePinStore {
             .await
     }
 
-    async fn forget(&self, server: &ServerName, tool: Option<&str>) -> Result<u64, StoreError> {
-        let (server, tool) = (server.as_str().to_owned(), tool.map(str::to_owned));
+    async fn forget(
+        &self,
+        server: &ServerName,
+        subject: Option<&PinSubject>,
+    ) -> Result<u64, StoreError> {
+        let subject = subject.map(|subject| subject.to_stored().into_owned());
+        let server = server.as_str().to_owned();
         self.0
             .write(move |db| {
-                let whose = params![server, tool];
-                let tools: u32 = db
+                let whose = params![server, subject];
+                let count: u32 = db
                     .prepare_cached("SELECT count(DISTINCT tool) FROM pins WHERE server = ?1 AND tool = coalesce(?2, tool)")?
                     .query_row(whose, |row| row.get(0))?;
                 db.prepare_cached("DELETE FROM pins WHERE server = ?1 AND tool = coalesce(?2, tool)")?.execute(whose)?;
-                Ok(u64::from(tools))
+                Ok(u64::from(count))
             })
             .await
     }
@@ -144,23 +149,33 @@ impl PinStore for SqlitePinStore {
 }
 
 /// `true` unless it was known.
-fn note(db: &Connection, server: &str, tool: &SeenTool, now: Timestamp) -> Result<bool, Failure> {
+fn note(db: &Connection, server: &str, item: &SeenItem, now: Timestamp) -> Result<bool, Failure> {
     let noted = db
         .prepare_cached(
             "INSERT INTO pins (server, tool, fingerprint, seen_at, definition) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (server, tool, fingerprint) DO NOTHING",
         )?
-        .execute(params![server, tool.name, tool.fingerprint.as_bytes(), now.as_millis(), tool.definition.as_str()])?;
+        .execute(params![
+            server,
+            item.subject.to_stored(),
+            item.fingerprint.as_bytes(),
+            now.as_millis(),
+            item.definition.as_str()
+        ])?;
     Ok(noted > 0)
 }
 
-fn make_room(db: &Connection, server: &str, tool: &str, keep: u32) -> Result<(), Failure> {
+fn make_room(db: &Connection, server: &str, subject: &str, keep: u32) -> Result<(), Failure> {
     db.prepare_cached(
         "DELETE FROM pins WHERE id IN (SELECT id FROM pins WHERE server = ?1 AND tool = ?2 AND approved_at IS NULL
          ORDER BY id DESC LIMIT -1 OFFSET ?3)",
     )?
-    .execute(params![server, tool, keep])?;
+    .execute(params![server, subject, keep])?;
     Ok(())
+}
+
+fn subject(row: &Row<'_>, column: usize) -> Result<PinSubject, Failure> {
+    Ok(PinSubject::from_stored(&row.get::<_, String>(column)?))
 }
 
 fn record(row: &Row<'_>) -> Result<PinRecord, Failure> {
@@ -169,8 +184,8 @@ fn record(row: &Row<'_>) -> Result<PinRecord, Failure> {
     Ok(PinRecord {
         server: ServerName::parse(&server)
             .map_err(|error| Failure::corrupt(format!("pins.server: {error}")))?,
-        tool: row.get(1)?,
-        fingerprint: ToolFingerprint::from_bytes(row.get(2)?),
+        subject: subject(row, 1)?,
+        fingerprint: Fingerprint::from_bytes(row.get(2)?),
         seen_at: millis(row.get(3)?),
         approved_at: row.get::<_, Option<i64>>(4)?.map(millis),
         definition: Definition::from_stored(row.get::<_, String>(5)?),

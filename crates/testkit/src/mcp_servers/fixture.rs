@@ -36,18 +36,22 @@ pub struct Fixture {
     state: Arc<State>,
 }
 
-/// What a server says of its tools in place of what it said at first, by the name of the tool. Its
-/// sessions share it.
+/// What a server says of its tools and prompts in place of what it said at first, by their names;
+/// in place of its instructions, as `instructions`. Its sessions share it.
 #[derive(Clone, Debug, Default)]
 pub struct Wording(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Wording {
-    /// From now on `tool` has this description.
-    pub fn describe(&self, tool: &str, description: &str) {
+    /// From now on `name` has this description.
+    pub fn describe(&self, name: &str, description: &str) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(tool.to_owned(), description.to_owned());
+            .insert(name.to_owned(), description.to_owned());
+    }
+
+    fn find(&self, name: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn apply(&self, mut tools: Vec<Value>) -> Vec<Value> {
@@ -125,7 +129,7 @@ impl ServerHandler for Fixture {
                 "extensions": {"io.modelcontextprotocol/ui": {}},
             },
             "serverInfo": {"name": self.name, "version": "1.0.0", "title": "A fixture"},
-            "instructions": format!("Instructions of {}", self.name),
+            "instructions": self.wording.find("instructions").unwrap_or_else(|| format!("Instructions of {}", self.name)),
         });
         model(info).unwrap_or_default()
     }
@@ -165,11 +169,11 @@ impl ServerHandler for Fixture {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let prompts = [
+        let prompts = vec![
             json!({"name": "greet", "description": "Greets somebody", "arguments": [{"name": "who", "required": true}]}),
             json!({"name": "plain", "description": "Has no arguments"}),
         ];
-        self.page("prompts", &prompts, request)
+        self.page("prompts", &self.wording.apply(prompts), request)
     }
 
     async fn get_prompt(

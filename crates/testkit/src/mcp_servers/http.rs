@@ -47,7 +47,7 @@ pub struct FixtureServer {
     url: Url,
     seen: Arc<Mutex<Vec<SeenRequest>>>,
     sessions: Arc<LocalSessionManager>,
-    /// What it says of its tools.
+    /// What it says of its tools and prompts, and of itself.
     pub wording: Wording,
     stop: CancellationToken,
 }

@@ -10,6 +10,8 @@ use portunus_core::{
     ids::{ProviderName, ServerName},
     oauth::registration_policy::{Domain, RegistrationMethod},
     outside_url::OutsideUrl,
+    pins::PinKind,
+    store::PinRecord,
     text::visible,
     tool_name::oddity,
 };
@@ -110,8 +112,13 @@ async fn odd_names(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for server in &config.servers {
         let Ok(pins) = stores.pins.list_pins(Some(&server.name)).await else { continue };
-        let names: BTreeSet<_> =
-            pins.into_iter().map(|pin| shown_as(config.names, &server.name, &pin.tool)).collect();
+        let is_named =
+            |pin: &PinRecord| matches!(pin.subject.kind, PinKind::Tool | PinKind::Prompt);
+        let names: BTreeSet<_> = pins
+            .iter()
+            .filter(|pin| is_named(pin))
+            .map(|pin| shown_as(config.names, &server.name, &pin.subject.name))
+            .collect();
         findings.extend(names.into_iter().filter_map(|name| {
             let oddity = oddity(&[&name])?;
             Some(Finding {

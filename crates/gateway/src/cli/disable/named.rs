@@ -9,6 +9,7 @@ use clap::Subcommand;
 use portunus_core::{
     disabled::Disableable,
     ids::{ClientId, ServerName, UserId},
+    pins::PinSubject,
     principal::User,
     store::{GrantsOf, Stores},
     text::visible,
@@ -285,7 +286,8 @@ async fn one_tool(
     let mut found = Found::new(what, None);
     if let (Purpose::Disable, Disableable::Tool { server, tool }) = (purpose, &found.what) {
         let seen = stores.pins.find_pins(server).await?;
-        if !seen.iter().any(|pin| pin.tool == *tool) {
+        let subject = PinSubject::tool(tool);
+        if !seen.iter().any(|pin| pin.subject == subject) {
             found.note = Some(format!(
                 "note: no tool of this name was seen at {server} yet (`portunus tools list {server}`)"
             ));
@@ -310,9 +312,10 @@ async fn on_the_merged_list(
         }
     }
     let pins = stores.pins.list_pins(None).await?;
+    let subject = PinSubject::tool(called);
     let having: BTreeSet<_> = pins
         .iter()
-        .filter(|pin| pin.tool == called && is_configured(config, &pin.server))
+        .filter(|pin| pin.subject == subject && is_configured(config, &pin.server))
         .map(|pin| &pin.server)
         .collect();
     match having.into_iter().collect::<Vec<_>>().as_slice() {

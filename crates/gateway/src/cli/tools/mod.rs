@@ -1,8 +1,10 @@
-//! `portunus tools`: what the gateway remembers of servers' tools, and what an administrator does
-//! about those that changed (threat 45). Works on the records of a gateway that runs: it notices
-//! within a second. How a change is shown is [`change`]'s.
+//! `portunus tools`: what the gateway remembers of servers' tools, prompts, templates and
+//! instructions, and what an administrator does about those that changed (threat 45). Works on the
+//! records of a gateway that runs: it notices within a second. How a change is shown is
+//! [`change`]'s, what is printed as JSON [`records`]'s.
 
 mod change;
+mod records;
 
 use std::{
     fmt::Write as _,
@@ -17,11 +19,14 @@ use portunus_core::{
     audit::Event,
     clock::SystemClock,
     ids::ServerName,
-    pins::{FingerprintPrefix, ToolFingerprint},
+    pins::{
+        Fingerprint, FingerprintPrefix, PinKind, PinSubject,
+        difference::{printable, quoted},
+    },
     store::{PinRecord, PinStore},
 };
 
-use self::change::{Excerpt, printable, quoted};
+use self::change::Excerpt;
 use super::{ConfigFiles, run_async, serve};
 use crate::{
     audit::command::{done, record},
@@ -37,7 +42,9 @@ pub struct ToolsArgs {
 
 #[derive(Debug, Subcommand)]
 enum ToolsCommand {
-    /// List the tools that were seen, those that changed and wait for approval too
+    /// List what was seen of servers, what changed and waits for approval too
+    ///
+    /// Tools, prompts, resource templates, and the instructions that servers give to models.
     List {
         /// Of this server alone
         #[arg(allow_hyphen_values = true)]
@@ -45,10 +52,16 @@ enum ToolsCommand {
         /// Only what waits for approval
         #[arg(long)]
         waiting: bool,
+        /// Of this kind alone: tool, prompt, template, instructions
+        #[arg(long, value_parser = kind)]
+        kind: Option<PinKind>,
+        /// As lines of JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         files: ConfigFiles,
     },
-    /// Show how the tools that wait for approval differ from what was approved last
+    /// Show how what waits for approval differs from what was approved last
     Diff {
         /// Of this server alone
         #[arg(allow_hyphen_values = true)]
@@ -56,13 +69,16 @@ enum ToolsCommand {
         /// Show long texts in full
         #[arg(long)]
         full: bool,
+        /// As lines of JSON, texts in full
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         files: ConfigFiles,
     },
-    /// Approve tools as they are now, by fingerprint
+    /// Approve what changed as it is now, by fingerprint
     ///
-    /// They are listed and can be called again, within a second or so. What was approved before
-    /// stays approved.
+    /// It is shown and can be used again, within a second or so. What was approved before stays
+    /// approved.
     Approve {
         /// The server
         #[arg(allow_hyphen_values = true)]
@@ -76,14 +92,17 @@ enum ToolsCommand {
         #[command(flatten)]
         files: ConfigFiles,
     },
-    /// Forget one tool of a server, or all of them: they are trusted anew as they are seen next
+    /// Forget what was seen of a server, or one thing of it: it is trusted anew as it is seen next
     Forget {
         /// The server
         #[arg(allow_hyphen_values = true)]
         server: String,
-        /// The tool, as the server calls it
+        /// The tool, as the server calls it; or what `--kind` says
         #[arg(allow_hyphen_values = true)]
-        tool: Option<String>,
+        name: Option<String>,
+        /// What it is: tool, prompt, template (by its text), instructions (without a name)
+        #[arg(long, value_parser = kind)]
+        kind: Option<PinKind>,
         #[command(flatten)]
         files: ConfigFiles,
     },
@@ -117,17 +136,17 @@ async fn answer(command: ToolsCommand, config: Config) -> anyhow::Result<()> {
     let stores = serve::open_records(&config).await?;
     let pins = &*stores.pins;
     let text = match command {
-        ToolsCommand::List { server, waiting, .. } => {
+        ToolsCommand::List { server, waiting, kind, json, .. } => {
             let server = server.as_deref().map(parse).transpose()?;
-            list(&pins.list_pins(server.as_ref()).await?, waiting, now)
+            let mut records = in_order(pins.list_pins(server.as_ref()).await?);
+            records.retain(|record| kind.is_none_or(|kind| record.subject.kind == kind));
+            if json { records::list(&records, waiting)? } else { list(&records, waiting, now) }
         }
-        ToolsCommand::Diff { server, full, .. } => {
+        ToolsCommand::Diff { server, full, json, .. } => {
             let server = server.as_deref().map(parse).transpose()?;
-            diff(
-                &pins.list_pins(server.as_ref()).await?,
-                if full { Excerpt::Full } else { Excerpt::Short },
-                now,
-            )
+            let records = in_order(pins.list_pins(server.as_ref()).await?);
+            let excerpt = if full { Excerpt::Full } else { Excerpt::Short };
+            if json { records::diff(&records)? } else { diff(&records, excerpt, now) }
         }
         ToolsCommand::Approve { server, fingerprint, all, .. } => {
             let server = parse(&server)?;
@@ -136,24 +155,71 @@ async fn answer(command: ToolsCommand, config: Config) -> anyhow::Result<()> {
                 if all { waiting_in(&records).collect() } else { chosen(&records, &fingerprint)? };
             let text = approve(pins, &chosen, now).await?;
             let told = |pin: &&PinRecord| Event::PinApproved {
+                kind: pin.subject.kind,
                 server: pin.server.to_string(),
-                tool: pin.tool.clone(),
+                name: pin.subject.name.clone(),
                 fingerprint: pin.fingerprint.to_string(),
             };
             record(&config, &stores, chosen.iter().map(told).collect()).await?;
             text
         }
-        ToolsCommand::Forget { server, tool, .. } => {
-            let forgotten = pins.forget(&parse(&server)?, tool.as_deref()).await?;
-            let about =
-                tool.as_deref().map_or_else(|| server.clone(), |tool| format!("{server} {tool}"));
+        ToolsCommand::Forget { server, name, kind, .. } => {
+            let subject = subject(name, kind)?;
+            let forgotten = pins.forget(&parse(&server)?, subject.as_ref()).await?;
+            let about = subject
+                .as_ref()
+                .map_or_else(|| server.clone(), |subject| format!("{server} {}", named(subject)));
             record(&config, &stores, vec![done("tools forget", about)]).await?;
-            ensure!(forgotten > 0 || tool.is_none(), "no such tool of {server} was ever seen");
-            format!("{forgotten} tools forgotten: they are trusted as they are seen next\n")
+            ensure!(
+                forgotten > 0 || subject.is_none(),
+                "nothing of this name and kind was ever seen of {server}: `portunus tools list {server}` shows what was"
+            );
+            format!("{forgotten} forgotten: what is seen next is trusted\n")
         }
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// What of a server is forgotten; `None` is everything.
+fn subject(name: Option<String>, kind: Option<PinKind>) -> anyhow::Result<Option<PinSubject>> {
+    match (name, kind) {
+        (None, None) => Ok(None),
+        (None, Some(PinKind::Instructions)) => Ok(Some(PinSubject::new(PinKind::Instructions, ""))),
+        (Some(_), Some(PinKind::Instructions)) => bail!("a server's instructions have no name"),
+        (Some(name), kind) => Ok(Some(PinSubject::new(kind.unwrap_or_default(), name))),
+        (None, Some(kind)) => {
+            bail!("which {} is to be forgotten? Its name is missing", kind.word())
+        }
+    }
+}
+
+fn kind(word: &str) -> Result<PinKind, String> {
+    let known = || PinKind::ALL.map(PinKind::word).join(", ");
+    PinKind::parse(word).ok_or_else(|| format!("there are {}", known()))
+}
+
+/// Tools first, then the other kinds; of each thing, older fingerprints first.
+fn in_order(mut records: Vec<PinRecord>) -> Vec<PinRecord> {
+    records.sort_by(|one, other| (&one.server, &one.subject).cmp(&(&other.server, &other.subject)));
+    records
+}
+
+/// As people are told of it.
+fn named(subject: &PinSubject) -> String {
+    match subject.kind {
+        PinKind::Tool => quoted(&subject.name),
+        PinKind::Instructions => "its instructions".to_owned(),
+        kind => format!("{} {}", kind.word(), quoted(&subject.name)),
+    }
+}
+
+/// What was approved last of what has changed.
+fn approved_before<'a>(records: &'a [PinRecord], new: &PinRecord) -> Option<&'a PinRecord> {
+    let is_of_it = |old: &&PinRecord| {
+        old.server == new.server && old.subject == new.subject && old.approved_at.is_some()
+    };
+    records.iter().filter(is_of_it).max_by_key(|old| old.approved_at)
 }
 
 fn waiting_in(records: &[PinRecord]) -> impl Iterator<Item = &PinRecord> {
@@ -161,21 +227,26 @@ fn waiting_in(records: &[PinRecord]) -> impl Iterator<Item = &PinRecord> {
 }
 
 /// As much of a fingerprint as has to be typed.
-fn short(fingerprint: &ToolFingerprint) -> String {
+fn short(fingerprint: &Fingerprint) -> String {
     let mut text = fingerprint.to_string();
     text.truncate(FingerprintPrefix::SHORTEST);
     text
 }
 
 fn list(records: &[PinRecord], only_waiting: bool, now: Timestamp) -> String {
-    let heading = ["SERVER", "TOOL", "STATE", "SINCE", "FINGERPRINT"].map(str::to_owned);
+    let heading = ["SERVER", "KIND", "NAME", "STATE", "SINCE", "FINGERPRINT"].map(str::to_owned);
     let row = |record: &PinRecord| {
         let (state, since) = record
             .approved_at
             .map_or(("waiting", record.seen_at), |approved_at| ("trusted", approved_at));
         [
             record.server.to_string(),
-            quoted(&record.tool),
+            record.subject.kind.word().to_owned(),
+            if record.subject.name.is_empty() {
+                "-".to_owned()
+            } else {
+                quoted(&record.subject.name)
+            },
             state.to_owned(),
             day(since, now),
             short(&record.fingerprint),
@@ -186,7 +257,7 @@ fn list(records: &[PinRecord], only_waiting: bool, now: Timestamp) -> String {
     let rows: Vec<_> = std::iter::once(heading).chain(shown).collect();
     let width =
         |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3, 4].map(width);
+    let widths = [0, 1, 2, 3, 4, 5].map(width);
     let mut text = String::new();
     for row in rows.iter().filter(|_| rows.len() > 1) {
         let cells: Vec<_> =
@@ -202,15 +273,12 @@ fn list(records: &[PinRecord], only_waiting: bool, now: Timestamp) -> String {
 fn diff(records: &[PinRecord], excerpt: Excerpt, now: Timestamp) -> String {
     let mut text = String::new();
     for new in waiting_in(records) {
-        let is_of_it = |old: &&PinRecord| {
-            old.server == new.server && old.tool == new.tool && old.approved_at.is_some()
-        };
-        let old = records.iter().filter(is_of_it).max_by_key(|old| old.approved_at);
+        let old = approved_before(records, new);
         let _ = writeln!(
             text,
             "{}: {}, waiting since {}",
             new.server,
-            quoted(&new.tool),
+            named(&new.subject),
             day(new.seen_at, now)
         );
         text.push_str(&change::shown(old.map(|old| &old.definition), &new.definition, excerpt));
@@ -237,7 +305,7 @@ fn chosen<'a>(records: &'a [PinRecord], typed: &[String]) -> anyhow::Result<Vec<
             records.iter().filter(|record| prefix.fits(&record.fingerprint)).collect();
         match fitting[..] {
             [] => bail!(
-                "{typed}: no tool of this server was seen so: `portunus tools list` shows what was"
+                "{typed}: nothing of this server was seen so: `portunus tools list` shows what was"
             ),
             [only] if only.approved_at.is_some() => bail!("{typed} is approved already"),
             [only] => Ok(only),
@@ -263,7 +331,7 @@ async fn approve(
             text,
             "{}: {} {outcome} ({})",
             record.server,
-            quoted(&record.tool),
+            named(&record.subject),
             short(&record.fingerprint)
         )?;
     }

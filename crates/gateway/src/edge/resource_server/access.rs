@@ -51,15 +51,23 @@ pub struct Access {
 
 /// What was called, and is not there for its caller.
 pub struct RefusedCall {
-    pub server: ServerName,
+    /// Of a resource that is refused at every server it is not known whose it would be.
+    pub server: Option<ServerName>,
     /// Its server's own name.
     pub name: String,
     /// An administrator disabled it. Else rules do not allow it.
     pub is_disabled: bool,
 }
 
+impl RefusedCall {
+    pub const fn reason(&self) -> RefusalReason {
+        if self.is_disabled { RefusalReason::Disabled } else { RefusalReason::PolicyRefused }
+    }
+}
+
 /// The rules of one configuration, and what was decided by them.
 struct Generation {
+    number: u64,
     policy: Arc<Policy>,
     callers: Cache<Facts, Arc<Mutex<Decisions>>>,
 }
@@ -154,13 +162,14 @@ impl Access {
     }
 
     pub fn with(policy: Arc<Policy>, clock: Arc<dyn Clock>, disabled: Disabled) -> Self {
-        let in_force = Arc::new(ArcSwap::from_pointee(Generation::new(policy)));
+        let in_force = Arc::new(ArcSwap::from_pointee(Generation::new(0, policy)));
         Self { in_force, clock, disabled }
     }
 
     /// From now on, these rules decide.
     pub fn change(&self, policy: Arc<Policy>) {
-        self.in_force.store(Arc::new(Generation::new(policy)));
+        let number = self.in_force.load().number + 1;
+        self.in_force.store(Arc::new(Generation::new(number, policy)));
     }
 
     /// Could something that was not read of a person's account keep a rule from denying?
@@ -231,8 +240,8 @@ impl StreamAccess {
 }
 
 impl Generation {
-    fn new(policy: Arc<Policy>) -> Self {
-        Self { policy, callers: Cache::new(CALLERS) }
+    fn new(number: u64, policy: Arc<Policy>) -> Self {
+        Self { number, policy, callers: Cache::new(CALLERS) }
     }
 }
 
@@ -375,12 +384,12 @@ impl CallerAccess {
         }
         if let Some((server, name)) = self.noted_refusal() {
             let is_disabled = self.is_disabled(&thing(called, &server, &name));
-            return Some(RefusedCall { server, name, is_disabled });
+            return Some(RefusedCall { server: Some(server), name, is_disabled });
         }
         let refused = |server: &ServerName, name: &str| {
             let thing = thing(called, server, name);
             (!self.may(&thing)).then(|| RefusedCall {
-                server: server.clone(),
+                server: Some(server.clone()),
                 name: name.to_owned(),
                 is_disabled: self.is_disabled(&thing),
             })
@@ -388,10 +397,34 @@ impl CallerAccess {
         if let Some(server) = server {
             return refused(server, name);
         }
+        if called == Called::Resource {
+            return self.refused_everywhere(servers, name);
+        }
         let own = |server: &'a ServerName| {
             refused(server, name.strip_prefix(server.as_str())?.strip_prefix('_')?)
         };
-        servers.filter_map(own).max_by_key(|refused| refused.server.as_str().len())
+        let length =
+            |refused: &RefusedCall| refused.server.as_ref().map(|name| name.as_str().len());
+        servers.filter_map(own).max_by_key(length)
+    }
+
+    /// Whose resource it would be is not known: it is refused if it may be read at no server.
+    fn refused_everywhere<'a>(
+        &self,
+        servers: impl Iterator<Item = &'a ServerName>,
+        uri: &str,
+    ) -> Option<RefusedCall> {
+        let mut refused = None;
+        for server in servers {
+            let thing = Thing::Resource(server, uri);
+            if self.may(&thing) {
+                return None;
+            }
+            let is_disabled = self.is_disabled(&thing) && refused.unwrap_or(true);
+            refused = Some(is_disabled);
+        }
+        let name = uri.to_owned();
+        refused.map(|is_disabled| RefusedCall { server: None, name, is_disabled })
     }
 
     pub fn principal(&self) -> &Principal {
@@ -506,6 +539,17 @@ impl Allow for RequestAllow {
 
     fn asks_arguments(&self) -> bool {
         self.access.access.in_force.load().policy.asks_arguments()
+    }
+
+    fn asks_listed(&self, server: &ServerName) -> bool {
+        let access = &self.access.access;
+        !access.in_force.load().policy.is_open() || access.disabled.now().hides_tools_of(server)
+    }
+
+    fn rules(&self) -> u64 {
+        // Neither number ever falls, so their sum is another one when either rose.
+        let access = &self.access.access;
+        access.in_force.load().number + access.disabled.number()
     }
 }
 

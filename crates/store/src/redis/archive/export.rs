@@ -127,7 +127,7 @@ impl Export<'_> {
             let records = self.database.pin_records(&server).await?;
             let read: Vec<Read> = records
                 .into_iter()
-                .map(|pin| (pin.tool.clone(), Ok(Some(Record::Pin(pin)))))
+                .map(|pin| (pin.subject.to_stored().into_owned(), Ok(Some(Record::Pin(pin)))))
                 .collect();
             self.give(RecordKind::Pin, read).await?;
         }

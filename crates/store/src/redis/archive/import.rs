@@ -225,7 +225,7 @@ async fn keep_pin(database: &Database, pin: &PinRecord) -> Result<(), StoreError
         pin.approved_at.map_or_else(|| "-".to_owned(), |at| at.as_millis().to_string());
     let call = database.on_pins(&script::IMPORT_PIN, &pin.server).arg(pin.server.as_str());
     let call = call
-        .arg(pins::field(&pin.fingerprint, &pin.tool))
+        .arg(pins::field(&pin.fingerprint, &pin.subject))
         .arg(pin.seen_at.as_millis())
         .arg(approved_at);
     database.run::<u8>(&call.arg(pin.definition.as_str())).await.map(drop)

@@ -23,7 +23,8 @@ use super::{
 const EVICTED: &str = "Redis deleted it before its time: is maxmemory-policy noeviction? Restore a backup, or let people sign in again";
 const LISTED: &str =
     "restore a backup, or delete and register the client again: portunus clients remove ID";
-const PINNED: &str = "forget the tool, which pins it anew: portunus tools forget SERVER TOOL";
+const PINNED: &str =
+    "forget it, which pins it anew: portunus tools forget SERVER NAME (--kind, if it is no tool)";
 const DISABLED: &str = "disable it again: portunus disable";
 const PORTION: usize = 500;
 

@@ -1,4 +1,5 @@
--- For the scripts about pinned tools. A field is `fingerprint tool`, the fingerprint in 64 hexadecimal digits; its value is
+-- For the scripts about pins. A field is `fingerprint tool`, the fingerprint in 64 hexadecimal digits, and for `tool` what is pinned,
+-- with its kind before it if it is no tool; its value is
 -- `number seen_at approved_at`, with `-` in quarantine. What a fingerprint stands for is in a hash beside it.
 local function tool_of(field)
   return string.sub(field, 66)

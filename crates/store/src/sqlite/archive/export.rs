@@ -5,7 +5,7 @@
 use portunus_core::{
     Timestamp,
     ids::{GrantId, ServerName, UserId},
-    pins::{Definition, ToolFingerprint},
+    pins::{Definition, Fingerprint, PinSubject},
     secret::TokenHash,
     signin::Login,
     store::{
@@ -244,8 +244,8 @@ fn pin(row: &Row<'_>) -> Result<Record, Failure> {
     Ok(Record::Pin(PinRecord {
         server: ServerName::parse(&server)
             .map_err(|error| Failure::corrupt(format!("pins.server: {error}")))?,
-        tool: row.get(2)?,
-        fingerprint: ToolFingerprint::from_bytes(row.get(3)?),
+        subject: PinSubject::from_stored(&row.get::<_, String>(2)?),
+        fingerprint: Fingerprint::from_bytes(row.get(3)?),
         seen_at: time(row, 4)?,
         approved_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
         definition: Definition::from_stored(row.get::<_, String>(6)?),

@@ -213,7 +213,7 @@ fn keep_pin(db: &Connection, pin: &PinRecord) -> Result<(), Failure> {
     )?
     .execute(params![
         pin.server.as_str(),
-        pin.tool,
+        pin.subject.to_stored(),
         pin.fingerprint.as_bytes(),
         pin.seen_at.as_millis(),
         millis(pin.approved_at),
