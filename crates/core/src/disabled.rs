@@ -230,6 +230,11 @@ impl DisabledSet {
         !self.servers.is_empty() || !self.proxies.is_empty()
     }
 
+    /// Are the same things hidden by the other one?
+    pub fn hides_the_same(&self, other: &Self) -> bool {
+        self.servers == other.servers && self.proxies == other.proxies
+    }
+
     /// Are tools of this server in it, though not the server?
     pub fn hides_tools_of(&self, server: &ServerName) -> bool {
         !self.servers.is_empty()

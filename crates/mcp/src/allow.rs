@@ -40,6 +40,11 @@ impl Verdict {
     pub fn is_allowed(self) -> bool {
         self == Self::Allowed
     }
+
+    /// By rules, or since it is disabled; not for want of a scope, which can be granted.
+    pub fn is_denied(self) -> bool {
+        matches!(self, Self::Hidden | Self::Unmet(_))
+    }
 }
 
 /// `true` is allowed, `false` is hidden.

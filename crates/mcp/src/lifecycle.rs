@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use crate::{
     caller::{Caller, View},
-    connections::{Connections, delivery::tell_changed, levels::tell_uri},
+    connections::{Connections, delivery::tell_changed},
     records::RecordsDown,
     registry::kind::Kind,
     session::{Session, SessionId, table::Sessions},
@@ -69,6 +69,7 @@ impl SessionLifecycle {
             Some(session) => session,
             None => self.take_on(caller, id).await?,
         };
+        session.judge_by(&caller.allow);
         self.touch_record(&session);
         Ok(session)
     }
@@ -169,16 +170,7 @@ impl SessionLifecycle {
         session.resumables.clear();
         self.connections.unwatch_tasks(session).await;
         for (server, uri) in session.take_subscriptions() {
-            let live = self
-                .connections
-                .registry
-                .spec(&server)
-                .and_then(|spec| self.connections.find_live(&spec, session));
-            if let Some(peer) = live
-                && !self.connections.delivery.is_subscribed_elsewhere(&server, session, &uri)
-            {
-                tell_uri(&peer, method::RESOURCES_UNSUBSCRIBE, &uri).await;
-            }
+            self.connections.stop_updates(session, &server, &uri).await;
         }
         if session.can_be_asked() {
             self.connections.close_session(session).await;
@@ -197,14 +189,27 @@ impl SessionLifecycle {
         }
     }
 
+    /// Callers may have other things now: of what they may not have any more, nothing goes on.
+    pub(crate) fn permissions_changed(self: &Arc<Self>) {
+        self.judge_anew(self.sessions.of_all_users());
+    }
+
     /// The same for the sessions of one user.
-    pub(crate) fn reconfigured_for(
-        self: &Arc<Self>,
-        user: &UserId,
-        affected: &BTreeSet<ServerName>,
-    ) {
-        for session in self.sessions.of_user(user) {
-            self.tell_reconfigured(&session, affected);
+    pub(crate) fn permissions_of_user_changed(self: &Arc<Self>, user: &UserId) {
+        self.judge_anew(self.sessions.of_user(user));
+    }
+
+    fn judge_anew(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {
+        let servers = self.connections.registry.load().names().cloned().collect();
+        for session in sessions {
+            self.tell_reconfigured(&session, &servers);
+            let lifecycle = Arc::clone(self);
+            let ending = async move {
+                if lifecycle.connections.end_denied(&session).await {
+                    lifecycle.keep(&session).await;
+                }
+            };
+            tokio::spawn(ending.in_current_span());
         }
     }
 

@@ -43,8 +43,8 @@ struct Inner {
     /// Something may have been missed: the store is to be asked.
     is_out_of_date: AtomicBool,
     changes: watch::Sender<u64>,
-    /// How often the set changed, for requests: they wait for no lock.
-    number: AtomicU64,
+    /// How often what the set hides changed, for requests: they wait for no lock.
+    hides: AtomicU64,
 }
 
 /// What came in, and was not followed yet.
@@ -62,9 +62,9 @@ impl Disabled {
         self.0.set.load()
     }
 
-    /// Another number, and a greater one, when the set has changed.
-    pub fn number(&self) -> u64 {
-        self.0.number.load(Ordering::SeqCst)
+    /// Another number, and a greater one, when other things are hidden.
+    pub fn hides(&self) -> u64 {
+        self.0.hides.load(Ordering::SeqCst)
     }
 
     /// Changes whenever the set does.
@@ -148,8 +148,11 @@ impl Disabled {
 
     fn put(&self, pending: &mut Pending, set: DisabledSet) {
         pending.number += 1;
+        let hides_the_same = self.now().hides_the_same(&set);
         self.0.set.store(Arc::new(set));
-        self.0.number.fetch_add(1, Ordering::SeqCst);
+        if !hides_the_same {
+            self.0.hides.fetch_add(1, Ordering::SeqCst);
+        }
         self.0.changes.send_modify(|count| *count += 1);
     }
 
@@ -175,7 +178,7 @@ impl Default for Disabled {
             changing: Mutex::default(),
             is_out_of_date: AtomicBool::new(false),
             changes: watch::Sender::new(0),
-            number: AtomicU64::new(0),
+            hides: AtomicU64::new(0),
         }))
     }
 }

@@ -25,19 +25,19 @@ use crate::fixture::{GatewayFixture, Setup};
 const SECRET: &str = "the secret that the robot and the gateway were told";
 const MODERN: &str = "2026-07-28";
 
-fn patterns(texts: &[&str]) -> Vec<Pattern> {
+pub(crate) fn patterns(texts: &[&str]) -> Vec<Pattern> {
     texts.iter().map(|text| Pattern::parse(text).unwrap()).collect()
 }
 
-fn group(name: &str) -> Who {
+pub(crate) fn group(name: &str) -> Who {
     Who { groups: vec![name.to_owned()], ..Who::default() }
 }
 
-fn server(name: &str) -> What {
+pub(crate) fn server(name: &str) -> What {
     What { servers: patterns(&[name]), ..What::default() }
 }
 
-fn rule(effect: Effect, who: Who, what: What) -> AccessRule {
+pub(crate) fn rule(effect: Effect, who: Who, what: What) -> AccessRule {
     let place = Place { file: "config.yaml".to_owned(), line: 1 };
     AccessRule {
         name: "a rule".to_owned(),
@@ -50,16 +50,16 @@ fn rule(effect: Effect, who: Who, what: What) -> AccessRule {
     }
 }
 
-fn allow(who: Who, what: What) -> AccessRule {
+pub(crate) fn allow(who: Who, what: What) -> AccessRule {
     rule(Effect::Allow, who, what)
 }
 
-fn policy(rules: Vec<AccessRule>) -> Arc<Policy> {
+pub(crate) fn policy(rules: Vec<AccessRule>) -> Arc<Policy> {
     Arc::new(Policy::new(rules, Vec::new()).unwrap())
 }
 
 /// Engineers have a part of `uuid` and a proxied path; sales what only reads in `dice`.
-fn by_groups() -> Arc<Policy> {
+pub(crate) fn by_groups() -> Arc<Policy> {
     let part = What {
         tools: patterns(&["echo", "ad*"]),
         prompts: patterns(&["plain"]),
@@ -73,14 +73,14 @@ fn by_groups() -> Arc<Policy> {
     ])
 }
 
-async fn fixture(access: Arc<Policy>) -> (GatewayFixture, FixtureServer) {
+pub(crate) async fn fixture(access: Arc<Policy>) -> (GatewayFixture, FixtureServer) {
     let legacy = FixtureServer::start().await;
     let proxies = vec![ProxyRoute::new("/mcp/legacy/", legacy.url().join("/").unwrap())];
     (GatewayFixture::of(Setup { proxies, access, ..Setup::default() }).await, legacy)
 }
 
 /// A person who has signed in, with a client and its token for the resource at `path`.
-async fn person(fixture: &GatewayFixture, name: &str, path: &str) -> (Agent, String) {
+pub(crate) async fn person(fixture: &GatewayFixture, name: &str, path: &str) -> (Agent, String) {
     fixture.okta.sign_in_as(name);
     let (_, browser, tokens) = fixture.connect(path).await;
     (browser, tokens.access)
@@ -99,7 +99,13 @@ async fn names(mcp: &McpClient, method: &str, list: &str, member: &str) -> Vec<S
 }
 
 /// A request of the modern era.
-async fn modern(browser: &Agent, url: &str, token: &str, method: &str, mut params: Value) -> Page {
+pub(crate) async fn modern(
+    browser: &Agent,
+    url: &str,
+    token: &str,
+    method: &str,
+    mut params: Value,
+) -> Page {
     params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {}});
     let named = params["name"].as_str().or(params["uri"].as_str()).map(ToOwned::to_owned);
@@ -117,7 +123,7 @@ async fn modern(browser: &Agent, url: &str, token: &str, method: &str, mut param
 }
 
 /// The same refusal as of something that is not there.
-fn assert_absent(answer: &Value, what: &str) {
+pub(crate) fn assert_absent(answer: &Value, what: &str) {
     let code = answer["error"]["code"].as_i64();
     assert!(matches!(code, Some(-32602 | -32002 | -32601)), "{what}: {answer}");
     let text = answer["error"]["message"].as_str().unwrap().to_lowercase();

@@ -22,6 +22,8 @@ mod browser_flows;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
+mod bypasses;
+#[cfg(test)]
 mod call_limits;
 #[cfg(test)]
 mod client_assertions;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// May this caller have what the operation gives? Lists are made for the scopes that they were
-/// asked for with.
+/// asked for with, and by the rules of then.
 pub(crate) async fn operation(
     context: &Arc<CallContext>,
     caller: &Caller,
@@ -37,7 +37,9 @@ pub(crate) async fn operation(
     let beyond =
         || Problem::invalid_params("this belongs to a request that was made with another token");
     if is_list {
-        return if caller.principal.scopes == *operation.scopes() { Ok(()) } else { Err(beyond()) };
+        let is_the_same = caller.principal.scopes == *operation.scopes()
+            && caller.allow.rules() == operation.rules();
+        return if is_the_same { Ok(()) } else { Err(beyond()) };
     }
     let params = operation.params().ok_or_else(beyond)?;
     check(context, &probe(caller, requester, Era::Legacy, &operation.method, Some(params))).await

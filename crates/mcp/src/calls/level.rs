@@ -23,7 +23,7 @@ pub(crate) async fn set(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     match &ask.view {
         View::One(server) => tell_one(context, server, ask, level).await,
         View::All => {
-            context.connections.spread_level(ask.session()?).await;
+            context.connections.spread_level(ask.session()?, &*ask.allow).await;
             Ok(done())
         }
     }

@@ -15,12 +15,14 @@ use super::{
     levels::{tell_level, tell_uri, wanted_level},
 };
 use crate::{
+    allow::Allow,
     era::Era,
     hash::FastMap,
     registry::ServerRegistry,
     session::{
         Session,
         level::Level,
+        outbox::About,
         requester::{Requester, key},
         table::Sessions,
         task_table::TaskTable,
@@ -110,17 +112,21 @@ impl Connections {
         }
     }
 
-    /// Tells every server that the session is connected to: none is connected for it, since a
-    /// server learns what is so when it is (FB78).
+    /// Tells every server that the session is connected to and its caller may have: none is
+    /// connected for it, since a server learns what is so when it is (FB78).
     pub(crate) async fn tell_all(
         &self,
         session: &Arc<Session>,
+        allow: &dyn Allow,
         method: &str,
         params: Option<&Payload>,
     ) {
         let registry = self.registry.load();
-        let peers =
-            registry.entries.iter().filter_map(|entry| self.find_live(&entry.spec, session));
+        let peers = registry
+            .entries
+            .iter()
+            .filter(|entry| !allow.server(entry.name()).is_denied())
+            .filter_map(|entry| self.find_live(&entry.spec, session));
         let told = peers.map(|peer| async move {
             if let Err(error) = peer.notify(method, params.cloned()).await {
                 tracing::debug!(server = %peer.key().server, method, %error, "a notification was not passed on");
@@ -186,7 +192,12 @@ impl Connections {
     /// subscriptions, the tasks that are followed.
     fn introduce(self: &Arc<Self>, peer: Arc<dyn Peer>) {
         let sessions = self.delivery.concerned(peer.key());
-        let level = wanted_level(peer.key(), &sessions);
+        let server = &peer.key().server;
+        let denied =
+            |session: &Session, about: &About| about.verdict(&*session.judged_by()).is_denied();
+        let mut levelled = sessions.clone();
+        levelled.retain(|session| !denied(session, &About::server(server)));
+        let level = wanted_level(peer.key(), &levelled);
         let subscribed: Vec<_> = sessions
             .iter()
             .flat_map(|session| {
@@ -195,11 +206,18 @@ impl Connections {
                     .into_iter()
                     .map(|(server, uri)| (Arc::clone(session), server, uri))
             })
-            .filter(|(_, server, _)| *server == peer.key().server)
+            .filter(|(session, of, uri)| {
+                of == server && !denied(session, &About::resource(of, uri))
+            })
             .collect();
         let followed: Vec<_> = sessions
             .iter()
-            .flat_map(|session| self.delivery.task_watches.of(&session.id, &peer.key().server))
+            .flat_map(|session| {
+                let mut tasks = self.delivery.task_watches.of(&session.id, server);
+                let about = |task: &str| self.delivery.about_task(session, server, task);
+                tasks.retain(|task| !denied(session, &about(task)));
+                tasks
+            })
             .collect();
         if level.is_none() && subscribed.is_empty() && followed.is_empty() {
             return;
@@ -221,10 +239,13 @@ impl Connections {
         tokio::spawn(telling.in_current_span());
     }
 
-    /// Passes on the level that the session has set.
-    pub(crate) async fn spread_level(&self, session: &Arc<Session>) {
+    /// Passes on the level that the session has set, to the servers that its caller may have.
+    pub(crate) async fn spread_level(&self, session: &Arc<Session>, allow: &dyn Allow) {
         let registry = self.registry.load();
-        let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
+        let seen = registry
+            .entries
+            .iter()
+            .filter(|entry| session.sees(entry.name()) && !allow.server(entry.name()).is_denied());
         let peers = seen.filter_map(|entry| self.find_live(&entry.spec, session));
         let told = peers.filter_map(|peer| {
             let level = wanted_level(peer.key(), &self.delivery.concerned(peer.key()))?;
@@ -278,16 +299,18 @@ impl Connections {
         }
     }
 
-    /// Connects to the servers, of those wanted, that the session has subscribed to something at: a
-    /// new connection is told what its sessions have subscribed to.
+    /// Connects to the servers, of those wanted, that the session has subscribed to something at
+    /// that it may still have: a new connection is told what its sessions have subscribed to.
     pub(crate) fn renew_subscriptions(
         self: &Arc<Self>,
         session: &Arc<Session>,
         is_wanted: impl Fn(&ServerName) -> bool,
     ) {
+        let allow = session.judged_by();
         let servers: BTreeSet<_> = session
             .subscriptions()
             .into_iter()
+            .filter(|(server, uri)| !About::resource(server, uri).verdict(&*allow).is_denied())
             .map(|(server, _)| server)
             .filter(is_wanted)
             .collect();
@@ -306,17 +329,58 @@ impl Connections {
     /// be told any more.
     pub(crate) async fn unwatch_tasks(&self, session: &Arc<Session>) {
         for Watched { server, task, .. } in self.delivery.task_watches.take(&session.id) {
-            let Some(spec) = self.registry.spec(&server) else { continue };
-            let others = self.delivery.concerned(&key(&spec, session));
-            if others.iter().any(|other| self.delivery.task_watches.has(&other.id, &server, &task))
-            {
-                continue;
-            }
-            if let Some(peer) = self.find_live(&spec, session)
-                && let Err(error) = peer.follow_task(&task, false).await
-            {
-                tracing::debug!(%server, %error, "a server was not told that nobody listens to a task");
+            self.stop_following(session, &server, &task).await;
+        }
+    }
+
+    async fn stop_following(&self, session: &Arc<Session>, server: &ServerName, task: &str) {
+        let Some(spec) = self.registry.spec(server) else { return };
+        let others = self.delivery.concerned(&key(&spec, session));
+        if others.iter().any(|other| self.delivery.task_watches.has(&other.id, server, task)) {
+            return;
+        }
+        if let Some(peer) = self.find_live(&spec, session)
+            && let Err(error) = peer.follow_task(task, false).await
+        {
+            tracing::debug!(%server, %error, "a server was not told that nobody listens to a task");
+        }
+    }
+
+    /// The session is not subscribed to this any more: the server is told, unless another session
+    /// on the connection is.
+    pub(crate) async fn stop_updates(
+        &self,
+        session: &Arc<Session>,
+        server: &ServerName,
+        uri: &str,
+    ) {
+        let live = self.registry.spec(server).and_then(|spec| self.find_live(&spec, session));
+        if let Some(peer) = live
+            && !self.delivery.is_subscribed_elsewhere(server, session, uri)
+        {
+            tell_uri(&peer, method::RESOURCES_UNSUBSCRIBE, uri).await;
+        }
+    }
+
+    /// Ends what the session listens to, and its caller may not have any more. `true`: it was
+    /// subscribed to something of it.
+    pub(crate) async fn end_denied(&self, session: &Arc<Session>) -> bool {
+        let allow = session.judged_by();
+        let denied = |about: &About| about.verdict(&*allow).is_denied();
+        let mut changed = false;
+        for (server, uri) in session.subscriptions() {
+            if denied(&About::resource(&server, &uri)) {
+                session.unsubscribe(&server, &uri);
+                self.stop_updates(session, &server, &uri).await;
+                changed = true;
             }
         }
+        for (server, task) in self.delivery.task_watches.of_session(&session.id) {
+            if denied(&self.delivery.about_task(session, &server, &task)) {
+                self.delivery.task_watches.remove(&session.id, &server, &task);
+                self.stop_following(session, &server, &task).await;
+            }
+        }
+        changed
     }
 }

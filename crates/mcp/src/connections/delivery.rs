@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portunus_core::ids::{ClientId, ServerName, UserId};
+use portunus_core::{
+    access::ToolHints,
+    ids::{ClientId, ServerName, UserId},
+};
 
 use crate::{
     caller::View,
@@ -85,10 +88,41 @@ impl Delivery {
                 // On the merged endpoint a client could not tell which server spoke.
                 _ => is_own && session.view != View::All,
             };
-            if hears && (method == notification::TASKS || wants(&session, method)) {
-                session.outbox.push(&message, Some(&about));
+            if !hears || method != notification::TASKS && !wants(&session, method) {
+                continue;
+            }
+            match (method, head.task_id.as_deref()) {
+                (notification::TASKS | notification::TASKS_STATUS, Some(task)) => {
+                    let about = self.about_task(&session, &key.server, task);
+                    // What rules hide does not wait for other rules.
+                    if !about.verdict(&*session.judged_by()).is_denied() {
+                        session.outbox.push(&message, Some(&about));
+                    }
+                }
+                _ => session.outbox.push(&message, Some(&about)),
             }
         }
+    }
+
+    /// What is told of a task is for who may call its tool.
+    pub(crate) fn about_task(
+        &self,
+        session: &Arc<Session>,
+        server: &ServerName,
+        task: &str,
+    ) -> About {
+        let origin = self.tasks.find_of(&session.user, &session.client, task, server);
+        let tool = origin.and_then(|origin| origin.tool);
+        let hints = tool.as_deref().and_then(|tool| self.hints(session, server, tool));
+        About::task(server, tool, hints.unwrap_or_default())
+    }
+
+    /// By the list that is kept for the session; `None`: it is not known.
+    fn hints(&self, session: &Arc<Session>, server: &ServerName, tool: &str) -> Option<ToolHints> {
+        let entry = self.registry.find(server)?;
+        let slot =
+            entry.lists.slot(&key(&entry.spec, session), Kind::Tools, &Requester::session(session));
+        slot.list_cache.kept()?.listed(tool).map(|item| item.hints)
     }
 
     /// Progress of a call of this session that has been answered. Its client knows the token, so it

@@ -211,7 +211,7 @@ async fn notice(
                 );
                 match caller.allow.method(server, &method) {
                     Verdict::Allowed => {}
-                    _ if is_own => {}
+                    _ if is_own && !caller.allow.server(server).is_denied() => {}
                     Verdict::NotGranted => {
                         return encode::refusal(
                             None,
@@ -228,7 +228,8 @@ async fn notice(
                     .pass_on(server, &Requester::session(session), &method, params)
                     .await;
             } else if method == notification::ROOTS_LIST_CHANGED {
-                endpoint.calls.connections.tell_all(session, &method, params.as_ref()).await;
+                let (allow, params) = (&*caller.allow, params.as_ref());
+                endpoint.calls.connections.tell_all(session, allow, &method, params).await;
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::{
     },
     client_capabilities::ClientCapabilities,
     era::Era,
+    observer::Called,
     permission::check,
     problem::Problem,
     registry::kind::Kind as List,
@@ -88,7 +89,12 @@ pub(crate) async fn answer(
     for uri in uris.into_iter().take(endpoint.settings.max_subscriptions) {
         match open.subscribe(&uri).await {
             Ok(()) => agreed.push(uri),
-            Err(problem) => tracing::debug!(?problem, "a resource is left out of a subscription"),
+            Err(problem) => {
+                tracing::debug!(?problem, "a resource is left out of a subscription");
+                if let Some(observer) = &caller.observer {
+                    observer.refused(Called::Resource, None, &uri);
+                }
+            }
         }
     }
     let followed =

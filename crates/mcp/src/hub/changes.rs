@@ -22,16 +22,15 @@ impl Hub {
         self.endpoint.lifecycle.reconfigured(&affected);
     }
 
-    /// Callers may use other things from now on: every client is told to look at its lists again.
+    /// Callers may use other things from now on: every client is told to look at its lists again,
+    /// and hears no more of what it may not have any more.
     pub fn permissions_changed(&self) {
-        let servers = self.endpoint.calls.registry.load().names().cloned().collect();
-        self.endpoint.lifecycle.reconfigured(&servers);
+        self.endpoint.lifecycle.permissions_changed();
     }
 
     /// The same for one person.
     pub fn permissions_of_user_changed(&self, user: &UserId) {
-        let servers = self.endpoint.calls.registry.load().names().cloned().collect();
-        self.endpoint.lifecycle.reconfigured_for(user, &servers);
+        self.endpoint.lifecycle.permissions_of_user_changed(user);
     }
 
     /// What all users have together.

@@ -21,6 +21,8 @@ pub(crate) struct Operation {
     /// `None`: too long to be kept, or not to be read.
     about: Option<About>,
     principal: Arc<Principal>,
+    /// Which rules its caller was judged by.
+    rules: u64,
 }
 
 /// The members of a request's parameters that say what it is about.
@@ -62,12 +64,17 @@ impl Operation {
             method: method.to_owned(),
             about,
             principal: Arc::clone(&caller.principal),
+            rules: caller.allow.rules(),
         })
     }
 
     /// What its token allowed.
     pub(crate) fn scopes(&self) -> &ScopeSet {
         &self.principal.scopes
+    }
+
+    pub(crate) fn rules(&self) -> u64 {
+        self.rules
     }
 
     /// Parameters that say the same as the request's; `None`: they were too long to be kept, or not
@@ -119,6 +126,11 @@ impl Operation {
             name: None,
             signed_in_at: None,
         };
-        Arc::new(Self { method: String::new(), about: None, principal: Arc::new(principal) })
+        Arc::new(Self {
+            method: String::new(),
+            about: None,
+            principal: Arc::new(principal),
+            rules: 0,
+        })
     }
 }

@@ -5,10 +5,14 @@
 use std::{collections::VecDeque, sync::Mutex};
 
 use bytes::Bytes;
-use portunus_core::ids::ServerName;
+use portunus_core::{access::ToolHints, ids::ServerName};
 use tokio::sync::Notify;
 
-use crate::{allow::Allow, sync::locked};
+use crate::{
+    allow::{Allow, CalledWith, Verdict},
+    sync::locked,
+    wire::protocol::method,
+};
 
 const MAX_MESSAGES: usize = 128;
 const MAX_BYTES: usize = 256 * 1024;
@@ -30,26 +34,58 @@ struct Queue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct About {
     server: ServerName,
-    resource: Option<String>,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Server,
+    Resource(String),
+    /// A task is its tool's, if that is known.
+    Task {
+        tool: Option<String>,
+        hints: ToolHints,
+    },
 }
 
 impl About {
     pub(crate) fn server(server: &ServerName) -> Self {
-        Self { server: server.clone(), resource: None }
+        Self { server: server.clone(), what: What::Server }
     }
 
     pub(crate) fn resource(server: &ServerName, uri: &str) -> Self {
-        Self { server: server.clone(), resource: Some(uri.to_owned()) }
+        Self { server: server.clone(), what: What::Resource(uri.to_owned()) }
+    }
+
+    pub(crate) fn task(server: &ServerName, tool: Option<String>, hints: ToolHints) -> Self {
+        Self { server: server.clone(), what: What::Task { tool, hints } }
+    }
+
+    pub(crate) fn verdict(&self, allow: &dyn Allow) -> Verdict {
+        let server = &self.server;
+        match (allow.server(server), &self.what) {
+            (Verdict::Allowed, What::Server) => Verdict::Allowed,
+            (Verdict::Allowed, What::Resource(uri)) => allow.resource(server, uri),
+            (Verdict::Allowed, What::Task { tool: Some(tool), hints }) => {
+                allow.tool(server, tool, *hints, CalledWith::Any)
+            }
+            (Verdict::Allowed, What::Task { tool: None, .. }) => {
+                allow.method(server, method::TASKS_GET)
+            }
+            (other, _) => other,
+        }
     }
 
     pub(crate) fn is_allowed(&self, allow: &dyn Allow) -> bool {
-        let resource =
-            self.resource.as_ref().is_none_or(|uri| allow.resource(&self.server, uri).is_allowed());
-        resource && allow.server(&self.server).is_allowed()
+        self.verdict(allow).is_allowed()
     }
 
     fn size(&self) -> usize {
-        self.server.as_str().len() + self.resource.as_ref().map_or(0, String::len)
+        let what = match &self.what {
+            What::Resource(text) | What::Task { tool: Some(text), .. } => text.len(),
+            What::Server | What::Task { tool: None, .. } => 0,
+        };
+        self.server.as_str().len() + what
     }
 }
 

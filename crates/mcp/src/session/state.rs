@@ -21,6 +21,7 @@ use super::{
     asks::Asks, filter::Filter, id::SessionId, level::Level, outbox::Outbox, resume::Resumables,
 };
 use crate::{
+    allow::Allow,
     caller::{Caller, View},
     client_capabilities::ClientCapabilities,
     era::{self, Era},
@@ -82,6 +83,9 @@ pub(crate) struct Session {
     met: Mutex<HashMap<ServerName, Weak<dyn Peer>>>,
     /// GET streams open now.
     streams: AtomicUsize,
+    /// What its newest request was judged by: what servers are told on its behalf without one goes
+    /// by the rules too (threat 32).
+    judged_by: Mutex<Arc<dyn Allow>>,
     /// Cancelled when the session ends.
     pub(crate) ended: CancellationToken,
 }
@@ -121,6 +125,7 @@ impl Session {
             subscriptions: Mutex::default(),
             met: Mutex::default(),
             streams: AtomicUsize::new(0),
+            judged_by: Mutex::new(Arc::clone(&caller.allow)),
             ended: CancellationToken::new(),
         }
     }
@@ -132,6 +137,14 @@ impl Session {
             && is_same_client(&self.client, self.application, caller)
             && self.resource == principal.resource
             && self.view == caller.view
+    }
+
+    pub(crate) fn judge_by(&self, allow: &Arc<dyn Allow>) {
+        *locked(&self.judged_by) = Arc::clone(allow);
+    }
+
+    pub(crate) fn judged_by(&self) -> Arc<dyn Allow> {
+        Arc::clone(&locked(&self.judged_by))
     }
 
     /// Does this session look at `server`? Whether it may is for each of its requests and streams

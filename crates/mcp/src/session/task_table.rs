@@ -114,7 +114,7 @@ impl TaskTable {
         self.find_of(&owner.user, &owner.client, id, server)
     }
 
-    fn find_of(
+    pub(crate) fn find_of(
         &self,
         user: &UserId,
         client: &ClientId,

@@ -36,6 +36,13 @@ impl TaskWatches {
             .collect()
     }
 
+    /// All that the session listens to.
+    pub(crate) fn of_session(&self, session: &SessionId) -> Vec<(ServerName, String)> {
+        let sessions = locked(&self.0);
+        let watched = sessions.get(session).into_iter().flatten();
+        watched.map(|watched| (watched.server.clone(), watched.task.clone())).collect()
+    }
+
     pub(crate) fn add(&self, session: &SessionId, watched: Watched) {
         locked(&self.0).entry(session.clone()).or_default().push(watched);
     }

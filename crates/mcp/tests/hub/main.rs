@@ -6,6 +6,7 @@
 mod allow;
 mod calls;
 mod client;
+mod denied;
 mod fake;
 mod fake_tasks;
 mod freshness;

@@ -431,6 +431,18 @@ impl CallerAccess {
         &self.principal
     }
 
+    /// Rules and what is disabled go by names.
+    fn asks_listed(&self, server: &ServerName) -> bool {
+        let Access { in_force, disabled, .. } = &self.access;
+        !in_force.load().policy.is_open() || disabled.now().hides_tools_of(server)
+    }
+
+    /// Another number when the rules changed, or what is disabled. Neither number ever falls, so
+    /// their sum is another one when either rose.
+    fn number(&self) -> u64 {
+        self.access.in_force.load().number + self.access.disabled.hides()
+    }
+
     fn held(&self, generation: &Arc<Generation>) -> Arc<Held> {
         if let Some(held) = self.held.load_full()
             && Arc::ptr_eq(&held.generation, generation)
@@ -542,14 +554,11 @@ impl Allow for RequestAllow {
     }
 
     fn asks_listed(&self, server: &ServerName) -> bool {
-        let access = &self.access.access;
-        !access.in_force.load().policy.is_open() || access.disabled.now().hides_tools_of(server)
+        self.access.asks_listed(server)
     }
 
     fn rules(&self) -> u64 {
-        // Neither number ever falls, so their sum is another one when either rose.
-        let access = &self.access.access;
-        access.in_force.load().number + access.disabled.number()
+        self.access.number()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     calls::{ask::Ask, context::CallContext, forward::forward, target::hints},
     client_capabilities::Missing,
     era::Era,
+    observer::Called,
     permission::{check_method, unmet},
     problem::{Problem, Reply},
     session::task_table::TaskOrigin,
@@ -29,7 +30,7 @@ use crate::{
 
 /// What is about tasks is about the tasks of one client.
 pub(crate) fn is_about_tasks(method: &str) -> bool {
-    method.starts_with("tasks/")
+    method.starts_with(method::OF_TASKS)
 }
 
 pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
@@ -59,10 +60,7 @@ async fn request(context: &Arc<CallContext>, ask: &Ask, method: Method) -> Reply
         Some(state) if method == Method::Get => Ok(Outcome::Result(state)),
         _ => forward(context, ask, &found.server, ask.params.clone()).await,
     };
-    if let Ok(Outcome::Result(_)) = &reply {
-        ownership::note_followed(context, ask, &found.server, &id).await;
-    }
-    reply
+    given(context, &found.server, ask, &id, reply).await
 }
 
 /// The same on `/mcp/{server}`, whatever the method is called: it is about one of the client's own
@@ -99,7 +97,20 @@ async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask)
     }
     own_at(context, server, ask, id).await?;
     let reply = forward(context, ask, server, ask.params.clone()).await;
+    given(context, server, ask, id, reply).await
+}
+
+/// The answer, if the caller may still have it: that of `tasks/result` comes when the task is done,
+/// and the tool may have been denied meanwhile.
+async fn given(
+    context: &Arc<CallContext>,
+    server: &ServerName,
+    ask: &Ask,
+    id: &str,
+    reply: Reply,
+) -> Reply {
     if let Ok(Outcome::Result(_)) = &reply {
+        own_at(context, server, ask, id).await?;
         ownership::note_followed(context, ask, server, id).await;
     }
     reply
@@ -198,7 +209,13 @@ async fn find(
         verdicts.push(verdict(context, ask, origin).await?);
     }
     let mut verdicts = verdicts.into_iter();
-    origins.retain(|_| verdicts.next() != Some(Verdict::Hidden));
+    origins.retain(|origin| {
+        let is_hidden = verdicts.next() == Some(Verdict::Hidden);
+        if is_hidden {
+            tell_hidden(ask, origin);
+        }
+        !is_hidden
+    });
     match origins.as_slice() {
         [] => ask_around(context, ask, id, servers).await,
         [origin] => permitted(context, ask, origin)
@@ -219,8 +236,21 @@ async fn permitted(
             let what = origin.tool.clone().map_or(Wanted::Server, Wanted::Tool);
             Err(Problem::not_granted(&origin.server, what))
         }
-        Verdict::Unmet(what) => Err(unmet(what)),
-        Verdict::Hidden => Err(not_found()),
+        Verdict::Unmet(what) => {
+            tell_hidden(ask, origin);
+            Err(unmet(what))
+        }
+        Verdict::Hidden => {
+            tell_hidden(ask, origin);
+            Err(not_found())
+        }
+    }
+}
+
+/// A task of the requester's own, of a tool that was denied since.
+fn tell_hidden(ask: &Ask, origin: &TaskOrigin) {
+    if let (Some(observer), Some(tool)) = (ask.observer.as_deref(), &origin.tool) {
+        observer.refused(Called::Tool, Some(&origin.server), tool);
     }
 }
 

@@ -4,7 +4,9 @@ use portunus_core::{
     Timestamp,
     access::{AccessRule, ArgumentCondition, ArgumentValue, Effect, Mode, Place, What, When, Who},
     clock::FixedClock,
+    disabled::Disableable,
     ids::{ClientId, GrantId, ProviderName, UserId},
+    invalidation::Invalidation,
     oauth::scopes::Pattern,
     resource::Resource,
     scope::ScopeSet,
@@ -281,4 +283,67 @@ fn t47_a_name_that_is_too_long_is_not_decided_about() {
     let tool = |name| Thing::Tool { server: &server, name, hints: ToolHints::default() };
     let (fits, long) = ("x".repeat(LONGEST_NAME), "x".repeat(LONGEST_NAME + 1));
     assert!(caller.may(&tool(&fits)) && !caller.may(&tool(&long)));
+}
+
+/// What an administrator disabled is as if rules denied it: it is looked up by what its server
+/// lists, and what was made before goes nowhere.
+#[test]
+fn what_is_disabled_changes_what_was_judged_before() {
+    let disabled = Disabled::default();
+    let access = Access::with(Arc::default(), Arc::new(FixedClock::at(NOW)), disabled.clone());
+    let (caller, server) = (access.of(principal(&["staff"], "one")), server());
+    let other = ServerName::parse("jira").unwrap();
+    let mut numbers = vec![caller.number()];
+    let mut is_another = |is_another: bool| {
+        assert_eq!(!numbers.contains(&caller.number()), is_another);
+        numbers.push(caller.number());
+    };
+    let user = Disableable::Person(UserId::from_text("bob"));
+    disabled.hear(&Invalidation::Disabled(user));
+    is_another(false);
+    assert!(!caller.asks_listed(&server));
+    let tool = Disableable::Tool { server: server.clone(), tool: "get_x".to_owned() };
+    disabled.hear(&Invalidation::Disabled(tool.clone()));
+    is_another(true);
+    assert!(caller.asks_listed(&server) && !caller.asks_listed(&other));
+    access.change(Arc::default());
+    is_another(true);
+    disabled.hear(&Invalidation::Enabled(tool));
+    is_another(true);
+    assert!(!caller.asks_listed(&server));
+    access.change(policy(Effect::Deny, &["staff"], &["get_*"]));
+    is_another(true);
+    assert!(caller.asks_listed(&server) && caller.asks_listed(&other));
+}
+
+/// A resource that no server may give is refused on `/mcp`; the record says disabled
+/// if nothing else is in its way.
+#[test]
+fn a_resource_is_refused_where_every_server_is_hidden() {
+    let disabled = Disabled::default();
+    let access = Access::with(Arc::default(), Arc::new(FixedClock::at(NOW)), disabled.clone());
+    let caller = access.of(principal(&["staff"], "one"));
+    let servers = [server(), ServerName::parse("jira").unwrap()];
+    let reason = || {
+        let refused = caller.refused(servers.iter(), Called::Resource, None, "file:///a")?;
+        assert_eq!((&refused.server, refused.name.as_str()), (&None, "file:///a"));
+        Some(refused.reason())
+    };
+    assert_eq!(reason(), None);
+    disabled.hear(&Invalidation::Disabled(Disableable::Server(servers[0].clone())));
+    assert_eq!(reason(), None, "the other server may have it");
+    disabled.hear(&Invalidation::Disabled(Disableable::Server(servers[1].clone())));
+    assert_eq!(reason(), Some(RefusalReason::Disabled));
+    disabled.hear(&Invalidation::Enabled(Disableable::Server(servers[1].clone())));
+    let rule = AccessRule {
+        name: "one".to_owned(),
+        place: Place { file: "config.yaml".to_owned(), line: 1 },
+        effect: Effect::Deny,
+        mode: Mode::Enforce,
+        when: When::default(),
+        who: Who::default(),
+        what: What { servers: vec![Pattern::parse("jira").unwrap()], ..What::default() },
+    };
+    access.change(Arc::new(Policy::new(vec![rule], Vec::new()).unwrap()));
+    assert_eq!(reason(), Some(RefusalReason::PolicyRefused));
 }
