@@ -531,6 +531,66 @@ async fn changed_tools_are_shown_and_approved_by_fingerprint() {
     assert_eq!(run(&["forget", "no server"]).status.code(), Some(1));
 }
 
+#[tokio::test]
+async fn what_is_no_tool_is_shown_and_forgotten_by_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| portunus(folder.path(), &[&["tools"], args].concat(), &okta());
+    let (dice, now) = (ServerName::parse("dice").unwrap(), Timestamp::from_secs(1_790_000_000));
+    let seen = |kind, text: &str| {
+        let json = serde_json::json!({"name": "roll", "uriTemplate": "roll", "instructions": text});
+        SeenItem::read(kind, json.to_string().as_bytes()).unwrap()
+    };
+    let stores = records(folder.path());
+    let first = PinKind::ALL.map(|kind| seen(kind, "one\ntwo"));
+    let changed = PinKind::ALL.map(|kind| seen(kind, "one\n2\u{202e}"));
+    stores.pins.pin_items(&dice, &first, now).await.unwrap();
+    stores.pins.quarantine(&dice, &changed, 4, now).await.unwrap();
+
+    let rows = |args: &[&str]| -> Vec<serde_json::Value> {
+        let said = text(&run(args));
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert_eq!(rows(&["list", "--json"]).len(), 8);
+    let prompts = rows(&["list", "dice", "--kind", "prompt", "--waiting", "--json"]);
+    assert_eq!(prompts.len(), 1);
+    assert_eq!((&prompts[0]["kind"], &prompts[0]["state"]), (&"prompt".into(), &"waiting".into()));
+    let said = text(&run(&["diff"]));
+    for (what, n) in [
+        ("dice: roll,", 0),
+        ("dice: prompt roll,", 1),
+        ("dice: template roll,", 2),
+        ("dice: its instructions,", 3),
+    ] {
+        let approve =
+            format!("portunus tools approve dice {}", &changed[n].fingerprint.to_string()[..16]);
+        assert!(said.contains(what) && said.contains(&approve), "{what}: {said}");
+    }
+    assert!(said.contains("      one\n    - two\n    + 2\\u{202e}\n"), "{said}");
+    let first_change = &rows(&["diff", "--json"])[1]["changes"][0];
+    assert_eq!(
+        (&first_change["path"], &first_change["lines"][2]["change"]),
+        (&"instructions".into(), &"added".into())
+    );
+
+    assert_eq!(run(&["forget", "dice", "roll", "--kind", "gadget"]).status.code(), Some(2));
+    for wrong in [
+        &["--kind", "prompt"][..],
+        &["roll", "--kind", "instructions"],
+        &["flip", "--kind", "prompt"],
+    ] {
+        assert_eq!(run(&[&["forget", "dice"], wrong].concat()).status.code(), Some(1), "{wrong:?}");
+    }
+    for right in [&["roll", "--kind", "prompt"][..], &["--kind", "instructions"], &["roll"]] {
+        let said = text(&run(&[&["forget", "dice"], right].concat()));
+        assert!(said.starts_with("1 forgotten"), "{right:?}: {said}");
+    }
+    let left = rows(&["list", "--json"]);
+    assert_eq!(
+        left.iter().map(|row| row["kind"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["template"; 2]
+    );
+}
+
 /// A folder with servers and rules.
 fn with_rules() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
