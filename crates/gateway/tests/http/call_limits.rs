@@ -214,6 +214,7 @@ async fn t47_so_many_are_at_work_at_a_server_until_they_have_ended_in_whatever_w
         eventually("it is at work", async || {
             if hanging.is_finished() {
                 hanging = hang();
+                return false;
             }
             bob.call("uuid_echo").await.status == 429
         })
