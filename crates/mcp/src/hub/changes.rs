@@ -1,5 +1,5 @@
-//! What changes while the hub runs: servers, limits, what callers may use. Users who come and go are
-//! next door, in [`super::eviction`].
+//! What changes while the hub runs: servers, limits, what callers may use. Users who come and go
+//! are next door, in [`super::eviction`].
 
 use std::sync::atomic::Ordering;
 
