@@ -491,7 +491,9 @@ async fn t19_whatever_is_issued_at_the_moment_of_disabling_is_worth_nothing() {
     disable(&fixture, person(&fixture, "alice")).await;
     let mut all = Vec::new();
     for racer in racers {
-        all.extend(tokio::time::timeout(PATIENCE, racer).await.expect("it is refused").unwrap());
+        let made = tokio::time::timeout(PATIENCE, racer).await.expect("it is refused").unwrap();
+        // The newest of each: an address that fails more often than that is not looked at.
+        all.extend(made.into_iter().rev().take(5));
     }
     assert!(!all.is_empty());
     for token in all {
