@@ -55,6 +55,8 @@ async fn tools(mcp: &McpClient) -> Vec<String> {
 async fn a_person_is_disabled_by_the_command_while_the_gateway_runs_and_enabled_again() {
     let program = Program::start(&[]).await;
     let (browser, mcp) = program.connect().await;
+    let is_recorded = async || !found(&program, "signed_in").await.is_empty();
+    eventually("the sign-in is recorded", is_recorded).await;
     let signed_in = found(&program, "signed_in").await;
     let (user, email, subject) = (
         signed_in[0]["user"].as_str().unwrap(),
