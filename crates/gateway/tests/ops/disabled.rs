@@ -127,6 +127,8 @@ async fn servers_tools_and_clients_are_named_as_people_name_them() {
     said(&program, &["enable", "tool", "uuid/add"], 0).await;
     eventually("both are back", async || tools(&mcp).await.contains(&"uuid_add".to_owned())).await;
 
+    let is_recorded = async || !found(&program, "client_registered").await.is_empty();
+    eventually("the registration is recorded", is_recorded).await;
     let client = found(&program, "client_registered").await[0]["client"].clone();
     let (client, url) = (client.as_str().unwrap(), "https://app.example/client.json");
     for id in [client, url] {
