@@ -6,10 +6,14 @@
 //! whose token has run out goes on while its client has another of the same grant, or for a grace
 //! in which it may ask for one (FB82): there are clients that never listen again.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, task::Poll, time::Duration};
 
-use axum::{body::Body, response::Response};
-use futures::StreamExt as _;
+use axum::{
+    body::{Body, BodyDataStream},
+    response::Response,
+};
+use bytes::Bytes;
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use http::header;
 use portunus_core::resource::Resource;
 
@@ -26,6 +30,8 @@ const EVERY: Duration = Duration::from_secs(15);
 /// How long a stream goes on while its client has no token that is good: most ask for a new one
 /// when they next have something to say.
 const GRACE: Duration = Duration::from_secs(300);
+/// Parts of a stream that are sent after its end at most, if they are there.
+const LAST_EVENTS: usize = 64;
 
 /// The same answer; if it is a stream of events, it ends with its grant.
 pub fn while_valid(
@@ -57,7 +63,7 @@ pub fn while_valid(
             // Known without asking anybody, and so by a node that cannot reach its store.
             if rules.is_disabled() {
                 tracing::debug!("a stream ends: what it is for was disabled");
-                return;
+                return Rest::Dropped;
             }
             tokio::select! {
                 Ok(()) = disabled.changed() => continue,
@@ -66,31 +72,69 @@ pub fn while_valid(
                 () = bearer.cache.invalidation_log().until_named(since, &look_up.found) => {}
             }
             since = bearer.cache.invalidation_log().number();
-            let standing = match bearer.standing(&look_up, &resource).await {
+            // In a box, for the time it takes: every idle stream would have room for it.
+            let (standing, rest) = match Box::pin(bearer.standing(&look_up, &resource)).await {
                 // What it may carry was judged by the configuration that its first token met, and
                 // no token outlives that for long.
                 Ok(Standing::Live(found))
                     if found.found.token.hash != first
                         && !is_same(configured.as_ref(), &bearer) =>
                 {
-                    Standing::Ended
+                    (Standing::Ended, Rest::Dropped)
                 }
-                Ok(Standing::Live(found)) if !rules.may_go_on(&found.principal) => Standing::Ended,
-                Ok(standing) => standing,
+                Ok(Standing::Live(found)) if !rules.may_go_on(&found.principal) => {
+                    (Standing::Ended, Rest::Sent)
+                }
+                Ok(standing) => (standing, Rest::Dropped),
                 // A store that cannot be asked is no reason to end what was allowed.
-                Err(_) => Standing::Live(Arc::clone(&look_up)),
+                Err(_) => (Standing::Live(Arc::clone(&look_up)), Rest::Dropped),
             };
             match standing {
                 Standing::Live(found) => (look_up, good_at) = (found, bearer.clock.now()),
                 Standing::RunOut if bearer.clock.now().since(good_at) <= GRACE => {}
                 Standing::RunOut | Standing::Ended => {
                     tracing::debug!("a stream ends: with its token, or by the access rules");
-                    return;
+                    return rest;
                 }
             }
         }
     });
-    response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended)))
+    response.map(|body| Body::from_stream(until(ended, body.into_data_stream())))
+}
+
+/// What becomes of events that wait to be sent when a stream ends.
+enum Rest {
+    /// They are not for its client any more.
+    Dropped,
+    /// Its client may hear them, and is told by the last of them that its lists changed.
+    Sent,
+}
+
+/// The stream until it is ended.
+fn until(
+    mut ended: impl Future<Output = Rest> + Unpin,
+    mut body: BodyDataStream,
+) -> impl Stream<Item = Result<Bytes, axum::Error>> {
+    let mut left = None;
+    futures::stream::poll_fn(move |context| {
+        if left.is_none()
+            && let Poll::Ready(rest) = ended.poll_unpin(context)
+        {
+            left = Some(if matches!(rest, Rest::Sent) { LAST_EVENTS } else { 0 });
+        }
+        match &mut left {
+            None => body.poll_next_unpin(context),
+            Some(0) => Poll::Ready(None),
+            // What is not there yet is not waited for.
+            Some(left) => {
+                *left -= 1;
+                match body.poll_next_unpin(context) {
+                    Poll::Pending => Poll::Ready(None),
+                    ready @ Poll::Ready(_) => ready,
+                }
+            }
+        }
+    })
 }
 
 fn is_same(configured: Option<&Providers>, bearer: &Bearer) -> bool {
