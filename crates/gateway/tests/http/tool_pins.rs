@@ -230,7 +230,8 @@ async fn t45_where_only_a_warning_is_wanted_the_log_has_it() {
 }
 
 /// What a client is told: the instructions at both addresses, and the prompt `greet`.
-async fn told_now(fixture: &GatewayFixture) -> Vec<Option<String>> {
+/// While an approval gets about, a list and a call may say different things.
+async fn told_now(fixture: &GatewayFixture, is_settled: bool) -> Vec<Option<String>> {
     let clients = Clients::of(fixture).await;
     let mut told = Vec::new();
     for (client, prompt) in [(&clients.all, "uuid_greet"), (&clients.one, "greet")] {
@@ -245,7 +246,7 @@ async fn told_now(fixture: &GatewayFixture) -> Vec<Option<String>> {
         let got =
             client.request("prompts/get", json!({"name": prompt, "arguments": {"who": "x"}})).await;
         let is_held = got["error"]["code"] == -32011;
-        assert_eq!(is_held, greet.is_none(), "{got}");
+        assert!(!is_settled || is_held == greet.is_none(), "{got}");
     }
     told
 }
@@ -253,14 +254,14 @@ async fn told_now(fixture: &GatewayFixture) -> Vec<Option<String>> {
 #[tokio::test]
 async fn t45_prompts_and_instructions_that_change_wait_for_an_administrator() {
     let mut fixture = GatewayFixture::start().await;
-    let first = told_now(&fixture).await;
+    let first = told_now(&fixture, true).await;
     assert!(first.iter().all(Option::is_some), "{first:?}");
     fixture.stop().await;
     let evil = evil(&fixture);
     fixture.uuid.wording.describe("instructions", &evil);
     fixture.uuid.wording.describe("greet", &evil);
     fixture.restart().await;
-    assert_eq!(told_now(&fixture).await, [const { None }; 4]);
+    assert_eq!(told_now(&fixture, true).await, [const { None }; 4]);
     let waiting = type_in(&fixture, &["tools", "list", "uuid", "--waiting", "--json"]);
     let waiting: Vec<Value> =
         waiting.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -273,9 +274,11 @@ async fn t45_prompts_and_instructions_that_change_wait_for_an_administrator() {
     );
     type_in(&fixture, &["tools", "approve", "uuid", "--all"]);
     eventually("they are told again", async || {
-        told_now(&fixture).await.iter().flatten().filter(|text| text.contains(&evil)).count() == 4
+        let told = told_now(&fixture, false).await;
+        told.iter().flatten().filter(|text| text.contains(&evil)).count() == 4
     })
     .await;
+    assert!(told_now(&fixture, true).await.iter().all(Option::is_some));
     let record = type_in(&fixture, &["audit", "query", "--event", "pin_approved", "--json"]);
     assert!(
         record.contains(r#""kind":"prompt""#) && record.contains(r#""kind":"instructions""#),
