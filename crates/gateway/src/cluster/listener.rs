@@ -32,11 +32,10 @@ use crate::{
     audit::RequestAudit,
     edge::{
         body::{self, ByteBudget},
-        connections::{Connection, Connections, Rules},
+        connections::Connection,
         extensions::ConnectedFrom,
         keyed_limit::KeyedLimit,
         mcp::local::LocalMcp,
-        secure::Secure,
         server,
         spanned_body::in_span,
     },
@@ -66,23 +65,10 @@ pub async fn serve(
     state: ListenerState,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let rules = Rules {
-        per_address: CONNECTIONS_PER_ADDRESS,
-        per_user: CONNECTIONS_PER_ADDRESS,
-        trusted_proxies: Vec::new(),
-    };
     let held = KeyedLimit::default();
     let router =
         Router::new().route(PATH, routing::post(take)).with_state(Listening { state, held });
-    server::run(
-        listener,
-        Secure::default(),
-        Connections::new(rules),
-        router,
-        stop,
-        std::future::ready(()),
-    )
-    .await
+    server::run_apart(listener, CONNECTIONS_PER_ADDRESS, router, stop).await
 }
 
 /// The state, and what is held of bodies.

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::{Router, body::Body, extract::Request, response::Response};
 use http::Version;
 use http_body::Body as _;
 use hyper::{body::Incoming, service::service_fn};
@@ -24,7 +24,7 @@ use tower::{Service, ServiceExt as _};
 
 use super::{
     body_drain,
-    connections::{Busy, Connection, Connections},
+    connections::{Busy, Connection, Connections, Rules},
     extensions::ConnectedFrom,
     held_body::until_sent,
     secure::Secure,
@@ -61,6 +61,19 @@ impl<
         + 'static,
 > Answering for S
 {
+}
+
+/// Serves what is not for clients, on an address of its own, until `stop` resolves: without TLS,
+/// and with so many connections of each address.
+pub async fn run_apart(
+    listener: TcpListener,
+    per_address: usize,
+    endpoints: Router,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let rules = Rules { per_address, per_user: per_address, trusted_proxies: Vec::new() };
+    let connections = Connections::new(rules);
+    run(listener, Secure::default(), connections, endpoints, stop, std::future::ready(())).await
 }
 
 /// Serves until `stop` resolves. `ending` then ends what would never end by itself: open streams.

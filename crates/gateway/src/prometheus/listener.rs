@@ -14,14 +14,7 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use tokio::net::TcpListener;
 
 use super::{page, sources::Sources};
-use crate::{
-    edge::{
-        connections::{Connections, Rules},
-        secure::Secure,
-        server,
-    },
-    metrics::Metrics,
-};
+use crate::{edge::server, metrics::Metrics};
 
 /// Connections of one address.
 const CONNECTIONS_PER_ADDRESS: usize = 64;
@@ -33,14 +26,8 @@ pub async fn serve(
     sources: Sources,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let rules = Rules {
-        per_address: CONNECTIONS_PER_ADDRESS,
-        per_user: CONNECTIONS_PER_ADDRESS,
-        trusted_proxies: Vec::new(),
-    };
     let router = Router::new().route("/metrics", routing::get(get)).with_state((metrics, sources));
-    let ending = std::future::ready(());
-    server::run(listener, Secure::default(), Connections::new(rules), router, stop, ending).await
+    server::run_apart(listener, CONNECTIONS_PER_ADDRESS, router, stop).await
 }
 
 async fn get(State((metrics, sources)): State<(Metrics, Sources)>) -> Response {

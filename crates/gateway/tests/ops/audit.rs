@@ -1,7 +1,7 @@
 //! What administrators do with the audit trail: they look for things in it and verify it, also
 //! after a gateway was killed under load, and after its database was changed by hand.
 
-use std::{collections::BTreeSet, process::Output};
+use std::collections::BTreeSet;
 
 use portunus_core::text::{is_invisible, is_line_separator};
 use portunus_testkit::{
@@ -14,30 +14,10 @@ use tempfile::TempDir;
 
 use crate::fixture::program::{By, Program, until};
 
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
-async fn said(program: &Program, arguments: &[&str], code: i32) -> String {
-    let output = program.run(arguments, &[]).await;
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
-    text(&output)
-}
-
 /// It has ended in order, and its folder is still there.
 async fn stopped(program: &Program) {
     program.signal("TERM");
     until(|| program.log().contains("\"stopped\"")).await;
-}
-
-/// The records that a query gives, read.
-async fn found(program: &Program, query: &[&str]) -> Vec<Value> {
-    let said = said(program, &[&["audit", "query", "--json"], query].concat(), 0).await;
-    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -47,34 +27,34 @@ async fn the_trail_is_searched_exported_and_verified_while_the_gateway_runs() {
     mcp.call_text("uuid_add", json!({"a": 1, "b": 2})).await;
     mcp.call("uuid_fail", json!({})).await;
     eventually("both calls are recorded", async || {
-        found(&program, &["--event", "call"]).await.len() == 2
+        program.recorded(&["--event", "call"]).await.len() == 2
     })
     .await;
-    let ok = found(&program, &["--tool", "add", "--server", "uuid", "--outcome", "ok"]).await;
+    let ok = program.recorded(&["--tool", "add", "--server", "uuid", "--outcome", "ok"]).await;
     assert_eq!(ok.len(), 1);
     let (client, email) = (ok[0]["client"].as_str().unwrap(), ok[0]["email"].as_str().unwrap());
-    assert_eq!(found(&program, &["--client", client, "--event", "call"]).await.len(), 2);
-    assert_eq!(found(&program, &["--person", email, "--event", "call"]).await.len(), 2);
-    assert_eq!(found(&program, &["--person", "nobody@example.com"]).await, Vec::<Value>::new());
-    assert_eq!(found(&program, &["--until", "2001-01-01"]).await, Vec::<Value>::new());
-    assert_eq!(found(&program, &["--since", "1h", "--outcome", "tool_error"]).await.len(), 1);
-    assert!(said(&program, &["audit", "query", "--since", "soon"], 1).await.contains("2026-11-30"));
-    let tail = said(&program, &["audit", "tail", "-n", "1"], 0).await;
+    assert_eq!(program.recorded(&["--client", client, "--event", "call"]).await.len(), 2);
+    assert_eq!(program.recorded(&["--person", email, "--event", "call"]).await.len(), 2);
+    assert_eq!(program.recorded(&["--person", "nobody@example.com"]).await, Vec::<Value>::new());
+    assert_eq!(program.recorded(&["--until", "2001-01-01"]).await, Vec::<Value>::new());
+    assert_eq!(program.recorded(&["--since", "1h", "--outcome", "tool_error"]).await.len(), 1);
+    assert!(program.said(&["audit", "query", "--since", "soon"], 1).await.contains("2026-11-30"));
+    let tail = program.said(&["audit", "tail", "-n", "1"], 0).await;
     assert!(tail.contains("call") && tail.contains("name=fail"), "{tail}");
     // What an administrator does is recorded too, in a chain of commands.
-    let grant = found(&program, &["--event", "code_redeemed"]).await;
-    said(&program, &["grants", "revoke", grant[0]["grant"].as_str().unwrap()], 0).await;
-    let commands = found(&program, &["--event", "command"]).await;
+    let grant = program.recorded(&["--event", "code_redeemed"]).await;
+    program.said(&["grants", "revoke", grant[0]["grant"].as_str().unwrap()], 0).await;
+    let commands = program.recorded(&["--event", "command"]).await;
     assert_eq!(commands[0]["command"], "grants revoke");
     assert!(commands[0]["account"].as_str().unwrap().starts_with("uid "), "{commands:?}");
-    let verified = said(&program, &["audit", "verify"], 0).await;
+    let verified = program.said(&["audit", "verify"], 0).await;
     assert!(verified.contains("in 2 chains: as they were written"), "{verified}");
-    let exported = said(&program, &["audit", "export"], 0).await;
+    let exported = program.said(&["audit", "export"], 0).await;
     let file = program.folder.path().join("exported");
     std::fs::write(&file, &exported).unwrap();
-    said(&program, &["audit", "verify", "exported"], 0).await;
+    program.said(&["audit", "verify", "exported"], 0).await;
     std::fs::write(&file, exported.replacen("\"name\":\"add\"", "\"name\":\"sub\"", 1)).unwrap();
-    let tampered = said(&program, &["audit", "verify", "exported"], 1).await;
+    let tampered = program.said(&["audit", "verify", "exported"], 1).await;
     assert!(tampered.contains("it was changed"), "{tampered}");
     program.signal("TERM");
     assert!(program.end().await.success());
@@ -93,8 +73,8 @@ async fn what_commands_do_goes_where_the_gateways_records_go() {
         program.folder.path().join("audit.jsonl").exists()
     })
     .await;
-    said(&program, &["backup", "copy"], 0).await;
-    let commands = found(&program, &["--event", "command"]).await;
+    program.said(&["backup", "copy"], 0).await;
+    let commands = program.recorded(&["--event", "command"]).await;
     assert_eq!((commands.len(), &commands[0]["command"]), (1, &json!("backup")));
     let line = commands[0].to_string();
     let lines = || std::fs::read_to_string(program.folder.path().join("audit.jsonl")).unwrap();
@@ -105,14 +85,14 @@ async fn what_commands_do_goes_where_the_gateways_records_go() {
     let is_it = |record: &&Value| record["body"]["stringValue"] == line;
     assert_eq!(collected.iter().filter(is_it).count(), 1, "{collected:?}");
     stopped(&program).await;
-    said(&program, &["audit", "verify", "audit.jsonl"], 0).await;
+    program.said(&["audit", "verify", "audit.jsonl"], 0).await;
     // Nothing was put on standard output or into the file twice.
-    let verified = said(&program, &["audit", "verify"], 0).await;
+    let verified = program.said(&["audit", "verify"], 0).await;
     let records: usize = verified.split(' ').next().unwrap().parse().unwrap();
     assert_eq!(lines().lines().count(), records, "{verified}");
     // A target that is away is said, and what was done is done.
     drop((syslog, otlp));
-    let told = said(&program, &["backup", "another"], 0).await;
+    let told = program.said(&["backup", "another"], 0).await;
     assert!(told.contains("audit.syslog") && told.contains("audit.otlp"), "{told}");
 }
 
@@ -139,7 +119,7 @@ async fn a_syslog_receiver_is_met_over_tls() {
             until(|| program.log().contains("audit records cannot be sent there")).await;
         }
         stopped(&program).await;
-        let verified = said(&program, &["audit", "verify"], 0).await;
+        let verified = program.said(&["audit", "verify"], 0).await;
         let records: usize = verified.split(' ').next().unwrap().parse().unwrap();
         let expected = if is_met { records } else { 0 };
         assert_eq!(receiver.messages().len(), expected, "{verified}");
@@ -172,7 +152,8 @@ async fn what_strangers_put_into_the_trail_steers_no_terminal() {
         vec!["audit", "verify", "--json"],
     ] {
         let output = program.run(&arguments, &[]).await;
-        let shown = text(&output);
+        let shown = [&output.stdout[..], &output.stderr].concat();
+        let shown = String::from_utf8_lossy(&shown);
         assert!(shown.len() > 10, "{arguments:?}: {shown:?}");
         let harmful = shown
             .chars()
@@ -207,14 +188,14 @@ async fn a_kill_under_load_leaves_a_chain_that_is_sound_and_goes_on() {
         })
         .collect();
     eventually("there is load", async || {
-        found(&program, &["--event", "call", "--limit", "50"]).await.len() == 50
+        program.recorded(&["--event", "call", "--limit", "50"]).await.len() == 50
     })
     .await;
     program.signal("KILL");
     for caller in callers {
         assert!(in_time("the calls end", caller).await.is_err(), "it was killed");
     }
-    let verified = said(&program, &["audit", "verify"], 0).await;
+    let verified = program.said(&["audit", "verify"], 0).await;
     assert!(verified.contains("in 1 chains: as they were written"), "{verified}");
     // The next run goes on with the same chain.
     let folder = TempDir::new().unwrap();
@@ -226,17 +207,17 @@ async fn a_kill_under_load_leaves_a_chain_that_is_sound_and_goes_on() {
     }
     let next = Program::start_in(folder, &By::default(), &[], &configured).await;
     eventually("the next run is recorded", async || {
-        found(&next, &["--event", "started"]).await.len() == 2
+        next.recorded(&["--event", "started"]).await.len() == 2
     })
     .await;
-    let verified = said(&next, &["audit", "verify"], 0).await;
+    let verified = next.said(&["audit", "verify"], 0).await;
     assert!(verified.contains("in 1 chains: as they were written"), "{verified}");
     stopped(&next).await;
     // Whatever the store has was sent, by one of the two runs; some of it perhaps by both.
     let messages = receiver.messages();
     let sent: BTreeSet<&str> =
         messages.iter().filter_map(|message| Some(message.split_once("] ")?.1)).collect();
-    let exported = said(&next, &["audit", "export"], 0).await;
+    let exported = next.said(&["audit", "export"], 0).await;
     assert_eq!(exported.lines().filter(|line| !sent.contains(line)).count(), 0);
     assert!(sent.len() == exported.lines().count(), "nothing that the store does not have");
 }
@@ -252,11 +233,11 @@ async fn tampering_with_the_database_is_found_by_the_command() {
         mcp.call_text("uuid_add", json!({"a": 1, "b": 2})).await;
     }
     eventually("the calls are recorded", async || {
-        found(&program, &["--event", "call"]).await.len() == 5
+        program.recorded(&["--event", "call"]).await.len() == 5
     })
     .await;
     program.signal("KILL");
-    said(&program, &["audit", "verify"], 0).await;
+    program.said(&["audit", "verify"], 0).await;
     let database = program.folder.path().join("mcp.sqlite");
     let edit = |statement: &str| {
         let connection = Connection::open(&database).unwrap();
@@ -286,15 +267,15 @@ async fn tampering_with_the_database_is_found_by_the_command() {
     ];
     for (statement, expected) in cases {
         edit(statement);
-        let told = said(&program, &["audit", "verify"], 1).await;
+        let told = program.said(&["audit", "verify"], 1).await;
         assert!(told.contains(expected), "{statement}: {expected:?} is not in\n{told}");
-        let told = said(&program, &["audit", "verify", "--json"], 1).await;
+        let told = program.said(&["audit", "verify", "--json"], 1).await;
         let told: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(told["sound"], false, "{statement}");
         edit(
             "DELETE FROM audit_records; INSERT INTO audit_records SELECT * FROM kept_records;
               DELETE FROM audit_chains; INSERT INTO audit_chains SELECT * FROM kept_chains",
         );
-        said(&program, &["audit", "verify"], 0).await;
+        program.said(&["audit", "verify"], 0).await;
     }
 }

@@ -2,7 +2,7 @@
 //! What it comes to on each route is in `tests/http/disabled.rs`. Gateways of these tests trust
 //! what they looked up for an hour, so that it is not time that tells them.
 
-use std::{process::Output, time::Duration};
+use std::time::Duration;
 
 use portunus::{config::StoreConfig, disabled::change};
 use portunus_core::{
@@ -23,27 +23,8 @@ use crate::fixture::{GatewayFixture, Setup, program::Program};
 /// For what comes at once, unless it never does.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
-async fn said(program: &Program, arguments: &[&str], code: i32) -> String {
-    let output = program.run(arguments, &[]).await;
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
-    text(&output)
-}
-
-async fn found(program: &Program, event: &str) -> Vec<Value> {
-    let said = said(program, &["audit", "query", "--json", "--event", event], 0).await;
-    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 async fn listed(program: &Program) -> Vec<Value> {
-    let text = said(program, &["disabled", "--json"], 0).await;
+    let text = program.said(&["disabled", "--json"], 0).await;
     serde_json::from_str::<Value>(&text).unwrap().as_array().unwrap().clone()
 }
 
@@ -55,20 +36,17 @@ async fn tools(mcp: &McpClient) -> Vec<String> {
 async fn a_person_is_disabled_by_the_command_while_the_gateway_runs_and_enabled_again() {
     let program = Program::start(&[]).await;
     let (browser, mcp) = program.connect().await;
-    let is_recorded = async || !found(&program, "signed_in").await.is_empty();
+    let is_recorded = async || !program.recorded(&["--event", "signed_in"]).await.is_empty();
     eventually("the sign-in is recorded", is_recorded).await;
-    let signed_in = found(&program, "signed_in").await;
+    let signed_in = program.recorded(&["--event", "signed_in"]).await;
     let (user, email, subject) = (
         signed_in[0]["user"].as_str().unwrap(),
         signed_in[0]["email"].as_str().unwrap(),
         signed_in[0]["subject"].as_str().unwrap(),
     );
-    let told = said(
-        &program,
-        &["disable", "person", &email.to_uppercase(), "--reason", "left the company"],
-        0,
-    )
-    .await;
+    let told = program
+        .said(&["disable", "person", &email.to_uppercase(), "--reason", "left the company"], 0)
+        .await;
     assert!(told.contains(&format!("person {user}  {email}")), "{told}");
     assert!(told.contains("1 grant revoked, 1 login ended"), "{told}");
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
@@ -81,11 +59,11 @@ async fn a_person_is_disabled_by_the_command_while_the_gateway_runs_and_enabled_
         (&all[0]["kind"], &all[0]["id"], &all[0]["reason"]),
         (&json!("person"), &json!(user), &json!("left the company"))
     );
-    assert!(said(&program, &["disabled"], 0).await.contains("  reason  left the company\n"));
-    let again = said(&program, &["disable", "person", subject, "--provider", "okta"], 0).await;
+    assert!(program.said(&["disabled"], 0).await.contains("  reason  left the company\n"));
+    let again = program.said(&["disable", "person", subject, "--provider", "okta"], 0).await;
     assert!(again.contains("it was disabled before"), "{again}");
-    said(&program, &["enable", "person", user], 0).await;
-    assert!(said(&program, &["enable", "person", user], 0).await.contains("it was not disabled"));
+    program.said(&["enable", "person", user], 0).await;
+    assert!(program.said(&["enable", "person", user], 0).await.contains("it was not disabled"));
     assert_eq!(listed(&program).await, Vec::<Value>::new());
     eventually("they may sign in", async || {
         browser.open(&program.at("/auth/signin")).await.page().status == 200
@@ -93,19 +71,23 @@ async fn a_person_is_disabled_by_the_command_while_the_gateway_runs_and_enabled_
     .await;
     assert_eq!(mcp.post(&ping).await.status, 401, "what was ended does not come back");
 
-    let disabled = found(&program, "disabled").await;
+    let disabled = program.recorded(&["--event", "disabled"]).await;
     let first = disabled.iter().find(|record| record["again"] == json!(false)).unwrap();
     let counts = ["grants", "logins", "tasks"].map(|name| first[name].as_u64().unwrap());
     assert_eq!((disabled.len(), counts), (2, [1, 1, 0]), "{disabled:?}");
     assert_eq!((&first["what"], &first["kind"]), (&json!(user), &json!("person")));
     assert!(first["account"].as_str().unwrap().starts_with("uid "), "{first}");
-    assert_eq!(found(&program, "enabled").await.len(), 1);
+    assert_eq!(program.recorded(&["--event", "enabled"]).await.len(), 1);
     eventually("the sign-in that was refused is recorded", async || {
-        found(&program, "refused").await.iter().any(|record| record["reason"] == json!("disabled"))
+        program
+            .recorded(&["--event", "refused"])
+            .await
+            .iter()
+            .any(|record| record["reason"] == json!("disabled"))
     })
     .await;
-    said(&program, &["audit", "verify"], 0).await;
-    said(&program, &["store", "check"], 0).await;
+    program.said(&["audit", "verify"], 0).await;
+    program.said(&["store", "check"], 0).await;
     program.signal("TERM");
     assert!(program.end().await.success());
 }
@@ -115,34 +97,35 @@ async fn servers_tools_and_clients_are_named_as_people_name_them() {
     let program = Program::start(&[]).await;
     let (_browser, mcp) = program.connect().await;
     assert!(tools(&mcp).await.contains(&"uuid_add".to_owned()));
-    let told = said(&program, &["disable", "tool", "uuid_add"], 0).await;
+    let told = program.said(&["disable", "tool", "uuid_add"], 0).await;
     assert!(told.starts_with("tool uuid/add\n") && !told.contains("note:"), "{told}");
-    let told = said(&program, &["disable", "tool", "uuid/no_such"], 0).await;
+    let told = program.said(&["disable", "tool", "uuid/no_such"], 0).await;
     assert!(told.contains("note: no tool of this name was seen"), "{told}");
     eventually("the tool is gone", async || !tools(&mcp).await.contains(&"uuid_add".to_owned()))
         .await;
-    said(&program, &["disable", "server", "uuid"], 0).await;
+    program.said(&["disable", "server", "uuid"], 0).await;
     eventually("the server is gone", async || tools(&mcp).await.is_empty()).await;
-    said(&program, &["enable", "server", "uuid"], 0).await;
-    said(&program, &["enable", "tool", "uuid/add"], 0).await;
+    program.said(&["enable", "server", "uuid"], 0).await;
+    program.said(&["enable", "tool", "uuid/add"], 0).await;
     eventually("both are back", async || tools(&mcp).await.contains(&"uuid_add".to_owned())).await;
 
-    let is_recorded = async || !found(&program, "client_registered").await.is_empty();
+    let is_recorded =
+        async || !program.recorded(&["--event", "client_registered"]).await.is_empty();
     eventually("the registration is recorded", is_recorded).await;
-    let client = found(&program, "client_registered").await[0]["client"].clone();
+    let client = program.recorded(&["--event", "client_registered"]).await[0]["client"].clone();
     let (client, url) = (client.as_str().unwrap(), "https://app.example/client.json");
     for id in [client, url] {
-        said(&program, &["disable", "client", id, "--reason", "not trusted"], 0).await;
+        program.said(&["disable", "client", id, "--reason", "not trusted"], 0).await;
     }
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     eventually("the client is refused", async || mcp.post(&ping).await.status == 401).await;
     let someone =
         ["person", "--issuer", "https://acme.okta.example", "--subject", "00u-never-came"];
-    said(&program, &[&["disable"], &someone[..]].concat(), 0).await;
+    program.said(&[&["disable"], &someone[..]].concat(), 0).await;
     let kinds: Vec<_> =
         listed(&program).await.iter().map(|record| record["kind"].clone()).collect();
     assert_eq!(kinds, ["person", "client", "client", "tool"], "the newest first");
-    said(&program, &[&["enable"], &someone[..]].concat(), 0).await;
+    program.said(&[&["enable"], &someone[..]].concat(), 0).await;
 
     for (arguments, hint) in [
         (&["disable", "person", "nobody@acme.example"][..], "--issuer and --subject"),
@@ -154,11 +137,11 @@ async fn servers_tools_and_clients_are_named_as_people_name_them() {
         (&["disable", "server", "uuid", "--reason", "two\nlines"], "in one line"),
         (&["enable", "server", "uuid2"], "There are: uuid"),
     ] {
-        let refused = said(&program, arguments, 1).await;
+        let refused = program.said(arguments, 1).await;
         assert!(refused.contains(hint), "{arguments:?}: {refused}");
     }
-    assert!(said(&program, &["disable", "person"], 2).await.contains("PERSON"));
-    let help = said(&program, &["disable", "--help"], 0).await;
+    assert!(program.said(&["disable", "person"], 2).await.contains("PERSON"));
+    let help = program.said(&["disable", "--help"], 0).await;
     assert!(help.contains("portunus disable person alice@acme.com --reason"), "{help}");
     program.signal("TERM");
     assert!(program.end().await.success());
