@@ -140,3 +140,36 @@ fn until(
 fn is_same(configured: Option<&Providers>, bearer: &Bearer) -> bool {
     configured.zip(bearer.configuration().as_ref()).is_some_and(|(then, now)| then.is_same(now))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future};
+
+    use futures::stream;
+
+    use super::*;
+
+    fn events(how_many: usize) -> BodyDataStream {
+        let events = (0..how_many).map(|n| Ok::<_, Infallible>(Bytes::from(n.to_string())));
+        let rest = stream::pending();
+        Body::from_stream(stream::iter(events).chain(rest)).into_data_stream()
+    }
+
+    async fn sent(rest: Rest, waiting: usize) -> usize {
+        until(future::ready(rest), events(waiting)).count().await
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_a_stream_ends_is_sent_if_its_client_may_hear_it() {
+        assert_eq!(sent(Rest::Dropped, 3).await, 0);
+        assert_eq!(sent(Rest::Sent, 3).await, 3);
+        assert_eq!(sent(Rest::Sent, 0).await, 0, "what is not there yet is not waited for");
+        assert_eq!(sent(Rest::Sent, LAST_EVENTS + 9).await, LAST_EVENTS);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_has_not_ended_goes_on() {
+        let stream = until(Box::pin(future::pending()), events(3));
+        assert_eq!(stream.take(3).count().await, 3);
+    }
+}
