@@ -9,7 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lint"))
 from rows import Rows  # noqa: E402
 
-LISTED = [*(str(number) for number in range(1, 73)), *(f"F{number}" for number in range(1, 15))]
+THREATS = [*range(1, 73), *range(90, 94)]  # the second range: the client's side, `portunus connect`
+LISTED = [*(str(number) for number in THREATS), *(f"F{number}" for number in range(1, 15))]
 ATTACKS = Rows("attacks", "attacks.md", LISTED, r"F?\d+", r"[tf]\d+_[a-z0-9_]+")
 
 if __name__ == "__main__":
