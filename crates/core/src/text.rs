@@ -100,6 +100,16 @@ pub fn visible(text: &str) -> String {
     text.chars().map(replaced).collect()
 }
 
+/// Do the laxest parsers take this key of JSON for the other one (CVE-2026-27896)? They compare
+/// without case, beyond ASCII too: the long s is an s, the Kelvin sign a k.
+pub fn is_key_like(key: &str, known: &str) -> bool {
+    if key.is_ascii() && known.is_ascii() {
+        return key.eq_ignore_ascii_case(known);
+    }
+    let fold = |c: char| c.to_lowercase().flat_map(char::to_uppercase);
+    key.chars().flat_map(fold).eq(known.chars().flat_map(fold))
+}
+
 /// A JSON text in which what [`visible`] would replace is escaped: a terminal shows it harmlessly,
 /// and a parser reads the same. Of JSON such characters stand in strings alone; controls below
 /// U+0020 are no JSON there, and are left to who reads it.

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::wire::{self, Payload, WireError};
+use crate::wire::{self, Payload, WireError, protocol::member};
 
 const ANNOTATION: &str = "x-mcp-header";
 const PREFIX: &str = "mcp-param-";
@@ -200,7 +200,7 @@ pub(crate) fn check(
 /// The value of the parameter in `params.arguments`; null counts as none.
 fn value_at(params: &Payload, parameter: &HeaderParam) -> Result<Option<Value>, WireError> {
     let mut at = params.clone();
-    for key in std::iter::once("arguments").chain(parameter.path.iter().map(String::as_str)) {
+    for key in std::iter::once(member::ARGUMENTS).chain(parameter.path.iter().map(String::as_str)) {
         if !at.as_str().starts_with('{') {
             return Ok(None);
         }

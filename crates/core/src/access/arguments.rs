@@ -10,6 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::condition::{ArgumentCondition, Fit, Found, Number};
+use crate::text::is_key_like;
 
 /// The arguments that rules speak of, as a tree of their paths, each with its number.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ impl Paths {
         self.count == 0
     }
 
-    /// Of arguments that are no object, or name a key twice, nothing is known.
+    /// Of arguments that are no object, or name a key twice, in whatever case, nothing is known.
     pub(super) fn read<'a>(&self, arguments: Option<&'a [u8]>) -> Arguments<'a> {
         let text = arguments.and_then(|bytes| std::str::from_utf8(bytes).ok());
         let mut found = Vec::new();
@@ -145,8 +146,13 @@ impl<'t> Visitor<'_> for Key<'t> {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.get(key))
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        let found = self.0.get(key);
+        // Its server may take it for the one that a rule is about.
+        if found.is_none() && self.0.keys().any(|wanted| is_key_like(key, wanted)) {
+            return Err(E::custom("a key in another case"));
+        }
+        Ok(found)
     }
 }
 

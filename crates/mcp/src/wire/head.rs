@@ -66,8 +66,9 @@ pub struct Reference {
     pub uri: Option<String>,
 }
 
-const PARAMS: [&str; 12] = [
+const PARAMS: [&str; 13] = [
     member::NAME,
+    member::ARGUMENTS,
     member::URI,
     member::TASK_ID,
     member::CURSOR,

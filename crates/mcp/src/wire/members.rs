@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use portunus_core::text::is_key_like;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -71,20 +72,9 @@ pub(super) fn slice(message: &Bytes, raw: &RawValue) -> Payload {
     Payload::trusted(message.slice_ref(raw.get().as_bytes()))
 }
 
-/// Compares keys as the laxest parsers do (ASCII case, and the two letters that fold into ASCII),
-/// to find keys that another parser would take for known ones (CVE-2026-27896).
-pub(super) fn looks_like(key: &str, known: &str) -> bool {
-    let fold = |c: char| match c {
-        'ſ' => 's',
-        '\u{212A}' => 'k',
-        c => c.to_ascii_lowercase(),
-    };
-    key.chars().map(fold).eq(known.chars().map(fold))
-}
-
 /// Refuses a key that differs from one of `known` in case alone.
 pub(super) fn refuse_odd_key(key: &str, known: &[&'static str]) -> Result<(), WireError> {
-    match known.iter().find(|name| **name != key && looks_like(key, name)) {
+    match known.iter().find(|name| **name != key && is_key_like(key, name)) {
         Some(expected) => Err(WireError::OddKey { found: shown(key), expected }),
         None => Ok(()),
     }

@@ -105,6 +105,7 @@ pub mod header_name {
 
 /// Members of parameters and results.
 pub mod member {
+    pub const ARGUMENTS: &str = "arguments";
     pub const CACHE_SCOPE: &str = "cacheScope";
     pub const CAPABILITIES: &str = "capabilities";
     pub const CLIENT_INFO: &str = "clientInfo";
