@@ -96,6 +96,11 @@ impl Disableable {
         }
     }
 
+    /// Does anybody see it in a list?
+    pub const fn is_listed(&self) -> bool {
+        matches!(self, Self::Server(_) | Self::Tool { .. })
+    }
+
     /// Which one of its kind. Of a tool `server/tool`: no server has a slash in its name.
     pub fn id(&self) -> String {
         match self {
@@ -251,7 +256,9 @@ impl DisabledSet {
     }
 
     pub fn is_client_disabled(&self, id: &ClientId) -> bool {
-        !self.clients.is_empty() && self.clients.contains(id)
+        !self.clients.is_empty()
+            && (self.clients.contains(id)
+                || (id.key().is_some() && self.clients.contains(&ClientId::agent_key())))
     }
 
     /// Is nothing that comes with this person's grant to this client to be served?

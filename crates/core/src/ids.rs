@@ -109,6 +109,11 @@ impl ClientId {
         if self.key().is_some() { AGENT_KEY } else { &self.0 }
     }
 
+    /// Is it what a rule, or an administrator, means by `client`? `agent-key` means every key.
+    pub fn is_meant_by(&self, client: &Self) -> bool {
+        self.named() == client.0
+    }
+
     /// Can no client be called so, since it stands for agent keys?
     pub fn is_reserved(&self) -> bool {
         self.0 == AGENT_KEY || self.key().is_some()

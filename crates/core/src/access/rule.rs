@@ -103,9 +103,10 @@ impl Who {
         let is_one_of_them = (groups.is_empty() && people.is_empty())
             || groups.iter().any(|group| principal.groups.contains(group))
             || people.iter().any(is_named);
+        let is_client = |client| principal.client.is_meant_by(client);
         let is_from = |provider| providers.contains(provider);
         is_one_of_them
-            && (clients.is_empty() || clients.contains(&principal.client))
+            && (clients.is_empty() || clients.iter().any(is_client))
             && (providers.is_empty() || principal.provider.as_ref().is_some_and(is_from))
     }
 }

@@ -121,6 +121,12 @@ fn whom_a_limit_is_about() {
         let limit = CallLimit { who, ..limit(&[Part::Person]) };
         assert_eq!(limit.fits(&principal(), Target::default()), expected, "{:?}", limit.who);
     }
+    let who = Who { clients: vec![ClientId::agent_key()], ..Who::default() };
+    let limit = CallLimit { who, ..limit(&[Part::Person]) };
+    for (client, expected) in [("agent-key:one", true), ("agent-keys", false), ("cursor", false)] {
+        let principal = Principal { client: ClientId::from_text(client), ..principal() };
+        assert_eq!(limit.fits(&principal, Target::default()), expected, "{client}");
+    }
 }
 
 #[test]

@@ -40,6 +40,22 @@ fn a_grant_is_refused_for_its_person_and_for_its_client() {
 }
 
 #[test]
+fn every_key_is_refused_with_agent_key_and_no_other_client() {
+    let user = UserId::of("https://idp", "alice");
+    let set: DisabledSet = [Disableable::Client(ClientId::agent_key())].into_iter().collect();
+    let one: DisabledSet = [client("agent-key:one")].into_iter().collect();
+    for (id, by_all, by_one) in [
+        ("agent-key:one", true, true),
+        ("agent-key:two", true, false),
+        ("agent-keys", false, false),
+        ("laptop", false, false),
+    ] {
+        let id = ClientId::from_text(id);
+        assert_eq!((set.refuses(&user, &id), one.refuses(&user, &id)), (by_all, by_one), "{id}");
+    }
+}
+
+#[test]
 fn with_a_server_goes_all_that_it_has_and_a_tool_goes_alone() {
     let (dice, uuid) = (server("dice"), server("uuid"));
     let named = |server, name| Thing::Tool { server, name, hints: ToolHints::default() };

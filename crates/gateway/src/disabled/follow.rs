@@ -17,13 +17,13 @@ const SECOND_ROUND: Duration = Duration::from_secs(2);
 pub async fn follow(disabled: Disabled, hub: Arc<Hub>) {
     let mut changes = disabled.changes();
     loop {
-        let (new, has_enabled) = disabled.take_pending();
+        let (new, has_shown) = disabled.take_pending();
         for what in &new {
             if let Disableable::Server(server) = what {
                 hub.forget_subscriptions(server);
             }
         }
-        if has_enabled || new.iter().any(is_listed) {
+        if has_shown || new.iter().any(Disableable::is_listed) {
             hub.permissions_changed();
         }
         if !new.is_empty() {
@@ -33,11 +33,6 @@ pub async fn follow(disabled: Disabled, hub: Arc<Hub>) {
             return;
         }
     }
-}
-
-/// Does anybody see it in a list?
-const fn is_listed(what: &Disableable) -> bool {
-    matches!(what, Disableable::Server(_) | Disableable::Tool { .. })
 }
 
 async fn end_twice(mut all: BTreeSet<Disableable>, disabled: Disabled, hub: Arc<Hub>) {

@@ -53,7 +53,8 @@ struct Pending {
     /// How often something came in.
     number: u64,
     disabled: BTreeSet<Disableable>,
-    has_enabled: bool,
+    /// Something that lists show was enabled.
+    has_shown: bool,
 }
 
 impl Disabled {
@@ -98,7 +99,7 @@ impl Disabled {
             pending.disabled.insert(what.clone());
         } else {
             set.remove(what);
-            pending.has_enabled = true;
+            pending.has_shown |= what.is_listed();
         }
         if set.persons() > MOST_PERSONS as usize + SLACK {
             self.miss();
@@ -140,7 +141,7 @@ impl Disabled {
                 return Ok(());
             }
             pending.disabled.extend(set.iter().filter(|what| !known.contains(what)));
-            pending.has_enabled |= known.iter().any(|what| !set.contains(&what));
+            pending.has_shown |= known.iter().any(|what| what.is_listed() && !set.contains(&what));
             self.put(&mut pending, set);
             return Ok(());
         }
@@ -156,10 +157,11 @@ impl Disabled {
         self.0.changes.send_modify(|count| *count += 1);
     }
 
-    /// What was disabled since this was asked last, and whether anything was enabled.
+    /// What was disabled since this was asked last, and whether anything
+    /// that lists show was enabled.
     fn take_pending(&self) -> (BTreeSet<Disableable>, bool) {
         let mut pending = self.changing();
-        (std::mem::take(&mut pending.disabled), std::mem::take(&mut pending.has_enabled))
+        (std::mem::take(&mut pending.disabled), std::mem::take(&mut pending.has_shown))
     }
 
     fn changing(&self) -> MutexGuard<'_, Pending> {

@@ -4,13 +4,17 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     disabled::{DisabledRecord, Disabling},
-    ids::{ClientId, UserId},
+    ids::{ClientId, ServerName, UserId},
 };
 
 use super::*;
 
 fn person(n: u32) -> Disableable {
     Disableable::Person(UserId::from_text(format!("person {n}")))
+}
+
+fn server() -> Disableable {
+    Disableable::Server(ServerName::parse("dice").unwrap())
 }
 
 fn client() -> Disableable {
@@ -79,23 +83,23 @@ fn what_is_heard_counts_at_once_and_is_followed_once() {
     assert_eq!(disabled.take_pending(), ([person(1), client()].into(), false));
     disabled.hear(&Invalidation::Enabled(client()));
     assert_eq!(known(&disabled), [person(1)].into());
-    assert_eq!(disabled.take_pending(), (BTreeSet::new(), true));
+    assert_eq!(disabled.take_pending(), (BTreeSet::new(), false), "no list shows a client");
     // Disabled and enabled before anybody followed: what it had has ended in the store.
-    disabled.hear(&Invalidation::Disabled(client()));
-    disabled.hear(&Invalidation::Enabled(client()));
-    assert_eq!(disabled.take_pending(), ([client()].into(), true));
+    disabled.hear(&Invalidation::Disabled(server()));
+    disabled.hear(&Invalidation::Enabled(server()));
+    assert_eq!(disabled.take_pending(), ([server()].into(), true));
 }
 
 #[tokio::test]
 async fn the_store_is_asked_when_something_was_missed_and_only_then() {
     let (disabled, store) = (Disabled::default(), Kept::default());
-    *store.all.lock().unwrap() = vec![person(1), client()];
+    *store.all.lock().unwrap() = vec![person(1), server()];
     disabled.catch_up(&store).await.unwrap();
     assert_eq!(*store.asked.lock().unwrap(), 0);
     disabled.hear(&Invalidation::Everything);
     disabled.catch_up(&store).await.unwrap();
-    assert_eq!(known(&disabled), [person(1), client()].into());
-    assert_eq!(disabled.take_pending(), ([person(1), client()].into(), false));
+    assert_eq!(known(&disabled), [person(1), server()].into());
+    assert_eq!(disabled.take_pending(), ([person(1), server()].into(), false));
     disabled.catch_up(&store).await.unwrap();
     assert_eq!(*store.asked.lock().unwrap(), 1);
     store.all.lock().unwrap().pop();

@@ -25,7 +25,7 @@ impl Hub {
     /// share goes to its end.
     pub async fn end_client(&self, client: &ClientId) {
         let mut sessions = self.endpoint.sessions.of_all_users();
-        sessions.retain(|session| session.client == *client);
+        sessions.retain(|session| session.client.is_meant_by(client));
         let sessions = self.take(sessions);
         self.endpoint.calls.connections.end(&Ending::Client(client.clone())).await;
         self.end_all(sessions).await;

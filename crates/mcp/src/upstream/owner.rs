@@ -167,7 +167,9 @@ impl Ending {
     pub(super) fn concerns(&self, key: &ConnectionKey) -> bool {
         match self {
             Self::User(user) => key.owner.user() == Some(user),
-            Self::Client(client) => key.owner.client() == Some(client),
+            Self::Client(client) => {
+                key.owner.client().is_some_and(|owner| owner.is_meant_by(client))
+            }
             Self::Server(server) => key.server == *server,
         }
     }

@@ -4,7 +4,7 @@
 use portunus_core::{
     disabled::{Disableable, DisabledRecord, Disabling, Ended},
     grant::Grant,
-    ids::{GrantId, ServerName},
+    ids::{ClientId, GrantId, ServerName},
     invalidation::Invalidation,
     node::SessionRecord,
     signin::Login,
@@ -209,6 +209,25 @@ pub async fn a_client_loses_grants_and_codes_and_gets_no_more<B: Backend>() {
     stores.grants.insert_grant(&new, &access(40, &new)).await.unwrap();
     let tasks_of = Disableable::Client(tasks::task(1).client);
     assert_eq!(disable(&stores, tasks_of).await.ended.tasks, 1);
+}
+
+/// What is disabled as `agent-key` is every key's, and no client's whose id only begins so.
+pub async fn tasks_of_agent_keys_end_together<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let clients = ["agent-key:one", "agent-key:two", "agent-keys", "other"];
+    for (n, client) in (0..).zip(clients) {
+        let task = portunus_core::task::TaskOwnership {
+            client: ClientId::from_text(client),
+            ..tasks::task(n)
+        };
+        stores.tasks.keep_task(&hash("task", n), &task, NOW + HOUR).await.unwrap();
+    }
+    let every_key = Disableable::Client(ClientId::agent_key());
+    assert_eq!(disable(&stores, every_key).await.ended.tasks, 2);
+    let left = stores.tasks.find_tasks(&[0, 1, 2, 3].map(|n| hash("task", n)), NOW).await.unwrap();
+    let left: Vec<_> = left.iter().map(Option::is_some).collect();
+    assert_eq!(left, [false, false, true, true]);
 }
 
 pub async fn a_server_or_a_tool_ends_nothing_here<B: Backend>() {

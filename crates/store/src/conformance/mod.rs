@@ -128,7 +128,7 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             disabled: kept_whole, a_person_loses_everything_but_consents, nothing_new_for_a_person_until_they_are_enabled,
-            a_client_loses_grants_and_codes_and_gets_no_more, a_server_or_a_tool_ends_nothing_here,
+            a_client_loses_grants_and_codes_and_gets_no_more, a_server_or_a_tool_ends_nothing_here, tasks_of_agent_keys_end_together,
             all_but_persons_have_a_bound, what_is_disabled_and_enabled_is_told,
             whatever_comes_at_the_same_moment_is_of_no_use
         }

@@ -266,7 +266,7 @@ async fn cleared(
                 of("record").await?.and_then(|record| from_json("tasks", &record).ok());
             task.is_some_and(|task| match what {
                 Disableable::Person(user) => task.user == *user,
-                Disableable::Client(client) => task.client == *client,
+                Disableable::Client(client) => task.client.is_meant_by(client),
                 _ => false,
             })
         }

@@ -163,7 +163,11 @@ fn end(db: &Connection, what: &Disableable, now: Timestamp) -> Result<Ended, Fai
         }
         Disableable::Client(client) => Ok(Ended {
             grants: grants_of::revoke(db, &GrantsOf::Client(client.clone()), now)?,
-            tasks: delete("DELETE FROM tasks WHERE record ->> '$.client' = ?1", client.as_str())?,
+            // Those of a key are of a client of its own (`ClientId::of_key`).
+            tasks: delete(
+                "DELETE FROM tasks WHERE record ->> '$.client' = ?1 OR (?1 = 'agent-key' AND record ->> '$.client' LIKE 'agent-key:%')",
+                client.as_str(),
+            )?,
             ..Ended::default()
         }),
         Disableable::Server(_) | Disableable::Proxy(_) | Disableable::Tool { .. } => {
