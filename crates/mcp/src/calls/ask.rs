@@ -32,6 +32,9 @@ pub(crate) struct Ask {
     pub(crate) params: Option<Payload>,
     /// What the gateway reads of `params`, read once.
     pub(crate) head: Head,
+    /// It goes on with an operation whose arguments were judged when they came, and are not among
+    /// `params` any more.
+    pub(crate) is_kept: bool,
     /// Of a modern client: the parameters that it repeated in headers, and the log messages that it
     /// wants.
     pub(crate) header_params: HeaderMap,
@@ -99,6 +102,7 @@ impl Ask {
             method: method.to_owned(),
             params: Some(params),
             head: Head::default(),
+            is_kept: false,
             header_params: HeaderMap::new(),
             level: self.level,
             request_id: self.request_id.clone(),

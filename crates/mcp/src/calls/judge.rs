@@ -42,7 +42,8 @@ pub(crate) async fn operation(
         return if is_the_same { Ok(()) } else { Err(beyond()) };
     }
     let params = operation.params().ok_or_else(beyond)?;
-    check(context, &probe(caller, requester, Era::Legacy, &operation.method, Some(params))).await
+    let probe = probe(caller, requester, Era::Legacy, &operation.method, Some(params));
+    check(context, &Ask { is_kept: true, ..probe }).await
 }
 
 /// May this caller retry a request of a modern client that waits for input?
@@ -94,6 +95,7 @@ fn probe(
         method: method.to_owned(),
         params,
         head: Head::default(),
+        is_kept: false,
         header_params: HeaderMap::new(),
         level: None,
         request_id: caller.request_id.clone(),

@@ -120,6 +120,7 @@ async fn by_plain_name(
             Some(server) => {
                 Ok(Named { server, name: name.to_owned(), hints: ToolHints::reading() })
             }
+            None if needs_sign_in(context, ask, kind, name) => Err(unmet(Unmet::SignIn)),
             None => Err(Problem::invalid_params(format!(
                 "Unknown {}: {name}{}",
                 kind.word(),
@@ -127,6 +128,17 @@ async fn by_plain_name(
             ))),
         },
     }
+}
+
+/// Is there a server at which the caller could use it after a sign-in? None is asked whether it has
+/// such a thing.
+fn needs_sign_in(context: &Arc<CallContext>, ask: &Ask, kind: Kind, name: &str) -> bool {
+    let registry = context.registry.load();
+    let hints = ToolHints::reading();
+    registry.names().any(|server| {
+        verdict(&*ask.allow, server, kind, name, hints, CalledWith::Any)
+            == Verdict::Unmet(Unmet::SignIn)
+    })
 }
 
 /// The first server that has it, among those of which the client could be granted it.

@@ -10,13 +10,16 @@ use portunus_core::{access::ToolHints, ids::ServerName};
 
 use super::{ask::Ask, context::CallContext, route};
 use crate::{
-    allow::CalledWith,
+    allow::{CalledWith, Verdict},
     caller::View,
     lists::guard,
     permission::{check, check_method, unknown, verdict},
     problem::Problem,
     registry::kind::Kind,
-    wire::{self, Payload, Reference, protocol::method},
+    wire::{
+        self, Payload, Reference,
+        protocol::{member, method},
+    },
 };
 
 /// A server, and the request as it gets it.
@@ -49,7 +52,7 @@ async fn at_one(
             let named = ask.head()?.name.clone().ok_or_else(|| Problem::missing("name"))?;
             let kind = kind_of_named(&ask.method);
             let arguments = arguments(ask);
-            let with = CalledWith::These(arguments.as_ref());
+            let with = called_with(ask, arguments.as_ref());
             check_named(context, server, ask, kind, &named, with).await?;
             name = Some(named);
         }
@@ -69,10 +72,14 @@ async fn at_one(
 
 /// What the call is called with, where that matters: the very bytes that go on to the server.
 pub(crate) fn arguments(ask: &Ask) -> Option<Payload> {
-    if !ask.allow.asks_arguments() {
+    if ask.is_kept || !ask.allow.asks_arguments() {
         return None;
     }
-    wire::find_member(ask.params.as_ref()?, &["arguments"])
+    wire::find_member(ask.params.as_ref()?, &[member::ARGUMENTS])
+}
+
+fn called_with<'a>(ask: &Ask, arguments: Option<&'a Payload>) -> CalledWith<'a> {
+    if ask.is_kept { CalledWith::Any } else { CalledWith::These(arguments) }
 }
 
 /// May the caller have this tool or prompt? Where there are rules, what the server does not list is
@@ -95,8 +102,16 @@ async fn check_named(
         return check(allow, server, kind, name, hints, with);
     }
     // What may not be had in any case is not looked up.
-    let could_be = |hints| verdict(allow, server, kind, name, hints, CalledWith::Any).is_allowed();
-    if !ToolHints::every().any(could_be) {
+    let could_be = |hints| {
+        let verdict = verdict(allow, server, kind, name, hints, CalledWith::Any);
+        matches!(verdict, Verdict::Allowed | Verdict::Unmet(_))
+    };
+    let is_possible = if allow.asks_hints() {
+        ToolHints::every().any(could_be)
+    } else {
+        could_be(ToolHints::default())
+    };
+    if !is_possible {
         return check(allow, server, kind, name, ToolHints::default(), with);
     }
     let requester = &ask.requester;
@@ -129,7 +144,7 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
                 return Err(Problem::missing("name"));
             };
             let arguments = arguments(ask);
-            let with = CalledWith::These(arguments.as_ref());
+            let with = called_with(ask, arguments.as_ref());
             let found =
                 route::by_name(context, ask, kind_of_named(&ask.method), name, with).await?;
             let params = wire::replace_name(params, &found.name)?;

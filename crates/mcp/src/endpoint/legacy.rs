@@ -130,6 +130,7 @@ async fn answer(
         method: request.method,
         params: request.params,
         head: head.ok().flatten().map(Head::of).unwrap_or_default(),
+        is_kept: false,
         header_params: HeaderMap::new(),
         level: None,
         request_id: caller.request_id.clone(),

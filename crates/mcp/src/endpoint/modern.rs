@@ -151,6 +151,7 @@ async fn begin(
         method: request.method.clone(),
         params: request.params.clone(),
         head,
+        is_kept: false,
         header_params,
         level,
         request_id: caller.request_id.clone(),

@@ -188,6 +188,7 @@ impl Open {
             method: method.to_owned(),
             params: Some(params),
             head: Head::default(),
+            is_kept: false,
             header_params: HeaderMap::new(),
             level: None,
             request_id: None,

@@ -22,6 +22,11 @@ impl Hub {
         self.endpoint.lifecycle.reconfigured(&affected);
     }
 
+    /// How names are made on the merged endpoint.
+    pub fn names(&self) -> Names {
+        self.endpoint.calls.registry.load().names
+    }
+
     /// Callers may use other things from now on: every client is told to look at its lists again,
     /// and hears no more of what it may not have any more.
     pub fn permissions_changed(&self) {

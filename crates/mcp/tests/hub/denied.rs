@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, atomic::Ordering};
 use http::StatusCode;
 use portunus_core::{access::ToolHints, ids::ServerName};
 use portunus_mcp::{
-    allow::{Allow, CalledWith, Verdict},
+    allow::{Allow, CalledWith, Unmet, Verdict},
     hub::{Hub, HubSettings, View},
 };
 use portunus_testkit::wait::eventually;
@@ -148,6 +148,52 @@ async fn t32_a_list_that_was_kept_is_not_given_under_other_rules() {
         rules.deny(&["roll"]);
         assert_eq!(client.take_up(&first).await.status, StatusCode::BAD_REQUEST, "{body}");
     }
+}
+
+/// Only with `acme` among the arguments.
+struct Arguments;
+
+impl Allow for Arguments {
+    fn server(&self, _: &ServerName) -> Verdict {
+        Verdict::Allowed
+    }
+    fn tool(&self, _: &ServerName, _: &str, _: ToolHints, with: CalledWith<'_>) -> Verdict {
+        match with {
+            CalledWith::Any => Verdict::Allowed,
+            CalledWith::These(Some(json)) if json.as_str().contains("acme") => Verdict::Allowed,
+            CalledWith::These(_) => Verdict::Unmet(Unmet::Arguments),
+        }
+    }
+    fn prompt(&self, _: &ServerName, _: &str, _: CalledWith<'_>) -> Verdict {
+        Verdict::Allowed
+    }
+    fn resource(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Allowed
+    }
+    fn method(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Allowed
+    }
+    fn asks_arguments(&self) -> bool {
+        true
+    }
+}
+
+/// The arguments were judged when the call came, and are not kept.
+#[tokio::test]
+async fn t32_the_answer_of_a_call_with_judged_arguments_is_taken_up_again() {
+    let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll"])]);
+    let hub = hub(&fakes, HubSettings::default());
+    let client = Client::allowed(&hub, View::One(name("dice")), Arguments).await;
+    let refused = client.error("tools/call", json!({"name": "roll"})).await;
+    assert_eq!(refused.0, -32012, "{}", refused.1);
+    hub.permissions_changed();
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"roll","arguments":{"org":"acme"}}}"#;
+    let mut events = Events::of(client.post(call).await);
+    assert!(events.next().await.unwrap().contains("list_changed"));
+    let first = events.last.clone().unwrap();
+    drop(events);
+    let mut again = Events::of(client.take_up(&first).await);
+    assert!(again.next().await.expect("its answer").contains(r#""id":9,"result""#));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use portunus_core::{access::ToolHints, ids::ServerName};
 use portunus_mcp::{
-    allow::{Allow, CalledWith, Verdict},
+    allow::{Allow, CalledWith, Unmet, Verdict},
     answer::{Refused, Wanted},
     hub::{HubSettings, Names, View},
 };
@@ -24,6 +24,7 @@ impl Part {
     fn of(server: &ServerName, id: &str) -> Verdict {
         match (server.as_str(), id) {
             (_, id) if id.starts_with("secret") => Verdict::Hidden,
+            (_, id) if id.starts_with("stale") => Verdict::Unmet(Unmet::SignIn),
             ("first", id) if id.starts_with("open") => Verdict::Allowed,
             _ => Verdict::NotGranted,
         }
@@ -192,6 +193,8 @@ async fn plain_names_find_the_server_that_was_not_granted() {
             "{tool}"
         );
     }
+    let (code, message) = client.error("tools/call", json!({"name": "stale"})).await;
+    assert_eq!(code, -32012, "a sign-in would do: {message}");
 }
 
 #[tokio::test]
