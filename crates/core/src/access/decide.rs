@@ -141,6 +141,11 @@ impl Policy {
         self.needs.by_hints
     }
 
+    /// Can it matter to a decision when the person signed in?
+    pub const fn asks_sign_in(&self) -> bool {
+        self.needs.by_sign_in
+    }
+
     /// Can it matter to a decision with which arguments something is called?
     pub const fn asks_arguments(&self) -> bool {
         self.needs.ask_arguments()

@@ -12,6 +12,8 @@ pub(super) struct Needs {
     pub(super) of_rule: Vec<Box<[u32]>>,
     /// A policy file goes by the time.
     pub(super) by_time: bool,
+    /// Anything goes by the time since a sign-in.
+    pub(super) by_sign_in: bool,
     /// It matters what servers say of their tools.
     pub(super) by_hints: bool,
 }
@@ -27,7 +29,9 @@ impl Needs {
         let hints = ToolHints::default().named();
         let by_hints = rules.iter().any(|rule| rule.what.asks_hints())
             || hints.iter().any(|(hint, _)| in_files(hint));
-        Self { of_rule, paths, by_time: in_files(SIGNED_IN), by_hints }
+        let by_time = in_files(SIGNED_IN);
+        let by_sign_in = by_time || rules.iter().any(|rule| rule.when.signed_in.is_some());
+        Self { paths, of_rule, by_time, by_sign_in, by_hints }
     }
 
     pub(super) const fn ask_arguments(&self) -> bool {

@@ -244,6 +244,24 @@ pub enum CallOutcome {
     Cancelled,
 }
 
+impl CallOutcome {
+    /// Did the gateway let it go on to its server?
+    pub const fn has_passed(self) -> bool {
+        match self {
+            Self::Ok
+            | Self::ToolError
+            | Self::ServerError
+            | Self::Unavailable
+            | Self::Cancelled => true,
+            Self::InsufficientScope
+            | Self::PolicyRefused
+            | Self::Disabled
+            | Self::Refused
+            | Self::Limited => false,
+        }
+    }
+}
+
 /// Why something was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

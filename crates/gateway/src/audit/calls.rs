@@ -14,7 +14,7 @@ use portunus_core::{
     resource::Resources,
 };
 use portunus_mcp::{
-    hub::View,
+    hub::{Names, View},
     observer::{CallEnd, CallObserver, Called, EndedCall},
 };
 
@@ -29,6 +29,7 @@ pub struct CallWatch {
     resources: Arc<Resources>,
     /// Of an endpoint of one server.
     server: Option<ServerName>,
+    names: Names,
     has_told: AtomicBool,
 }
 
@@ -38,14 +39,14 @@ impl CallWatch {
         principal: Arc<Principal>,
         allow: Arc<RequestAllow>,
         resources: Arc<Resources>,
-        view: &View,
+        (view, names): (&View, Names),
     ) -> Self {
         let server = match view {
             View::All => None,
             View::One(server) => Some(server.clone()),
         };
         let has_told = AtomicBool::new(false);
-        Self { audit, principal, allow, resources, server, has_told }
+        Self { audit, principal, allow, resources, server, names, has_told }
     }
 
     /// By what rules in shadow would refuse it. Of a tool or prompt that was noted when it was
@@ -89,15 +90,7 @@ impl CallObserver for CallWatch {
             Some(_) => CallOutcome::PolicyRefused,
             None => outcome,
         };
-        let has_passed = !matches!(
-            outcome,
-            CallOutcome::PolicyRefused
-                | CallOutcome::Disabled
-                | CallOutcome::Limited
-                | CallOutcome::Refused
-                | CallOutcome::InsufficientScope
-        );
-        let would_refuse = has_passed.then(|| self.would_refuse(ended)).flatten();
+        let would_refuse = outcome.has_passed().then(|| self.would_refuse(ended)).flatten();
         let (server, name) = refused.map(|refused| (refused.server, refused.name)).unzip();
         let name = name.as_deref().unwrap_or(ended.name);
         let server = server.flatten();
@@ -149,7 +142,11 @@ impl CallWatch {
         name: &str,
     ) -> Option<RefusedCall> {
         let server = server.or(self.server.as_ref());
-        self.allow.access.refused(self.resources.servers(), called, server, name)
+        let (servers, access) = (self.resources.servers(), &self.allow.access);
+        match server {
+            Some(server) => access.refused_at(server, called, name),
+            None => access.refused(servers, self.names, called, name),
+        }
     }
 }
 

@@ -180,6 +180,9 @@ impl Losses {
             return Ok(());
         };
         let AuditRecord { at, person, event: Event::Call(call), .. } = read else { return Ok(()) };
+        if !call.outcome.has_passed() {
+            return Ok(());
+        }
         self.passed += 1;
         let Call { kind, server, name, would_refuse: Some(rule), .. } = call else { return Ok(()) };
         self.refused += 1;

@@ -62,7 +62,7 @@ impl LocalMcp {
             Arc::clone(&principal),
             Arc::clone(&allow),
             Arc::clone(&self.resources),
-            &view,
+            (&view, self.hub.names()),
         ));
         let observer = self.audit.is_on().then(|| Arc::clone(&watch) as _);
         let counted = self.limits.of(&principal);

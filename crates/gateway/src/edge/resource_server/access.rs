@@ -26,7 +26,7 @@ use portunus_core::{
 };
 use portunus_mcp::{
     allow::{Allow, CalledWith, Unmet, Verdict},
-    hub::View,
+    hub::{Names, View},
     observer::Called,
 };
 use tokio::sync::watch;
@@ -226,16 +226,20 @@ impl StreamAccess {
     /// May the stream go on, now that this is known of its person? What it carries is judged by
     /// what was known when it began, so it ends with that.
     pub fn may_go_on(&self, principal: &Arc<Principal>) -> bool {
-        if self.access.in_force.load().policy.is_open() {
+        let generation = self.access.in_force.load();
+        if generation.policy.is_open() {
             return true;
         }
+        // Who has signed in since sees more: another stream tells what changes there.
+        let is_as_new = !generation.policy.asks_sign_in()
+            || principal.signed_in_at == self.principal.signed_in_at;
         let caller = self.access.of(Arc::clone(principal));
         let is_there = match &self.shown {
             Shown::All => true,
             Shown::Server(server) => caller.may_enter(server),
             Shown::Proxy(pattern) => caller.may(&Thing::Proxy(pattern)),
         };
-        is_there && Facts::of(principal) == Facts::of(&self.principal)
+        is_there && is_as_new && Facts::of(principal) == Facts::of(&self.principal)
     }
 }
 
@@ -365,65 +369,77 @@ impl CallerAccess {
         self.may(&Thing::Server(server))
     }
 
-    /// Of a call that was refused, what is disabled or what rules do not allow. `None`: it was
-    /// refused for another reason.
-    ///
-    /// On `/mcp` a server that may not be entered is not there, and a call of it names no `server`:
-    /// it is found by the prefix.
+    /// Of a call at this server that was refused, what is disabled or what rules do not allow.
+    /// `None`: it was refused for another reason.
+    pub fn refused_at(
+        &self,
+        server: &ServerName,
+        called: Called,
+        name: &str,
+    ) -> Option<RefusedCall> {
+        if let Some(noted) = self.noted_call(called) {
+            return Some(noted);
+        }
+        let thing = thing(called, server, name);
+        (!self.may(&thing)).then(|| RefusedCall {
+            server: Some(server.clone()),
+            name: name.to_owned(),
+            is_disabled: self.is_disabled(&thing),
+        })
+    }
+
+    /// The same on `/mcp`, of a call that was sent to no server: one that may not be entered is not
+    /// there. It is found by the prefix.
     pub fn refused<'a>(
         &self,
         servers: impl Iterator<Item = &'a ServerName>,
+        names: Names,
         called: Called,
-        server: Option<&ServerName>,
         name: &str,
     ) -> Option<RefusedCall> {
+        if let Some(noted) = self.noted_call(called) {
+            return Some(noted);
+        }
         if self.access.in_force.load().policy.is_open()
             && !self.access.disabled.now().hides_anything()
         {
             return None;
         }
-        if let Some((server, name)) = self.noted_refusal() {
-            let is_disabled = self.is_disabled(&thing(called, &server, &name));
-            return Some(RefusedCall { server: Some(server), name, is_disabled });
-        }
-        let refused = |server: &ServerName, name: &str| {
-            let thing = thing(called, server, name);
-            (!self.may(&thing)).then(|| RefusedCall {
-                server: Some(server.clone()),
-                name: name.to_owned(),
-                is_disabled: self.is_disabled(&thing),
-            })
-        };
-        if let Some(server) = server {
-            return refused(server, name);
-        }
-        if called == Called::Resource {
-            return self.refused_everywhere(servers, name);
+        if called == Called::Resource || names == Names::Plain {
+            return self.refused_everywhere(servers, called, name);
         }
         let own = |server: &'a ServerName| {
-            refused(server, name.strip_prefix(server.as_str())?.strip_prefix('_')?)
+            let own = name.strip_prefix(server.as_str())?.strip_prefix('_')?;
+            self.refused_at(server, called, own)
         };
         let length =
             |refused: &RefusedCall| refused.server.as_ref().map(|name| name.as_str().len());
         servers.filter_map(own).max_by_key(length)
     }
 
-    /// Whose resource it would be is not known: it is refused if it may be read at no server.
+    fn noted_call(&self, called: Called) -> Option<RefusedCall> {
+        let (server, name) = self.noted_refusal()?;
+        let is_disabled = self.is_disabled(&thing(called, &server, &name));
+        Some(RefusedCall { server: Some(server), name, is_disabled })
+    }
+
+    /// Whose it would be is not known: it is refused if it may be had at no server.
     fn refused_everywhere<'a>(
         &self,
         servers: impl Iterator<Item = &'a ServerName>,
-        uri: &str,
+        called: Called,
+        name: &str,
     ) -> Option<RefusedCall> {
         let mut refused = None;
         for server in servers {
-            let thing = Thing::Resource(server, uri);
+            let thing = thing(called, server, name);
             if self.may(&thing) {
                 return None;
             }
             let is_disabled = self.is_disabled(&thing) && refused.unwrap_or(true);
             refused = Some(is_disabled);
         }
-        let name = uri.to_owned();
+        let name = name.to_owned();
         refused.map(|is_disabled| RefusedCall { server: None, name, is_disabled })
     }
 

@@ -295,7 +295,7 @@ impl ProxiedCall {
             request_bytes: self.bytes,
             answer_bytes,
             times: self.times,
-            would_refuse: self.would_refuse.take(),
+            would_refuse: self.would_refuse.take().filter(|_| outcome.has_passed()),
         };
         self.audit.called(&self.principal, call);
     }

@@ -23,7 +23,11 @@ fn access(policy: Arc<Policy>) -> Access {
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn policy(effect: Effect, groups: &[&str], tools: &[&str]) -> Arc<Policy> {
-    let rule = AccessRule {
+    Arc::new(Policy::new(vec![rule_of(effect, groups, tools)], Vec::new()).unwrap())
+}
+
+fn rule_of(effect: Effect, groups: &[&str], tools: &[&str]) -> AccessRule {
+    AccessRule {
         name: "one".to_owned(),
         place: Place { file: "config.yaml".to_owned(), line: 1 },
         effect,
@@ -34,8 +38,7 @@ fn policy(effect: Effect, groups: &[&str], tools: &[&str]) -> Arc<Policy> {
             tools: tools.iter().map(|tool| Pattern::parse(tool).unwrap()).collect(),
             ..What::default()
         },
-    };
-    Arc::new(Policy::new(vec![rule], Vec::new()).unwrap())
+    }
 }
 
 fn principal(groups: &[&str], client: &str) -> Arc<Principal> {
@@ -325,7 +328,8 @@ fn a_resource_is_refused_where_every_server_is_hidden() {
     let caller = access.of(principal(&["staff"], "one"));
     let servers = [server(), ServerName::parse("jira").unwrap()];
     let reason = || {
-        let refused = caller.refused(servers.iter(), Called::Resource, None, "file:///a")?;
+        let refused =
+            caller.refused(servers.iter(), Names::Prefixed, Called::Resource, "file:///a")?;
         assert_eq!((&refused.server, refused.name.as_str()), (&None, "file:///a"));
         Some(refused.reason())
     };
@@ -346,4 +350,38 @@ fn a_resource_is_refused_where_every_server_is_hidden() {
     };
     access.change(Arc::new(Policy::new(vec![rule], Vec::new()).unwrap()));
     assert_eq!(reason(), Some(RefusalReason::PolicyRefused));
+}
+
+/// Where names have no prefix, a call that was sent to no server is refused by rules if it may be
+/// made at none.
+#[test]
+fn a_plain_name_is_refused_by_rules_where_no_server_may_be_asked_for_it() {
+    let access = access(policy(Effect::Allow, &["staff"], &["get_*"]));
+    let caller = access.of(principal(&["staff"], "one"));
+    let servers = [server()];
+    let refused = |names, name| {
+        let refused = caller.refused(servers.iter(), names, Called::Tool, name)?;
+        Some((refused.server.is_some(), refused.reason()))
+    };
+    let by_rules = RefusalReason::PolicyRefused;
+    assert_eq!(refused(Names::Plain, "drop"), Some((false, by_rules)));
+    assert_eq!(refused(Names::Plain, "get_it"), None, "there is none");
+    assert_eq!(refused(Names::Prefixed, "drop"), None, "of no server");
+    assert_eq!(refused(Names::Prefixed, &format!("{}_drop", server())), Some((true, by_rules)));
+}
+
+/// Who has signed in since sees more, where rules ask for it: the stream's client begins another.
+#[test]
+fn a_stream_ends_with_a_sign_in_that_rules_ask_for() {
+    let access = access(policy(Effect::Allow, &["staff"], &["get_*"]));
+    let at = |at| {
+        Arc::new(Principal { signed_in_at: Some(at), ..(*principal(&["staff"], "one")).clone() })
+    };
+    let (old, new) = (at(NOW), at(NOW + Duration::from_secs(60)));
+    let stream = access.stream(&old, Shown::All);
+    assert!(stream.may_go_on(&old) && stream.may_go_on(&new), "no rule asks");
+    let mut rule = rule_of(Effect::Allow, &["staff"], &["get_*"]);
+    rule.when.signed_in = Some(Duration::from_secs(3600));
+    access.change(Arc::new(Policy::new(vec![rule], Vec::new()).unwrap()));
+    assert!(stream.may_go_on(&old) && !stream.may_go_on(&new));
 }
