@@ -50,11 +50,13 @@ pub(super) struct ChainEnd {
     pub(super) newest: Option<Timestamp>,
     /// That a record does not hold what is old back from its deletion is told once.
     pub(super) has_warned: bool,
+    /// A deletion through this record of a chain that was made, or was not.
+    pub(super) unsure: Option<(ChainId, u64)>,
 }
 
-/// Records on their way to the store, and the chain as it is when they are there.
+/// Records on their way to the store, and the chain's head as it is when they are there. Without
+/// records it is a note: how far targets have come.
 struct Pending {
-    chain: Chain,
     after: ChainHead,
     vouched: u64,
     records: Vec<ChainedRecord>,
@@ -96,6 +98,7 @@ impl ChainEnd {
                 newest,
                 writing: writing.clone(),
                 has_warned: false,
+                unsure: None,
             };
             end.writing.targets.begin(head);
             end.push(vec![end.started(&heads, now)], None);
@@ -133,6 +136,7 @@ impl ChainEnd {
             first: 1,
             newest: None,
             has_warned: false,
+            unsure: None,
         }
     }
 
@@ -177,7 +181,7 @@ impl ChainEnd {
         };
         chain.note_sent(self.writing.targets.noted(chain.id()));
         let after = chain.head(&self.writing.keys);
-        self.pending = Some(Pending { chain, after, vouched, records });
+        self.pending = Some(Pending { after, vouched, records });
     }
 
     /// Until the store has what is pending, or cannot be asked: then it stays pending, and is given
@@ -204,46 +208,88 @@ impl ChainEnd {
             return Ok(Attempt::Kept);
         };
         match self.writing.store.append(self.stored.as_ref(), after, records).await {
-            Ok(()) => self.adopt(),
-            Err(StoreError::Conflict) => {
-                let found = self.find_stored().await?;
-                // The answer to an earlier try may have been lost.
-                if found.as_ref() == Some(after) {
-                    self.adopt();
-                } else if let Some(head) = found.filter(|head| self.is_where_it_was(head)) {
-                    self.chain = Chain::resume(head.clone(), self.writing.node.clone());
-                    self.stored = Some(head);
-                    self.make_again(Vec::new());
-                    return Ok(Attempt::Again);
-                } else {
-                    return Ok(Attempt::Lost);
-                }
+            Ok(()) => {
+                let after = after.clone();
+                self.adopt(after);
+                Ok(Attempt::Kept)
             }
+            Err(StoreError::Conflict) => self.compare().await,
             Err(StoreError::Corrupt(error)) => {
                 tracing::error!(error, "audit records cannot be appended to their chain");
-                return Ok(Attempt::Lost);
+                Ok(Attempt::Lost)
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        Ok(Attempt::Kept)
     }
 
-    fn adopt(&mut self) {
-        if let Some(Pending { chain, after, vouched, .. }) = self.pending.take() {
-            self.writing.targets.came_to(chain.id(), after.last);
-            (self.chain, self.stored, self.vouched) = (chain, Some(after), vouched);
+    /// The chain's head is not what it was. What is pending may be there for all that: the answer
+    /// to an earlier try was lost, and the chain's start was deleted, or another has taken it up,
+    /// since then. What is there is not written a second time.
+    async fn compare(&mut self) -> Result<Attempt, StoreError> {
+        let found = self.find_stored().await?;
+        let Some(Pending { after, records, .. }) = &self.pending else {
+            return Ok(Attempt::Kept);
+        };
+        let is_good = |head: &ChainHead| self.writing.keys.check_head(head) == Signature::Good;
+        let Some(head) = found.filter(is_good) else { return Ok(self.give_up()) };
+        let is_there = !records.is_empty() && is_at_one_place(&head, after);
+        if head == *after || is_there {
+            self.adopt(head);
+            return Ok(Attempt::Kept);
         }
+        if self.is_where_it_was(&head) {
+            self.go_on_from(head);
+            self.make_again(Vec::new());
+            return Ok(Attempt::Again);
+        }
+        if head.last > after.last && !records.is_empty() {
+            let (chain, last) = (after.chain.clone(), after.last);
+            let stands = self.writing.store.read_records(&chain, last, 1).await?;
+            if let Some(Pending { after, .. }) = &self.pending
+                && stands.first().is_some_and(|record| record.hash == after.last_hash)
+            {
+                // The chain is another's by now: what follows begins one of its own.
+                let after = after.clone();
+                self.adopt(after);
+                return Ok(Attempt::Kept);
+            }
+        }
+        Ok(self.give_up())
+    }
+
+    /// What is pending does not belong to the chain any more. A note alone is of no use elsewhere.
+    fn give_up(&mut self) -> Attempt {
+        if self.pending.as_ref().is_some_and(|pending| pending.records.is_empty()) {
+            tracing::debug!("how far audit records were sent is not noted: another has the chain");
+            self.pending = None;
+            return Attempt::Kept;
+        }
+        Attempt::Lost
+    }
+
+    /// What was pending is with the store, whose head is this.
+    fn adopt(&mut self, head: ChainHead) {
+        if let Some(Pending { after, vouched, .. }) = self.pending.take() {
+            self.writing.targets.came_to(&after.chain, after.last);
+            self.vouched = vouched;
+            self.go_on_from(head);
+        }
+    }
+
+    /// The store has the chain with this head.
+    pub(super) fn go_on_from(&mut self, head: ChainHead) {
+        self.chain = Chain::resume(head.clone(), self.writing.node.clone());
+        self.stored = Some(head);
     }
 
     /// Only the start was deleted in its time, by another gateway.
-    fn is_where_it_was(&self, head: &ChainHead) -> bool {
+    pub(super) fn is_where_it_was(&self, head: &ChainHead) -> bool {
         self.stored.as_ref().is_some_and(|stored| {
-            (head.last, head.last_hash) == (stored.last, stored.last_hash)
-                && self.writing.keys.check_head(head) == Signature::Good
+            is_at_one_place(head, stored) && self.writing.keys.check_head(head) == Signature::Good
         })
     }
 
-    async fn find_stored(&self) -> Result<Option<ChainHead>, StoreError> {
+    pub(super) async fn find_stored(&self) -> Result<Option<ChainHead>, StoreError> {
         let chains = self.writing.store.list_chains().await?;
         let own = chains.into_iter().find(|chain| chain.id == *self.chain.id());
         Ok(own.and_then(|chain| chain.head))
@@ -281,6 +327,11 @@ impl ChainEnd {
         let started = self.started(&heads, now);
         self.make_again(vec![started]);
     }
+}
+
+/// Have both come equally far? What was deleted at the start, and what targets have, may differ.
+fn is_at_one_place(one: &ChainHead, other: &ChainHead) -> bool {
+    (one.last, one.last_hash) == (other.last, other.last_hash)
 }
 
 /// The heads of all chains whose signature is good, the newest first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portunus_core::{
     Timestamp,
-    audit::{Chain, ChainHead, Entry, Event, Signature},
+    audit::{ChainHead, Entry, Event, Signature},
     store::{StoreError, StoredChain},
 };
 use tokio::time::Instant;
@@ -103,13 +103,17 @@ impl ChainEnd {
             if is_own && !self.is_settled() {
                 continue;
             }
-            let head = if is_own { self.stored.clone() } else { head };
+            let head = if is_own { self.own_head(head) } else { head };
             let Some(mut head) =
                 head.filter(|head| self.writing.keys.check_head(head) == Signature::Good)
             else {
                 continue;
             };
-            let before = head.deleted;
+            // A deletion whose answer was lost is told when it is seen to have been made.
+            let before = match self.unsure.take_if(|(of, _)| *of == id) {
+                Some((_, through)) if through <= head.deleted => through - 1,
+                _ => head.deleted,
+            };
             let ended = self.expire_chain(&mut head, is_own, (older_than, now), &mut steps).await;
             if head.deleted > before {
                 told.push(own(now, Event::Expired { of: id, through: head.deleted }));
@@ -119,6 +123,14 @@ impl ChainEnd {
             }
         }
         Ok(false)
+    }
+
+    /// As it was listed, if no more than its start was deleted meanwhile.
+    fn own_head(&mut self, listed: Option<ChainHead>) -> Option<ChainHead> {
+        if let Some(head) = listed.filter(|head| self.is_where_it_was(head)) {
+            self.go_on_from(head);
+        }
+        self.stored.clone()
     }
 
     /// Of one chain, until nothing is old or no step is left: then it says so.
@@ -135,12 +147,14 @@ impl ChainEnd {
             match self.writing.store.delete_records(head, &after).await {
                 // Its own gateway writes it just now.
                 Err(StoreError::Conflict) => break,
-                deleted => deleted?,
+                Err(error) => {
+                    self.unsure = Some((after.chain.clone(), after.deleted));
+                    return Err(error);
+                }
+                Ok(()) => *head = after,
             }
-            *head = after;
             if is_own {
-                self.chain = Chain::resume(head.clone(), self.writing.node.clone());
-                self.stored = Some(head.clone());
+                self.go_on_from(head.clone());
             }
         }
         Ok(false)

@@ -191,6 +191,50 @@ pub async fn what_is_deleted_in_its_time_is_not_missed<B: Backend>() {
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
 }
 
+/// Else a writer whose answer was lost would not find its records, or write them twice.
+pub async fn an_append_from_before_a_deletion_is_refused_and_found<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let mut written = Written::begin("gateway-1");
+    written.append(&stores, NOW, 2).await;
+    let before = written.head.clone();
+    written.append(&stores, NOW, 1).await;
+    let after = written.head.clone().unwrap();
+    let records = stores.audit.read_records(written.chain.id(), 0, 10).await.unwrap();
+    let shorter = keys().sign(after.without(1, records[0].hash));
+    stores.audit.delete_records(&after, &shorter).await.unwrap();
+    let again = stores.audit.append(before.as_ref(), &after, &records[2..]).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
+    let found = stores.audit.list_chains().await.unwrap().remove(0).head.unwrap();
+    assert_eq!((found.last, found.last_hash), (after.last, after.last_hash));
+    assert_eq!(found, shorter);
+    assert_eq!(stores.audit.read_records(written.chain.id(), 0, 10).await.unwrap(), records[1..]);
+    assert_eq!(verified(&stores).await, []);
+}
+
+/// How far targets have come, without a record: for the head that it was made for alone.
+pub async fn a_note_alone_changes_the_head_it_was_made_for<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let mut written = Written::begin("gateway-1");
+    written.append(&stores, NOW, 2).await;
+    let before = written.head.clone().unwrap();
+    let note = |head: &ChainHead, through| {
+        keys().sign(ChainHead { sent: [("file".to_owned(), through)].into(), ..head.clone() })
+    };
+    let noted = note(&before, 2);
+    stores.audit.append(Some(&before), &noted, &[]).await.unwrap();
+    stores.audit.append(Some(&noted), &noted, &[]).await.unwrap();
+    (written.chain, written.head) =
+        (Chain::resume(noted.clone(), NodeId::from_text("node")), Some(noted.clone()));
+    written.append(&stores, NOW, 1).await;
+    let late = stores.audit.append(Some(&noted), &note(&noted, 1), &[]).await;
+    assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
+    let found = stores.audit.list_chains().await.unwrap().remove(0).head;
+    assert_eq!(found, written.head);
+    assert_eq!(verified(&stores).await, []);
+}
+
 pub async fn kept_over_a_restart<B: Backend>() {
     let backend = B::fresh().await;
     let mut written = Written::begin("gateway-1");

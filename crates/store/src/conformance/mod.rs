@@ -150,7 +150,8 @@ macro_rules! conformance_suite {
             tasks: kept_whole, gone_when_expired_or_deleted, found_after_a_restart_and_purged
         }
         $crate::conformance_suite! { @port $backend
-            audit: kept_in_order, appended_whole_or_not_at_all, one_of_many_appends_wins, found_by_what_is_wanted,
+            audit: kept_in_order, appended_whole_or_not_at_all, one_of_many_appends_wins, an_append_from_before_a_deletion_is_refused_and_found,
+                a_note_alone_changes_the_head_it_was_made_for, found_by_what_is_wanted,
             what_is_deleted_in_its_time_is_not_missed, kept_over_a_restart
         }
         $crate::conformance_suite! { @port $backend
