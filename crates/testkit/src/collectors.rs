@@ -10,6 +10,7 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
     response::{IntoResponse as _, Response},
     routing,
@@ -220,8 +221,12 @@ struct Asked {
     /// Requests that were answered with 2xx, and all.
     taken: Mutex<Vec<Value>>,
     headers: Mutex<Vec<HeaderMap>>,
+    sizes: Mutex<Vec<usize>>,
     answers: Mutex<VecDeque<OtlpAnswer>>,
+    refuses: Option<(u16, Refuses)>,
 }
+
+type Refuses = Box<dyn Fn(&Value) -> bool + Send + Sync>;
 
 impl Drop for OtlpReceiver {
     fn drop(&mut self) {
@@ -235,12 +240,26 @@ impl OtlpReceiver {
     /// # Panics
     /// If loopback cannot be listened on.
     pub async fn start(answers: impl IntoIterator<Item = OtlpAnswer>) -> Self {
+        let answers = Mutex::new(answers.into_iter().collect());
+        Self::with(Asked { answers, ..Asked::default() }).await
+    }
+
+    /// One that answers with this status to requests that `refuses` is true of.
+    ///
+    /// # Panics
+    /// If loopback cannot be listened on.
+    pub async fn that_refuses(
+        status: u16,
+        refuses: impl Fn(&Value) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let refuses = Some((status, Box::new(refuses) as Refuses));
+        Self::with(Asked { refuses, ..Asked::default() }).await
+    }
+
+    async fn with(asked: Asked) -> Self {
+        let asked = Arc::new(asked);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let asked = Arc::new(Asked {
-            answers: Mutex::new(answers.into_iter().collect()),
-            ..Asked::default()
-        });
         let router =
             Router::new().route("/v1/logs", routing::post(take)).with_state(Arc::clone(&asked));
         let task = tokio::spawn(async move {
@@ -258,6 +277,11 @@ impl OtlpReceiver {
         lock(&self.asked.headers).clone()
     }
 
+    /// How many bytes all requests had.
+    pub fn sizes(&self) -> Vec<usize> {
+        lock(&self.asked.sizes).clone()
+    }
+
     /// Log records of requests that were taken, in order.
     pub fn log_records(&self) -> Vec<Value> {
         let taken = lock(&self.asked.taken);
@@ -269,13 +293,15 @@ impl OtlpReceiver {
     }
 }
 
-async fn take(
-    State(asked): State<Arc<Asked>>,
-    headers: HeaderMap,
-    Json(request): Json<Value>,
-) -> Response {
+async fn take(State(asked): State<Arc<Asked>>, headers: HeaderMap, body: Bytes) -> Response {
     lock(&asked.headers).push(headers);
-    let answer = lock(&asked.answers).pop_front().unwrap_or(OtlpAnswer::status(200));
+    lock(&asked.sizes).push(body.len());
+    let request: Value = serde_json::from_slice(&body).expect("JSON");
+    let refused = asked.refuses.as_ref().filter(|(_, refuses)| refuses(&request));
+    let answer = match refused {
+        Some((status, _)) => OtlpAnswer::status(*status),
+        None => lock(&asked.answers).pop_front().unwrap_or(OtlpAnswer::status(200)),
+    };
     let status = StatusCode::from_u16(answer.status).expect("a status");
     if status.is_success() {
         lock(&asked.taken).push(request);

@@ -11,11 +11,12 @@ use portunus_core::{
     audit::{ChainId, ChainedRecord},
     store::{AuditStore, StoreError},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     state::{Ends, Part, TargetState},
     target::{NotTaken, Taken, Target},
+    told::Told,
 };
 use crate::os::OsEntropy;
 
@@ -32,6 +33,7 @@ pub(super) struct Follower {
     pub(super) ends: watch::Receiver<Ends>,
     pub(super) store: Arc<dyn AuditStore>,
     pub(super) target: Box<dyn Target>,
+    pub(super) told: Told,
 }
 
 impl Follower {
@@ -103,27 +105,31 @@ impl Follower {
     }
 
     /// Until the target has taken them.
-    async fn send(&mut self, records: &[ChainedRecord]) -> bool {
+    async fn send(&mut self, mut records: &[ChainedRecord]) -> bool {
         let (mut wait, mut is_failing) = (PAUSE, false);
-        loop {
+        // bounded: a target takes one at least, or is waited for.
+        while let Some(first) = records.first() {
             match self.target.send(records).await {
-                Ok(Taken { refused, why }) => {
-                    let count = records.len() as u64;
+                Ok(Taken { count, refused, why }) => {
+                    let (taken, left) = records.split_at(count.clamp(1, records.len()));
+                    let (count, last) = (taken.len() as u64, taken.last().unwrap_or(first));
                     self.state.sent.fetch_add(count.saturating_sub(refused), Ordering::Relaxed);
                     if refused > 0 {
                         self.state.lose(refused.min(count), &why);
                     }
-                    if is_failing {
+                    self.state.come_to(&last.chain, last.seq);
+                    (records, wait) = (left, PAUSE);
+                    if std::mem::take(&mut is_failing) {
                         tracing::info!(
                             target_name = self.state.name,
                             "audit records are sent there again"
                         );
                     }
-                    return true;
                 }
                 Err(NotTaken { why, after }) => {
                     self.state.failures.fetch_add(1, Ordering::Relaxed);
-                    if !std::mem::replace(&mut is_failing, true) {
+                    if self.told.is_due(&why, Instant::now()) {
+                        is_failing = true;
                         tracing::error!(
                             target_name = self.state.name,
                             why,
@@ -138,6 +144,7 @@ impl Follower {
                 }
             }
         }
+        true
     }
 
     /// False: nothing follows, and there is no more time.

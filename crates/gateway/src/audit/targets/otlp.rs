@@ -1,8 +1,9 @@
 //! Records as log records of OpenTelemetry: OTLP over HTTP, as JSON (`/v1/logs`). An answer is the
 //! acknowledgement. What may be tried again is: 429, 502, 503, 504 and no answer (OTLP
 //! specification, "OTLP/HTTP Response"), and beyond that whatever an administrator can mend, as a
-//! wrong token or path; the records wait in the store meanwhile. Given up is what the receiver can
-//! never take: 400 and 413, and what it says it left out.
+//! wrong token or path; the records wait in the store meanwhile. A request that is refused with 400
+//! or 413 is made again with half of the records, and so on: what is given up is one record that
+//! the receiver does not take by itself, and what it says it left out.
 
 use std::time::Duration;
 
@@ -28,12 +29,21 @@ use crate::{
 
 /// Of an answer so much is read.
 const ANSWER: usize = 64 * 1024;
+/// Of a refusal so much is told.
+const TOLD: usize = 200;
+/// The bytes of one request, if it has more than one record: below what proxies before collectors
+/// take by default, which is 1 MiB.
+const REQUEST: usize = 512 * 1024;
+/// Records of one request.
+const MOST: usize = 256;
 
 pub(super) struct Otlp {
     client: Client,
     url: Url,
     headers: http::HeaderMap,
     host: String,
+    /// Records of the next request: halved when one is refused, more again when one is taken.
+    most: usize,
 }
 
 /// An answer, as far as it matters.
@@ -58,6 +68,7 @@ impl Otlp {
             url: config.url.clone(),
             headers: config.header_map(),
             host: host.to_owned(),
+            most: MOST,
         })
     }
 }
@@ -65,22 +76,52 @@ impl Otlp {
 #[async_trait]
 impl Target for Otlp {
     async fn send(&mut self, records: &[ChainedRecord]) -> Result<Taken, NotTaken> {
-        let request = self.client.post(self.url.clone()).headers(self.headers.clone());
-        let sent = request.json(&request_of(records, &self.host)).send().await;
-        let response = sent.map_err(|error| NotTaken::because(without_url(error)))?;
-        let status = response.status();
-        let after = retry_after(&response);
-        let body = read(response).await;
-        if status.is_success() {
-            return Ok(taken(&body));
+        loop {
+            let (body, count) = request_of(records, self.most, &self.host);
+            let response = self.ask(body).await?;
+            let status = response.status();
+            let after = retry_after(&response);
+            let body = read(response).await;
+            if status.is_success() {
+                self.most = (self.most + self.most.div_ceil(4)).min(MOST);
+                return Ok(taken(&body, count));
+            }
+            let told = String::from_utf8_lossy(body.get(..TOLD).unwrap_or(&body)).into_owned();
+            let why = format!("the receiver answered {status}: {told}");
+            let is_refused =
+                matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE);
+            match records.first().filter(|_| is_refused) {
+                None => return Err(NotTaken { after, ..NotTaken::because(&why) }),
+                // bounded: half of them each time.
+                Some(_) if count > 1 => self.most = count / 2,
+                Some(record) => {
+                    let taken = Taken { count: 1, ..Taken::default() };
+                    return Ok(taken.but(1, &what_to_do(record, status, &told)));
+                }
+            }
         }
-        let told = String::from_utf8_lossy(body.get(..200).unwrap_or(&body)).into_owned();
-        let why = format!("the receiver answered {status}: {told}");
-        if matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
-            return Ok(Taken { refused: records.len() as u64, why });
-        }
-        Err(NotTaken { why, after })
     }
+}
+
+impl Otlp {
+    async fn ask(&self, body: String) -> Result<Response, NotTaken> {
+        let request = self.client.post(self.url.clone()).headers(self.headers.clone());
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        request.send().await.map_err(|error| NotTaken::because(&without_url(error)))
+    }
+}
+
+/// Of one record that is refused for good.
+fn what_to_do(record: &ChainedRecord, status: StatusCode, told: &str) -> String {
+    let advice = if status == StatusCode::PAYLOAD_TOO_LARGE {
+        "let the collector, and proxies before it, take larger requests"
+    } else {
+        "see in the collector's log why, and whether audit.otlp leads to one that takes OTLP as JSON"
+    };
+    let ChainedRecord { chain, seq, .. } = record;
+    format!(
+        "record {seq} of chain {chain} was refused by itself, and is set aside (`portunus audit export` has it): {advice}; the receiver answered {status}: {told}"
+    )
 }
 
 /// A URL may hold a token.
@@ -121,30 +162,41 @@ async fn read(mut response: Response) -> Vec<u8> {
 }
 
 /// What an answer that says that all is well says of what was left out.
-fn taken(body: &[u8]) -> Taken {
+fn taken(body: &[u8], count: usize) -> Taken {
     let Answer { partial_success } = serde_json::from_slice(body).unwrap_or_default();
     let refused = match partial_success.rejected_log_records {
         Some(Value::String(text)) => text.parse().unwrap_or_default(),
         Some(Value::Number(number)) => number.as_u64().unwrap_or_default(),
         _ => 0,
     };
-    Taken { refused, why: partial_success.error_message }
+    Taken { count, ..Taken::default() }.but(refused, &partial_success.error_message)
 }
 
-/// `ExportLogsServiceRequest`, as protocol buffers are written in JSON.
-fn request_of(records: &[ChainedRecord], host: &str) -> Value {
-    let of_the_service = [
+/// `ExportLogsServiceRequest`, as protocol buffers are written in JSON; with so many of the records
+/// as may be in one request, and one at least.
+fn request_of(records: &[ChainedRecord], most: usize, host: &str) -> (String, usize) {
+    let of_the_service = json!([
         attribute("service.name", "portunus"),
         attribute("service.version", env!("CARGO_PKG_VERSION")),
         attribute("server.address", host),
-    ];
-    json!({"resourceLogs": [{
-        "resource": {"attributes": of_the_service},
-        "scopeLogs": [{
-            "scope": {"name": "portunus.audit"},
-            "logRecords": records.iter().map(log_record).collect::<Vec<_>>(),
-        }],
-    }]})
+    ]);
+    let mut request = format!(
+        r#"{{"resourceLogs":[{{"resource":{{"attributes":{of_the_service}}},"scopeLogs":[{{"scope":{{"name":"portunus.audit"}},"logRecords":["#
+    );
+    let mut count = 0;
+    for record in records.iter().take(most.max(1)) {
+        let record = log_record(record).to_string();
+        if count > 0 {
+            if request.len() + record.len() > REQUEST {
+                break;
+            }
+            request.push(',');
+        }
+        request.push_str(&record);
+        count += 1;
+    }
+    request.push_str("]}]}]}");
+    (request, count)
 }
 
 fn log_record(record: &ChainedRecord) -> Value {

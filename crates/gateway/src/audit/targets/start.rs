@@ -13,6 +13,7 @@ use super::{
     state::Targets,
     syslog,
     target::{NotTaken, Target},
+    told::Told,
 };
 use crate::{
     config::{AuditConfig, SinkTarget},
@@ -48,6 +49,7 @@ pub(in crate::audit) fn follow(
                 ends: targets.0.ends.subscribe(),
                 store: Arc::clone(store),
                 target,
+                told: Told::default(),
             };
             followers.spawn(follower.run());
         }
@@ -81,9 +83,15 @@ pub(in crate::audit) async fn hand_on(
     let mut failed = Vec::new();
     for (name, mut target) in targets {
         let sending = async {
-            let taken = target.send(records).await?;
+            let (mut left, mut refused) = (records, None);
+            // bounded: one at least is taken each time.
+            while !left.is_empty() {
+                let taken = target.send(left).await?;
+                left = left.get(taken.count.max(1)..).unwrap_or_default();
+                refused = refused.or((taken.refused > 0).then_some(taken.why));
+            }
             target.finish().await;
-            if taken.refused > 0 { Err(NotTaken::because(taken.why)) } else { Ok(()) }
+            refused.map_or(Ok(()), |why| Err(NotTaken::because(&why)))
         };
         match tokio::time::timeout(COMMAND, sending).await {
             Ok(Ok(())) => {}

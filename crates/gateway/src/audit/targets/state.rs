@@ -7,12 +7,16 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use portunus_core::audit::{ChainHead, ChainId};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::config::AuditConfig;
+
+/// How often it is told of one target that it never gets some records.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Parts of chains that are followed: a chain is left only when another wrote to it.
 const PARTS: usize = 8;
@@ -49,6 +53,8 @@ pub(super) struct TargetState {
     lost: AtomicU64,
     /// Of those, what is not recorded yet.
     untold: AtomicU64,
+    /// When the log said so last, and how many it has not told since.
+    logged: Mutex<(Option<Instant>, u64)>,
     pub(super) failures: AtomicU64,
 }
 
@@ -64,13 +70,22 @@ pub struct TargetCounts {
     pub failures: u64,
     /// Records that wait in the store.
     pub waiting: u64,
+    /// Through which record of its chain it has them.
+    pub position: u64,
 }
 
 impl TargetState {
     fn new(name: &'static str) -> Self {
         let zero = AtomicU64::default;
-        let place = Mutex::new(None);
-        Self { name, place, sent: zero(), lost: zero(), untold: zero(), failures: zero() }
+        Self {
+            name,
+            place: Mutex::default(),
+            sent: zero(),
+            lost: zero(),
+            untold: zero(),
+            logged: Mutex::default(),
+            failures: zero(),
+        }
     }
 
     pub(super) fn place(&self) -> Option<(ChainId, u64)> {
@@ -85,12 +100,26 @@ impl TargetState {
     pub(super) fn lose(&self, count: u64, why: &str) {
         self.lost.fetch_add(count, Ordering::Relaxed);
         self.untold.fetch_add(count, Ordering::Relaxed);
+        let Some(count) = self.to_be_logged(count, Instant::now()) else { return };
         tracing::error!(
             target_name = self.name,
             count,
             why,
             "audit records are not sent there; the store has them unless they were deleted"
         );
+    }
+}
+
+impl TargetState {
+    /// How many are told now, if it is not too soon: one that refuses each record is no flood.
+    fn to_be_logged(&self, count: u64, now: Instant) -> Option<u64> {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.1 += count;
+        if logged.0.is_some_and(|at| now < at + TELL_EVERY) {
+            return None;
+        }
+        logged.0 = Some(now);
+        Some(std::mem::take(&mut logged.1))
     }
 }
 
@@ -174,12 +203,16 @@ impl Targets {
 
     pub(in crate::audit) fn counts(&self) -> Vec<TargetCounts> {
         let ends = self.0.ends.borrow();
-        let counts = |state: &Arc<TargetState>| TargetCounts {
-            name: state.name,
-            sent: state.sent.load(Ordering::Relaxed),
-            lost: state.lost.load(Ordering::Relaxed),
-            failures: state.failures.load(Ordering::Relaxed),
-            waiting: state.place().map_or(0, |place| waiting(&ends.parts, &place)),
+        let counts = |state: &Arc<TargetState>| {
+            let place = state.place();
+            TargetCounts {
+                name: state.name,
+                sent: state.sent.load(Ordering::Relaxed),
+                lost: state.lost.load(Ordering::Relaxed),
+                failures: state.failures.load(Ordering::Relaxed),
+                waiting: place.as_ref().map_or(0, |place| waiting(&ends.parts, place)),
+                position: place.map_or(0, |(_, through)| through),
+            }
         };
         self.0.states.iter().map(counts).collect()
     }

@@ -5,7 +5,9 @@
 use std::{
     collections::VecDeque,
     fmt::Write as _,
-    io, process,
+    io,
+    net::SocketAddr,
+    process,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -27,8 +29,10 @@ use tokio_rustls::TlsConnector;
 use super::target::{NotTaken, Taken, Target};
 use crate::config::SyslogConfig;
 
-/// How long a connection may take to stand, TLS included.
+/// How long a connection to one address may take to stand, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Addresses of the receiver's name that are tried.
+const ADDRESSES: usize = 8;
 /// How long a receiver may take nothing.
 const STALL: Duration = Duration::from_secs(30);
 /// How long the end of a connection is waited for.
@@ -51,6 +55,8 @@ pub(super) struct Syslog {
     stream: Option<Box<dyn Stream>>,
     /// What was written last, as it was written.
     recent: VecDeque<(Instant, Vec<u8>)>,
+    /// [`CONNECT`].
+    patience: Duration,
 }
 
 /// What is in a message beside the record.
@@ -72,25 +78,43 @@ impl Syslog {
             structured_data_id: structured_data_id.clone(),
         };
         let recent = VecDeque::new();
-        Self { address: address.clone(), tls, format, stream: None, recent }
+        let address = address.clone();
+        Self { address, tls, format, stream: None, recent, patience: CONNECT }
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "no address of that name");
-        for address in tokio::net::lookup_host(&self.address).await? {
-            let socket =
-                if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            socket.set_send_buffer_size(SEND_BUFFER)?;
-            socket.set_keepalive(true)?;
-            match socket.connect(address).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return self.secured(stream).await;
-                }
-                Err(error) => failed = error,
+        let found = timeout(self.patience, tokio::net::lookup_host(&self.address)).await;
+        let found = found.map_err(|_| late("its name is not found within 10 s"))??;
+        self.connect_to_one_of(found.take(ADDRESSES)).await
+    }
+
+    /// To the first address that can be reached. Each has its own time, and what is wrong with each
+    /// is told: one that is away keeps no other from being tried, or from being named.
+    async fn connect_to_one_of(
+        &self,
+        addresses: impl Iterator<Item = SocketAddr> + Send,
+    ) -> io::Result<Box<dyn Stream>> {
+        let mut failed = Vec::new();
+        for address in addresses {
+            let connected = timeout(self.patience, self.connect_to(address)).await;
+            match connected.unwrap_or_else(|_| Err(late("no connection within 10 s"))) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failed.push(format!("{address}: {error}")),
             }
         }
-        Err(failed)
+        if failed.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no address of that name"));
+        }
+        Err(io::Error::other(failed.join("; ")))
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.set_keepalive(true)?;
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(true)?;
+        self.secured(stream).await
     }
 
     async fn secured(&self, stream: tokio::net::TcpStream) -> io::Result<Box<dyn Stream>> {
@@ -102,21 +126,23 @@ impl Syslog {
     }
 
     async fn write(&mut self, frames: &[u8]) -> io::Result<()> {
-        let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, what.to_owned());
         let is_new = self.stream.as_mut().is_none_or(is_over);
         if is_new {
             self.stream = None;
-            let connected = timeout(CONNECT, self.connect()).await;
-            let mut stream = connected.map_err(|_| late("no connection within 10 s"))??;
+            let mut stream = self.connect().await?;
             self.recent.retain(|(at, _)| at.elapsed() < AGAIN_FOR);
             for (_, again) in &self.recent {
                 write_all(&mut stream, again).await?;
             }
             self.stream = Some(stream);
         }
-        let Some(stream) = &mut self.stream else { return Err(late("no connection")) };
+        let Some(stream) = &mut self.stream else { return Err(io::ErrorKind::NotConnected.into()) };
         write_all(stream, frames).await
     }
+}
+
+fn late(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
 /// Has the other end closed the connection? What it says otherwise is of no meaning here.
@@ -150,7 +176,7 @@ impl Target for Syslog {
         let frames = self.format.frames(records);
         if let Err(error) = self.write(&frames).await {
             self.stream = None;
-            return Err(NotTaken::because(error.to_string()));
+            return Err(NotTaken::because(&error.to_string()));
         }
         self.recent.push_back((Instant::now(), frames));
         let mut kept: usize = self.recent.iter().map(|(_, frames)| frames.len()).sum();
@@ -160,7 +186,7 @@ impl Target for Syslog {
             kept -= oldest.len();
             self.recent.pop_front();
         }
-        Ok(Taken::default())
+        Ok(Taken::all(records))
     }
 
     /// Says that nothing follows, and waits for the other end to have read all: the one thing about
@@ -284,4 +310,38 @@ pub(super) fn message_of(record: &ChainedRecord) -> String {
         structured_data_id: "portunus@32473".to_owned(),
     };
     format.message(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use portunus_testkit::{collectors::SyslogReceiver, port::ReservedPort};
+    use rustls::{RootCertStore, crypto::aws_lc_rs};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The first takes connections and never says a word, the second refuses them.
+    #[tokio::test]
+    async fn each_address_has_its_own_time_and_its_own_fault() -> Result<(), Box<dyn Error>> {
+        let config = SyslogConfig::with_defaults("syslog.invalid:6514".to_owned(), None);
+        let mut syslog = Syslog::new(&config, "gateway.example");
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        syslog.tls = Some(Arc::new(tls));
+        syslog.patience = Duration::from_millis(200);
+        let (silent, refusing) = (TcpListener::bind("127.0.0.1:0").await?, ReservedPort::any());
+        let (silent, refusing) = (silent.local_addr()?, refusing.address());
+        let failed = syslog.connect_to_one_of([silent, refusing].into_iter()).await.err();
+        let why = failed.ok_or("nobody is there")?.to_string();
+        assert!(why.starts_with(&format!("{silent}: no connection")), "{why}");
+        assert!(why.contains(&format!("; {refusing}: ")), "{why}");
+        syslog.tls = None;
+        let receiver = SyslogReceiver::start().await;
+        syslog.connect_to_one_of([refusing, receiver.address()].into_iter()).await?;
+        Ok(())
+    }
 }

@@ -1,37 +1,29 @@
 //! What targets get: every record the store has, in order, whatever becomes of connections, of
-//! receivers and of the gateway; and what they never get is counted and recorded.
+//! receivers and of the gateway; and what they never get is counted and recorded. Collectors are
+//! next door ([`otlp`]).
 
-use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, process::Command};
+mod otlp;
 
-use portunus_core::{
-    audit::{AuditFilter, ChainedRecord, Event},
-    secret::SecretText,
+use std::{
+    collections::BTreeSet, fs, io::Write as _, net::SocketAddr, path::Path, process::Command,
 };
-use portunus_testkit::{
-    collectors::{OtlpAnswer, OtlpReceiver, SyslogReceiver},
-    port::ReservedPort,
-    wait::eventually,
-};
-use serde_json::{Value, json};
-use url::Url;
 
-use super::syslog::message_of;
+use portunus_core::audit::{AuditFilter, ChainedRecord, Event};
+use portunus_testkit::{collectors::SyslogReceiver, port::ReservedPort, wait::eventually};
+
+use super::{
+    file::Lines,
+    syslog::message_of,
+    target::{Taken, Target as _},
+};
 use crate::{
     audit::tests::{Fixture, PATIENCE, keys, told},
-    config::{AuditConfig, Authorities, OtlpConfig, SinkTarget, SyslogConfig},
+    config::{AuditConfig, SinkTarget, SyslogConfig},
 };
 
 fn to_syslog(address: SocketAddr) -> AuditConfig {
     let syslog = SyslogConfig::with_defaults(address.to_string(), None);
     AuditConfig { syslog: Some(Box::new(syslog)), ..AuditConfig::default() }
-}
-
-fn to_otlp(receiver: &OtlpReceiver) -> AuditConfig {
-    let url = Url::parse(&format!("http://{}/v1/logs", receiver.address())).unwrap();
-    let headers =
-        vec![(http::HeaderName::from_static("x-token"), SecretText::new("obviously-fake"))];
-    let otlp = OtlpConfig { url, headers, authorities: Authorities::default() };
-    AuditConfig { otlp: Some(Box::new(otlp)), ..AuditConfig::default() }
 }
 
 fn to_file(path: &Path) -> AuditConfig {
@@ -198,55 +190,6 @@ async fn what_was_deleted_before_it_was_sent_is_counted_and_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_gets_each_record_once_however_often_it_is_asked() {
-    let unavailable = OtlpAnswer { retry_after: Some(0), ..OtlpAnswer::status(503) };
-    let receiver =
-        OtlpReceiver::start([unavailable.clone(), OtlpAnswer::status(401), unavailable]).await;
-    let fixture = Fixture::new();
-    let log = fixture.begin(1, &to_otlp(&receiver)).await;
-    told(&log, "okta");
-    eventually("it is taken", async || log.counts().targets[0].waiting == 0).await;
-    log.stop(PATIENCE).await;
-    let expected = lines(&fixture).await;
-    let bodies: Vec<Value> =
-        receiver.log_records().iter().map(|record| record["body"]["stringValue"].clone()).collect();
-    assert_eq!(bodies, expected);
-    let counts = log.counts().targets[0];
-    assert_eq!((counts.sent, counts.lost, counts.failures), (expected.len() as u64, 0, 3));
-    for headers in receiver.headers() {
-        assert_eq!(headers["x-token"], "obviously-fake");
-        assert_eq!(headers["content-type"], "application/json");
-    }
-    let signed_in = &receiver.log_records()[1];
-    assert_eq!(signed_in["eventName"], "portunus.audit.signed_in");
-    assert_eq!(signed_in["timeUnixNano"], "1772539200000000000");
-    assert_eq!(signed_in["severityText"], "INFO");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_collector_leaves_out_is_recorded() {
-    let body = json!({"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "too old"}});
-    let partly = OtlpAnswer { body, ..OtlpAnswer::status(200) };
-    let receiver = OtlpReceiver::start([partly, OtlpAnswer::status(400)]).await;
-    let fixture = Fixture::new();
-    let log = fixture.begin(1, &to_otlp(&receiver)).await;
-    eventually("the first is taken", async || log.counts().targets[0].lost == 1).await;
-    told(&log, "okta");
-    eventually("the second is refused", async || log.counts().targets[0].lost > 1).await;
-    log.stop(PATIENCE).await;
-    let recorded: u64 = fixture
-        .records()
-        .await
-        .iter()
-        .map(|record| match &record.event {
-            Event::NotSent { count, .. } => *count,
-            _ => 0,
-        })
-        .sum();
-    assert_eq!(recorded, log.counts().targets[0].lost);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_file_has_the_same_lines_and_is_put_aside_when_it_is_large() {
     let fixture = Fixture::new();
     let path = fixture.folder.path().join("audit.jsonl");
@@ -293,6 +236,56 @@ async fn a_file_that_has_more_than_was_noted_gets_nothing_twice() {
     expected.insert(4, of_a_command);
     let written = fs::read_to_string(&path).unwrap();
     assert_eq!(written.lines().map(str::to_owned).collect::<Vec<_>>(), expected);
+}
+
+/// As after a crash in the middle of a write, of the gateway or of a command.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_line_swallows_no_record() {
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("audit.jsonl");
+    let log = fixture.begin(1, &to_file(&path)).await;
+    told(&log, "okta");
+    eventually("it is written", async || log.counts().targets[0].sent >= 2).await;
+    let half = |text: &str| {
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    // While it is open, and between two runs.
+    half("{\"chain\":\"command-1\",\"se");
+    told(&log, "okta");
+    log.stop(PATIENCE).await;
+    half("{\"chain\":\"gateway-1\",");
+    let log = fixture.begin(2, &to_file(&path)).await;
+    log.stop(PATIENCE).await;
+    let written = fs::read_to_string(&path).unwrap();
+    let records = written.lines().filter_map(ChainedRecord::from_line);
+    assert_eq!(records.map(|record| record.line()).collect::<Vec<_>>(), lines(&fixture).await);
+    assert_eq!(written.lines().count(), lines(&fixture).await.len() + 2);
+}
+
+/// What a write that failed has left whole is not written a second time, and nothing is cut off.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_whole_after_a_write_that_failed_is_not_written_again() {
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("audit.jsonl");
+    let log = fixture.begin(1, &AuditConfig::default()).await;
+    (0..3).for_each(|_| told(&log, "okta"));
+    log.stop(PATIENCE).await;
+    let head = fixture.store.list_chains().await.unwrap().remove(0).head.unwrap();
+    let records = fixture.store.read_records(&head.chain, 1, 100).await.unwrap();
+    let mut target = Lines::new(SinkTarget::File(path.clone()), u64::MAX);
+    // A folder stands where the file belongs.
+    fs::create_dir(&path).unwrap();
+    target.send(&records).await.unwrap_err();
+    fs::remove_dir(&path).unwrap();
+    let of_a_command = records[0].line().replace("gateway-", "command-");
+    let (first, second) = (records[0].line(), records[1].line());
+    let left = format!("{first}\n{of_a_command}\n{}", &second[..second.len() / 2]);
+    fs::write(&path, &left).unwrap();
+    assert_eq!(target.send(&records).await, Ok(Taken::all(&records)));
+    let rest: Vec<_> = records[1..].iter().map(ChainedRecord::line).collect();
+    let written = fs::read_to_string(&path).unwrap();
+    assert_eq!(written, format!("{left}\n{}\n", rest.join("\n")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

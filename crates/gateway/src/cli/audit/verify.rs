@@ -17,6 +17,11 @@ use serde_json::json;
 
 use super::PORTION;
 
+/// Half lines of a file that wait for the records they begin, and how long one may be: a record is
+/// shorter.
+const MOST_WAITING: usize = 1_000;
+const LONGEST_HALF: usize = 64 * 1024;
+
 /// What was read, and what was found.
 pub(super) struct Verified {
     records: u64,
@@ -25,6 +30,8 @@ pub(super) struct Verified {
     chains: usize,
     /// Lines of a file that are no records.
     no_records: Vec<usize>,
+    /// Lines that a write left that was broken off; what they begin is whole behind them.
+    half_lines: usize,
     findings: Vec<Finding>,
 }
 
@@ -61,7 +68,7 @@ pub(super) async fn store(stores: &Stores, keys: &AuditKeys) -> Result<Verified,
     for head in stores.audit.list_chains().await?.into_iter().filter_map(|chain| chain.head) {
         verifier.deleted(&head);
     }
-    Ok(verified(verifier, Vec::new()))
+    Ok(verified(verifier, NoRecords::default()))
 }
 
 async fn read_chain(
@@ -120,12 +127,20 @@ async fn head_of(stores: &Stores, id: &ChainId) -> Result<Option<ChainHead>, Sto
 
 /// The lines of one file. What was put aside before, and what is in the store alone, is not missed.
 pub(super) fn file(path: &Path, keys: &AuditKeys) -> io::Result<Verified> {
-    let (mut chains, mut no_records) = (BTreeMap::<_, Vec<ChainedRecord>>::new(), Vec::new());
-    for (number, line) in BufReader::new(File::open(path)?).lines().enumerate() {
-        match ChainedRecord::from_line(&line?) {
-            Some(record) => chains.entry(record.chain.clone()).or_default().push(record),
-            None => no_records.push(number + 1),
+    let mut chains = BTreeMap::<_, Vec<ChainedRecord>>::new();
+    let (mut no_records, mut number) = (NoRecords::default(), 0);
+    let (mut file, mut line) = (BufReader::new(File::open(path)?), Vec::new());
+    while file.read_until(b'\n', &mut line)? > 0 {
+        number += 1;
+        let is_ended = line.pop_if(|byte| *byte == b'\n').is_some();
+        match str::from_utf8(&line).ok().and_then(ChainedRecord::from_line) {
+            Some(record) => {
+                no_records.whole(&line);
+                chains.entry(record.chain.clone()).or_default().push(record);
+            }
+            None => no_records.take(number, &line, is_ended),
         }
+        line.clear();
     }
     let mut verifier = Verifier::new(keys);
     for (id, records) in &chains {
@@ -149,10 +164,48 @@ pub(super) fn file(path: &Path, keys: &AuditKeys) -> io::Result<Verified> {
     Ok(verified(verifier, no_records))
 }
 
-fn verified(verifier: Verifier<'_>, no_records: Vec<usize>) -> Verified {
+/// Lines that are no records, as they come.
+#[derive(Default)]
+struct NoRecords {
+    numbers: Vec<usize>,
+    /// What may be the beginning of a record that follows.
+    waiting: Vec<(usize, Vec<u8>)>,
+    half_lines: usize,
+}
+
+impl NoRecords {
+    fn take(&mut self, number: usize, line: &[u8], is_ended: bool) {
+        match line {
+            // It says nothing: what was broken off was at its end.
+            [] => {}
+            // Nothing was written behind it: a file may end anywhere.
+            [b'{', ..] if !is_ended => self.half_lines += 1,
+            [b'{', ..] if self.waiting.len() < MOST_WAITING && line.len() < LONGEST_HALF => {
+                self.waiting.push((number, line.to_vec()));
+            }
+            _ => self.numbers.push(number),
+        }
+    }
+
+    /// A record: lines that are its beginning are half of it, and say no more than it does.
+    fn whole(&mut self, line: &[u8]) {
+        let before = self.waiting.len();
+        self.waiting.retain(|(_, half)| !line.starts_with(half));
+        self.half_lines += before - self.waiting.len();
+    }
+
+    fn finish(mut self) -> (Vec<usize>, usize) {
+        self.numbers.extend(self.waiting.iter().map(|(number, _)| *number));
+        self.numbers.sort_unstable();
+        (self.numbers, self.half_lines)
+    }
+}
+
+fn verified(verifier: Verifier<'_>, no_records: NoRecords) -> Verified {
     let (records, chains) = (verifier.records(), verifier.chains());
     let unvouched = verifier.unvouched();
-    Verified { records, unvouched, chains, no_records, findings: verifier.finish() }
+    let (no_records, half_lines) = no_records.finish();
+    Verified { records, unvouched, chains, no_records, half_lines, findings: verifier.finish() }
 }
 
 impl Verified {
@@ -161,7 +214,7 @@ impl Verified {
     }
 
     pub(super) fn told(&self, as_json: bool) -> String {
-        let Self { records, unvouched, chains, no_records, findings } = self;
+        let Self { records, unvouched, chains, no_records, half_lines, findings } = self;
         if as_json {
             let findings = findings.iter().map(|finding| {
                 json!({"chain": finding.chain, "seq": finding.seq, "found": finding.to_string()})
@@ -169,7 +222,7 @@ impl Verified {
             let told = json!({
                 "sound": self.is_sound(), "records": records, "chains": chains,
                 "no_checkpoint_vouches_for": unvouched, "findings": findings.collect::<Vec<_>>(),
-                "lines_that_are_no_records": no_records,
+                "lines_that_are_no_records": no_records, "half_lines": half_lines,
             });
             return escaped_json(format!("{told}\n"));
         }
@@ -188,6 +241,12 @@ impl Verified {
         } else {
             format!("{wrong} things are wrong: the trail was tampered with, or is damaged")
         };
+        if *half_lines > 0 {
+            let _ = writeln!(
+                text,
+                "{half_lines} lines: half a record each, as a crash or a full disk leaves them; no fault"
+            );
+        }
         if *unvouched > 0 {
             let _ = writeln!(text, "{unvouched} records: no checkpoint vouches for them");
         }

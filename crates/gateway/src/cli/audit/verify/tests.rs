@@ -117,3 +117,33 @@ async fn what_a_gateway_does_meanwhile_is_no_tampering() {
         assert!(verified.is_sound(), "round {round}: {}", verified.told(false));
     }
 }
+
+/// A file as a crash in the middle of a write leaves it, gone on with after that.
+#[test]
+fn half_a_line_is_no_fault_when_its_record_is_whole_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let keys = AuditKeys::new([[7; 32]]);
+    let mut chain = Chain::begin(ChainId::from_text("gateway-1"), NodeId::from_text("node"));
+    let mut lines: Vec<_> = (0..2).map(|_| chain.append(entry()).line()).collect();
+    lines.push(chain.checkpoint(Timestamp::from_secs(2), &keys).line());
+    let half = |of: usize| lines[of][..lines[of].len() / 2].to_owned();
+    let whole = lines.join("\n");
+    let cases = [
+        (format!("{}\n{}\n{}\n{}\n", lines[0], half(1), lines[1], lines[2]), Some(1)),
+        (format!("{}\n\n{}\n{}\n", lines[0], lines[1], lines[2]), Some(0)),
+        (format!("{whole}\n{}", half(1)), Some(1)),
+        // Its record does not follow, or it is no beginning of one.
+        (format!("{whole}\n{}\n", half(1)), None),
+        (format!("{}\n{}\n{}\nno record\n{}\n", lines[0], half(0), lines[1], lines[2]), None),
+    ];
+    for (text, expected) in cases {
+        std::fs::write(&path, &text).unwrap();
+        let verified = file(&path, &keys).unwrap();
+        assert_eq!(verified.records, 3, "{text}");
+        assert_eq!(verified.is_sound().then_some(verified.half_lines), expected, "{text}");
+    }
+    // In the middle of a character.
+    std::fs::write(&path, [whole.as_bytes(), b"\n{\"chain\":\"\xc3"].concat()).unwrap();
+    assert!(file(&path, &keys).unwrap().is_sound());
+}
