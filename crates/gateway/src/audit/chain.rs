@@ -155,6 +155,11 @@ impl ChainEnd {
         self.chain.last() > self.vouched
     }
 
+    /// The newest record that the store has.
+    pub(super) fn position(&self) -> u64 {
+        self.stored.as_ref().map_or(0, |head| head.last)
+    }
+
     /// Is it known what the store has?
     pub(super) const fn is_settled(&self) -> bool {
         self.pending.is_none()

@@ -14,7 +14,12 @@ use portunus_core::{
     Clock,
     audit::{AuditKeys, Entry, Event, Origin, Person},
 };
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::targets::{TargetCounts, Targets};
 use crate::{
@@ -51,6 +56,8 @@ pub struct AuditLog {
     shared: Option<Arc<Shared>>,
     /// Counts what is told, recorded or not.
     metrics: Option<Metrics>,
+    /// What goes on without who asked for it, and may tell something until it ends.
+    tasks: TaskTracker,
 }
 
 struct Shared {
@@ -65,8 +72,14 @@ struct Shared {
 pub struct AuditCounts {
     /// Bytes of events that wait for the store.
     pub waiting_bytes: usize,
+    /// Events that the store has.
+    pub written: u64,
     /// Events that found no room.
     pub dropped: u64,
+    /// Requests that were refused, since what they do could not be recorded.
+    pub refused: u64,
+    /// The number of the newest record that the store has in this gateway's chain.
+    pub position: u64,
     pub targets: Vec<TargetCounts>,
 }
 
@@ -76,6 +89,9 @@ pub(super) struct Level {
     /// Since this was last recorded.
     dropped: AtomicU64,
     dropped_ever: AtomicU64,
+    written_ever: AtomicU64,
+    refused_ever: AtomicU64,
+    position: AtomicU64,
     room: Notify,
     refuses: bool,
     bound: usize,
@@ -87,6 +103,9 @@ impl Level {
             waiting: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             dropped_ever: AtomicU64::new(0),
+            written_ever: AtomicU64::new(0),
+            refused_ever: AtomicU64::new(0),
+            position: AtomicU64::new(0),
             room: Notify::new(),
             refuses: on_full == OnFull::Refuse,
             bound,
@@ -97,12 +116,18 @@ impl Level {
         self.waiting.load(Ordering::Relaxed) >= self.bound
     }
 
-    /// What is written needs no room any more.
-    pub(super) fn written(&self, size: usize) {
+    /// So many events are written: they need no room any more.
+    pub(super) fn written(&self, count: u64, size: usize) {
+        self.written_ever.fetch_add(count, Ordering::Relaxed);
         self.waiting.fetch_sub(size, Ordering::Relaxed);
         if !self.is_full() {
             self.room.notify_waiters();
         }
+    }
+
+    /// The store has the chain up to this record.
+    pub(super) fn came_to(&self, position: u64) {
+        self.position.store(position, Ordering::Relaxed);
     }
 
     /// How many were dropped since the last time.
@@ -137,7 +162,7 @@ impl AuditLog {
         let targets = Targets::new(config);
         let shared =
             Shared { queue: sender, level: Arc::clone(&level), targets: targets.clone(), clock };
-        let log = Self { shared: Some(Arc::new(shared)), metrics: None };
+        let log = Self { shared: Some(Arc::new(shared)), ..Self::off() };
         (log, Some(QueueEnd { queue, level, targets }))
     }
 
@@ -148,8 +173,8 @@ impl AuditLog {
     }
 
     /// Records nothing.
-    pub const fn off() -> Self {
-        Self { shared: None, metrics: None }
+    pub fn off() -> Self {
+        Self { shared: None, metrics: None, tasks: TaskTracker::new() }
     }
 
     pub const fn is_on(&self) -> bool {
@@ -168,12 +193,15 @@ impl AuditLog {
 
     /// What can be counted, for metrics.
     pub fn counts(&self) -> AuditCounts {
-        let Some(Shared { targets, .. }) = self.shared.as_deref() else {
+        let Some(Shared { targets, level, .. }) = self.shared.as_deref() else {
             return AuditCounts::default();
         };
         AuditCounts {
             waiting_bytes: self.waiting_bytes(),
+            written: level.written_ever.load(Ordering::Relaxed),
             dropped: self.dropped(),
+            refused: level.refused_ever.load(Ordering::Relaxed),
+            position: level.position.load(Ordering::Relaxed),
             targets: targets.counts(),
         }
     }
@@ -203,6 +231,7 @@ impl AuditLog {
             }
         };
         tokio::time::timeout(PATIENCE, room).await.map_err(|_| {
+            level.refused_ever.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 "a request is refused: the store does not take the audit records (audit.on_full)"
             );
@@ -230,7 +259,30 @@ impl AuditLog {
             return;
         }
         if queue.send(Queued::Event { entry: Box::new(entry), size }).is_err() {
+            // The writer has ended, and so does the gateway.
             level.waiting.fetch_sub(size, Ordering::Relaxed);
+            level.dropped_ever.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Does this in a task of its own, which goes on when who asked for it is gone: what it tells
+    /// is waited for by [`Self::all_told`].
+    pub fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tasks.spawn(work.in_current_span())
+    }
+
+    /// Until what is seen through has ended, or `patience` is over. Goes before [`Self::stop`]:
+    /// what is told after that is lost.
+    pub async fn all_told(&self, patience: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                tasks = self.tasks.len(),
+                "what requests began did not end in time: what it does after this is not in the audit trail"
+            );
         }
     }
 

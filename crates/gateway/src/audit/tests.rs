@@ -28,7 +28,7 @@ use super::{
     AuditLog, AuditWriter, RequestAudit, WriterParts, audit_keys, chain::Writing, targets::Targets,
 };
 use crate::{
-    config::{AuditConfig, Limits, OnFull, Rate},
+    config::{AuditConfig, Limits, OnFull, Rate, SinkTarget},
     edge::{
         extensions::{FailedAuthentication, Peer},
         throttle::{layer::failures, limiter::Throttle},
@@ -181,12 +181,13 @@ async fn a_full_queue_refuses_requests_or_drops_events_and_says_how_many() {
             told(&log, "okta");
         }
         assert_eq!(log.admit().await.is_err(), is_refused, "{on_full:?}");
+        assert_eq!(log.counts().refused, u64::from(is_refused), "{on_full:?}");
         let mut waiting = Vec::new();
         queue.queue.recv_many(&mut waiting, 1_000).await;
         let dropped = queue.level.take_dropped();
         assert!(dropped > 0);
         assert_eq!(waiting.len() as u64 + dropped, 100, "{on_full:?}");
-        queue.level.written(4_000.min(waiting.len() * 2_000));
+        queue.level.written(1, 4_000.min(waiting.len() * 2_000));
     }
 }
 
@@ -209,6 +210,22 @@ async fn of_a_flood_of_refusals_so_many_are_recorded_as_an_address_may_fail() {
     let mut waiting = Vec::new();
     queue.unwrap().queue.recv_many(&mut waiting, 1_000).await;
     assert_eq!(waiting.len(), 2 * 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_and_a_target_have_is_counted() {
+    let fixture = Fixture::new();
+    let file = Some(SinkTarget::File(fixture.folder.path().join("audit.jsonl")));
+    let log = fixture.begin(1, &AuditConfig { file, ..AuditConfig::default() }).await;
+    assert_eq!((log.counts().written, log.counts().position), (0, 1), "it has begun");
+    (0..3).for_each(|_| told(&log, "okta"));
+    log.stop(PATIENCE).await;
+    told(&log, "too late");
+    let counts = log.counts();
+    assert_eq!((counts.written, counts.dropped, counts.waiting_bytes), (3, 1, 0));
+    // With those of the writer: started, stopped, a checkpoint.
+    let file = counts.targets[0];
+    assert_eq!((counts.position, file.position, file.sent, file.waiting), (6, 6, 6, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,7 @@ impl AuditWriter {
         let writing = Writing { store, keys, entropy, node, writer: "gateway", is_alone, targets };
         let end = ChainEnd::open(writing, clock.now()).await?;
         let followers = follow(&queue.targets, &end.writing.store, config, &host);
+        queue.level.came_to(end.position());
         let now = (clock.now(), Instant::now());
         let retention = config.keep.map(|keep| Retention::new(keep, end.newest, now));
         Ok(Self { queue, end, clock, retention, followers })
@@ -135,12 +136,13 @@ impl AuditWriter {
     /// Writes what was taken out of the queue; if it was told to stop, tells whom.
     async fn write(&mut self, events: &mut Vec<Queued>) -> Option<oneshot::Sender<()>> {
         let (mut entries, mut sizes, mut stop) = (Vec::with_capacity(events.len()), 0, None);
-        let mut keys = None;
+        let (mut keys, mut count) = (None, 0);
         for event in events.drain(..) {
             match event {
                 Queued::Event { entry, size } => {
                     entries.push(*entry);
                     sizes += size;
+                    count += 1;
                 }
                 Queued::Keys(new) => keys = Some(new),
                 Queued::Stop(done) => stop = Some(done),
@@ -157,7 +159,7 @@ impl AuditWriter {
             self.end.change_keys(keys);
         }
         self.append(entries).await;
-        self.queue.level.written(sizes);
+        self.queue.level.written(count, sizes);
         stop
     }
 
@@ -190,6 +192,7 @@ impl AuditWriter {
         if is_failing {
             tracing::info!("the store takes audit records again");
         }
+        self.queue.level.came_to(self.end.position());
     }
 
     async fn checkpoint(&mut self) {
@@ -201,15 +204,20 @@ impl AuditWriter {
             return;
         }
         self.end.push(lost, Some(self.clock.now()));
-        if let Err(error) = self.end.settle(self.clock.now()).await {
-            tracing::warn!(%error, "a checkpoint of the audit records waits for the store");
+        match self.end.settle(self.clock.now()).await {
+            Ok(()) => self.queue.level.came_to(self.end.position()),
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint of the audit records waits for the store");
+            }
         }
     }
 
     async fn close(&mut self) {
         self.hand_on().await;
         let now = self.clock.now();
-        self.end.push(vec![own(now, Event::Stopped)], Some(now));
+        let mut last = self.lost();
+        last.push(own(now, Event::Stopped));
+        self.end.push(last, Some(now));
         if let Err(error) = self.end.settle(now).await {
             tracing::warn!(%error, "the chain of audit records is left open");
             return;
@@ -217,6 +225,7 @@ impl AuditWriter {
         if self.queue.targets.is_empty() {
             return;
         }
+        self.queue.level.came_to(self.end.position());
         self.queue.targets.end();
         let ended = async { while self.followers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(HAND_ON, ended).await;

@@ -6,7 +6,7 @@ use std::{hash::Hash, time::Duration};
 use axum::{
     BoxError, Json,
     body::Body,
-    extract::Request,
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -15,13 +15,13 @@ use http::{StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
-use tracing::Instrument as _;
 
 use super::{
     extensions::AddressPermit,
     keyed_limit::{KeyedLimit, Permit},
     limits,
 };
+use crate::audit::AuditLog;
 
 /// How long a body may take to come, altogether.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -157,22 +157,23 @@ fn over_budget() -> Response {
 
 /// A layer for endpoints that take forms and metadata: they see the body once it is all there, and
 /// end though the client hangs up.
-pub async fn whole(request: Request, next: Next) -> Response {
+pub async fn whole(State(audit): State<AuditLog>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let permit = parts.extensions.get().cloned();
     match read(body, limits::FORM).await {
         Ok(bytes) => {
             let request = Request::from_parts(parts, Body::from(bytes));
-            to_its_end(permit, next.run(request)).await
+            to_its_end(&audit, permit, next.run(request)).await
         }
         Err(response) => *response,
     }
 }
 
 /// Sees it through in a task of its own: a client that hangs up in the middle must not keep what
-/// was redeemed, allowed or registered by then out of the audit trail. It counts for its address
-/// until it is done.
+/// was redeemed, allowed or registered by then out of the audit trail, which does not end before
+/// the task does. It counts for its address until it is done.
 async fn to_its_end(
+    audit: &AuditLog,
     permit: Option<AddressPermit>,
     answering: impl Future<Output = Response> + Send + 'static,
 ) -> Response {
@@ -181,7 +182,7 @@ async fn to_its_end(
         permit.inspect(AddressPermit::release);
         response
     };
-    match tokio::spawn(answering.in_current_span()).await {
+    match audit.see_through(answering).await {
         Ok(response) => response,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

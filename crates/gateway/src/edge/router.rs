@@ -79,7 +79,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         }))
         .merge(assets::routes())
         .merge(metadata(app))
-        .merge(forms.layer(middleware::from_fn(body::whole)))
+        .merge(forms.layer(middleware::from_fn_with_state(app.process.audit.clone(), body::whole)))
         .merge(extra)
         .fallback_service(endpoint::any.with_state(Arc::new(guarded(app, bearer))));
     EdgeState {

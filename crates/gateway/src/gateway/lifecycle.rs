@@ -66,6 +66,8 @@ use crate::{
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// How long after their expiry: more than the clocks of gateways are ever apart.
 const PURGE_LATE: Duration = Duration::from_secs(60 * 60);
+/// How long what requests began may take to end and tell of it: while child processes end.
+const TOLD_DEADLINE: Duration = CHILDREN_DEADLINE;
 /// How long the last audit records may take.
 const AUDIT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long child processes may take to end.
@@ -350,7 +352,7 @@ impl Gateway {
         if let Some(node) = node {
             node.end(until).await;
         }
-        upstreams.shutdown(CHILDREN_DEADLINE).await;
+        tokio::join!(upstreams.shutdown(CHILDREN_DEADLINE), audit.all_told(TOLD_DEADLINE));
         audit.stop(AUDIT_DEADLINE).await;
         drop(writing);
         tracing::info!("stopped");

@@ -15,7 +15,6 @@ use portunus_core::{
     store::{GrantStore, GrantsOf, LoginStore, ProviderTokenStore, StoreError},
 };
 use portunus_identity::provider::{IdentityError, RefreshError, Refreshed, SignedIn};
-use tracing::Instrument as _;
 
 use super::places::{ProviderPlace, ProviderPlaces};
 use crate::{
@@ -63,7 +62,7 @@ impl GroupReader {
         }
         let (reader, user) = (self.clone(), user.clone());
         let reading = async move { reader.0.read(&user).await };
-        let reading = tokio::spawn(reading.in_current_span());
+        let reading = self.0.audit.see_through(reading);
         if tokio::time::timeout(PATIENCE, reading).await.is_err() {
             tracing::debug!("a person is still being read anew: the request goes on without");
         }
@@ -80,7 +79,7 @@ impl GroupReader {
             return;
         }
         let (reader, user) = (self.clone(), user.id.clone());
-        tokio::spawn(async move { reader.0.read(&user).await }.in_current_span());
+        parts.audit.see_through(async move { reader.0.read(&user).await });
     }
 }
 

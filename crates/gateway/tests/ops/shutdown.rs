@@ -12,10 +12,12 @@ use std::{
 };
 
 use futures::future::join_all;
+use portunus_core::audit::AuditFilter;
 use portunus_testkit::{
     agent::{Agent, McpClient, Page, Request},
     figures::{Figures, Limit, control},
     mcp_servers::fixture_binary,
+    okta::{Endpoint, Fault},
     wait::{eventually, in_time},
 };
 use serde_json::json;
@@ -161,6 +163,27 @@ async fn f11_what_does_not_end_is_cut_off_after_25_seconds() {
     .at_least("the last request ended after", took.as_secs(), 20)
     .at_most("the last request ended after", took.as_secs(), 25)
     .report();
+}
+
+#[tokio::test]
+async fn what_a_request_began_is_recorded_though_its_client_and_the_gateway_go() {
+    let mut fixture = GatewayFixture::start().await;
+    fixture.okta.fail_next(Endpoint::Token, Fault::Slow(Duration::from_secs(2)));
+    let (browser, before) = (fixture.browser(), fixture.okta.count(Endpoint::Token));
+    tokio::select! {
+        () = fixture.sign_in(&browser) => panic!("the provider was not asked yet"),
+        () = eventually("the provider is asked", async || {
+            fixture.okta.count(Endpoint::Token) > before
+        }) => {}
+    }
+    // The client is gone, and with it the last connection.
+    fixture.stop().await;
+    fixture.restart().await;
+    let all = fixture.stores().audit.find_records(&AuditFilter::default(), 1_000).await.unwrap();
+    let words = all.iter().filter_map(|record| Some(record.read()?.event.word()));
+    let words: Vec<_> = words.filter(|word| *word != "checkpoint").take(3).collect();
+    assert_eq!(words, ["started", "signed_in", "stopped"]);
+    fixture.close().await;
 }
 
 #[tokio::test]

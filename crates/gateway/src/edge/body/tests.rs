@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{Router, middleware, routing};
+use futures::FutureExt as _;
 use http_body::{Frame, SizeHint};
 use portunus_core::address_block::AddressBlock;
 use tokio::sync::{Notify, oneshot};
@@ -35,7 +36,9 @@ impl http_body::Body for Declared {
 
 async fn status(body: Body) -> StatusCode {
     let endpoint = routing::post(async |body: Bytes| body.len().to_string());
-    let router = Router::new().route("/", endpoint).layer(middleware::from_fn(whole));
+    let router = Router::new()
+        .route("/", endpoint)
+        .layer(middleware::from_fn_with_state(AuditLog::off(), whole));
     let request = Request::builder().method("POST").uri("/").body(body).unwrap();
     router.oneshot(request).await.unwrap().status()
 }
@@ -82,8 +85,10 @@ async fn an_endpoint_ends_though_its_client_hangs_up() {
             told.unwrap().send(()).unwrap();
         }
     };
-    let router =
-        Router::new().route("/", routing::post(endpoint)).layer(middleware::from_fn(whole));
+    let audit = AuditLog::off();
+    let router = Router::new()
+        .route("/", routing::post(endpoint))
+        .layer(middleware::from_fn_with_state(audit.clone(), whole));
     let requests = KeyedLimit::<AddressBlock>::default();
     let address = AddressBlock::of([192, 0, 2, 1].into());
     let permit = AddressPermit::new(requests.acquire(&address, 1, 1).unwrap());
@@ -95,8 +100,11 @@ async fn an_endpoint_ends_though_its_client_hangs_up() {
     }
     drop(answer);
     assert_eq!(requests.held(&address), 1, "it counts until it is done");
+    let mut all_told = Box::pin(audit.all_told(Duration::from_secs(3600)));
+    assert!((&mut all_told).now_or_never().is_none(), "the audit trail waits for it");
     go_on.notify_one();
-    is_done.await.unwrap();
+    all_told.await;
+    assert!(is_done.now_or_never().is_some(), "it waited until it was done");
 }
 
 #[tokio::test(start_paused = true)]
