@@ -292,6 +292,8 @@ pub enum RefusalReason {
 macro_rules! words {
     ($type:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
         impl $type {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// As it stands in records, and in filters.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -329,6 +331,56 @@ words!(RefusalReason {
     TokenRequestRefused => "token_request_refused",
 });
 
+macro_rules! event_words {
+    ($($pattern:pat => $word:literal),+ $(,)?) => {
+        impl Event {
+            /// What [`Self::word`] may be.
+            pub const WORDS: &[&'static str] = &[$($word),+];
+
+            /// As it stands in records, and in filters.
+            pub const fn word(&self) -> &'static str {
+                match self { $($pattern => $word),+ }
+            }
+        }
+    };
+}
+
+event_words! {
+    Event::Started { .. } => "started",
+    Event::Stopped => "stopped",
+    Event::Checkpoint { .. } => "checkpoint",
+    Event::Expired { .. } => "expired",
+    Event::Dropped { .. } => "dropped",
+    Event::NotSent { .. } => "not_sent",
+    Event::ClockChanged { .. } => "clock_changed",
+    Event::SignedIn { .. } => "signed_in",
+    Event::SignedOut { .. } => "signed_out",
+    Event::Refused { .. } => "refused",
+    Event::ClientRegistered { .. } => "client_registered",
+    Event::ClientChanged { .. } => "client_changed",
+    Event::ClientDeleted => "client_deleted",
+    Event::ConsentGiven { .. } => "consent_given",
+    Event::ConsentWithdrawn { .. } => "consent_withdrawn",
+    Event::CodeRedeemed { .. } => "code_redeemed",
+    Event::CodeReused { .. } => "code_reused",
+    Event::ClientTokenIssued { .. } => "client_token_issued",
+    Event::KeyCreated { .. } => "key_created",
+    Event::KeyRevoked => "key_revoked",
+    Event::TokenRefreshed { .. } => "token_refreshed",
+    Event::RefreshReused { .. } => "refresh_reused",
+    Event::TokenRevoked { .. } => "token_revoked",
+    Event::GroupsChanged { .. } => "groups_changed",
+    Event::GroupsNotRead { .. } => "groups_not_read",
+    Event::EndedByProvider { .. } => "ended_by_provider",
+    Event::Call(_) => "call",
+    Event::ConfigurationReloaded { .. } => "configuration_reloaded",
+    Event::ConfigurationRefused { .. } => "configuration_refused",
+    Event::PinApproved { .. } => "pin_approved",
+    Event::Disabled { .. } => "disabled",
+    Event::Enabled { .. } => "enabled",
+    Event::Command { .. } => "command",
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
@@ -350,45 +402,6 @@ impl Event {
         removed.truncate(MOST_GROUPS);
         let more = (all - added.len() - removed.len()) as u64;
         (all > 0).then_some(Self::GroupsChanged { added, removed, more })
-    }
-
-    /// As it stands in records, and in filters.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Started { .. } => "started",
-            Self::Stopped => "stopped",
-            Self::Checkpoint { .. } => "checkpoint",
-            Self::Expired { .. } => "expired",
-            Self::Dropped { .. } => "dropped",
-            Self::NotSent { .. } => "not_sent",
-            Self::ClockChanged { .. } => "clock_changed",
-            Self::SignedIn { .. } => "signed_in",
-            Self::SignedOut { .. } => "signed_out",
-            Self::Refused { .. } => "refused",
-            Self::ClientRegistered { .. } => "client_registered",
-            Self::ClientChanged { .. } => "client_changed",
-            Self::ClientDeleted => "client_deleted",
-            Self::ConsentGiven { .. } => "consent_given",
-            Self::ConsentWithdrawn { .. } => "consent_withdrawn",
-            Self::CodeRedeemed { .. } => "code_redeemed",
-            Self::CodeReused { .. } => "code_reused",
-            Self::ClientTokenIssued { .. } => "client_token_issued",
-            Self::KeyCreated { .. } => "key_created",
-            Self::KeyRevoked => "key_revoked",
-            Self::TokenRefreshed { .. } => "token_refreshed",
-            Self::RefreshReused { .. } => "refresh_reused",
-            Self::TokenRevoked { .. } => "token_revoked",
-            Self::GroupsChanged { .. } => "groups_changed",
-            Self::GroupsNotRead { .. } => "groups_not_read",
-            Self::EndedByProvider { .. } => "ended_by_provider",
-            Self::Call(_) => "call",
-            Self::ConfigurationReloaded { .. } => "configuration_reloaded",
-            Self::ConfigurationRefused { .. } => "configuration_refused",
-            Self::PinApproved { .. } => "pin_approved",
-            Self::Disabled { .. } => "disabled",
-            Self::Enabled { .. } => "enabled",
-            Self::Command { .. } => "command",
-        }
     }
 
     /// How it ended, for those that end in one way or another.

@@ -195,6 +195,13 @@ pub(super) struct Live {
     extra: Router,
 }
 
+/// Sign-ins at the providers of now are counted from 0 on.
+fn expect_their_events(app: &AppState) {
+    for entry in app.providers.iter() {
+        app.process.metrics.expect_provider(entry.provider.name().as_str());
+    }
+}
+
 impl Live {
     pub(super) fn open(
         process: ProcessState,
@@ -210,6 +217,7 @@ impl Live {
             reloadable.forwarding.clone(),
             Throttle::new(&config.limits),
         );
+        expect_their_events(&app);
         app.process.admission.send_replace(Some(app.providers.clone()));
         let service = ReloadableService::new(router::build(&app, extra.clone()));
         let secure = Secure::by(config.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
@@ -322,6 +330,7 @@ impl Live {
             os::descriptors(),
         ));
         self.service.change(service);
+        expect_their_events(&app);
         before.process.admission.send_replace(Some(app.providers.clone()));
         if old.access != new.access {
             before.process.hub.permissions_changed();

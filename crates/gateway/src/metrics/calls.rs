@@ -23,8 +23,9 @@ use super::table::Table;
 pub(super) const MOST: usize = 2_000;
 /// Series of servers, and of calls without a name: there are as many as the configuration has.
 const MOST_WITHOUT_NAME: usize = 20_000;
-/// The name of what has none, or no series of its own.
-pub(super) const OTHER: &str = "other";
+/// The name of what has no series of its own. It is no name by MCP's rules (2025-11-25, tool
+/// names), and a tool that is called so all the same gets no series.
+pub(super) const OTHER: &str = "<other>";
 /// The server of what no server has.
 const NO_SERVER: &str = "";
 
@@ -122,6 +123,7 @@ impl Calls {
         }
         // Names that callers make up are refused, or are errors of the server.
         let is_known = is_named
+            && call.name != OTHER
             && (matches!(call.outcome, CallOutcome::Ok | CallOutcome::ToolError)
                 || self.has_answered(outcome));
         let named = is_known.then(|| self.named.add(outcome.into(), MOST)).flatten();

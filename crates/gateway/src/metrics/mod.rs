@@ -54,6 +54,11 @@ impl Metrics {
         }
     }
 
+    /// People may sign in there from now on: what is counted of it is there at 0.
+    pub fn expect_provider(&self, name: &str) {
+        self.0.events.expect_provider(name);
+    }
+
     pub fn requests(&self) -> &Requests {
         &self.0.requests
     }

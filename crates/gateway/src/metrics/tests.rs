@@ -6,6 +6,7 @@ use portunus_core::audit::{Call, CallKind, CallOutcome, Event, RefusalReason};
 use super::{
     Metrics,
     calls::{MOST, OTHER},
+    events::NOT_COUNTED,
 };
 
 fn call(name: &str, outcome: CallOutcome) -> Event {
@@ -90,9 +91,57 @@ fn events_are_counted_by_provider_and_reason() {
         reason: RefusalReason::UnknownToken,
         about: Some("whatever a stranger sent".to_owned()),
     });
+    let mut counts = metrics.events().read();
+    counts.retain(|(_, count)| *count > 0);
     assert_eq!(
-        metrics.events().read(),
+        counts,
         [(("refused", "unknown_token".to_owned()), 1), (("signed_in", "okta".to_owned()), 2)]
+    );
+}
+
+/// Else nothing increases with the first token that is used twice.
+#[test]
+fn what_may_happen_is_counted_from_0_on() {
+    let metrics = Metrics::default();
+    metrics.expect_provider("okta");
+    let counts = metrics.events().read();
+    assert!(counts.iter().all(|(_, count)| *count == 0));
+    let is_there = |word: &str, detail: &str| {
+        counts.iter().any(|((event, of), _)| *event == word && of == detail)
+    };
+    for word in Event::WORDS {
+        let expected: Vec<&str> = match *word {
+            "refused" => RefusalReason::ALL.iter().map(|reason| reason.word()).collect(),
+            "signed_in" | "signed_out" => vec!["okta"],
+            word if NOT_COUNTED.contains(&word) => vec![],
+            _ => vec![""],
+        };
+        for detail in &expected {
+            assert!(is_there(word, detail), "{word} {detail}");
+        }
+        let series = counts.iter().filter(|((event, _), _)| event == word);
+        assert_eq!(series.count(), expected.len(), "{word}");
+    }
+    assert!(is_there("refresh_reused", "") && is_there("code_reused", ""));
+    for word in NOT_COUNTED {
+        assert!(Event::WORDS.contains(&word), "{word} is no event");
+    }
+}
+
+#[test]
+fn a_tool_that_is_called_like_the_rest_is_counted_among_the_rest() {
+    let metrics = Metrics::default();
+    for name in [OTHER, "other"] {
+        metrics.event(&call(name, CallOutcome::Ok));
+    }
+    metrics.event(&call("made_up", CallOutcome::Refused));
+    assert_eq!(
+        counted(&metrics),
+        [
+            ("other".to_owned(), "ok", 1),
+            (OTHER.to_owned(), "ok", 1),
+            (OTHER.to_owned(), "refused", 1),
+        ]
     );
 }
 

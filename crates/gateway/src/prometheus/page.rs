@@ -1,5 +1,5 @@
-//! Writes the page that Prometheus reads. Each metric stands here once, with its help text;
-//! docs/metrics.md lists them too.
+//! Writes the page that Prometheus reads. Each metric stands here once, with its help text; those
+//! of the audit trail next door ([`super::audit`]). docs/metrics.md lists them too.
 
 use std::{
     fmt::{self, Debug},
@@ -53,28 +53,35 @@ impl Collector for Snapshot {
         events(&mut page, counted)?;
         servers(&mut page, &self.sources)?;
         state(&mut page, &self.sources)?;
+        super::audit::write(&mut page, &self.sources.audit.counts())?;
         store(&mut page, &self.sources)?;
         process(&mut page, &self.process, &self.sources)
     }
 }
 
 /// Writes metrics of each type.
-struct Page<'a>(DescriptorEncoder<'a>);
+pub(super) struct Page<'a>(DescriptorEncoder<'a>);
 
 type Write<'w> = &'w dyn Fn(&mut MetricEncoder<'_>) -> fmt::Result;
 
 impl Page<'_> {
-    fn metric(&mut self, name: &str, help: &str, is: MetricType, write: Write<'_>) -> fmt::Result {
+    pub(super) fn metric(
+        &mut self,
+        name: &str,
+        help: &str,
+        is: MetricType,
+        write: Write<'_>,
+    ) -> fmt::Result {
         write(&mut self.0.encode_descriptor(name, help, None, is)?)
     }
 
     /// One number that only grows.
-    fn total(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+    pub(super) fn total(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
         self.metric(name, help, MetricType::Counter, &|metric| count(metric, value))
     }
 
     /// One number that goes up and down.
-    fn gauge(&mut self, name: &str, help: &str, value: usize) -> fmt::Result {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: usize) -> fmt::Result {
         let value = whole(value as u64);
         self.metric(name, help, MetricType::Gauge, &|metric| metric.encode_gauge(&value))
     }
@@ -84,11 +91,11 @@ impl Page<'_> {
     }
 }
 
-fn count(metric: &mut MetricEncoder<'_>, value: u64) -> fmt::Result {
+pub(super) fn count(metric: &mut MetricEncoder<'_>, value: u64) -> fmt::Result {
     metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
 
-fn whole(value: u64) -> i64 {
+pub(super) fn whole(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -184,7 +191,7 @@ fn calls(page: &mut Page<'_>, counted: &Metrics) -> fmt::Result {
 fn events(page: &mut Page<'_>, counted: &Metrics) -> fmt::Result {
     page.metric(
         "portunus_events",
-        "What the audit trail records, but for calls: detail is the provider, or why something was refused",
+        "What the gateway records in the audit trail, but for calls: detail is the provider, or why something was refused",
         MetricType::Counter,
         &|metric| {
             for ((event, detail), number) in counted.events().read() {
@@ -266,16 +273,6 @@ fn state(page: &mut Page<'_>, sources: &Sources) -> fmt::Result {
     )?;
     let tokens = usize::try_from(sources.tokens.count()).unwrap_or(usize::MAX);
     page.gauge("portunus_tokens_in_memory", "Access tokens known from earlier requests", tokens)?;
-    page.gauge(
-        "portunus_audit_queue_bytes",
-        "Audit records that wait for the store",
-        sources.audit.waiting_bytes(),
-    )?;
-    page.total(
-        "portunus_audit_dropped",
-        "Events that found no room and were not recorded",
-        sources.audit.dropped(),
-    )?;
     let Some(is_alive) = sources.cluster.is_alive() else { return Ok(()) };
     page.gauge(
         "portunus_node_is_member",
