@@ -130,6 +130,13 @@ impl Level {
         self.position.store(position, Ordering::Relaxed);
     }
 
+    /// The writer has ended, and so does the gateway.
+    fn came_too_late(&self, size: usize) {
+        self.waiting.fetch_sub(size, Ordering::Relaxed);
+        self.dropped_ever.fetch_add(1, Ordering::Relaxed);
+        tracing::error!("an audit event came when the trail had ended, and is not recorded");
+    }
+
     /// How many were dropped since the last time.
     pub(super) fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
@@ -141,6 +148,18 @@ pub struct QueueEnd {
     pub(super) queue: mpsc::UnboundedReceiver<Queued>,
     pub(super) level: Arc<Level>,
     pub(super) targets: Targets,
+}
+
+impl QueueEnd {
+    /// Takes nothing more.
+    pub(super) fn end(&mut self) {
+        self.queue.close();
+        while let Ok(queued) = self.queue.try_recv() {
+            if let Queued::Event { size, .. } = queued {
+                self.level.came_too_late(size);
+            }
+        }
+    }
 }
 
 impl AuditLog {
@@ -259,9 +278,7 @@ impl AuditLog {
             return;
         }
         if queue.send(Queued::Event { entry: Box::new(entry), size }).is_err() {
-            // The writer has ended, and so does the gateway.
-            level.waiting.fetch_sub(size, Ordering::Relaxed);
-            level.dropped_ever.fetch_add(1, Ordering::Relaxed);
+            level.came_too_late(size);
         }
     }
 

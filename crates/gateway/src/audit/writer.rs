@@ -102,6 +102,7 @@ impl AuditWriter {
                     self.gather(&mut events).await;
                     if let Some(done) = self.write(&mut events).await {
                         self.close().await;
+                        self.queue.end();
                         let _ = done.send(());
                         return;
                     }
