@@ -36,6 +36,10 @@ const TOLD: usize = 200;
 const REQUEST: usize = 512 * 1024;
 /// Records of one request.
 const MOST: usize = 256;
+/// Records in a row that are set aside at once. A collector that refuses more is likely to refuse
+/// all: then one is set aside after each pause, and the others wait for an administrator.
+const IN_A_ROW: u32 = 16;
+const PAUSE: Duration = Duration::from_secs(60);
 
 pub(super) struct Otlp {
     client: Client,
@@ -44,6 +48,10 @@ pub(super) struct Otlp {
     host: String,
     /// Records of the next request: halved when one is refused, more again when one is taken.
     most: usize,
+    /// Records that were refused by themselves since one was taken, and whether the last was waited
+    /// for.
+    refused: u32,
+    has_waited: bool,
 }
 
 /// An answer, as far as it matters.
@@ -69,6 +77,8 @@ impl Otlp {
             headers: config.header_map(),
             host: host.to_owned(),
             most: MOST,
+            refused: 0,
+            has_waited: false,
         })
     }
 }
@@ -84,6 +94,7 @@ impl Target for Otlp {
             let body = read(response).await;
             if status.is_success() {
                 self.most = (self.most + self.most.div_ceil(4)).min(MOST);
+                (self.refused, self.has_waited) = (0, false);
                 return Ok(taken(&body, count));
             }
             let told = String::from_utf8_lossy(body.get(..TOLD).unwrap_or(&body)).into_owned();
@@ -94,7 +105,13 @@ impl Target for Otlp {
                 None => return Err(NotTaken { after, ..NotTaken::because(&why) }),
                 // bounded: half of them each time.
                 Some(_) if count > 1 => self.most = count / 2,
+                Some(_) if self.refused >= IN_A_ROW && !self.has_waited => {
+                    self.has_waited = true;
+                    let why = format!("each of {IN_A_ROW} records was refused by itself; {why}");
+                    return Err(NotTaken { after: Some(PAUSE), ..NotTaken::because(&why) });
+                }
                 Some(record) => {
+                    (self.refused, self.has_waited) = (self.refused + 1, false);
                     let taken = Taken { count: 1, ..Taken::default() };
                     return Ok(taken.but(1, &what_to_do(record, status, &told)));
                 }

@@ -1,5 +1,7 @@
 //! Collectors of OpenTelemetry: what they take, what they refuse, and what they say to it.
 
+use std::time::Duration;
+
 use portunus_core::{
     audit::{ChainedRecord, Event},
     secret::SecretText,
@@ -14,7 +16,10 @@ use url::Url;
 use super::lines;
 use crate::{
     audit::{
-        targets::{otlp::Otlp, target::Target as _},
+        targets::{
+            otlp::Otlp,
+            target::{NotTaken, Target as _},
+        },
         tests::{Fixture, PATIENCE, told},
     },
     config::{AuditConfig, Authorities, OtlpConfig},
@@ -134,6 +139,27 @@ async fn a_request_that_is_refused_is_halved_until_the_record_is_found() {
         let not_sent = taken.iter().filter(|line| line.contains("not_sent"));
         assert_eq!(not_sent.count(), 1, "{status}");
     }
+}
+
+/// One that is no collector, or no longer takes JSON: it costs little until an administrator looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_refuses_everything_costs_a_record_a_minute() {
+    let (_fixture, records) = records(40).await;
+    let receiver = OtlpReceiver::that_refuses(400, |_| true).await;
+    let mut otlp = Otlp::new(&at(&receiver), "gateway.example").unwrap();
+    let mut left = &records[..];
+    let mut pauses = Vec::new();
+    for _ in 0..24 {
+        match otlp.send(left).await {
+            Ok(taken) => {
+                assert_eq!((taken.count, taken.refused), (1, 1));
+                left = &left[1..];
+            }
+            Err(NotTaken { after, .. }) => pauses.push((records.len() - left.len(), after)),
+        }
+    }
+    let minute = Some(Duration::from_secs(60));
+    assert_eq!(pauses, [(16, minute), (17, minute), (18, minute), (19, minute)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
