@@ -666,6 +666,34 @@ fn access_explain_says_which_rule_decided_and_what_to_change() {
 }
 
 #[test]
+fn access_explain_and_who_know_what_is_disabled() {
+    let folder = with_rules();
+    let run = |args: &[&str]| text(&portunus(folder.path(), args, &okta()));
+    let question = ["--groups", "engineering", "--tool", "github_create_issue"];
+    let explain = [&["access", "explain", "--user", "alice@acme.example"], &question[..]].concat();
+    let told = run(&explain);
+    assert!(told.starts_with("yes: ") && told.contains("what is disabled is not known"), "{told}");
+    drop(records(folder.path()));
+    assert!(!run(&explain).contains("disabled"), "{}", run(&explain));
+
+    run(&["disable", "tool", "github/create_issue", "--reason", "too loud"]);
+    let told = run(&explain);
+    assert!(told.starts_with("no: alice@acme.example may not use the tool create_issue"), "{told}");
+    for part in ["is disabled since", ": too loud", "by the rules, yes: ", "`engineers` ("] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&[&explain[..], &["--json"]].concat())).unwrap();
+    assert_eq!((&json["allowed"], &json["decision"]), (&false.into(), &"allowed".into()));
+    assert_eq!(
+        (&json["disabled"][0]["kind"], json["disabled"].as_array().unwrap().len()),
+        (&"tool".into(), 1)
+    );
+    let other = ["access", "explain", "--user", "alice@acme.example", "--groups", "engineering"];
+    assert!(run(&[&other[..], &["--tool", "github_other"]].concat()).starts_with("yes: "));
+}
+
+#[test]
 fn access_test_compares_the_rules_with_a_table() {
     let folder = with_rules();
     let run = |table: &str| {

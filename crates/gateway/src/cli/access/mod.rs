@@ -1,8 +1,10 @@
 //! `portunus access`: why a caller may use something or not (`explain`), a committed table of what
 //! is expected (`test`), who may use something (`who`), and who would lose what (`report`). All
 //! ask the one decision of `portunus_core::access`; what scopes a token has is not asked. How a
-//! question is typed is [`question`]'s, what is printed of a decision [`told`]'s.
+//! question is typed is [`question`]'s, what is printed of a decision [`told`]'s, what is disabled
+//! besides [`disabled`]'s.
 
+mod disabled;
 mod question;
 mod report;
 mod told;
@@ -92,10 +94,27 @@ fn load(files: &ConfigFiles) -> anyhow::Result<Option<Config>> {
 fn explain(config: &Config, question: &Question, as_json: bool) -> anyhow::Result<ExitCode> {
     let wanted = question.wanted(config)?;
     let (explanation, note) = answer(config, question, &wanted)?;
+    let disabled = disabled::find(config, question, &wanted.thing());
     let text = if as_json {
-        format!("{}\n", told::json_of(&explanation, question, &wanted))
+        let mut json = told::json_of(&explanation, question, &wanted);
+        if disabled.as_ref().is_ok_and(|records| !records.is_empty()) {
+            json["allowed"] = false.into();
+        }
+        // Null: it is not known.
+        json["disabled"] = disabled.ok().map(|records| disabled::json_of(&records)).into();
+        format!("{json}\n")
     } else {
-        told::told(&explanation, question, &wanted, note)
+        let by_rules = told::told(&explanation, question, &wanted, note);
+        match disabled {
+            Ok(records) if records.is_empty() => by_rules,
+            Ok(records) => format!(
+                "no: {} may not use {}\n{}by the rules, {by_rules}",
+                question.user,
+                wanted.in_words(),
+                disabled::told(&records)
+            ),
+            Err(error) => format!("{by_rules}  what is disabled is not known: {error}\n"),
+        }
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

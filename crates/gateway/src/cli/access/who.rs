@@ -12,6 +12,7 @@ use portunus_core::{
     Clock as _,
     access::{AccessRule, Allowing, Circumstances, Facts, Mode, Thing},
     clock::SystemClock,
+    disabled::DisabledSet,
     principal::User,
     text::visible,
 };
@@ -93,12 +94,21 @@ pub(super) fn run(config: &Config, args: &WhoArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The client is none in particular: rules that name clients do not count.
+/// The client is none in particular: rules that name clients do not count. What is disabled is for
+/// nobody.
 async fn people(config: &Config, thing: &Thing<'_>) -> anyhow::Result<Vec<Found>> {
     let stores = serve::open_records(config).await?;
     let now = SystemClock.now();
+    let records = stores.disabled.list_disabled(u32::MAX).await?;
+    let disabled: DisabledSet = records.into_iter().map(|record| record.what).collect();
     let mut found = Vec::new();
+    if disabled.hides(thing) {
+        return Ok(found);
+    }
     for user in stores.logins.list_users().await?.into_iter().filter(|user| !user.is_service()) {
+        if disabled.is_person_disabled(&user.id) {
+            continue;
+        }
         let facts = Facts {
             user: user.id.to_string(),
             subject: user.subject.clone(),
