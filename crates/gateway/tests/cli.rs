@@ -402,6 +402,33 @@ fn bad_usage_is_2_and_help_teaches() {
 }
 
 #[test]
+fn shells_and_man_are_told_of_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = portunus(folder.path(), args, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        text(&output)
+    };
+    let commands = portunus::cli::command();
+    let names: Vec<_> = commands.get_subcommands().map(clap::Command::get_name).collect();
+    assert!(names.contains(&"connect") && names.contains(&"audit"), "{names:?}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = run(&["completions", shell]);
+        let missing: Vec<_> = names.iter().filter(|name| !script.contains(**name)).collect();
+        assert!(missing.is_empty(), "{shell}: {missing:?}");
+    }
+    let page = run(&["man"]);
+    assert!(page.contains(".TH portunus 1") && page.contains("AUTH_OKTA_ISSUER"), "{page}");
+    run(&["man", "--dir", "pages"]);
+    for name in names {
+        let file = folder.path().join(format!("pages/portunus-{name}.1"));
+        assert!(file.exists(), "{name}");
+    }
+    let wrong = portunus(folder.path(), &["completions", "csh"], &[]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
 fn schemas_are_json() {
     let folder = tempfile::tempdir().unwrap();
     for (file, key) in [("config", "proxies"), ("mcp", "mcpServers")] {

@@ -18,6 +18,7 @@ pub mod restore;
 mod rules_told;
 pub mod schema;
 pub mod serve;
+pub mod shell;
 pub mod signals;
 pub mod store;
 pub mod summary;
@@ -110,6 +111,10 @@ enum Command {
     Store(store::StoreArgs),
     /// Print the JSON Schema of config.yaml or mcp.json, for editors
     Schema(schema::SchemaArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, or write one for each command into a folder
+    Man(shell::ManArgs),
 }
 
 /// Where the configuration is read from.
@@ -183,6 +188,8 @@ pub fn main() -> ExitCode {
         Command::Health(args) => run_async(health::run(args)),
         Command::Clients(args) => clients::run(args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Grants(args) => grants::run(args),
         Command::Disable(args) => disable::disable(&args),
         Command::Enable(args) => disable::enable(&args),
