@@ -1,6 +1,6 @@
 //! Text that strangers chose, made fit to show to a person (threats 13, 64): [`Label`] for names,
-//! [`Sentence`] for what is said around them, [`visible`] and
-//! [`escaped_json`] for terminals. None of them can hold a
+//! [`Sentence`] for what is said around them, [`visible`],
+//! [`visible_lines`] and [`escaped_json`] for terminals. None of them can hold a
 //! character that hides, reorders or steers what stands beside it. Pages escape them; addresses are
 //! the gateway's `UrlText`.
 
@@ -110,6 +110,17 @@ pub fn is_key_like(key: &str, known: &str) -> bool {
     key.chars().flat_map(fold).eq(known.chars().flat_map(fold))
 }
 
+/// The same for a text of several lines: line ends and tabs stay.
+pub fn visible_lines(text: &str) -> String {
+    let kept = |c: char| matches!(c, '\n' | '\t');
+    text.split_inclusive(kept)
+        .map(|part| match part.strip_suffix(kept) {
+            Some(before) => format!("{}{}", visible(before), &part[before.len()..]),
+            None => visible(part),
+        })
+        .collect()
+}
+
 /// A JSON text in which what [`visible`] would replace is escaped: a terminal shows it harmlessly,
 /// and a parser reads the same. Of JSON such characters stand in strings alone; controls below
 /// U+0020 are no JSON there, and are left to who reads it.
@@ -198,6 +209,8 @@ mod tests {
             "each is seen to have been there"
         );
         assert_eq!(visible("Zürich 東京"), "Zürich 東京");
+        let lines = "\ta\n\n\u{1b}b\r\n\u{202e}\tc";
+        assert_eq!(visible_lines(lines), "\ta\n\n\u{fffd}b\u{fffd}\n\u{fffd}\tc");
     }
 
     #[test]

@@ -5,7 +5,10 @@
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
-use crate::secret::SecretText;
+use crate::{
+    secret::SecretText,
+    text::{Label, Sentence},
+};
 
 /// What was remembered when the browser was sent away.
 #[derive(Clone, Debug)]
@@ -57,17 +60,13 @@ pub fn check(
         return Err(BadResponse::Issuer(expected.issuer.clone()));
     }
     if let Some(error) = one("error")? {
-        let description = one("error_description")?.map(|text| shown(text, 300));
-        return Err(BadResponse::Refused { error: shown(error, 60), description });
+        let description = one("error_description")?.map(|text| Sentence::new(text).to_string());
+        return Err(BadResponse::Refused { error: Label::new(error).to_string(), description });
     }
     match one("code")? {
         Some(code) if !code.is_empty() => Ok(SecretText::new(code.as_str())),
         _ => Err(BadResponse::NoCode),
     }
-}
-
-fn shown(text: &str, length: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(length).collect()
 }
 
 #[cfg(test)]
@@ -97,6 +96,11 @@ mod tests {
             (
                 true,
                 "error=access_denied&error_description=why&state=s&iss=https://as",
+                refused("access_denied"),
+            ),
+            (
+                false,
+                "error=access\u{202e}_denied\u{1b}&error_description=w\u{200b}h\u{9b}y&state=s",
                 refused("access_denied"),
             ),
             (false, "code=c", Err(BadResponse::NotOurs)),
