@@ -9,7 +9,7 @@ pub struct ServerEvent {
     /// `message` when the server named none.
     pub kind: String,
     pub data: Vec<u8>,
-    /// The last id seen so far.
+    /// The last id so far, its own included.
     pub id: Option<String>,
 }
 
@@ -28,6 +28,8 @@ pub struct Decoder {
     kind: String,
     data: Vec<u8>,
     has_data: bool,
+    /// Of the event that is being read: it counts once that event is whole.
+    next_id: Option<String>,
     id: Option<String>,
     /// The milliseconds that the server wants a reconnect to wait.
     retry: Option<u64>,
@@ -44,6 +46,7 @@ impl Decoder {
             kind: String::new(),
             data: Vec::new(),
             has_data: false,
+            next_id: None,
             id: None,
             retry: None,
         }
@@ -53,9 +56,10 @@ impl Decoder {
         self.retry
     }
 
-    /// The id of the last event or id-only block that ended.
+    /// The id of the last event, or block without data, that ended; `None` as long as there was
+    /// none. An empty one takes back those before it.
     pub fn last_id(&self) -> Option<&str> {
-        self.id.as_deref().filter(|id| !id.is_empty())
+        self.id.as_deref()
     }
 
     /// Takes the next bytes and returns the events that they complete.
@@ -115,9 +119,9 @@ impl Decoder {
             }
             b"event" => self.kind = String::from_utf8_lossy(value).into_owned(),
             b"id" if !value.contains(&0) && value.len() <= 4096 => {
-                self.id = Some(String::from_utf8_lossy(value).into_owned());
+                self.next_id = Some(String::from_utf8_lossy(value).into_owned());
             }
-            b"retry" => {
+            b"retry" if value.iter().all(u8::is_ascii_digit) => {
                 self.retry = std::str::from_utf8(value)
                     .ok()
                     .and_then(|text| text.parse().ok())
@@ -129,6 +133,8 @@ impl Decoder {
     }
 
     fn dispatch(&mut self) -> Option<ServerEvent> {
+        // Not before the blank line: an event that was cut is sent again at a resumption.
+        self.id = self.next_id.take().or_else(|| self.id.take());
         let kind = std::mem::take(&mut self.kind);
         if !std::mem::take(&mut self.has_data) {
             return None;
@@ -165,6 +171,44 @@ mod tests {
                 text.as_bytes().chunks(size).flat_map(|part| decoder.feed(part).unwrap()).collect();
             assert_eq!(events, expected, "in chunks of {size}");
             assert_eq!((decoder.retry(), decoder.last_id()), (Some(250), Some("7")));
+        }
+    }
+
+    #[test]
+    fn an_id_counts_when_its_event_is_whole() {
+        for (text, expected) in [
+            ("id: 1\ndata: a\n\nid: 2\ndata: cut\n", Some("1")),
+            ("id: 1\ndata: a\n\nid: 2\ndata: b\n\n", Some("2")),
+            ("id: 1\ndata: a\n", None),
+            ("id: 1\n\ndata: b\n\n", Some("1")),
+            ("id: 1\n\nid: 2\0\n\n", Some("1")),
+            ("id: 1\n\nid:\n", Some("1")),
+            ("id: 1\n\nid:\n\n", Some("")),
+            ("id: 1\n\nid\ndata: b\n\n", Some("")),
+        ] {
+            let mut decoder = Decoder::new(100);
+            decoder.feed(text.as_bytes()).unwrap();
+            assert_eq!(decoder.last_id(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_a_number_of_milliseconds_and_nothing_else() {
+        for (value, expected) in [
+            ("250", Some(250)),
+            ("0", Some(0)),
+            ("", Some(7)),
+            ("+5", Some(7)),
+            ("-5", Some(7)),
+            ("5.0", Some(7)),
+            ("1e3", Some(7)),
+            (" 5", Some(7)),
+            ("٣", Some(7)),
+            ("99999999999999999999", Some(7)),
+        ] {
+            let mut decoder = Decoder::new(100);
+            decoder.feed(format!("retry: 7\nretry: {value}\n").as_bytes()).unwrap();
+            assert_eq!(decoder.retry(), expected, "{value:?}");
         }
     }
 

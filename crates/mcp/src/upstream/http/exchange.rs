@@ -171,9 +171,8 @@ impl Exchange {
     ) -> Result<Response<Body>, UpstreamError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
-        if let Some(id) = position.last_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok())
-        {
-            headers.insert(header_name::LAST_EVENT_ID, id);
+        if let Some(id) = &position.last_id {
+            headers.insert(header_name::LAST_EVENT_ID, id.clone());
         }
         let response = self.session.send(Method::GET, headers, Bytes::new()).await?;
         let status = response.status();
