@@ -2,12 +2,15 @@
 //! that it names (MCP, authorization server discovery). Where documents are and which will do are
 //! rules of `portunus_core::oauth_client::discovery`.
 
-use portunus_core::oauth_client::{challenge::Challenge, discovery};
+use portunus_core::oauth_client::{
+    challenge::Challenge,
+    discovery::{self, MAX_URL},
+};
 use serde_json::Value;
 use url::Url;
 
 use super::{
-    error::ConnectError,
+    error::{ConnectError, quoted},
     fetch::{Fetcher, place},
 };
 
@@ -48,10 +51,13 @@ pub(super) async fn discover(
     // Before revision 2025-06-18 the server's own origin was the authorization server.
     let found = found.unwrap_or(Value::Null);
     let resource = match text(&found, "resource") {
-        Some(resource) if discovery::covers(resource, server) => resource.to_owned(),
+        Some(resource) if resource.len() <= MAX_URL && discovery::covers(resource, server) => {
+            resource.to_owned()
+        }
         Some(resource) => {
             return Err(ConnectError::Metadata(format!(
-                "the metadata at the server is for {resource:?}, and not for {server}: no token is fetched for another resource"
+                "the metadata at the server is for \"{}\", and not for {server}: no token is fetched for another resource",
+                quoted(resource)
             )));
         }
         None => canonical(server),
@@ -63,7 +69,8 @@ pub(super) async fn discover(
     };
     let metadata = server_metadata(fetcher, &issuer).await?;
     let endpoint = |name: &str| {
-        text(&metadata, name).and_then(|text| Url::parse(text).ok()).ok_or_else(|| {
+        let url = text(&metadata, name).filter(|text| text.len() <= MAX_URL);
+        url.and_then(|text| Url::parse(text).ok()).ok_or_else(|| {
             ConnectError::Metadata(format!("the metadata of {issuer} has no {name} that is a URL"))
         })
     };
@@ -92,9 +99,13 @@ pub(super) async fn discover(
 async fn server_metadata(fetcher: &Fetcher, issuer: &str) -> Result<Value, ConnectError> {
     let bad = || {
         ConnectError::Metadata(format!(
-            "the server names {issuer:?} as its authorization server, which is no URL"
+            "the server names \"{}\" as its authorization server, which is no URL",
+            quoted(issuer)
         ))
     };
+    if !discovery::is_issuer(issuer) {
+        return Err(bad());
+    }
     let url = Url::parse(issuer).map_err(|_| bad())?;
     let found = first(fetcher, discovery::server_metadata_urls(&url)).await?.ok_or_else(|| {
         ConnectError::Metadata(format!("{issuer} has no metadata of an authorization server"))
@@ -102,8 +113,8 @@ async fn server_metadata(fetcher: &Fetcher, issuer: &str) -> Result<Value, Conne
     match text(&found, "issuer") {
         Some(named) if named == issuer => Ok(found),
         named => Err(ConnectError::Metadata(format!(
-            "the metadata of {issuer} is for the issuer {:?}: it is not used (RFC 8414 section 3.3)",
-            named.unwrap_or_default()
+            "the metadata of {issuer} is for the issuer \"{}\": it is not used (RFC 8414 section 3.3)",
+            quoted(named.unwrap_or_default())
         ))),
     }
 }

@@ -18,7 +18,7 @@ use reqwest::Response;
 use tokio::time::sleep;
 
 use super::{
-    error::ConnectError,
+    error::{ConnectError, quoted},
     output::Output,
     server::Server,
     session::{Initialize, Session},
@@ -274,7 +274,7 @@ impl Pipe {
             return Ok(());
         }
         let is_text = std::str::from_utf8(&body).ok().filter(|text| !text.contains('<'));
-        let words: String = is_text.unwrap_or_default().trim().escape_debug().take(200).collect();
+        let words = quoted(is_text.unwrap_or_default().trim());
         let words = if words.is_empty() { words } else { format!(": {words}") };
         Err(ConnectError::Server(format!("the server answers with status {status}{words}")))
     }
@@ -471,7 +471,9 @@ impl Events {
             let events = self.decoder.feed(&chunk.map_err(|_| ConnectError::Broken)?);
             self.ready.extend(events.map_err(|error| ConnectError::Server(error.to_string()))?);
             if let Some(id) = self.decoder.last_id() {
-                self.last_id = HeaderValue::from_str(id).ok();
+                // An empty one takes the position back.
+                let id = HeaderValue::from_bytes(id.as_bytes()).ok();
+                self.last_id = id.filter(|id| !id.is_empty());
             }
             self.retry = self.decoder.retry().map(Duration::from_millis).or(self.retry);
         }

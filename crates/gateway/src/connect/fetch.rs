@@ -20,7 +20,7 @@ use reqwest::{
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::error::{ConnectError, cause_of};
+use super::error::{ConnectError, cause_of, quoted};
 use crate::net::{self, NetSettings};
 
 /// Metadata, or the answer of an endpoint, in bytes.
@@ -134,7 +134,7 @@ async fn send(url: &Url, request: RequestBuilder) -> Result<Answer, ConnectError
 
 /// A URL as messages name it, without its query, which may hold a secret.
 pub(super) fn place(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
+    quoted(&format!("{}{}", url.origin().ascii_serialization(), url.path()))
 }
 
 async fn lookup(host: &str) -> std::io::Result<Vec<IpAddr>> {

@@ -1,7 +1,7 @@
 //! Who we are at an authorization server, in the order of the specification (MCP, client
 //! registration): a configured client, a client ID metadata document, a registration (RFC 7591).
 
-use portunus_core::secret::SecretText;
+use portunus_core::{oauth_client::discovery::MAX_URL, secret::SecretText};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -109,8 +109,11 @@ pub(super) async fn register(
     }
     let text =
         |name: &str| answer.body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let id = text("client_id").ok_or_else(|| {
-        ConnectError::Trouble("its answer to the registration has no client_id".to_owned())
+    // It stands in a URL that a person is shown.
+    let id = text("client_id").filter(|id| id.len() <= MAX_URL).ok_or_else(|| {
+        ConnectError::Trouble(
+            "its answer to the registration has no client_id, or a very long one".to_owned(),
+        )
     })?;
     let secret = text("client_secret").map(SecretText::new);
     let method = match (text("token_endpoint_auth_method").and_then(Method::by_name), &secret) {

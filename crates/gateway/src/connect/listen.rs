@@ -48,10 +48,11 @@ async fn of_session(pipe: &Pipe, generation: u64) {
         match pipe.server.send_quietly(&Method::GET, &headers).await {
             Ok(response) if response.status().is_success() && is_events(&response) => {
                 let mut events = Events::of(response);
+                events.last_id = last_id.take();
                 if read(pipe, &mut events).await {
                     pause = events.pause();
                 }
-                last_id = events.last_id.or(last_id);
+                last_id = events.last_id;
             }
             Ok(response) => match response.status() {
                 StatusCode::NOT_FOUND if current.id.is_some() => {

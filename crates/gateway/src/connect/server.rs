@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{
     credentials::Credentials,
-    error::{ConnectError, cause_of},
+    error::{ConnectError, cause_of, quoted},
     fetch::place,
     options::Options,
 };
@@ -168,7 +168,7 @@ fn refuse_redirect(response: Response) -> Result<Response, ConnectError> {
         return Ok(response);
     }
     let target = response.headers().get(header::LOCATION).and_then(|target| target.to_str().ok());
-    let target: String = target.unwrap_or_default().escape_debug().take(200).collect();
+    let target = quoted(target.unwrap_or_default());
     Err(ConnectError::Server(format!(
         "the server redirects to \"{target}\", where no token is sent unasked: if that is right, give it as the URL"
     )))

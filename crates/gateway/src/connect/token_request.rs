@@ -1,7 +1,11 @@
 //! Requests at the token endpoint (RFC 6749 sections 4.1.3 and 6), each with `resource` (RFC 8707).
 
 use http::StatusCode;
-use portunus_core::{Timestamp, secret::SecretText};
+use portunus_core::{
+    Timestamp,
+    secret::SecretText,
+    text::{Label, Sentence},
+};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
@@ -104,13 +108,11 @@ impl TokenRequest<'_> {
 /// What an endpoint said instead (RFC 6749 section 5.2). Only a refusal with a code is one:
 /// anything else may be otherwise tomorrow.
 pub(super) fn refusal(status: StatusCode, body: &Value) -> ConnectError {
-    let text = |name: &str| {
-        let text = body.get(name)?.as_str().filter(|text| !text.is_empty())?;
-        Some(text.chars().filter(|c| !c.is_control()).take(300).collect::<String>())
-    };
+    let text = |name: &str| body.get(name)?.as_str().filter(|text| !text.is_empty());
     match text("error") {
         Some(code) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
-            ConnectError::Refused { code, description: text("error_description") }
+            let description = text("error_description").map(|text| Sentence::new(text).to_string());
+            ConnectError::Refused { code: Label::new(code).to_string(), description }
         }
         _ => ConnectError::Trouble(format!("it answered with status {status}")),
     }
