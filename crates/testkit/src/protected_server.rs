@@ -17,7 +17,7 @@ use axum::{
 };
 use portunus_core::{pkce::CodeChallenge, secret::SecretText};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use url::form_urlencoded;
 
 /// What it does otherwise.
@@ -33,6 +33,8 @@ pub struct Behaviour {
     pub iss: Option<String>,
     /// What the token endpoint answers refreshes with: a status, and `error`.
     pub refresh: Option<(u16, &'static str)>,
+    /// The token endpoint does its work, and answers once there is a permit.
+    pub holds_tokens: Option<Arc<Semaphore>>,
     /// The scope that `tools/call` needs; a token never has it when `grants_nothing`.
     pub needs: Option<&'static str>,
     pub grants_nothing: bool,
@@ -188,8 +190,17 @@ async fn authorize(State(shared): State<Shared>, Query(asked): Query<Parameters>
 }
 
 async fn token(State(shared): State<Shared>, body: Bytes) -> Response {
-    let asked: Parameters = form_urlencoded::parse(&body).into_owned().collect();
-    let mut inner = lock(&shared);
+    let answer = issued(&shared, &body);
+    let gate = lock(&shared).behaviour.holds_tokens.clone();
+    if let Some(gate) = gate {
+        gate.acquire().await.expect("a gate that stays").forget();
+    }
+    answer
+}
+
+fn issued(shared: &Shared, body: &[u8]) -> Response {
+    let asked: Parameters = form_urlencoded::parse(body).into_owned().collect();
+    let mut inner = lock(shared);
     inner.seen.tokens.push(asked.clone());
     let of = |name: &str| asked.get(name).cloned().unwrap_or_default();
     let refused = |status: u16, error: &str| {

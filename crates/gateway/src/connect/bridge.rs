@@ -57,7 +57,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), ConnectError> {
     let pipe = Arc::new(Pipe {
-        server: Server::new(options, credentials)?,
+        server: Server::new(options, credentials.clone())?,
         session: Session::default(),
         output: Arc::new(Output::new(output, stop.clone())),
         tools: ToolHeaders::default(),
@@ -83,7 +83,10 @@ pub async fn run(
         () = stop.cancelled() => {}
     }
     listening.abort();
-    let _ = timeout(GOODBYE, pipe.end()).await;
+    let _ = timeout(GOODBYE, async { tokio::join!(pipe.output.drain(), pipe.end()) }).await;
+    if let Some(credentials) = credentials {
+        credentials.settle().await;
+    }
     Ok(())
 }
 
@@ -243,7 +246,11 @@ impl Bridge {
             stream.cancelled.cancel();
         }
         self.tasks.close();
-        let _ = timeout(LAST_ANSWERS, self.tasks.wait()).await;
+        let _ = timeout(LAST_ANSWERS, async {
+            self.tasks.wait().await;
+            self.pipe.output.drain().await;
+        })
+        .await;
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<RequestId, UnderWay>> {

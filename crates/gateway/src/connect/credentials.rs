@@ -1,8 +1,16 @@
 //! The token that goes along, and what is done when there is none, or it is refused: read what
 //! another process has got, refresh, sign in, in this order. One process at a time, by the lock of
-//! [`super::token_store`]; within a process, one request at a time.
+//! [`super::token_store`]; within a process, one request at a time, in a task that goes on when
+//! that request is given up: a refresh token is used up by its use, and its successor must be kept.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use portunus_core::{
@@ -13,7 +21,11 @@ use portunus_core::{
     },
     secret::SecretText,
 };
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::Instant,
+};
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::{
@@ -54,12 +66,25 @@ pub struct Credentials {
     key: String,
     means: SignInMeans,
     current: ArcSwapOption<SignIn>,
-    renewing: Mutex<Renewing>,
+    renewing: Arc<Mutex<Renewing>>,
+    /// Refreshes that failed.
+    failures: AtomicU64,
+    /// Token requests whose answers are not kept yet.
+    requests: TaskTracker,
+}
+
+/// Who changes the credentials, one at a time.
+struct Turn {
+    renewing: OwnedMutexGuard<Renewing>,
+    /// How many refreshes had failed when this one began to wait.
+    failures: u64,
 }
 
 #[derive(Default)]
 struct Renewing {
     fetcher: Option<Arc<Fetcher>>,
+    /// Why the last refresh failed.
+    not_refreshed: Option<ConnectError>,
     /// A sign-in that ended, and why.
     failed: Option<(Instant, String)>,
     /// What was there before the authorization server refused it.
@@ -72,28 +97,45 @@ impl Credentials {
     pub fn open(options: Options, means: SignInMeans) -> Result<Self, ConnectError> {
         let key = options.key();
         let kept = means.store.sign_in(&key)?;
-        let current = ArcSwapOption::from(kept.map(Arc::new));
-        Ok(Self { options, key, means, current, renewing: Mutex::default() })
+        Ok(Self {
+            options,
+            key,
+            means,
+            current: ArcSwapOption::from(kept.map(Arc::new)),
+            renewing: Arc::default(),
+            failures: AtomicU64::new(0),
+            requests: TaskTracker::new(),
+        })
     }
 
     pub(super) fn is_signed_in(&self) -> bool {
         self.current.load().is_some()
     }
 
+    /// Waits until the answer of a token request that is under way is kept.
+    pub(super) async fn settle(&self) {
+        self.requests.close();
+        self.requests.wait().await;
+    }
+
     /// The token to send, refreshed if it is about to end; `None`: there is none yet.
-    pub(super) async fn token(&self) -> Result<Option<SecretText>, ConnectError> {
+    pub(super) async fn token(self: &Arc<Self>) -> Result<Option<SecretText>, ConnectError> {
         let Some(current) = self.current.load_full() else { return Ok(None) };
-        if !self.is_due(&current) {
+        if self.means.store.has_sign_in(&self.key)? && !self.is_due(&current) {
             return Ok(Some(current.access_token.clone()));
         }
-        let mut renewing = self.renewing.lock().await;
+        let turn = self.turn().await;
+        self.to_the_end(|all| async move { all.refreshed(turn).await }).await
+    }
+
+    async fn refreshed(&self, mut turn: Turn) -> Result<Option<SecretText>, ConnectError> {
         let _lock = self.lock().await?;
-        if let Some(found) = self.adopt(None)? {
+        if let Some(found) = self.adopt(&mut turn, None)? {
             return Ok(Some(found));
         }
         let Some(current) = self.current.load_full() else { return Ok(None) };
         let is_over = current.expires_at.is_some_and(|end| self.means.clock.now().as_secs() >= end);
-        match self.refresh(&mut renewing, &current).await {
+        match self.refresh(&mut turn, &current).await {
             Ok(found) => Ok(found),
             Err(error) if is_over => Err(error),
             Err(error) => {
@@ -105,45 +147,70 @@ impl Credentials {
 
     /// A token in place of `failed`, which the server refused with this challenge, or did not get.
     pub(super) async fn renew(
-        &self,
+        self: &Arc<Self>,
         failed: Option<&SecretText>,
         challenge: &Challenge,
     ) -> Result<SecretText, ConnectError> {
-        let mut renewing = self.renewing.lock().await;
-        if let Some(found) = self.other_than(failed) {
+        let turn = self.turn().await;
+        let (failed, challenge) = (failed.cloned(), challenge.clone());
+        self.to_the_end(|all| async move { all.renewed(turn, failed.as_ref(), &challenge).await })
+            .await
+    }
+
+    async fn renewed(
+        &self,
+        mut turn: Turn,
+        failed: Option<&SecretText>,
+        challenge: &Challenge,
+    ) -> Result<SecretText, ConnectError> {
+        if let Some(found) = self.other_than(failed)? {
             return Ok(found);
         }
         let _lock = self.lock().await?;
-        if let Some(found) = self.adopt(failed)? {
+        if let Some(found) = self.adopt(&mut turn, failed)? {
             return Ok(found);
         }
-        let fetcher = self.fetcher(&mut renewing).await?;
+        let fetcher = self.fetcher(&mut turn.renewing).await?;
         let found = discover(&fetcher, &self.options.server, challenge).await?;
-        let before = self.before(&renewing, &found)?;
-        if let Some(before) = before.as_ref().filter(|_| self.current.load().is_some())
-            && before.refresh_token.is_some()
-            && let Some(token) = self.refresh(&mut renewing, before).await?
+        let mut before = self.before(&turn.renewing, &found)?;
+        if let Some(kept) = before.as_ref().filter(|_| self.current.load().is_some())
+            && kept.refresh_token.is_some()
         {
-            return Ok(token);
+            if let Some(token) = self.refresh(&mut turn, kept).await? {
+                return Ok(token);
+            }
+            before = self.before(&turn.renewing, &found)?;
         }
-        self.sign_in(&mut renewing, &fetcher, &found, before.as_ref(), challenge).await
+        self.sign_in(&mut turn.renewing, &fetcher, &found, before.as_ref(), challenge).await
     }
 
     /// A token with the scopes of the challenge beside those it had (MCP, "Step-Up Authorization
     /// Flow"); `None`: that was tried often enough.
     pub(super) async fn step_up(
-        &self,
+        self: &Arc<Self>,
         failed: Option<&SecretText>,
         challenge: &Challenge,
     ) -> Result<Option<SecretText>, ConnectError> {
-        let mut renewing = self.renewing.lock().await;
-        if let Some(found) = self.other_than(failed) {
+        let turn = self.turn().await;
+        let (failed, challenge) = (failed.cloned(), challenge.clone());
+        self.to_the_end(|all| async move { all.widened(turn, failed.as_ref(), &challenge).await })
+            .await
+    }
+
+    async fn widened(
+        &self,
+        mut turn: Turn,
+        failed: Option<&SecretText>,
+        challenge: &Challenge,
+    ) -> Result<Option<SecretText>, ConnectError> {
+        if let Some(found) = self.other_than(failed)? {
             return Ok(Some(found));
         }
         let _lock = self.lock().await?;
-        if let Some(found) = self.adopt(failed)? {
+        if let Some(found) = self.adopt(&mut turn, failed)? {
             return Ok(Some(found));
         }
+        let renewing = &mut turn.renewing;
         let wanted = challenge.scope.clone().unwrap_or_default();
         if renewing.step_ups.len() >= MAX_STEP_UPS && !renewing.step_ups.contains_key(&wanted) {
             return Ok(None);
@@ -153,10 +220,31 @@ impl Credentials {
         if *tries > STEP_UPS {
             return Ok(None);
         }
-        let fetcher = self.fetcher(&mut renewing).await?;
+        let fetcher = self.fetcher(renewing).await?;
         let found = discover(&fetcher, &self.options.server, challenge).await?;
-        let before = self.before(&renewing, &found)?;
-        self.sign_in(&mut renewing, &fetcher, &found, before.as_ref(), challenge).await.map(Some)
+        let before = self.before(renewing, &found)?;
+        self.sign_in(renewing, &fetcher, &found, before.as_ref(), challenge).await.map(Some)
+    }
+
+    /// Waits for its turn. A request that is given up here has begun nothing.
+    async fn turn(&self) -> Turn {
+        let failures = self.failures.load(Ordering::Acquire);
+        Turn { renewing: Arc::clone(&self.renewing).lock_owned().await, failures }
+    }
+
+    /// Does this to its end, also if its request is given up. As it has its [`Turn`], there is one
+    /// of it at a time.
+    async fn to_the_end<T, F>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, ConnectError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ConnectError>> + Send + 'static,
+    {
+        tokio::spawn(work(Arc::clone(self)))
+            .await
+            .unwrap_or_else(|_| Err(ConnectError::SignIn("it was broken off".to_owned())))
     }
 
     /// What of the past holds at this authorization server for this resource (threat 91).
@@ -211,7 +299,14 @@ impl Credentials {
             clock: &*self.means.clock,
             entropy: &*self.means.entropy,
         };
-        let (client, tokens) = match request.run().await {
+        let done = async {
+            let granted = request.ask().await?;
+            // From here on there is a code that is good for one request.
+            let under_way = self.requests.token();
+            let tokens = request.redeem(&granted).await?;
+            Ok((granted.client, tokens, under_way))
+        };
+        let (client, tokens, _under_way) = match done.await {
             Ok(done) => done,
             Err(error) => {
                 renewing.failed = Some((Instant::now(), said(&error)));
@@ -220,7 +315,7 @@ impl Credentials {
         };
         renewing.failed = None;
         tracing::info!(issuer = %found.issuer, "signed in");
-        self.keep(SignIn {
+        let sign_in = SignIn {
             key: self.key.clone(),
             issuer: found.issuer.clone(),
             resource: found.resource.clone(),
@@ -230,15 +325,24 @@ impl Credentials {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             expires_at: tokens.expires_at,
-        })
+        };
+        self.means.store.keep_sign_in(&sign_in)?;
+        Ok(self.hold(sign_in))
     }
 
-    /// `None`: there is nothing to refresh with, or it was refused.
+    /// `None`: there is nothing to refresh with, or it was refused, or taken away meanwhile.
     async fn refresh(
         &self,
-        renewing: &mut Renewing,
+        turn: &mut Turn,
         before: &SignIn,
     ) -> Result<Option<SecretText>, ConnectError> {
+        // A request that waited while a refresh failed is told of that, and tries no other at once.
+        if self.failures.load(Ordering::Acquire) != turn.failures
+            && let Some(error) = &turn.renewing.not_refreshed
+        {
+            return Err(error.clone());
+        }
+        let renewing = &mut turn.renewing;
         let fetcher = self.fetcher(renewing).await?;
         let Some(refresh_token) = &before.refresh_token else {
             return self.forget(renewing, before).map(|()| None);
@@ -253,10 +357,15 @@ impl Credentials {
             resource: &before.resource,
             now: self.means.clock.now(),
         };
+        let _under_way = self.requests.token();
         match request.refresh(refresh_token).await {
             Ok(Tokens { access_token, refresh_token, expires_at }) => {
                 let next = SignIn { access_token, refresh_token, expires_at, ..before.clone() };
-                self.keep(next).map(Some)
+                if self.means.store.replace_sign_in(&next)? {
+                    return Ok(Some(self.hold(next)));
+                }
+                self.let_go(renewing);
+                Ok(None)
             }
             Err(error @ ConnectError::Refused { .. }) => {
                 tracing::info!(%error, "the sign-in is over");
@@ -265,15 +374,18 @@ impl Credentials {
                 }
                 self.forget(renewing, before).map(|()| None)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                renewing.not_refreshed = Some(error.clone());
+                self.failures.fetch_add(1, Ordering::AcqRel);
+                Err(error)
+            }
         }
     }
 
-    fn keep(&self, sign_in: SignIn) -> Result<SecretText, ConnectError> {
+    fn hold(&self, sign_in: SignIn) -> SecretText {
         let token = sign_in.access_token.clone();
-        self.means.store.keep_sign_in(&sign_in)?;
         self.current.store(Some(Arc::new(sign_in)));
-        Ok(token)
+        token
     }
 
     fn forget(&self, renewing: &mut Renewing, before: &SignIn) -> Result<(), ConnectError> {
@@ -283,14 +395,31 @@ impl Credentials {
         Ok(())
     }
 
-    fn other_than(&self, failed: Option<&SecretText>) -> Option<SecretText> {
-        let current = self.current.load_full()?;
-        (Some(&current.access_token) != failed).then(|| current.access_token.clone())
+    /// What was removed from the store is not used either.
+    fn let_go(&self, renewing: &mut Renewing) {
+        if self.current.swap(None).is_some() {
+            renewing.before = None;
+            tracing::warn!("the sign-in was removed on this machine: it is not used any more");
+        }
+    }
+
+    fn other_than(&self, failed: Option<&SecretText>) -> Result<Option<SecretText>, ConnectError> {
+        let Some(current) = self.current.load_full() else { return Ok(None) };
+        let is_other = Some(&current.access_token) != failed;
+        Ok((is_other && self.means.store.has_sign_in(&self.key)?)
+            .then(|| current.access_token.clone()))
     }
 
     /// What another process has got meanwhile, or has removed.
-    fn adopt(&self, failed: Option<&SecretText>) -> Result<Option<SecretText>, ConnectError> {
-        let Some(kept) = self.means.store.sign_in(&self.key)? else { return Ok(None) };
+    fn adopt(
+        &self,
+        turn: &mut Turn,
+        failed: Option<&SecretText>,
+    ) -> Result<Option<SecretText>, ConnectError> {
+        let Some(kept) = self.means.store.sign_in(&self.key)? else {
+            self.let_go(&mut turn.renewing);
+            return Ok(None);
+        };
         let token = kept.access_token.clone();
         let is_news = Some(&token) != failed && !self.is_due(&kept);
         self.current.store(Some(Arc::new(kept)));

@@ -50,8 +50,17 @@ pub(super) struct SignInRequest<'a> {
     pub(super) entropy: &'a dyn Entropy,
 }
 
+/// What a person has allowed: a code, and what it is redeemed with.
+pub(super) struct Granted {
+    pub(super) client: ClientIdentity,
+    code: SecretText,
+    verifier: SecretText,
+    redirect_uri: String,
+}
+
 impl SignInRequest<'_> {
-    pub(super) async fn run(&self) -> Result<(ClientIdentity, Tokens), ConnectError> {
+    /// Sends a person to the authorization server, and waits for the answer.
+    pub(super) async fn ask(&self) -> Result<Granted, ConnectError> {
         let (client, listener, port) = self.client().await?;
         let redirect_uri = identity::redirect_uri(port);
         let verifier = generate_verifier(self.entropy);
@@ -83,20 +92,23 @@ impl SignInRequest<'_> {
                 ))
             })?
             .map_err(|bad| ConnectError::SignIn(bad.to_string()))?;
+        Ok(Granted { client, code, verifier, redirect_uri })
+    }
+
+    pub(super) async fn redeem(&self, granted: &Granted) -> Result<Tokens, ConnectError> {
+        let Granted { client, code, verifier, redirect_uri } = granted;
         let request = TokenRequest {
             fetcher: self.fetcher,
             endpoint: &self.found.token_endpoint,
-            client: &client,
+            client,
             resource: &self.found.resource,
             now: self.clock.now(),
         };
-        let tokens =
-            request.redeem(&code, &verifier, &redirect_uri).await.inspect_err(|error| {
-                if is_unknown_client(error) {
-                    let _ = self.store.remove_registration(&self.found.issuer);
-                }
-            })?;
-        Ok((client, tokens))
+        request.redeem(code, verifier, redirect_uri).await.inspect_err(|error| {
+            if is_unknown_client(error) {
+                let _ = self.store.remove_registration(&self.found.issuer);
+            }
+        })
     }
 
     /// Who we are, and a listener at the redirect URI that goes with it.

@@ -82,8 +82,26 @@ impl TokenStore {
         Ok(found.filter(|found| found.key == key))
     }
 
+    /// Is there one still? What is in it is not read.
+    pub fn has_sign_in(&self, key: &str) -> Result<bool, ConnectError> {
+        let path = self.sign_in_file(key);
+        path.try_exists().map_err(|error| trouble(&path, &error))
+    }
+
     pub fn keep_sign_in(&self, sign_in: &SignIn) -> Result<(), ConnectError> {
         self.write(&self.sign_in_file(&sign_in.key), sign_in)
+    }
+
+    /// Replaces a sign-in unless it was removed. `false`: it was, and stays so.
+    pub fn replace_sign_in(&self, sign_in: &SignIn) -> Result<bool, ConnectError> {
+        if !self.has_sign_in(&sign_in.key)? {
+            return Ok(false);
+        }
+        let _no_other = self.exclusive()?;
+        if !self.has_sign_in(&sign_in.key)? {
+            return Ok(false);
+        }
+        self.keep_sign_in(sign_in).map(|()| true)
     }
 
     /// Removes a sign-in, and what its authorization server knows us as. `false`: there was none.
@@ -95,7 +113,12 @@ impl TokenStore {
     }
 
     pub fn remove_sign_in(&self, key: &str) -> Result<bool, ConnectError> {
-        remove(&self.sign_in_file(key))
+        let path = self.sign_in_file(key);
+        if !self.has_sign_in(key)? {
+            return Ok(false);
+        }
+        let _no_other = self.exclusive()?;
+        remove(&path)
     }
 
     /// What an authorization server knows us as.
@@ -140,6 +163,13 @@ impl TokenStore {
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
             }
         }
+    }
+
+    /// Lets no other process remove or replace anything for the moment that this takes. What waits
+    /// for a server or a person holds [`lock`](Self::lock) instead.
+    fn exclusive(&self) -> Result<Lock, ConnectError> {
+        let opened = File::open(&self.folder).and_then(|folder| folder.lock().map(|()| folder));
+        opened.map(Lock).map_err(|error| trouble(&self.folder, &error))
     }
 
     fn sign_in_file(&self, key: &str) -> PathBuf {

@@ -1,147 +1,20 @@
 //! `portunus connect` as an OAuth client and as a pipe, at a fake server that wants tokens
 //! (`portunus_testkit::protected_server`): what is asked of whom, how often, and what goes nowhere.
 //! Rules have their tables in `portunus_core::oauth_client`; official clients are in
-//! `tests/connect`.
+//! `tests/connect`. What becomes of tokens when something comes between is in [`kept`].
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod client;
+mod kept;
 
-use http::HeaderMap;
-use portunus::{
-    connect::{
-        self, Credentials, Options, SignInMeans, TokenStore,
-        browser::{Opener, SignInAddress},
-        options::ConfiguredClient,
-    },
-    net::{self, NetSettings},
-    os::OsEntropy,
-};
-use portunus_core::{Timestamp, clock::FixedClock};
-use portunus_testkit::{
-    protected_server::{Behaviour, ProtectedServer},
-    wait::in_time,
-};
+use std::time::Duration;
+
+use portunus::connect::{Options, options::ConfiguredClient};
+use portunus_testkit::protected_server::{Behaviour, ProtectedServer};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf},
-    task::JoinHandle,
-};
-use tokio_util::sync::CancellationToken;
-use url::Url;
 
-/// A client's side of one `portunus connect`.
-struct Client {
-    to: tokio::io::WriteHalf<DuplexStream>,
-    from: Lines<BufReader<ReadHalf<DuplexStream>>>,
-    sign_ins: Arc<AtomicUsize>,
-    task: JoinHandle<Result<(), connect::ConnectError>>,
-}
-
-/// Walks along redirects, as a browser does.
-fn browser(count: &Arc<AtomicUsize>) -> Opener {
-    let count = Arc::clone(count);
-    Arc::new(move |address: &SignInAddress<'_>| {
-        count.fetch_add(1, Ordering::SeqCst);
-        let mut next = Url::parse(address.local).unwrap();
-        tokio::spawn(async move {
-            let client = net::client(NetSettings::identity()).unwrap();
-            for _ in 0..5 {
-                let answer = client.get(next.clone()).send().await.unwrap();
-                let Some(location) = answer.headers().get("location") else { return };
-                next = next.join(location.to_str().unwrap()).unwrap();
-            }
-        });
-    })
-}
-
-fn options(url: &str) -> Options {
-    Options {
-        server: url.parse().unwrap(),
-        headers: HeaderMap::new(),
-        client: ConfiguredClient::default(),
-        scope: None,
-        callback_port: None,
-        allow_http: false,
-    }
-}
-
-impl Client {
-    fn start(url: &str, folder: &Path, clock: &Arc<FixedClock>) -> Self {
-        Self::start_with(options(url), folder, clock)
-    }
-
-    fn start_with(options: Options, folder: &Path, clock: &Arc<FixedClock>) -> Self {
-        let sign_ins = Arc::default();
-        let means = SignInMeans {
-            store: TokenStore::at(folder.join("connect")),
-            opener: browser(&sign_ins),
-            may_paste: false,
-            registers_anew: false,
-            clock: Arc::clone(clock) as _,
-            entropy: Arc::new(OsEntropy),
-        };
-        let credentials = Arc::new(Credentials::open(options.clone(), means).unwrap());
-        let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let (input, output) = tokio::io::split(theirs);
-        let task = tokio::spawn(async move {
-            let stop = CancellationToken::new();
-            connect::run(&options, Some(credentials), input, Box::new(output), stop).await
-        });
-        let (from, to) = tokio::io::split(ours);
-        Self { to, from: BufReader::new(from).lines(), sign_ins, task }
-    }
-
-    async fn write(&mut self, line: &str) {
-        self.to.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-    }
-
-    async fn read(&mut self) -> String {
-        in_time("a message", self.from.next_line()).await.unwrap().unwrap()
-    }
-
-    /// Sends a request, and gives its answer.
-    async fn ask(&mut self, id: u64, method: &str) -> Value {
-        self.write(
-            &json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {}}).to_string(),
-        )
-        .await;
-        let answer: Value = serde_json::from_str(&self.read().await).unwrap();
-        assert_eq!(answer["id"], id, "{answer}");
-        answer
-    }
-
-    async fn initialize(&mut self) -> Value {
-        let answer = self.ask(0, "initialize").await;
-        self.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-        answer
-    }
-
-    fn sign_ins(&self) -> usize {
-        self.sign_ins.load(Ordering::SeqCst)
-    }
-
-    async fn end(mut self) {
-        self.to.shutdown().await.unwrap();
-        drop(self.to);
-        in_time("the end", self.task).await.unwrap().unwrap();
-    }
-}
-
-fn clock() -> Arc<FixedClock> {
-    Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)))
-}
-
-fn error_of(answer: &Value) -> String {
-    answer["error"]["message"].as_str().unwrap_or_else(|| panic!("no error: {answer}")).to_owned()
-}
+use self::client::{Client, clock, error_of, options};
 
 #[tokio::test]
 async fn messages_go_on_as_they_were_written_in_both_directions() {
