@@ -29,6 +29,7 @@ use std::{
 };
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use portunus_core::text::visible_lines;
 
 use crate::{
     config::{Config, ConfigArgs, Disk, Inspected, Loaded, Mistakes, Sources, WatchedFiles},
@@ -210,7 +211,9 @@ pub fn main() -> ExitCode {
         }
     };
     outcome.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "portunus: {error:#}");
+        // It may quote files and servers.
+        let text = visible_lines(&format!("{error:#}"));
+        let _ = writeln!(std::io::stderr(), "portunus: {text}");
         ExitCode::from(1)
     })
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod client;
+mod install;
 mod kept;
 
 use std::time::Duration;

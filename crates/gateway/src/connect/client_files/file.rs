@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use portunus_core::text::visible_lines;
 
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// Lines shown around those that change.
@@ -31,8 +32,7 @@ pub fn read(path: &Path) -> anyhow::Result<(PathBuf, String)> {
 
 /// Replaces what the file holds, if it still holds `old`. Answers with the copy of the old one.
 pub fn replace(path: &Path, old: &str, new: &str) -> anyhow::Result<Option<PathBuf>> {
-    let folder = path.parent().context("a file in no folder")?;
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    fs::create_dir_all(folder_of(path)).with_context(|| path.display().to_string())?;
     let (at, now) = read(path)?;
     ensure!(now == old, "{} was changed meanwhile: nothing was written", path.display());
     let permissions = fs::metadata(&at).ok().map(|metadata| metadata.permissions());
@@ -44,8 +44,13 @@ pub fn replace(path: &Path, old: &str, new: &str) -> anyhow::Result<Option<PathB
     let next = beside(&at, "portunus-new");
     write(&next, new, mode)?;
     fs::rename(&next, &at).with_context(|| at.display().to_string())?;
-    File::open(folder)?.sync_all()?;
+    File::open(folder_of(&at))?.sync_all()?;
     Ok(copy)
+}
+
+/// A bare name is in the folder where the program was started.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -72,7 +77,7 @@ fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(named)
 }
 
-/// The lines that go (`-`) and come (`+`), with those around them.
+/// The lines that go (`-`) and come (`+`), with those around them, for a terminal.
 pub fn difference(old: &str, new: &str) -> String {
     let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
     let before = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
@@ -97,7 +102,7 @@ pub fn difference(old: &str, new: &str) -> String {
     show('-', &old[before..old.len() - after]);
     show('+', &new[before..new.len() - after]);
     show(' ', &new[new.len() - after..(new.len() - after + AROUND).min(new.len())]);
-    shown
+    visible_lines(&shown)
 }
 
 #[cfg(test)]

@@ -11,14 +11,18 @@ use serde_json::{Map, Value, json};
 use super::Entry;
 
 pub(super) fn document(servers: &str, with_type: bool, entry: &Entry) -> String {
+    let document = json!({ servers: { &entry.name: meant(with_type, entry) } });
+    format!("{document:#}\n")
+}
+
+fn meant(with_type: bool, entry: &Entry) -> Value {
     let mut server = Map::new();
     if with_type {
         server.insert("type".to_owned(), json!("stdio"));
     }
     server.insert("command".to_owned(), json!(entry.command));
     server.insert("args".to_owned(), json!(entry.args));
-    let document = json!({ servers: { &entry.name: Value::Object(server) } });
-    format!("{document:#}\n")
+    Value::Object(server)
 }
 
 pub(super) fn with_member(
@@ -41,6 +45,11 @@ pub(super) fn with_member(
     };
     let value = server(with_type, entry);
     if let Some(member) = list.get(&entry.name) {
+        // However it is spelt.
+        let there = member.value().and_then(|value| serde_json::from_str(&value.to_string()).ok());
+        if there == Some(meant(with_type, entry)) {
+            return Ok(text.to_owned());
+        }
         member.set_value(value);
     } else {
         list.append(&entry.name, value);
@@ -94,6 +103,11 @@ mod tests {
             assert!(with_member(text, "mcpServers", false, &entry()).is_err(), "{text}");
         }
         let new = with_member(" \n", "mcpServers", false, &entry()).unwrap();
+        assert_eq!(
+            with_member(&new, "mcpServers", false, &entry()).unwrap(),
+            new,
+            "once is enough"
+        );
         assert_eq!(new, document("mcpServers", false, &entry()));
         let added = with_member("{}", "mcpServers", false, &entry()).unwrap();
         let read: Value = serde_json::from_str(&added).unwrap();
