@@ -220,12 +220,27 @@ pub fn install(args: InstallArgs) -> anyhow::Result<ExitCode> {
         Some(copy) => writeln!(out, "Written. What it was before is in {}.", copy.display())?,
         None => writeln!(out, "Written.")?,
     }
-    writeln!(
-        out,
-        "Start the client anew; to sign in now: portunus connect --login {}",
-        options.server
-    )?;
+    writeln!(out, "Start the client anew.")?;
+    if !options.has_credentials() {
+        let args: Vec<_> = entry.args.iter().skip(1).map(|arg| typed(arg)).collect();
+        writeln!(
+            out,
+            "To sign in now: {} connect --login {}",
+            typed(&entry.command),
+            args.join(" ")
+        )?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As it is typed in a shell.
+fn typed(arg: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !arg.is_empty() && arg.chars().all(is_plain) {
+        arg.to_owned()
+    } else {
+        format!("'{}'", arg.replace('\'', "'\\''"))
+    }
 }
 
 fn confirmed(out: &mut impl io::Write) -> anyhow::Result<bool> {

@@ -56,7 +56,7 @@ pub(super) async fn discover(
         }
         Some(resource) => {
             return Err(ConnectError::Metadata(format!(
-                "the metadata at the server is for \"{}\", and not for {server}: no token is fetched for another resource",
+                "the metadata at the server is for \"{}\", and not for {server}: no token is fetched for another resource. If both are the same server, give the first address",
                 quoted(resource)
             )));
         }

@@ -96,7 +96,13 @@ impl Server {
             header::ACCEPT,
             HeaderValue::from_static("application/json, text/event-stream"),
         );
-        self.send(&Method::POST, &headers, &ping).await?;
+        let status = self.send(&Method::POST, &headers, &ping).await?.status();
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+            return Err(ConnectError::Server(format!(
+                "there is no MCP server at {}, which answers with status {status}: the addresses of most end in /mcp",
+                place(&self.url)
+            )));
+        }
         Ok(self.credentials.as_ref().is_some_and(|credentials| credentials.is_signed_in()))
     }
 
@@ -140,10 +146,15 @@ impl Server {
             match request.send().await {
                 Ok(response) => return Ok(response),
                 Err(error) if error.is_connect() && Instant::now() + pause < until => {
-                    tracing::debug!(
-                        error = cause_of(&error),
-                        "the server accepts no connection, and is tried again"
-                    );
+                    let error = cause_of(&error);
+                    if pause == FIRST_PAUSE {
+                        tracing::warn!(
+                            error,
+                            "the server accepts no connection, and is tried for half a minute"
+                        );
+                    } else {
+                        tracing::debug!(error, "the server still accepts no connection");
+                    }
                 }
                 Err(error) if error.is_connect() => {
                     return Err(ConnectError::Unreachable(place(&self.url), cause_of(&error)));

@@ -11,7 +11,7 @@ use std::{
 use http::HeaderMap;
 use portunus::{
     connect::{
-        self, Credentials, Options, SignInMeans, TokenStore,
+        self, ConnectError, Credentials, Options, SignInMeans, TokenStore,
         browser::{Opener, SignInAddress},
         options::ConfiguredClient,
     },
@@ -35,7 +35,7 @@ pub(crate) struct Client {
     sign_ins: Arc<AtomicUsize>,
     /// Cancelled when the program is told to end.
     pub(crate) stop: CancellationToken,
-    pub(crate) task: JoinHandle<Result<(), connect::ConnectError>>,
+    pub(crate) task: JoinHandle<Result<(), ConnectError>>,
 }
 
 /// Walks along redirects, as a browser does.
@@ -73,14 +73,7 @@ impl Client {
 
     pub(crate) fn start_with(options: Options, folder: &Path, clock: &Arc<FixedClock>) -> Self {
         let sign_ins = Arc::default();
-        let means = SignInMeans {
-            store: store(folder),
-            opener: browser(&sign_ins),
-            may_paste: false,
-            registers_anew: false,
-            clock: Arc::clone(clock) as _,
-            entropy: Arc::new(OsEntropy),
-        };
+        let means = means(folder, clock, &sign_ins);
         let credentials = Arc::new(Credentials::open(options.clone(), means).unwrap());
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let (input, output) = tokio::io::split(theirs);
@@ -140,4 +133,21 @@ pub(crate) fn error_of(answer: &Value) -> String {
 /// Where what is in this folder keeps its tokens.
 pub(crate) fn store(folder: &Path) -> TokenStore {
     TokenStore::at(folder.join("connect"))
+}
+
+fn means(folder: &Path, clock: &Arc<FixedClock>, sign_ins: &Arc<AtomicUsize>) -> SignInMeans {
+    SignInMeans {
+        store: store(folder),
+        opener: browser(sign_ins),
+        may_paste: false,
+        registers_anew: false,
+        clock: Arc::clone(clock) as _,
+        entropy: Arc::new(OsEntropy),
+    }
+}
+
+/// A sign-in by itself.
+pub(crate) async fn sign_in(options: &Options, folder: &Path) -> Result<bool, ConnectError> {
+    let means = means(folder, &clock(), &Arc::default());
+    connect::sign_in(options, Credentials::open(options.clone(), means)?).await
 }

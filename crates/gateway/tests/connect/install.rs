@@ -28,6 +28,18 @@ fn a_file_without_a_folder_is_in_this_one() {
 }
 
 #[test]
+fn the_way_to_sign_in_is_the_one_that_was_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = |file| ["--yes", "--file", file, "--client-id", "it's", "--scope", "a b"];
+    let (text, _) = install(folder.path(), "codex", &more("one.toml"));
+    let typed = "connect --login https://mcp.acme.com/mcp --client-id 'it'\\''s' --scope 'a b'\n";
+    assert!(text.ends_with(typed), "{text}");
+    let more = ["--yes", "--file", "two.toml", "--header", "Authorization: Bearer not-a-secret"];
+    let (text, _) = install(folder.path(), "codex", &more);
+    assert!(text.ends_with("Start the client anew.\n"), "{text}");
+}
+
+#[test]
 fn what_a_file_holds_does_not_steer_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let hostile = "# a\u{202e}b\u{9b}2Jc\n\t[mcp_servers.other]\n\turl = \"x\"\n";

@@ -10,7 +10,7 @@ use portunus_testkit::{
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::client::{Client, clock, error_of, options, store};
+use crate::client::{Client, clock, error_of, options, sign_in, store};
 
 /// A request of the modern era, whose cancellation tells the server nothing.
 fn list(id: u64) -> String {
@@ -77,6 +77,19 @@ async fn a_code_is_redeemed_when_the_request_that_wanted_it_is_cancelled() {
     assert!(client.read().await.contains("\"id\": 2"), "the one that was not cancelled");
     assert_eq!((server.seen().tokens.len(), client.sign_ins()), (1, 1));
     client.end().await;
+}
+
+#[tokio::test]
+async fn a_sign_in_where_no_server_is_says_so() {
+    let server = ProtectedServer::start().await;
+    for path in ["", "/token/x"] {
+        let url = format!("{}{path}", server.base);
+        let (client, folder) = (options(&url), tempfile::tempdir().unwrap());
+        let error = sign_in(&client, folder.path()).await.unwrap_err().to_string();
+        assert!(error.contains("there is no MCP server at"), "{error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert!(sign_in(&options(&server.mcp_url()), folder.path()).await.unwrap());
 }
 
 #[tokio::test]
