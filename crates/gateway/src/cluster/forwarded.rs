@@ -7,13 +7,15 @@ use http::{HeaderMap, Method};
 use portunus_core::{oauth::scopes::EffectiveScopes, principal::Principal};
 use portunus_mcp::hub::View;
 
-use crate::audit::RequestAudit;
+use crate::{audit::RequestAudit, edge::resource_server::access::Remembered};
 
 /// What is asked of the MCP half, its token already checked.
 #[derive(Clone)]
 pub struct ForwardedRequest {
     pub what: ForwardedKind,
     pub principal: Arc<Principal>,
+    /// What this node remembers of the caller.
+    pub remembered: Remembered,
     /// What the principal's scopes cover.
     pub scopes: EffectiveScopes,
     pub view: View,

@@ -36,6 +36,7 @@ use crate::{
         extensions::ConnectedFrom,
         keyed_limit::KeyedLimit,
         mcp::local::LocalMcp,
+        resource_server::access::Remembered,
         server,
         spanned_body::in_span,
     },
@@ -140,8 +141,10 @@ async fn run(mcp: &LocalMcp, opened: OpenedRequest, body: Bytes) -> Response {
     let audit = RequestAudit::new(mcp.audit.clone(), address, request_id.as_str());
     let span = tracing::info_span!("request", request_id);
     let principal = Arc::new(principal);
-    let response =
-        mcp.run(ForwardedRequest { what, principal, scopes, view, headers, body, audit });
+    let remembered = Remembered::default();
+    let forwarded =
+        ForwardedRequest { what, principal, remembered, scopes, view, headers, body, audit };
+    let response = mcp.run(forwarded);
     in_span(response.instrument(span.clone()).await, span)
 }
 

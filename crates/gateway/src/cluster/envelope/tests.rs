@@ -13,7 +13,10 @@ use portunus_core::{
 };
 
 use super::*;
-use crate::audit::{AuditLog, RequestAudit};
+use crate::{
+    audit::{AuditLog, RequestAudit},
+    edge::resource_server::access::Remembered,
+};
 
 fn envelopes(secret: &str, seed: u64, clock: &Arc<FixedClock>) -> Envelopes {
     let entropy = Arc::new(SeededEntropy::new(seed));
@@ -42,6 +45,7 @@ fn forwarded(body: &'static str) -> ForwardedRequest {
     ForwardedRequest {
         what,
         principal: Arc::new(principal),
+        remembered: Remembered::default(),
         scopes,
         view,
         headers: HeaderMap::new(),

@@ -17,7 +17,7 @@ use super::local::LocalMcp;
 use crate::{
     audit::RequestAudit,
     cluster::{Cluster, ForwardedKind, ForwardedRequest},
-    edge::body,
+    edge::{body, resource_server::access::Remembered},
 };
 
 #[derive(Clone)]
@@ -30,7 +30,7 @@ impl McpState {
     /// A request on an MCP endpoint, its token already checked.
     pub async fn serve(
         &self,
-        principal: Arc<Principal>,
+        (principal, remembered): (Arc<Principal>, Remembered),
         scopes: EffectiveScopes,
         view: View,
         audit: RequestAudit,
@@ -70,6 +70,7 @@ impl McpState {
             .run(ForwardedRequest {
                 what: ForwardedKind::Mcp(parts.method),
                 principal,
+                remembered,
                 scopes,
                 view,
                 headers: parts.headers,

@@ -46,14 +46,15 @@ pub struct LocalMcp {
 impl LocalMcp {
     /// Runs the forwarded request on this node.
     pub async fn run(&self, forwarded: ForwardedRequest) -> Response {
-        let ForwardedRequest { what, principal, scopes, view, headers, body, audit } = forwarded;
+        let ForwardedRequest { what, principal, remembered, scopes, view, headers, body, audit } =
+            forwarded;
         // Of another node it knows only now whether there is room.
         if self.audit.admit().await.is_err() {
             return answers::audit_full();
         }
         let allow = Arc::new(RequestAllow {
             scopes: ScopeAllow::new(scopes),
-            access: self.access.of(Arc::clone(&principal)),
+            access: self.access.of_remembered(Arc::clone(&principal), remembered),
         });
         // Set by the edge of whichever node took the request.
         let request_id = headers.get("x-request-id").cloned();

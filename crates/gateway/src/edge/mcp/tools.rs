@@ -26,7 +26,10 @@ use crate::{
     edge::{
         browser::PageContext,
         oauth::support::answers,
-        resource_server::bearer::{Bearer, Refused},
+        resource_server::{
+            access::Remembered,
+            bearer::{Bearer, Refused},
+        },
     },
 };
 
@@ -82,6 +85,7 @@ async fn get(
         .run(ForwardedRequest {
             what: ForwardedKind::Tools,
             principal,
+            remembered: Remembered::default(),
             scopes,
             view: View::All,
             headers,

@@ -9,7 +9,7 @@ mod decisions;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
@@ -76,8 +76,7 @@ struct Generation {
 pub struct CallerAccess {
     access: Access,
     principal: Arc<Principal>,
-    /// By the rules that the caller was last judged by.
-    held: ArcSwapOption<Held>,
+    remembered: Remembered,
     /// Of the call of a tool or prompt that it makes: a request makes one.
     noted: OnceLock<Noted>,
 }
@@ -150,10 +149,16 @@ pub struct StreamAccess {
     shown: Shown,
 }
 
+/// Where the decisions about a caller are, kept beside what is known of them from one request to
+/// the next: else they are looked for by all of that. It keeps none of them alive.
+#[derive(Clone, Default)]
+pub struct Remembered(Arc<ArcSwapOption<Held>>);
+
 struct Held {
-    generation: Arc<Generation>,
+    /// Of the rules that made the decisions.
+    number: u64,
     facts: Facts,
-    decisions: Arc<Mutex<Decisions>>,
+    decisions: Weak<Mutex<Decisions>>,
 }
 
 impl Access {
@@ -184,12 +189,12 @@ impl Access {
 
     /// What this caller may use, by the rules in force whenever it is asked.
     pub fn of(&self, principal: Arc<Principal>) -> CallerAccess {
-        CallerAccess {
-            access: self.clone(),
-            principal,
-            held: ArcSwapOption::empty(),
-            noted: OnceLock::new(),
-        }
+        self.of_remembered(principal, Remembered::default())
+    }
+
+    /// The same, of a caller who was here before.
+    pub fn of_remembered(&self, principal: Arc<Principal>, remembered: Remembered) -> CallerAccess {
+        CallerAccess { access: self.clone(), principal, remembered, noted: OnceLock::new() }
     }
 
     /// For a stream that begins.
@@ -303,8 +308,8 @@ impl CallerAccess {
             return Outcome::of(generation.policy.is_open());
         }
         let policy = &generation.policy;
-        let held = self.held(generation);
-        let judgement = held.judgement(thing, &|| self.signed_in());
+        let (held, decisions) = self.held(generation);
+        let judgement = judgement(policy, &held.facts, &decisions, thing, &|| self.signed_in());
         if let Some(is_allowed) = judgement.settled() {
             if !is_allowed {
                 self.tell(thing, "access rules do not allow this");
@@ -459,17 +464,19 @@ impl CallerAccess {
         self.access.in_force.load().number + self.access.disabled.hides()
     }
 
-    fn held(&self, generation: &Arc<Generation>) -> Arc<Held> {
-        if let Some(held) = self.held.load_full()
-            && Arc::ptr_eq(&held.generation, generation)
+    fn held(&self, generation: &Generation) -> (Arc<Held>, Arc<Mutex<Decisions>>) {
+        if let Some(held) = self.remembered.0.load_full()
+            && held.number == generation.number
+            && let Some(decisions) = held.decisions.upgrade()
         {
-            return held;
+            return (held, decisions);
         }
         let facts = Facts::of(&self.principal);
         let decisions = generation.callers.get_with_by_ref(&facts, Arc::default);
-        let held = Arc::new(Held { generation: Arc::clone(generation), facts, decisions });
-        self.held.store(Some(Arc::clone(&held)));
-        held
+        let (number, weak) = (generation.number, Arc::downgrade(&decisions));
+        let held = Arc::new(Held { number, facts, decisions: weak });
+        self.remembered.0.store(Some(Arc::clone(&held)));
+        (held, decisions)
     }
 }
 
@@ -482,26 +489,26 @@ fn thing<'a>(called: Called, server: &'a ServerName, name: &'a str) -> Thing<'a>
     }
 }
 
-impl Held {
-    fn judgement(
-        &self,
-        thing: &Thing<'_>,
-        signed_in: &dyn Fn() -> Option<Duration>,
-    ) -> Arc<Judgement> {
-        let policy = &self.generation.policy;
-        let locked = || self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(judgement) = locked().find(thing) {
-            return judgement;
-        }
-        // Of all that is in a server, whether it may be entered is decided once.
-        let entered = thing.server_of().map(|server| self.judgement(&server, signed_in));
-        let judgement = policy.judge(&self.facts, thing, signed_in(), entered.as_deref());
-        let judgement = Arc::new(judgement);
-        if judgement.is_lasting() {
-            locked().remember(thing, Arc::clone(&judgement));
-        }
-        judgement
+/// Decided once for all callers of whom the same is known.
+fn judgement(
+    policy: &Policy,
+    facts: &Facts,
+    decisions: &Mutex<Decisions>,
+    thing: &Thing<'_>,
+    signed_in: &dyn Fn() -> Option<Duration>,
+) -> Arc<Judgement> {
+    let locked = || decisions.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(judgement) = locked().find(thing) {
+        return judgement;
     }
+    // Of all that is in a server, whether it may be entered is decided once.
+    let entered =
+        thing.server_of().map(|server| judgement(policy, facts, decisions, &server, signed_in));
+    let judgement = Arc::new(policy.judge(facts, thing, signed_in(), entered.as_deref()));
+    if judgement.is_lasting() {
+        locked().remember(thing, Arc::clone(&judgement));
+    }
+    judgement
 }
 
 /// By which rules, for the audit trail.

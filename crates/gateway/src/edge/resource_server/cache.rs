@@ -17,7 +17,7 @@ use portunus_core::{
 };
 use tokio::time::Instant;
 
-use super::invalidation_log::InvalidationLog;
+use super::{access::Remembered, invalidation_log::InvalidationLog};
 
 /// For how long a look-up is trusted while every invalidation is heard.
 pub const TRUSTED_FOR: Duration = Duration::from_secs(30);
@@ -48,6 +48,8 @@ pub struct Entry {
     pub principal: Arc<Principal>,
     /// The same at the other resources of an agent key; no other token has any.
     elsewhere: Box<[Arc<Principal>]>,
+    /// Of access rules, for as long as this is trusted.
+    pub remembered: Remembered,
     asked_at: Instant,
     /// The number of the last invalidation of which it is known that it does not concern it.
     unconcerned: AtomicU64,
@@ -133,6 +135,7 @@ impl TokenCache {
             found,
             principal: Arc::new(principal),
             elsewhere,
+            remembered: Remembered::default(),
             asked_at: asking.at,
             unconcerned,
         });

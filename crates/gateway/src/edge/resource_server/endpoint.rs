@@ -76,7 +76,8 @@ pub async fn any(
     let _ = audit.names().principal.set(Arc::clone(&principal));
     count_for(&principal.user, &request);
     // What rules do not allow the caller is not there, before anything is said of scopes.
-    let access = state.mcp.local.access.of(Arc::clone(&principal));
+    let remembered = look_up.remembered.clone();
+    let access = state.mcp.local.access.of_remembered(Arc::clone(&principal), remembered.clone());
     if let Some(why) = why_absent(target, &access) {
         audit.refused((&*principal).into(), why, principal.resource.as_str());
         return nothing_here();
@@ -120,7 +121,7 @@ pub async fn any(
         },
     };
     let rules = state.mcp.local.access.stream(&principal, Shown::of(&view));
-    let mut response = state.mcp.serve(principal, scopes, view, audit, request).await;
+    let mut response = state.mcp.serve((principal, remembered), scopes, view, audit, request).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
     watch::while_valid(&state.bearer, look_up, &resource, rules, response)
 }

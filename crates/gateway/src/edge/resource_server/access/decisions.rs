@@ -1,10 +1,8 @@
 //! What was decided for one caller, as much as has room. What is decided is [`super`]'s.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-};
+use std::{collections::HashMap, hash::BuildHasher as _, sync::Arc};
+
+use foldhash::quality::RandomState;
 
 use portunus_core::access::{Judgement, Thing, ToolHints};
 
@@ -24,7 +22,7 @@ const ENTRY: usize = 144;
 pub(super) struct Decisions {
     hasher: RandomState,
     /// Where a decision is, by the hash of its thing.
-    index: HashMap<u64, usize>,
+    index: HashMap<u64, usize, RandomState>,
     kept: Vec<Kept>,
     pub(super) bytes: usize,
 }
