@@ -4,7 +4,7 @@ configuration its users would write, its records and its log. How one is measure
 
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -31,6 +31,8 @@ class Cell:
     client: str = "legacy"
     # Ours, which is there already; or the generator's, which is started for it.
     own_server: bool = True
+    # Lines of config.yaml beside those that all have.
+    config: str = ""
 
 
 def cells(programs):
@@ -45,6 +47,31 @@ def cells(programs):
     ]
 
 
+def access_cells(eras):
+    """Cells of these names with and without the audit trail and access rules, by name."""
+    configs = {
+        "nothing": "audit: { enabled: false }\n",
+        "audit": "",
+        "20 rules": "audit: { enabled: false }\n" + access_rules(20),
+        "audit, 20 rules": access_rules(20),
+        "audit, 1,000 rules": access_rules(1000),
+    }
+    return {f"{era}, {name}": replace(cell, name=f"{era} {name}".replace(",", ""), config=config) for era, cell in eras.items() for name, config in configs.items()}
+
+
+def access_rules(number):
+    """So many rules of all kinds, of which the last allows the call."""
+    kinds = [
+        "{{ name: rule {0}, who: {{ groups: [group-{0}] }}, servers: [echo] }}",
+        "{{ name: rule {0}, who: {{ people: [person-{0}@example.com] }}, servers: [echo], tools: ['get_{0}_*'] }}",
+        "{{ name: rule {0}, effect: deny, who: {{ groups: [group-{0}] }}, tools: ['delete_{0}_*'] }}",
+        "{{ name: rule {0}, effect: deny, who: anyone, resources: ['file:///{0}/*'] }}",
+    ]
+    rules = [kinds[at % len(kinds)].format(at) for at in range(number - 1)]
+    rules.append("{ name: the call, who: anyone, servers: [echo], tools: [echo] }")
+    return "access:\n" + "".join(f"  - {rule}\n" for rule in rules)
+
+
 def furnish(folder, cell, programs):
     """The folder of one cell, ready to be started in. Returns the command."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +84,7 @@ def furnish(folder, cell, programs):
         "limits: { authorize: unlimited, token_client: unlimited }\n"
         "providers:\n"
         f"  - {{ name: load, preset: oidc, issuer: 'http://localhost:{PROVIDER_PORT}', client_id: portunus-load, "
-        "client_secret: a-secret-known-to-this-reading-only }\n"
+        f"client_secret: a-secret-known-to-this-reading-only }}\n{cell.config}"
     )
     return [str(programs["portunus"]), "serve", "--config", f"{folder}/config.yaml", "--mcp-config", f"{folder}/mcp.json"]
 
@@ -101,9 +128,14 @@ def baselines(binaries, scratch, threads=2):
 def gateways(scratch, programs, legacy_server):
     """`legacy_server` is the process id of our server, which is no noise."""
     for cell in cells(programs):
-        folder = scratch / cell.name.replace(" ", "-")
-        arguments = ["--tool", cell.tool] + (["--stateless"] if cell.client == "modern" else [])
-        if cell.own_server:
-            arguments += ["--backend-pid", legacy_server]
-        command = furnish(folder, cell, programs)
-        yield Target(cell.name, GATEWAY + cell.path, command, folder, sign_in(cell), arguments, needs_backend=not cell.own_server)
+        yield gateway(scratch, programs, legacy_server, cell)
+
+
+def gateway(scratch, programs, legacy_server, cell):
+    """The gateway as one cell has it."""
+    folder = scratch / cell.name.replace(" ", "-")
+    arguments = ["--tool", cell.tool] + (["--stateless"] if cell.client == "modern" else [])
+    if cell.own_server:
+        arguments += ["--backend-pid", legacy_server]
+    command = furnish(folder, cell, programs)
+    return Target(cell.name, GATEWAY + cell.path, command, folder, sign_in(cell), arguments, needs_backend=not cell.own_server)

@@ -13,6 +13,7 @@ use super::{
     head::{ChainHead, checkpoint_text},
     key::AuditKeys,
     position::{ChainId, RecordHash},
+    text::record_text,
 };
 use crate::{clock::Timestamp, ids::NodeId, text::escaped_json};
 
@@ -102,18 +103,15 @@ impl Chain {
     /// Appends one record. It is part of the chain once the store has it together with
     /// [`Self::head`].
     pub fn append(&mut self, entry: Entry) -> ChainedRecord {
-        let Entry { at, person, origin, event } = entry.bounded();
-        self.head.is_closed = matches!(event, Event::Stopped);
+        let (at, entry) = (entry.at, entry.bounded());
+        self.head.is_closed = matches!(entry.event, Event::Stopped);
         let (chain, seq) = (self.head.chain.clone(), self.head.last + 1);
-        let node = self.node.as_str().to_owned();
-        let record = AuditRecord { chain, seq, at, node, person, origin, event };
-        // Texts, numbers and lists of them: there is nothing in it that could fail.
-        let text = escaped_json(serde_json::to_string(&record).unwrap_or_default());
+        let text = record_text(chain.as_str(), seq, self.node.as_str(), &entry);
         let hash = self.head.last_hash.follow(&text);
         self.head.last = seq;
         self.head.last_hash = hash;
         self.head.last_at = at;
-        ChainedRecord { chain: record.chain, seq, at, text, hash }
+        ChainedRecord { chain, seq, at, text, hash }
     }
 
     /// Signs how far the chain has come, in a record of its own.

@@ -3,7 +3,7 @@
 //! port [`crate::store::AuditStore`].
 //!
 //! - [`event`]: the closed set of what is recorded, and [`entry`]: who did it, from where, when.
-//! - [`chain`]: records in order, each with a hash over the one before it ([`position`]); [`head`]
+//! - `text`: the exact text of a record. [`chain`]: records in order, each with a hash over the one before it ([`position`]); [`head`]
 //!   and [`key`]: how far a chain has come, signed.
 //! - [`verify`]: what is wrong with a chain, by position ([`finding`]); [`filter`] and [`merge`]:
 //!   reading.
@@ -17,6 +17,7 @@ pub mod head;
 pub mod key;
 pub mod merge;
 pub mod position;
+mod text;
 pub mod verify;
 
 #[cfg(test)]

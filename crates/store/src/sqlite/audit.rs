@@ -24,9 +24,26 @@ const CHAINS: &str = "WITH RECURSIVE found (id) AS (
      (SELECT id FROM found WHERE id IS NOT NULL UNION SELECT id FROM audit_chains) AS ids
      LEFT JOIN audit_chains ON audit_chains.id = ids.id ORDER BY ids.id";
 
-/// Over nothing that stands there already: it is left for `verify` to find.
-const APPEND: &str =
-    "INSERT INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// A statement that appends as many records as it has words, all of one chain. Over nothing that
+/// stands there already: it is left for `verify` to find. `OR FAIL`, since the append as a whole is
+/// undone then: SQLite need not be able to undo the one statement.
+macro_rules! append {
+    ($($row:ident)+) => {
+        concat!(
+            "INSERT OR FAIL INTO audit_records (chain, seq, at, hash, record) VALUES ",
+            append!(@rows $($row)+)
+        )
+    };
+    (@rows $first:ident $($row:ident)*) => {
+        concat!("(?1, ?, ?, ?, ?)", $(append!(@more $row)),*)
+    };
+    (@more $row:ident) => { ", (?1, ?, ?, ?, ?)" };
+}
+
+/// So many records at once, the most first: within a statement SQLite goes on where the record
+/// before was put, and need not look for the place.
+const APPEND: [(usize, &str); 3] =
+    [(16, append!(r r r r r r r r r r r r r r r r)), (4, append!(r r r r)), (1, append!(r))];
 const IMPORT: &str = "INSERT OR REPLACE INTO audit_records (chain, seq, at, hash, record) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 #[async_trait]
@@ -59,14 +76,11 @@ impl AuditStore for SqliteAuditStore {
         self.0
             .write(move |db| {
                 replace_head(db, before.as_ref(), &after)?;
-                let mut statement = db.prepare_cached(APPEND)?;
-                records.iter().try_for_each(|record| {
-                    insert(&mut statement, record).map_err(|failure| match failure.0 {
-                        StoreError::Conflict => {
-                            Failure::corrupt("audit_records: something stands where records belong")
-                        }
-                        error => Failure(error),
-                    })
+                append_records(db, &after.chain, &records).map_err(|failure| match failure.0 {
+                    StoreError::Conflict => {
+                        Failure::corrupt("audit_records: something stands where records belong")
+                    }
+                    error => Failure(error),
                 })
             })
             .await
@@ -161,6 +175,31 @@ fn replace_head(
 pub(super) fn insert_head(db: &Connection, head: &ChainHead) -> Result<(), Failure> {
     db.prepare_cached("INSERT OR REPLACE INTO audit_chains (id, head) VALUES (?1, ?2)")?
         .execute(params![head.chain.as_str(), to_json(head)?])?;
+    Ok(())
+}
+
+/// Records of one chain.
+fn append_records(
+    db: &Connection,
+    chain: &ChainId,
+    records: &[ChainedRecord],
+) -> Result<(), Failure> {
+    let mut rest = records;
+    for (rows, statement) in APPEND {
+        let mut statement = db.prepare_cached(statement)?;
+        while let Some((some, behind)) = rest.split_at_checked(rows) {
+            statement.raw_bind_parameter(1, chain.as_str())?;
+            for (at, ChainedRecord { seq, at: time, text, hash, .. }) in some.iter().enumerate() {
+                let first = 2 + 4 * at;
+                statement.raw_bind_parameter(first, number(*seq))?;
+                statement.raw_bind_parameter(first + 1, time.as_millis())?;
+                statement.raw_bind_parameter(first + 2, hash.as_bytes())?;
+                statement.raw_bind_parameter(first + 3, text)?;
+            }
+            statement.raw_execute()?;
+            rest = behind;
+        }
+    }
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 //! ports' files say.
 //!
 //! The writer takes what has queued up meanwhile and commits it together: one flush to the disk for
-//! many tokens. Each job runs in a savepoint, so that one that fails undoes itself alone, and hears
-//! of its success only after the commit.
+//! many tokens. Each of several runs in a savepoint, so that one that fails undoes itself alone, and
+//! hears of its success only after the commit.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -247,6 +247,10 @@ fn commit_together(connection: &mut Connection, mut batch: Vec<Box<dyn Job>>) {
 /// does by itself when the disk fails, for then the savepoint is gone and cannot be finished.
 fn try_commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let [job] = batch {
+        // The transaction is its own.
+        return if job.run(&transaction) { transaction.commit() } else { transaction.rollback() };
+    }
     for job in batch {
         let savepoint = transaction.savepoint()?;
         if job.run(&savepoint) {
