@@ -3,8 +3,8 @@
 //! port [`crate::store::AuditStore`].
 //!
 //! - [`event`]: the closed set of what is recorded, and [`entry`]: who did it, from where, when.
-//! - `text`: the exact text of a record. [`chain`]: records in order, each with a hash over the one before it ([`position`]); [`head`]
-//!   and [`key`]: how far a chain has come, signed.
+//! - `text`: the exact text of a record. [`chain`]: records in order, each with a hash over the one
+//!   before it ([`position`]); [`head`] and [`key`]: how far a chain has come, signed.
 //! - [`verify`]: what is wrong with a chain, by position ([`finding`]); [`filter`] and [`merge`]:
 //!   reading.
 

@@ -3,8 +3,8 @@
 //! ports' files say.
 //!
 //! The writer takes what has queued up meanwhile and commits it together: one flush to the disk for
-//! many tokens. Each of several runs in a savepoint, so that one that fails undoes itself alone, and
-//! hears of its success only after the commit.
+//! many tokens. Each of several jobs runs in a savepoint, so that one that fails undoes itself
+//! alone, and hears of its success only after the commit.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
