@@ -279,7 +279,12 @@ fn text(row: &Row<'_>, column: usize) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use portunus_core::{entropy::SeededEntropy, secret::SecretText};
+    use portunus_core::{
+        audit::{AuditKeys, Chain, Entry, Event, Origin, Person},
+        entropy::SeededEntropy,
+        ids::NodeId,
+        secret::SecretText,
+    };
 
     use crate::seal::Sealer;
 
@@ -310,5 +315,40 @@ mod tests {
             read.extend(records.into_iter().map(|record| record.seq));
         }
         assert_eq!(read, [0, 1, i64::MAX as u64]);
+    }
+    /// Whatever statements of many records, of few and of one an append takes.
+    #[tokio::test]
+    async fn an_append_of_any_size_is_kept_in_order_or_not_at_all() {
+        for (count, taken) in [(1, 1), (4, 3), (5, 5), (16, 9), (23, 21), (40, 33)] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("mcp.sqlite");
+            let sealer =
+                Sealer::new(&[SecretText::new("a secret")], Arc::new(SeededEntropy::new(1)))
+                    .unwrap();
+            let store = super::super::open(&path, sealer).unwrap().audit;
+            let at = Timestamp::from_millis(1);
+            let mut chain = Chain::begin(ChainId::from_text("a"), NodeId::from_text("node"));
+            let entry = || Entry {
+                at,
+                person: Person::default(),
+                origin: Origin::default(),
+                event: Event::Stopped,
+            };
+            let records: Vec<_> = (0..count).map(|_| chain.append(entry())).collect();
+            let head = chain.head(&AuditKeys::new([[7; 32]]));
+
+            let connection = Connection::open(&path).unwrap();
+            let put = "INSERT INTO audit_records (chain, seq, at, hash, record) VALUES ('a', ?1, 0, x'00', '{}')";
+            connection.execute(put, [taken]).unwrap();
+            let refused = store.append(None, &head, &records).await;
+            assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{count}: {refused:?}");
+            let kept = store.read_records(chain.id(), 0, 100).await.unwrap();
+            assert_eq!(kept.len(), 1, "{count}");
+            assert_eq!(store.list_chains().await.unwrap()[0].head, None, "{count}");
+
+            connection.execute("DELETE FROM audit_records", []).unwrap();
+            store.append(None, &head, &records).await.unwrap();
+            assert_eq!(store.read_records(chain.id(), 0, 100).await.unwrap(), records);
+        }
     }
 }
