@@ -34,6 +34,10 @@ pub struct ProviderToken {
     pub provider: ProviderName,
     /// The issuer that gave it, and the only one that it is sent to.
     pub issuer: String,
+    /// Our client there at the time: the token is no other's (RFC 6749, 6). `None` of one that was
+    /// kept before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
     pub token: SecretText,
     /// Another one after each change: who changes it names the one that it found.
     pub version: u64,
@@ -61,12 +65,25 @@ impl ProviderToken {
             user: user.clone(),
             provider: provider.clone(),
             issuer: issuer.to_owned(),
+            client_id: None,
             token,
             version: u64::from_be_bytes(version),
             due_at: now + lifetimes.groups_pause(),
             failures: 0,
             expires_at: now + lifetimes.grant,
         }
+    }
+
+    /// The same, as one that was given to this client of ours.
+    #[must_use]
+    pub fn given_to(self, client_id: Option<&str>) -> Self {
+        Self { client_id: client_id.map(ToOwned::to_owned), ..self }
+    }
+
+    /// Was it given to another client than this one? The issuer would answer that it is no token at
+    /// all (RFC 6749, 5.2).
+    pub fn is_of_another(&self, client_id: Option<&str>) -> bool {
+        self.client_id.as_deref().zip(client_id).is_some_and(|(then, now)| then != now)
     }
 
     /// May the provider be asked?

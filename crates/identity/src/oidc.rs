@@ -520,6 +520,10 @@ impl Provider for OidcProvider {
         self.facts.label.unwrap_or_else(|| self.settings.name.as_str())
     }
 
+    fn client_id(&self) -> Option<&str> {
+        Some(&self.settings.client_id)
+    }
+
     fn is_issuer(&self, iss: &str) -> bool {
         iss == self.issuer || presets::is_tenant_by_domain(self.settings.preset, &self.issuer, iss)
     }

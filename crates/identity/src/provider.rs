@@ -29,6 +29,11 @@ pub trait Provider: Send + Sync {
     /// not this provider's either, whatever it is called (threat 53).
     fn is_issuer(&self, iss: &str) -> bool;
 
+    /// Our client there, if refresh tokens are kept for it.
+    fn client_id(&self) -> Option<&str> {
+        None
+    }
+
     /// Makes a person of what the provider sent back to our callback: checks `iss` (RFC 9207),
     /// exchanges the code, verifies the ID token and its nonce, reads groups.
     async fn complete(

@@ -25,6 +25,14 @@ use crate::{
 /// How long a request waits for what is read. The reading goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often a token that the provider rotated is given to the store, and how long between: it is
+/// the only one that the provider still takes.
+const TRIES: u32 = 8;
+const BETWEEN_TRIES: Duration = Duration::from_secs(2);
+/// When an answer did not come, the token is presented once more, whether or not its person is
+/// about: within the grace of providers that rotate, since the answer may have been lost.
+pub(super) const ONCE_MORE: Duration = Duration::from_secs(11);
+
 /// Reads people anew, as this configuration has it.
 #[derive(Clone)]
 pub struct GroupReader(Arc<Parts>);
@@ -61,8 +69,7 @@ impl GroupReader {
             return;
         }
         let (reader, user) = (self.clone(), user.clone());
-        let reading = async move { reader.0.read(&user).await };
-        let reading = self.0.audit.see_through(reading);
+        let reading = self.0.audit.see_through(async move { reader.read_to_the_end(user).await });
         if tokio::time::timeout(PATIENCE, reading).await.is_err() {
             tracing::debug!("a person is still being read anew: the request goes on without");
         }
@@ -79,18 +86,38 @@ impl GroupReader {
             return;
         }
         let (reader, user) = (self.clone(), user.id.clone());
-        parts.audit.see_through(async move { reader.0.read(&user).await });
+        parts.audit.see_through(async move { reader.read_to_the_end(user).await });
+    }
+
+    async fn read_to_the_end(self, user: UserId) {
+        if self.0.read(&user).await == Reading::Unanswered {
+            // Not awaited when the gateway stops: another one, or its next life, presents it.
+            let audit = self.0.audit.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(ONCE_MORE).await;
+                audit.see_through(async move { self.0.read(&user).await });
+            });
+        }
     }
 }
 
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Done,
+    /// The provider did not answer.
+    Unanswered,
+}
+
 impl Parts {
-    async fn read(&self, user: &UserId) {
-        if let Err(error) = self.try_read(user).await {
+    async fn read(&self, user: &UserId) -> Reading {
+        self.try_read(user).await.unwrap_or_else(|error| {
             tracing::warn!(%user, %error, "a person could not be read anew: the store failed");
-        }
+            Reading::Done
+        })
     }
 
-    async fn try_read(&self, user: &UserId) -> Result<(), StoreError> {
+    async fn try_read(&self, user: &UserId) -> Result<Reading, StoreError> {
         let now = self.clock.now();
         let found = match self.tokens.find_provider_token(user, now).await {
             Err(error @ StoreError::Corrupt(_)) => {
@@ -101,24 +128,34 @@ impl Parts {
             }
             found => found?,
         };
-        let Some(found) = found.filter(|found| found.is_due(now)) else { return Ok(()) };
-        let Some(known) = self.logins.find_user(user).await? else { return Ok(()) };
+        let Some(found) = found.filter(|found| found.is_due(now)) else { return Ok(Reading::Done) };
+        let Some(known) = self.logins.find_user(user).await? else { return Ok(Reading::Done) };
         // Only to the issuer that gave it, whatever is called by its name now (threat 53).
         let entry = self.providers.find(&found.provider);
         let of_it = |entry: &&ProviderEntry| {
             entry.provider.is_issuer(&found.issuer) && entry.provider.gives_refresh_tokens()
         };
-        let Some(entry) = entry.filter(of_it) else { return Ok(()) };
+        let Some(entry) = entry.filter(of_it) else { return Ok(Reading::Done) };
+        if found.is_of_another(entry.provider.client_id()) {
+            // It says nothing of the person: they are read at their next sign-in.
+            tracing::info!(%user, provider = %found.provider, "a provider's refresh token of another client ID is forgotten");
+            self.tokens.delete_provider_token(user).await?;
+            return Ok(Reading::Done);
+        }
         let place = self.places.of(&found.provider);
         if place.is_paused(now) {
-            return Ok(());
+            return Ok(Reading::Done);
         }
-        let Some(_turn) = place.turn().await else { return Ok(()) };
+        let Some(_turn) = place.turn().await else { return Ok(Reading::Done) };
         let now = self.clock.now();
+        // A request that had a turn before may have been told to wait.
+        if place.is_paused(now) {
+            return Ok(Reading::Done);
+        }
         let token = found.claimed(now);
         // Another gateway, or another request, asks already.
         if !self.tokens.change_provider_token(found.version, &token).await? {
-            return Ok(());
+            return Ok(Reading::Done);
         }
         let Refreshed { rotated, person } =
             entry.provider.refresh(&token.token, &known.subject, now).await;
@@ -126,17 +163,34 @@ impl Parts {
         match person {
             Ok(person) if person.unread.groups || person.unread.email => {
                 let why = "the provider did not tell all of it".to_owned();
-                self.put_off(&claim, rotated, None, why).await
+                self.put_off(&claim, rotated, None, why).await?;
             }
-            Ok(person) => self.keep(claim, rotated, &person).await,
-            Err(RefreshError::Ended(why)) => self.end(&claim, why).await,
+            Ok(person) => self.keep(claim, rotated, &person).await?,
+            Err(RefreshError::Ended(why)) => self.end(&claim, why).await?,
             Err(RefreshError::Failed { error, retry_at }) => {
-                if matches!(error, IdentityError::Unavailable { .. }) {
+                let is_unanswered = matches!(error, IdentityError::Unavailable { .. });
+                if is_unanswered {
                     claim.place.pause(self.clock.now(), retry_at);
                 }
-                self.put_off(&claim, rotated, retry_at, error.to_string()).await
+                self.put_off(&claim, rotated, retry_at, error.to_string()).await?;
+                if is_unanswered && claim.token.failures == 0 && retry_at.is_none() {
+                    return Ok(Reading::Unanswered);
+                }
             }
         }
+        Ok(Reading::Done)
+    }
+
+    /// Writes what an answer made of the token. The store may fail over in this very moment.
+    async fn change(&self, version: u64, after: &ProviderToken) -> Result<bool, StoreError> {
+        // bounded
+        for _ in 1..TRIES {
+            match self.tokens.change_provider_token(version, after).await {
+                Err(StoreError::Unavailable(_)) => tokio::time::sleep(BETWEEN_TRIES).await,
+                outcome => return outcome,
+            }
+        }
+        self.tokens.change_provider_token(version, after).await
     }
 
     /// The token first: without it the person is not read again.
@@ -148,7 +202,7 @@ impl Parts {
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let after = token.read(rotated, now, &self.lifetimes);
-        if !self.tokens.change_provider_token(token.version, &after).await? {
+        if !self.change(token.version, &after).await? {
             tracing::debug!(user = %known.id, "a person signed in while they were read anew: the sign-in counts");
             return Ok(());
         }
@@ -195,7 +249,7 @@ impl Parts {
             let event = Event::GroupsNotRead { why };
             self.audit.record(Person::user(known), Origin::default(), event);
         }
-        self.tokens.change_provider_token(token.version, &after).await.map(drop)
+        self.change(token.version, &after).await.map(drop)
     }
 
     /// The provider does not honour the token any more. If it is still the one of now: a gateway
@@ -205,6 +259,15 @@ impl Parts {
         let now = self.clock.now();
         if !self.tokens.change_provider_token(token.version, &token.claimed(now)).await? {
             return Ok(());
+        }
+        let latest = self.logins.find_user(&known.id).await?;
+        let has_signed_in = latest.is_some_and(|latest| latest.signed_in_at > known.signed_in_at);
+        // Nothing of theirs works before they sign in, and that shows whether they still may. What
+        // rests until then is not ended: a token that was not used for long ends by itself at some
+        // providers (Okta: 7 days), and an agent key that is ended does not come back.
+        if has_signed_in || !self.lifetimes.is_described_lately(known, now) {
+            tracing::info!(user = %known.id, provider = %known.provider, why, "the provider's refresh token of a person has ended");
+            return self.tokens.delete_provider_token(&known.id).await.map(drop);
         }
         // The token goes last: what breaks off in between is done again.
         let grants = self.grants.revoke_grants(&GrantsOf::User(known.id.clone()), now).await?;

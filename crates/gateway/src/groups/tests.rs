@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -19,7 +22,7 @@ use portunus_core::{
     resource::PublicUrl,
     secret::{SecretText, TokenHash},
     signin::Login,
-    store::Stores,
+    store::{ProviderTokenStore, StoreError, Stores},
 };
 use portunus_identity::provider::{
     IdentityError, Inbound, Outbound, Provider, ProviderRequestSecrets, RefreshError, Refreshed,
@@ -31,7 +34,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{GroupReader, ProviderPlaces, ReaderParts};
+use super::{GroupReader, ProviderPlaces, ReaderParts, reader::ONCE_MORE};
 use crate::{
     audit::AuditLog,
     edge::providers::{ProviderEntry, Providers},
@@ -39,6 +42,45 @@ use crate::{
 
 const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
 const ISSUER: &str = "https://idp.example";
+const CLIENT: &str = "client";
+
+/// Writes nothing so many times.
+struct FailsToWrite {
+    tokens: Arc<dyn ProviderTokenStore>,
+    times: AtomicU32,
+}
+
+#[async_trait]
+impl ProviderTokenStore for FailsToWrite {
+    async fn keep_provider_token(&self, token: &ProviderToken) -> Result<(), StoreError> {
+        self.tokens.keep_provider_token(token).await
+    }
+
+    async fn find_provider_token(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<ProviderToken>, StoreError> {
+        self.tokens.find_provider_token(user, now).await
+    }
+
+    async fn change_provider_token(
+        &self,
+        version: u64,
+        after: &ProviderToken,
+    ) -> Result<bool, StoreError> {
+        let is_rotated = after.token.expose() != "first";
+        let left = |times: u32| times.checked_sub(1).filter(|_| is_rotated);
+        if self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
+            return Err(StoreError::Unavailable("it fails over".to_owned()));
+        }
+        self.tokens.change_provider_token(version, after).await
+    }
+
+    async fn delete_provider_token(&self, user: &UserId) -> Result<bool, StoreError> {
+        self.tokens.delete_provider_token(user).await
+    }
+}
 
 /// Answers in turn. What happens `meanwhile` is a token that another gateway keeps.
 struct Scripted {
@@ -61,6 +103,10 @@ impl Provider for Scripted {
 
     fn is_issuer(&self, iss: &str) -> bool {
         iss == ISSUER
+    }
+
+    fn client_id(&self) -> Option<&str> {
+        Some(CLIENT)
     }
 
     fn gives_refresh_tokens(&self) -> bool {
@@ -110,6 +156,7 @@ struct Fixture {
     clock: Arc<FixedClock>,
     provider: Arc<Scripted>,
     reader: GroupReader,
+    tokens: Arc<FailsToWrite>,
 }
 
 fn person(groups: &[&str]) -> SignedIn {
@@ -185,8 +232,10 @@ impl Fixture {
         };
         let lifetimes = Lifetimes::default();
         let public_url = PublicUrl::parse("https://gw.example").unwrap();
+        let tokens = Arc::clone(&stores.provider_tokens);
+        let tokens = Arc::new(FailsToWrite { tokens, times: AtomicU32::new(0) });
         let reader = GroupReader::new(ReaderParts {
-            tokens: Arc::clone(&stores.provider_tokens),
+            tokens: Arc::clone(&tokens) as _,
             logins: Arc::clone(&stores.logins),
             grants: Arc::clone(&stores.grants),
             providers: Providers::new(vec![entry], &public_url, lifetimes, Arc::clone(&clock) as _),
@@ -195,7 +244,7 @@ impl Fixture {
             audit: AuditLog::off(),
             clock: Arc::clone(&clock) as _,
         });
-        let fixture = Self { _folder: folder, stores, clock, provider, reader };
+        let fixture = Self { _folder: folder, stores, clock, provider, reader, tokens };
         fixture.signed_in("alice", ISSUER).await;
         fixture.clock.advance(lifetimes.groups_pause());
         fixture
@@ -348,4 +397,63 @@ async fn t53_a_token_goes_to_the_issuer_that_gave_it() {
     let carol = fixture.signed_in("carol", "https://earlier.example").await;
     fixture.reader.read(&carol).await;
     assert!(fixture.presented().is_empty());
+}
+
+/// The administrator has moved to another application of the same issuer.
+#[tokio::test]
+async fn a_token_of_another_client_id_is_forgotten_and_ends_nothing() {
+    let fixture = Fixture::new([ended()]).await;
+    let tokens = &fixture.stores.provider_tokens;
+    let user = user("alice", ISSUER);
+    let due = || {
+        let token = token_of(&user, "first");
+        ProviderToken { due_at: NOW, ..token }
+    };
+    tokens.keep_provider_token(&due().given_to(Some("before"))).await.unwrap();
+    fixture.read().await;
+    assert!(fixture.presented().is_empty(), "it is of another");
+    assert_eq!((fixture.kept().await, fixture.is_signed_in().await), (None, true));
+
+    tokens.keep_provider_token(&due().given_to(Some(CLIENT))).await.unwrap();
+    fixture.read().await;
+    assert_eq!((fixture.presented().len(), fixture.is_signed_in().await), (1, false));
+}
+
+/// Nothing of theirs works before they sign in, and an agent key would not come back.
+#[tokio::test]
+async fn a_token_that_ended_while_its_person_was_away_for_long_ends_nothing() {
+    let fixture = Fixture::new([ended(), ended()]).await;
+    let week = Lifetimes::default().groups.unwrap();
+    for (away, is_signed_in) in [(week, true), (week / 2, false)] {
+        let known = User { signed_in_at: NOW - away, read_at: None, ..user("alice", ISSUER) };
+        fixture.stores.logins.insert_user(&known).await.unwrap();
+        let token = ProviderToken { due_at: NOW, ..token_of(&known, "first") };
+        fixture.stores.provider_tokens.keep_provider_token(&token).await.unwrap();
+        fixture.read().await;
+        assert_eq!((fixture.kept().await, fixture.is_signed_in().await), (None, is_signed_in));
+    }
+}
+
+/// The store fails over in the very moment: the token that the provider rotated is the only one.
+#[tokio::test]
+async fn a_rotated_token_outlives_a_store_that_fails_for_a_while() {
+    let fixture = Fixture::new([answer("second", Ok(person(&["sales"])))]).await;
+    fixture.tokens.times.store(1, Ordering::SeqCst);
+    fixture.read().await;
+    eventually("it is kept", async || fixture.kept().await.as_deref() == Some("second")).await;
+    assert_eq!(fixture.tokens.times.load(Ordering::SeqCst), 0, "it has failed");
+}
+
+/// Whether or not the person is about: the grace of the provider is short.
+#[tokio::test]
+async fn an_answer_that_did_not_come_is_asked_for_once_more_by_itself() {
+    let fixture = Fixture::new([down(), answer("second", Ok(person(&["sales"])))]).await;
+    fixture.read().await;
+    assert_eq!(fixture.kept().await.as_deref(), Some("first"));
+    fixture.clock.advance(ONCE_MORE);
+    tokio::time::pause();
+    tokio::time::advance(ONCE_MORE).await;
+    tokio::time::resume();
+    eventually("it is asked again", async || fixture.presented().len() == 2).await;
+    eventually("it is kept", async || fixture.kept().await.as_deref() == Some("second")).await;
 }

@@ -97,7 +97,10 @@ impl OidcProvider {
             }
             let page = self.page_of_groups(url, token, page == 0).await?;
             groups.extend(page.value);
-            next = page.next.and_then(|next| Url::parse(&next).ok());
+            // A list that goes on at an unreadable address is not whole.
+            let unreadable = || self.error_report.unverified("Microsoft Graph leads to no address");
+            let parsed = page.next.map(|next| Url::parse(&next).map_err(|_| unreadable()));
+            next = parsed.transpose()?;
         }
         Ok(Some(Listed { groups: Value::Array(groups), is_whole: next.is_none() }))
     }

@@ -235,7 +235,7 @@ async fn sign_in(
         Err(StoreError::Disabled) => return Err(disabled(user, transaction, entry)),
         outcome => outcome?,
     }
-    keep_refresh_token(callback, &user, person.refresh_token, now).await?;
+    keep_refresh_token(callback, &user, entry, person.refresh_token, now).await?;
     tracing::info!(user = %user.id, provider = %provider_request.provider, groups = user.groups.len(), "signed in");
     audit.signed_in(&user, client_of(&transaction));
     audit.groups_changed(known.as_ref(), &user);
@@ -335,6 +335,7 @@ async fn failed(
 async fn keep_refresh_token(
     callback: &CallbackState,
     user: &User,
+    entry: &ProviderEntry,
     token: Option<SecretText>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -342,6 +343,7 @@ async fn keep_refresh_token(
     let from = (&user.provider, user.issuer.as_str());
     let (lifetimes, entropy) = (&callback.lifetimes, &*callback.page_context.entropy);
     let token = ProviderToken::begin(&user.id, from, token, now, lifetimes, entropy);
+    let token = token.given_to(entry.provider.client_id());
     callback.provider_tokens.keep_provider_token(&token).await
 }
 

@@ -169,8 +169,12 @@ impl Bearer {
     ) -> Result<Option<Arc<Entry>>, StoreError> {
         let now = self.clock.now();
         let mut found = self.find(token).await?;
-        // That its owner has signed in since is no reason for an invalidation.
-        if found.as_ref().is_some_and(|entry| !self.is_vouched_for(&entry.found)) {
+        // That its owner has signed in since is no reason for an invalidation. And while they are
+        // away their provider may still tell of them.
+        if let Some(entry) = &found
+            && !self.is_vouched_for(&entry.found)
+        {
+            self.reader.read(&entry.found.user.id).await;
             found = self.look_up(token).await?;
         }
         Ok(found.filter(|entry| {
