@@ -20,7 +20,7 @@ use portunus_testkit::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fixture::program::{By, Program};
+use crate::fixture::program::{By, Program, copy_program};
 
 /// Of the configuration in `crate::fixture::program`.
 const AUTH_SECRET: &str = "a-secret-of-the-program-that-is-long-enough-0";
@@ -190,7 +190,7 @@ fn holds_no_secret(said: &str, others: &[&str]) {
 /// With the probing server in it, where any user gets at it.
 pub(super) fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
-    fs::copy(fixture_binary(), folder.path().join("fixture-server")).unwrap();
+    copy_program(fixture_binary().as_ref(), &folder.path().join("fixture-server"));
     fs::write(folder.path().join("secret.txt"), "kept-by-the-gateway").unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     folder
@@ -331,7 +331,7 @@ async fn t52_a_child_that_runs_as_another_user_reads_nothing_of_the_gateways() {
     }
     let program = TempDir::new().unwrap();
     let shared = program.path().join("fixture-server");
-    fs::copy(fixture_binary(), &shared).unwrap();
+    copy_program(fixture_binary().as_ref(), &shared);
     fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let servers = [
         ("a", json!({"run_as": "daemon", "command": shared})),
