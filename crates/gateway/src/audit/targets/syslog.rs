@@ -336,7 +336,7 @@ mod tests {
         let (silent, refusing) = (TcpListener::bind("127.0.0.1:0").await?, ReservedPort::any());
         let (silent, refusing) = (silent.local_addr()?, refusing.address());
         let failed = syslog.connect_to_one_of([silent, refusing].into_iter()).await.err();
-        let why = failed.ok_or("nobody is there")?.to_string();
+        let why = failed.ok_or("no address is there")?.to_string();
         assert!(why.starts_with(&format!("{silent}: no connection")), "{why}");
         assert!(why.contains(&format!("; {refusing}: ")), "{why}");
         syslog.tls = None;

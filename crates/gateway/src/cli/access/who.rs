@@ -94,8 +94,8 @@ pub(super) fn run(config: &Config, args: &WhoArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The client is none in particular: rules that name clients do not count. What is disabled is for
-/// nobody.
+/// The client is none in particular: rules that name clients do not count. What is disabled is not
+/// there for anyone.
 async fn people(config: &Config, thing: &Thing<'_>) -> anyhow::Result<Vec<Found>> {
     let stores = serve::open_records(config).await?;
     let now = SystemClock.now();
