@@ -46,7 +46,9 @@ async fn a_list_without_an_end_was_not_read_whole() {
 #[tokio::test]
 async fn a_list_that_cannot_be_had_is_explained() {
     let elsewhere = r#"{"value":[],"@odata.nextLink":"https://evil.example/next"}"#;
+    let nowhere = r#"{"value":["group-0"],"@odata.nextLink":"next"}"#;
     let cases = [
+        (Fault::Says(200, "application/json", nowhere), "leads to no address"),
         (Fault::Status(403), "User.Read"),
         (Fault::Garbage, "User.Read"),
         (Fault::Says(200, "application/json", elsewhere), "leads to another host"),
