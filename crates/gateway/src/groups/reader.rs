@@ -90,12 +90,12 @@ impl GroupReader {
     }
 
     async fn read_to_the_end(self, user: UserId) {
-        if self.0.read(&user).await == Reading::Unanswered {
+        if let Reading::Unanswered(version) = self.0.read(&user, None).await {
             // Not awaited when the gateway stops: another one, or its next life, presents it.
             let audit = self.0.audit.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(ONCE_MORE).await;
-                audit.see_through(async move { self.0.read(&user).await });
+                audit.see_through(async move { self.0.read(&user, Some(version)).await });
             });
         }
     }
@@ -105,19 +105,20 @@ impl GroupReader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     Done,
-    /// The provider did not answer.
-    Unanswered,
+    /// The provider did not answer; the version of the token after that.
+    Unanswered(u64),
 }
 
 impl Parts {
-    async fn read(&self, user: &UserId) -> Reading {
-        self.try_read(user).await.unwrap_or_else(|error| {
+    /// With a version, only if nothing was made of the token since then.
+    async fn read(&self, user: &UserId, version: Option<u64>) -> Reading {
+        self.try_read(user, version).await.unwrap_or_else(|error| {
             tracing::warn!(%user, %error, "a person could not be read anew: the store failed");
             Reading::Done
         })
     }
 
-    async fn try_read(&self, user: &UserId) -> Result<Reading, StoreError> {
+    async fn try_read(&self, user: &UserId, version: Option<u64>) -> Result<Reading, StoreError> {
         let now = self.clock.now();
         let found = match self.tokens.find_provider_token(user, now).await {
             Err(error @ StoreError::Corrupt(_)) => {
@@ -128,7 +129,10 @@ impl Parts {
             }
             found => found?,
         };
-        let Some(found) = found.filter(|found| found.is_due(now)) else { return Ok(Reading::Done) };
+        let is_meant = |found: &ProviderToken| {
+            found.is_due(now) && version.is_none_or(|version| version == found.version)
+        };
+        let Some(found) = found.filter(is_meant) else { return Ok(Reading::Done) };
         let Some(known) = self.logins.find_user(user).await? else { return Ok(Reading::Done) };
         // Only to the issuer that gave it, whatever is called by its name now (threat 53).
         let entry = self.providers.find(&found.provider);
@@ -174,7 +178,7 @@ impl Parts {
                 }
                 self.put_off(&claim, rotated, retry_at, error.to_string()).await?;
                 if is_unanswered && claim.token.failures == 0 && retry_at.is_none() {
-                    return Ok(Reading::Unanswered);
+                    return Ok(Reading::Unanswered(claim.token.version + 1));
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -442,6 +443,22 @@ async fn a_rotated_token_outlives_a_store_that_fails_for_a_while() {
     fixture.read().await;
     eventually("it is kept", async || fixture.kept().await.as_deref() == Some("second")).await;
     assert_eq!(fixture.tokens.times.load(Ordering::SeqCst), 0, "it has failed");
+}
+
+/// What another request has made of the token meanwhile counts.
+#[tokio::test]
+async fn an_answer_that_came_to_another_request_is_not_asked_for_once_more() {
+    let fixture = Fixture::new([down(), answer("second", Ok(person(&["sales"])))]).await;
+    fixture.read().await;
+    fixture.clock.advance(ONCE_MORE);
+    fixture.read().await;
+    assert_eq!(fixture.presented().len(), 2);
+    fixture.clock.advance(Lifetimes::default().groups_pause());
+    tokio::time::pause();
+    tokio::time::advance(ONCE_MORE).await;
+    tokio::time::resume();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(fixture.presented().len(), 2);
 }
 
 /// Whether or not the person is about: the grace of the provider is short.

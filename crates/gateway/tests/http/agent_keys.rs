@@ -24,7 +24,7 @@ use portunus_core::{
 use portunus_testkit::{
     agent::{Agent, McpClient, OAuthClient, Page, Request},
     mcp_servers::FixtureServer,
-    okta::Person,
+    okta::{Endpoint, Fault, Person},
     wait::eventually,
 };
 use serde_json::{Value, json};
@@ -187,6 +187,33 @@ async fn t32_a_key_ends_at_its_time_and_rests_while_its_owner_is_not_seen() {
     assert_eq!(record.person.agent_key.as_deref(), Some(long_id.as_str()), "{record:?}");
     signed_in(&fixture, "alice").await;
     assert_eq!(both().await, (401, 200), "the owner was here");
+    fixture.close().await;
+}
+
+/// It rests only while the provider does not tell of its owner either: a job that runs seldom is
+/// not refused each time.
+#[tokio::test]
+async fn t32_the_use_of_a_key_asks_the_provider_when_what_is_known_is_old() {
+    let lifetimes = Lifetimes { grant: 30 * DAY, groups: Some(DAY), ..Lifetimes::default() };
+    let fixture =
+        GatewayFixture::of(Setup { offline_access: true, lifetimes, ..Setup::default() }).await;
+    signed_in(&fixture, "alice").await;
+    let url = fixture.at("/mcp/uuid");
+    let key = key_for(&fixture, "alice", &["uuid"], 25 * DAY).await;
+    let secret = key.secret.expose();
+    let alice = fixture.user("alice");
+    let kept = fixture.stores().provider_tokens.find_provider_token(&alice, fixture.clock.now());
+    let client_id = kept.await.unwrap().and_then(|token| token.client_id);
+    assert_eq!(client_id.as_deref(), Some(fixture.okta.client_id()), "whose the token is");
+    fixture.clock.advance(2 * DAY);
+    assert_eq!(status(&fixture, &url, secret).await, 200);
+    assert_eq!(fixture.okta.count(Endpoint::Refresh), 1);
+    fixture.okta.fail(Endpoint::Refresh, Fault::Status(503));
+    fixture.clock.advance(2 * DAY);
+    assert_eq!(status(&fixture, &url, secret).await, 401, "it rests");
+    fixture.okta.heal(Endpoint::Refresh);
+    fixture.clock.advance(DAY);
+    assert_eq!(status(&fixture, &url, secret).await, 200);
     fixture.close().await;
 }
 
